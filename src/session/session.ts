@@ -1,0 +1,103 @@
+/** A session and the rules of its life: pure, with the time passed in. All times are epoch milliseconds. */
+
+/** One login on one device, as a store keeps it: no token and no secret. */
+export interface Session {
+  /** Public id, the same across renewals. */
+  readonly fingerprint: string;
+  readonly userId: string;
+  /** How often the session was renewed. */
+  readonly generation: number;
+  readonly createdAt: number;
+  readonly renewedAt: number;
+  /** Coarse: see `lastSeenResolution`. */
+  readonly lastSeenAt: number;
+  /** When the access token of the current generation expires. */
+  readonly accessExpiresAt: number;
+  /** When the renewal token of the current generation, and with it the session, expires. */
+  readonly idleExpiresAt: number;
+  /** Nothing extends this one. */
+  readonly absoluteExpiresAt: number;
+  /** Until when the renewal token of the generation before still gives the current pair. */
+  readonly graceEndsAt: number;
+  readonly userAgent: string | null;
+  readonly ipAddress: string | null;
+}
+
+/** How long things last, in milliseconds. */
+export interface Lifetimes {
+  /** From a login or renewal to the expiry of its access token. */
+  readonly access: number;
+  /** From a login or renewal to the expiry of its renewal token. */
+  readonly renewal: number;
+  /** From the login to the end of the session, renewed or not. */
+  readonly absolute: number;
+  /** From a renewal to the moment when the token it used counts as stolen. */
+  readonly grace: number;
+}
+
+/** Where a login came from. */
+export interface Device {
+  readonly userAgent: string | null;
+  readonly ipAddress: string | null;
+}
+
+/** `lastSeenAt` is written at most this often, so that an access check is a read and nothing else. */
+export const lastSeenResolution = 60_000;
+
+export function beginSession(
+  fingerprint: string,
+  userId: string,
+  device: Device,
+  lifetimes: Lifetimes,
+  now: number,
+): Session {
+  const absoluteExpiresAt = now + lifetimes.absolute;
+  return {
+    fingerprint,
+    userId,
+    generation: 0,
+    createdAt: now,
+    renewedAt: now,
+    lastSeenAt: now,
+    ...expiries(absoluteExpiresAt, lifetimes, now),
+    absoluteExpiresAt,
+    graceEndsAt: now,
+    ...device,
+  };
+}
+
+/** What a renewal token of `generation` does to a live session. */
+export type RenewalVerdict = "step" | "converge" | "reuse";
+
+export function judgeRenewal(session: Session, generation: number, now: number): RenewalVerdict {
+  // A signed token ahead of the store proves that the store lost a renewal, not that anybody cheated.
+  if (generation >= session.generation) return "step";
+  if (generation === session.generation - 1 && now < session.graceEndsAt) return "converge";
+  return "reuse";
+}
+
+/** The session one generation after that of the presented token. */
+export function stepSession(
+  session: Session,
+  generation: number,
+  lifetimes: Lifetimes,
+  now: number,
+): Session {
+  return {
+    ...session,
+    generation: generation + 1,
+    renewedAt: now,
+    lastSeenAt: now,
+    ...expiries(session.absoluteExpiresAt, lifetimes, now),
+    graceEndsAt: now + lifetimes.grace,
+  };
+}
+
+export function isLive(session: Session, now: number): boolean {
+  return now < session.idleExpiresAt;
+}
+
+function expiries(absoluteExpiresAt: number, lifetimes: Lifetimes, now: number) {
+  const idleExpiresAt = Math.min(now + lifetimes.renewal, absoluteExpiresAt);
+  return { accessExpiresAt: Math.min(now + lifetimes.access, idleExpiresAt), idleExpiresAt };
+}

@@ -1,0 +1,55 @@
+/** The port to wherever sessions are kept. */
+import type { Lifetimes, Session } from "./session.ts";
+
+/** What became of a renewal. Each names the session as the store has it afterwards, or had it last. */
+export type RenewalOutcome =
+  /** One step up: this call made the new generation. */
+  | { readonly outcome: "stepped"; readonly session: Session }
+  /** Another call made it within the grace: the same pair again. */
+  | { readonly outcome: "converged"; readonly session: Session }
+  /** A used token after its grace: this call ended the session. */
+  | { readonly outcome: "reused"; readonly session: Session }
+  /** There is no such live session. */
+  | { readonly outcome: "absent" };
+
+/**
+ * Keeps sessions under their fingerprint.
+ *
+ * - Every change of one session is atomic, and acts only on a session that exists: nothing brings
+ *   an ended or expired one back.
+ * - What a resolved promise acknowledged is seen by every later read on every node.
+ * - A session past its `idleExpiresAt` is absent for every method.
+ * - Whatever keeps the store from giving a true answer rejects with {@link StoreUnavailable}; then it
+ *   is unknown whether a change happened. Ending and renewing are safe to repeat.
+ */
+export interface SessionStore {
+  /** Keeps a new session and lists it under its user. */
+  create(session: Session): Promise<void>;
+  read(fingerprint: string, now: number): Promise<Session | undefined>;
+  /** As `read`, for many at once and in their order. */
+  readMany(
+    fingerprints: readonly string[],
+    now: number,
+  ): Promise<readonly (Session | undefined)[]>;
+  /** Applies `judgeRenewal` to a token of `generation` and does what it says, in one atomic step. */
+  renew(
+    fingerprint: string,
+    generation: number,
+    lifetimes: Lifetimes,
+    now: number,
+  ): Promise<RenewalOutcome>;
+  /** Notes that the session was used. */
+  touch(fingerprint: string, now: number): Promise<void>;
+  /** Ends the session for good; resolves to what it was, or to undefined when there was none to end. */
+  end(fingerprint: string): Promise<Session | undefined>;
+  /** The live sessions of a user, newest first. */
+  ofUser(userId: string, now: number): Promise<readonly Session[]>;
+  /** Whether the store answers; for readiness. Rejects when not. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The store, or the topics, could not be asked: neither yes nor no. */
+export class StoreUnavailable extends Error {
+  override readonly name = "StoreUnavailable";
+}
