@@ -41,7 +41,7 @@ export interface SessionStore {
   /** Notes that the session was used. */
   touch(fingerprint: string, now: number): Promise<void>;
   /** Ends the session for good; resolves to what it was, or to undefined when there was none to end. */
-  end(fingerprint: string): Promise<Session | undefined>;
+  end(fingerprint: string, now: number): Promise<Session | undefined>;
   /** The live sessions of a user, newest first. */
   ofUser(userId: string, now: number): Promise<readonly Session[]>;
   /** Whether the store answers; for readiness. Rejects when not. */
