@@ -1,0 +1,715 @@
+import type { GraphQLResolveInfo, GraphQLScalarType, GraphQLScalarTypeConfig } from "graphql";
+import type { Session as SessionRecord } from "../session/session.ts";
+import type { User as UserRecord } from "../users/directory.ts";
+import type { SignedIn as ViewerRecord, CurfewContext } from "./context.ts";
+export type Maybe<T> = T | null;
+export type InputMaybe<T> = T | null;
+export type Omit<T, K extends keyof T> = Pick<T, Exclude<keyof T, K>>;
+export type RequireFields<T, K extends keyof T> = Omit<T, K> & { [P in K]-?: NonNullable<T[P]> };
+/** All built-in and custom scalars, mapped to their actual values */
+export type Scalars = {
+  ID: { input: string; output: string };
+  String: { input: string; output: string };
+  Boolean: { input: boolean; output: boolean };
+  Int: { input: number; output: number };
+  Float: { input: number; output: number };
+  /** A point in time, ISO 8601 in UTC with milliseconds. */
+  DateTime: { input: number; output: number };
+};
+
+export type ChangePasswordResult =
+  InvalidCredentials | InvalidInput | PasswordChanged | TooManyAttempts;
+
+export type EndReason =
+  | "ENDED_BY_USER"
+  | "EXPIRED"
+  | "LOGOUT"
+  | "PASSWORD_CHANGED"
+  | "RENEWAL_REUSED"
+  | "SESSION_LIMIT"
+  | "USER_GONE";
+
+export type EndSessionsResult = {
+  __typename?: "EndSessionsResult";
+  endedSessions: Scalars["Int"]["output"];
+};
+
+export type FieldProblem = {
+  __typename?: "FieldProblem";
+  field: Scalars["String"]["output"];
+  message: Scalars["String"]["output"];
+};
+
+/** The e-mail or the password is wrong; which of them is not told. */
+export type InvalidCredentials = Problem & {
+  __typename?: "InvalidCredentials";
+  message: Scalars["String"]["output"];
+};
+
+export type InvalidInput = Problem & {
+  __typename?: "InvalidInput";
+  fields: Array<FieldProblem>;
+  message: Scalars["String"]["output"];
+};
+
+export type LoginResult = InvalidCredentials | SignedIn | TooManyAttempts;
+
+export type LogoutResult = {
+  __typename?: "LogoutResult";
+  /** How many sessions this call ended: 1, or 0. */
+  endedSessions: Scalars["Int"]["output"];
+};
+
+export type Mutation = {
+  __typename?: "Mutation";
+  /** Ends all my other sessions and renews the tokens of this one. */
+  changePassword: ChangePasswordResult;
+  /** Ends all my sessions but this one. */
+  endOtherSessions: EndSessionsResult;
+  /** Ends one of my sessions, on whatever device it is. */
+  endSession: EndSessionsResult;
+  /** Starts a session. */
+  login: LoginResult;
+  /**
+   * Ends the session of `token`, or else of the request. Either kind of token will do, of any
+   * generation, expired or not. Succeeds when there is nothing left to end.
+   */
+  logout: LogoutResult;
+  /** Makes a user and signs in. */
+  register: RegisterResult;
+  /**
+   * Exchanges a renewal token for the next pair. For a short grace the same token gives the same
+   * pair again, so that a lost answer or a second tab loses nothing. Later use ends the session.
+   */
+  renew: RenewResult;
+};
+
+export type MutationChangePasswordArgs = {
+  currentPassword: Scalars["String"]["input"];
+  newPassword: Scalars["String"]["input"];
+};
+
+export type MutationEndSessionArgs = {
+  id: Scalars["ID"]["input"];
+};
+
+export type MutationLoginArgs = {
+  email: Scalars["String"]["input"];
+  password: Scalars["String"]["input"];
+};
+
+export type MutationLogoutArgs = {
+  token: InputMaybe<Scalars["String"]["input"]>;
+};
+
+export type MutationRegisterArgs = {
+  email: Scalars["String"]["input"];
+  password: Scalars["String"]["input"];
+};
+
+export type MutationRenewArgs = {
+  renewalToken: Scalars["String"]["input"];
+};
+
+export type PasswordChanged = {
+  __typename?: "PasswordChanged";
+  /** The caller's other sessions. */
+  endedSessions: Scalars["Int"]["output"];
+  /** The caller's new pair. */
+  tokens: TokenPair;
+};
+
+/** An expected failure: part of the answer, not an error. */
+export type Problem = {
+  message: Scalars["String"]["output"];
+};
+
+export type Query = {
+  __typename?: "Query";
+  /** Who is asking; null when signed out. */
+  viewer: Maybe<Viewer>;
+};
+
+/** Why a token was not accepted. */
+export type RefusalReason =
+  /** No key of this server signed it. */
+  | "BAD_SIGNATURE"
+  /** The session has ended. */
+  | "ENDED"
+  | "EXPIRED"
+  /** It is not a token of this kind of server. */
+  | "MALFORMED"
+  /** There was no token. */
+  | "MISSING"
+  /** This renewal token was used before; the session has been ended as a precaution. */
+  | "REUSED"
+  /** The session was renewed; the newer token is the valid one. */
+  | "SUPERSEDED"
+  /** The user was deleted or locked. */
+  | "USER_GONE"
+  /** A renewal token where an access token belongs, or the other way round. */
+  | "WRONG_KIND";
+
+export type RegisterResult = InvalidInput | SignedIn | TooManyAttempts;
+
+export type RenewResult = RenewalRefused | SignedIn;
+
+export type RenewalRefused = Problem & {
+  __typename?: "RenewalRefused";
+  message: Scalars["String"]["output"];
+  reason: RefusalReason;
+};
+
+/** One login on one device. */
+export type Session = {
+  __typename?: "Session";
+  createdAt: Scalars["DateTime"]["output"];
+  /** Whether this is the session of the request. */
+  current: Scalars["Boolean"]["output"];
+  /** When the session ends unless it is renewed. */
+  expiresAt: Scalars["DateTime"]["output"];
+  /** Public, and the same across renewals. */
+  id: Scalars["ID"]["output"];
+  ipAddress: Maybe<Scalars["String"]["output"]>;
+  /** To within a minute. */
+  lastSeenAt: Scalars["DateTime"]["output"];
+  renewedAt: Scalars["DateTime"]["output"];
+  userAgent: Maybe<Scalars["String"]["output"]>;
+};
+
+export type SessionEvent = {
+  __typename?: "SessionEvent";
+  at: Scalars["DateTime"]["output"];
+  /** Set when the type is ENDED. */
+  endReason: Maybe<EndReason>;
+  session: Session;
+  type: SessionEventType;
+};
+
+export type SessionEventType = "ENDED" | "RENEWED" | "STARTED";
+
+export type SignedIn = {
+  __typename?: "SignedIn";
+  tokens: TokenPair;
+  viewer: Viewer;
+};
+
+export type Subscription = {
+  __typename?: "Subscription";
+  /** What happens to my sessions, on any device. */
+  sessionEvents: SessionEvent;
+};
+
+export type TokenPair = {
+  __typename?: "TokenPair";
+  /** For `Authorization: Bearer …` and for the payload of `connection_init`. */
+  accessToken: Scalars["String"]["output"];
+  accessTokenExpiresAt: Scalars["DateTime"]["output"];
+  /** For `renew` alone. */
+  renewalToken: Scalars["String"]["output"];
+  renewalTokenExpiresAt: Scalars["DateTime"]["output"];
+};
+
+export type TooManyAttempts = Problem & {
+  __typename?: "TooManyAttempts";
+  message: Scalars["String"]["output"];
+  retryAfterSeconds: Scalars["Int"]["output"];
+};
+
+export type User = {
+  __typename?: "User";
+  createdAt: Scalars["DateTime"]["output"];
+  email: Scalars["String"]["output"];
+  id: Scalars["ID"]["output"];
+};
+
+/** The signed-in user, as seen by himself. */
+export type Viewer = {
+  __typename?: "Viewer";
+  session: Session;
+  /** Live ones, this one first. */
+  sessions: Array<Session>;
+  user: User;
+};
+
+export type ResolverTypeWrapper<T> = Promise<T> | T;
+
+export type ResolverWithResolve<TResult, TParent, TContext, TArgs> = {
+  resolve: ResolverFn<TResult, TParent, TContext, TArgs>;
+};
+export type Resolver<
+  TResult,
+  TParent = Record<PropertyKey, never>,
+  TContext = Record<PropertyKey, never>,
+  TArgs = Record<PropertyKey, never>,
+> =
+  | ResolverFn<TResult, TParent, TContext, TArgs>
+  | ResolverWithResolve<TResult, TParent, TContext, TArgs>;
+
+export type ResolverFn<TResult, TParent, TContext, TArgs> = (
+  parent: TParent,
+  args: TArgs,
+  context: TContext,
+  info: GraphQLResolveInfo,
+) => Promise<TResult> | TResult;
+
+export type SubscriptionSubscribeFn<TResult, TParent, TContext, TArgs> = (
+  parent: TParent,
+  args: TArgs,
+  context: TContext,
+  info: GraphQLResolveInfo,
+) => AsyncIterable<TResult> | Promise<AsyncIterable<TResult>>;
+
+export type SubscriptionResolveFn<TResult, TParent, TContext, TArgs> = (
+  parent: TParent,
+  args: TArgs,
+  context: TContext,
+  info: GraphQLResolveInfo,
+) => TResult | Promise<TResult>;
+
+export interface SubscriptionSubscriberObject<
+  TResult,
+  TKey extends string,
+  TParent,
+  TContext,
+  TArgs,
+> {
+  subscribe: SubscriptionSubscribeFn<{ [key in TKey]: TResult }, TParent, TContext, TArgs>;
+  resolve?: SubscriptionResolveFn<TResult, { [key in TKey]: TResult }, TContext, TArgs>;
+}
+
+export interface SubscriptionResolverObject<TResult, TParent, TContext, TArgs> {
+  subscribe: SubscriptionSubscribeFn<any, TParent, TContext, TArgs>;
+  resolve: SubscriptionResolveFn<TResult, any, TContext, TArgs>;
+}
+
+export type SubscriptionObject<TResult, TKey extends string, TParent, TContext, TArgs> =
+  | SubscriptionSubscriberObject<TResult, TKey, TParent, TContext, TArgs>
+  | SubscriptionResolverObject<TResult, TParent, TContext, TArgs>;
+
+export type SubscriptionResolver<
+  TResult,
+  TKey extends string,
+  TParent = Record<PropertyKey, never>,
+  TContext = Record<PropertyKey, never>,
+  TArgs = Record<PropertyKey, never>,
+> =
+  | ((...args: any[]) => SubscriptionObject<TResult, TKey, TParent, TContext, TArgs>)
+  | SubscriptionObject<TResult, TKey, TParent, TContext, TArgs>;
+
+export type TypeResolveFn<
+  TTypes,
+  TParent = Record<PropertyKey, never>,
+  TContext = Record<PropertyKey, never>,
+> = (
+  parent: TParent,
+  context: TContext,
+  info: GraphQLResolveInfo,
+) => Maybe<TTypes> | Promise<Maybe<TTypes>>;
+
+export type IsTypeOfResolverFn<
+  T = Record<PropertyKey, never>,
+  TContext = Record<PropertyKey, never>,
+> = (obj: T, context: TContext, info: GraphQLResolveInfo) => boolean | Promise<boolean>;
+
+export type NextResolverFn<T> = () => Promise<T>;
+
+export type DirectiveResolverFn<
+  TResult = Record<PropertyKey, never>,
+  TParent = Record<PropertyKey, never>,
+  TContext = Record<PropertyKey, never>,
+  TArgs = Record<PropertyKey, never>,
+> = (
+  next: NextResolverFn<TResult>,
+  parent: TParent,
+  args: TArgs,
+  context: TContext,
+  info: GraphQLResolveInfo,
+) => TResult | Promise<TResult>;
+
+/** Mapping of union types */
+export type ResolversUnionTypes<_RefType extends Record<string, unknown>> = {
+  ChangePasswordResult:
+    | (InvalidCredentials & { __typename: "InvalidCredentials" })
+    | (InvalidInput & { __typename: "InvalidInput" })
+    | (PasswordChanged & { __typename: "PasswordChanged" })
+    | (TooManyAttempts & { __typename: "TooManyAttempts" });
+  LoginResult:
+    | (InvalidCredentials & { __typename: "InvalidCredentials" })
+    | (Omit<SignedIn, "viewer"> & { viewer: _RefType["Viewer"] } & { __typename: "SignedIn" })
+    | (TooManyAttempts & { __typename: "TooManyAttempts" });
+  RegisterResult:
+    | (InvalidInput & { __typename: "InvalidInput" })
+    | (Omit<SignedIn, "viewer"> & { viewer: _RefType["Viewer"] } & { __typename: "SignedIn" })
+    | (TooManyAttempts & { __typename: "TooManyAttempts" });
+  RenewResult:
+    | (RenewalRefused & { __typename: "RenewalRefused" })
+    | (Omit<SignedIn, "viewer"> & { viewer: _RefType["Viewer"] } & { __typename: "SignedIn" });
+};
+
+/** Mapping of interface types */
+export type ResolversInterfaceTypes<_RefType extends Record<string, unknown>> = {
+  Problem: InvalidCredentials | InvalidInput | RenewalRefused | TooManyAttempts;
+};
+
+/** Mapping between all available schema types and the resolvers types */
+export type ResolversTypes = {
+  Boolean: ResolverTypeWrapper<Scalars["Boolean"]["output"]>;
+  ChangePasswordResult: ResolverTypeWrapper<
+    ResolversUnionTypes<ResolversTypes>["ChangePasswordResult"]
+  >;
+  DateTime: ResolverTypeWrapper<Scalars["DateTime"]["output"]>;
+  EndReason: EndReason;
+  EndSessionsResult: ResolverTypeWrapper<EndSessionsResult>;
+  FieldProblem: ResolverTypeWrapper<FieldProblem>;
+  ID: ResolverTypeWrapper<Scalars["ID"]["output"]>;
+  Int: ResolverTypeWrapper<Scalars["Int"]["output"]>;
+  InvalidCredentials: ResolverTypeWrapper<InvalidCredentials>;
+  InvalidInput: ResolverTypeWrapper<InvalidInput>;
+  LoginResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>["LoginResult"]>;
+  LogoutResult: ResolverTypeWrapper<LogoutResult>;
+  Mutation: ResolverTypeWrapper<Record<PropertyKey, never>>;
+  PasswordChanged: ResolverTypeWrapper<PasswordChanged>;
+  Problem: ResolverTypeWrapper<ResolversInterfaceTypes<ResolversTypes>["Problem"]>;
+  Query: ResolverTypeWrapper<Record<PropertyKey, never>>;
+  RefusalReason: RefusalReason;
+  RegisterResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>["RegisterResult"]>;
+  RenewResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>["RenewResult"]>;
+  RenewalRefused: ResolverTypeWrapper<RenewalRefused>;
+  Session: ResolverTypeWrapper<SessionRecord>;
+  SessionEvent: ResolverTypeWrapper<
+    Omit<SessionEvent, "session"> & { session: ResolversTypes["Session"] }
+  >;
+  SessionEventType: SessionEventType;
+  SignedIn: ResolverTypeWrapper<Omit<SignedIn, "viewer"> & { viewer: ResolversTypes["Viewer"] }>;
+  String: ResolverTypeWrapper<Scalars["String"]["output"]>;
+  Subscription: ResolverTypeWrapper<Record<PropertyKey, never>>;
+  TokenPair: ResolverTypeWrapper<TokenPair>;
+  TooManyAttempts: ResolverTypeWrapper<TooManyAttempts>;
+  User: ResolverTypeWrapper<UserRecord>;
+  Viewer: ResolverTypeWrapper<ViewerRecord>;
+};
+
+/** Mapping between all available schema types and the resolvers parents */
+export type ResolversParentTypes = {
+  Boolean: Scalars["Boolean"]["output"];
+  ChangePasswordResult: ResolversUnionTypes<ResolversParentTypes>["ChangePasswordResult"];
+  DateTime: Scalars["DateTime"]["output"];
+  EndSessionsResult: EndSessionsResult;
+  FieldProblem: FieldProblem;
+  ID: Scalars["ID"]["output"];
+  Int: Scalars["Int"]["output"];
+  InvalidCredentials: InvalidCredentials;
+  InvalidInput: InvalidInput;
+  LoginResult: ResolversUnionTypes<ResolversParentTypes>["LoginResult"];
+  LogoutResult: LogoutResult;
+  Mutation: Record<PropertyKey, never>;
+  PasswordChanged: PasswordChanged;
+  Problem: ResolversInterfaceTypes<ResolversParentTypes>["Problem"];
+  Query: Record<PropertyKey, never>;
+  RegisterResult: ResolversUnionTypes<ResolversParentTypes>["RegisterResult"];
+  RenewResult: ResolversUnionTypes<ResolversParentTypes>["RenewResult"];
+  RenewalRefused: RenewalRefused;
+  Session: SessionRecord;
+  SessionEvent: Omit<SessionEvent, "session"> & { session: ResolversParentTypes["Session"] };
+  SignedIn: Omit<SignedIn, "viewer"> & { viewer: ResolversParentTypes["Viewer"] };
+  String: Scalars["String"]["output"];
+  Subscription: Record<PropertyKey, never>;
+  TokenPair: TokenPair;
+  TooManyAttempts: TooManyAttempts;
+  User: UserRecord;
+  Viewer: ViewerRecord;
+};
+
+export type AuthenticatedDirectiveArgs = {};
+
+export type AuthenticatedDirectiveResolver<
+  Result,
+  Parent,
+  ContextType = CurfewContext,
+  Args = AuthenticatedDirectiveArgs,
+> = DirectiveResolverFn<Result, Parent, ContextType, Args>;
+
+export type ChangePasswordResultResolvers<
+  ContextType = CurfewContext,
+  ParentType extends ResolversParentTypes["ChangePasswordResult"] =
+    ResolversParentTypes["ChangePasswordResult"],
+> = {
+  __resolveType: TypeResolveFn<
+    "InvalidCredentials" | "InvalidInput" | "PasswordChanged" | "TooManyAttempts",
+    ParentType,
+    ContextType
+  >;
+};
+
+export interface DateTimeScalarConfig extends GraphQLScalarTypeConfig<
+  ResolversTypes["DateTime"],
+  any
+> {
+  name: "DateTime";
+}
+
+export type EndSessionsResultResolvers<
+  ContextType = CurfewContext,
+  ParentType extends ResolversParentTypes["EndSessionsResult"] =
+    ResolversParentTypes["EndSessionsResult"],
+> = {
+  endedSessions?: Resolver<ResolversTypes["Int"], ParentType, ContextType>;
+};
+
+export type FieldProblemResolvers<
+  ContextType = CurfewContext,
+  ParentType extends ResolversParentTypes["FieldProblem"] = ResolversParentTypes["FieldProblem"],
+> = {
+  field?: Resolver<ResolversTypes["String"], ParentType, ContextType>;
+  message?: Resolver<ResolversTypes["String"], ParentType, ContextType>;
+};
+
+export type InvalidCredentialsResolvers<
+  ContextType = CurfewContext,
+  ParentType extends ResolversParentTypes["InvalidCredentials"] =
+    ResolversParentTypes["InvalidCredentials"],
+> = {
+  message?: Resolver<ResolversTypes["String"], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type InvalidInputResolvers<
+  ContextType = CurfewContext,
+  ParentType extends ResolversParentTypes["InvalidInput"] = ResolversParentTypes["InvalidInput"],
+> = {
+  fields?: Resolver<Array<ResolversTypes["FieldProblem"]>, ParentType, ContextType>;
+  message?: Resolver<ResolversTypes["String"], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type LoginResultResolvers<
+  ContextType = CurfewContext,
+  ParentType extends ResolversParentTypes["LoginResult"] = ResolversParentTypes["LoginResult"],
+> = {
+  __resolveType: TypeResolveFn<
+    "InvalidCredentials" | "SignedIn" | "TooManyAttempts",
+    ParentType,
+    ContextType
+  >;
+};
+
+export type LogoutResultResolvers<
+  ContextType = CurfewContext,
+  ParentType extends ResolversParentTypes["LogoutResult"] = ResolversParentTypes["LogoutResult"],
+> = {
+  endedSessions?: Resolver<ResolversTypes["Int"], ParentType, ContextType>;
+};
+
+export type MutationResolvers<
+  ContextType = CurfewContext,
+  ParentType extends ResolversParentTypes["Mutation"] = ResolversParentTypes["Mutation"],
+> = {
+  changePassword?: Resolver<
+    ResolversTypes["ChangePasswordResult"],
+    ParentType,
+    ContextType,
+    RequireFields<MutationChangePasswordArgs, "currentPassword" | "newPassword">
+  >;
+  endOtherSessions?: Resolver<ResolversTypes["EndSessionsResult"], ParentType, ContextType>;
+  endSession?: Resolver<
+    ResolversTypes["EndSessionsResult"],
+    ParentType,
+    ContextType,
+    RequireFields<MutationEndSessionArgs, "id">
+  >;
+  login?: Resolver<
+    ResolversTypes["LoginResult"],
+    ParentType,
+    ContextType,
+    RequireFields<MutationLoginArgs, "email" | "password">
+  >;
+  logout?: Resolver<
+    ResolversTypes["LogoutResult"],
+    ParentType,
+    ContextType,
+    Partial<MutationLogoutArgs>
+  >;
+  register?: Resolver<
+    ResolversTypes["RegisterResult"],
+    ParentType,
+    ContextType,
+    RequireFields<MutationRegisterArgs, "email" | "password">
+  >;
+  renew?: Resolver<
+    ResolversTypes["RenewResult"],
+    ParentType,
+    ContextType,
+    RequireFields<MutationRenewArgs, "renewalToken">
+  >;
+};
+
+export type PasswordChangedResolvers<
+  ContextType = CurfewContext,
+  ParentType extends ResolversParentTypes["PasswordChanged"] =
+    ResolversParentTypes["PasswordChanged"],
+> = {
+  endedSessions?: Resolver<ResolversTypes["Int"], ParentType, ContextType>;
+  tokens?: Resolver<ResolversTypes["TokenPair"], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type ProblemResolvers<
+  ContextType = CurfewContext,
+  ParentType extends ResolversParentTypes["Problem"] = ResolversParentTypes["Problem"],
+> = {
+  __resolveType: TypeResolveFn<
+    "InvalidCredentials" | "InvalidInput" | "RenewalRefused" | "TooManyAttempts",
+    ParentType,
+    ContextType
+  >;
+};
+
+export type QueryResolvers<
+  ContextType = CurfewContext,
+  ParentType extends ResolversParentTypes["Query"] = ResolversParentTypes["Query"],
+> = {
+  viewer?: Resolver<Maybe<ResolversTypes["Viewer"]>, ParentType, ContextType>;
+};
+
+export type RegisterResultResolvers<
+  ContextType = CurfewContext,
+  ParentType extends ResolversParentTypes["RegisterResult"] =
+    ResolversParentTypes["RegisterResult"],
+> = {
+  __resolveType: TypeResolveFn<
+    "InvalidInput" | "SignedIn" | "TooManyAttempts",
+    ParentType,
+    ContextType
+  >;
+};
+
+export type RenewResultResolvers<
+  ContextType = CurfewContext,
+  ParentType extends ResolversParentTypes["RenewResult"] = ResolversParentTypes["RenewResult"],
+> = {
+  __resolveType: TypeResolveFn<"RenewalRefused" | "SignedIn", ParentType, ContextType>;
+};
+
+export type RenewalRefusedResolvers<
+  ContextType = CurfewContext,
+  ParentType extends ResolversParentTypes["RenewalRefused"] =
+    ResolversParentTypes["RenewalRefused"],
+> = {
+  message?: Resolver<ResolversTypes["String"], ParentType, ContextType>;
+  reason?: Resolver<ResolversTypes["RefusalReason"], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type SessionResolvers<
+  ContextType = CurfewContext,
+  ParentType extends ResolversParentTypes["Session"] = ResolversParentTypes["Session"],
+> = {
+  createdAt?: Resolver<ResolversTypes["DateTime"], ParentType, ContextType>;
+  current?: Resolver<ResolversTypes["Boolean"], ParentType, ContextType>;
+  expiresAt?: Resolver<ResolversTypes["DateTime"], ParentType, ContextType>;
+  id?: Resolver<ResolversTypes["ID"], ParentType, ContextType>;
+  ipAddress?: Resolver<Maybe<ResolversTypes["String"]>, ParentType, ContextType>;
+  lastSeenAt?: Resolver<ResolversTypes["DateTime"], ParentType, ContextType>;
+  renewedAt?: Resolver<ResolversTypes["DateTime"], ParentType, ContextType>;
+  userAgent?: Resolver<Maybe<ResolversTypes["String"]>, ParentType, ContextType>;
+};
+
+export type SessionEventResolvers<
+  ContextType = CurfewContext,
+  ParentType extends ResolversParentTypes["SessionEvent"] = ResolversParentTypes["SessionEvent"],
+> = {
+  at?: Resolver<ResolversTypes["DateTime"], ParentType, ContextType>;
+  endReason?: Resolver<Maybe<ResolversTypes["EndReason"]>, ParentType, ContextType>;
+  session?: Resolver<ResolversTypes["Session"], ParentType, ContextType>;
+  type?: Resolver<ResolversTypes["SessionEventType"], ParentType, ContextType>;
+};
+
+export type SignedInResolvers<
+  ContextType = CurfewContext,
+  ParentType extends ResolversParentTypes["SignedIn"] = ResolversParentTypes["SignedIn"],
+> = {
+  tokens?: Resolver<ResolversTypes["TokenPair"], ParentType, ContextType>;
+  viewer?: Resolver<ResolversTypes["Viewer"], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type SubscriptionResolvers<
+  ContextType = CurfewContext,
+  ParentType extends ResolversParentTypes["Subscription"] = ResolversParentTypes["Subscription"],
+> = {
+  sessionEvents?: SubscriptionResolver<
+    ResolversTypes["SessionEvent"],
+    "sessionEvents",
+    ParentType,
+    ContextType
+  >;
+};
+
+export type TokenPairResolvers<
+  ContextType = CurfewContext,
+  ParentType extends ResolversParentTypes["TokenPair"] = ResolversParentTypes["TokenPair"],
+> = {
+  accessToken?: Resolver<ResolversTypes["String"], ParentType, ContextType>;
+  accessTokenExpiresAt?: Resolver<ResolversTypes["DateTime"], ParentType, ContextType>;
+  renewalToken?: Resolver<ResolversTypes["String"], ParentType, ContextType>;
+  renewalTokenExpiresAt?: Resolver<ResolversTypes["DateTime"], ParentType, ContextType>;
+};
+
+export type TooManyAttemptsResolvers<
+  ContextType = CurfewContext,
+  ParentType extends ResolversParentTypes["TooManyAttempts"] =
+    ResolversParentTypes["TooManyAttempts"],
+> = {
+  message?: Resolver<ResolversTypes["String"], ParentType, ContextType>;
+  retryAfterSeconds?: Resolver<ResolversTypes["Int"], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type UserResolvers<
+  ContextType = CurfewContext,
+  ParentType extends ResolversParentTypes["User"] = ResolversParentTypes["User"],
+> = {
+  createdAt?: Resolver<ResolversTypes["DateTime"], ParentType, ContextType>;
+  email?: Resolver<ResolversTypes["String"], ParentType, ContextType>;
+  id?: Resolver<ResolversTypes["ID"], ParentType, ContextType>;
+};
+
+export type ViewerResolvers<
+  ContextType = CurfewContext,
+  ParentType extends ResolversParentTypes["Viewer"] = ResolversParentTypes["Viewer"],
+> = {
+  session?: Resolver<ResolversTypes["Session"], ParentType, ContextType>;
+  sessions?: Resolver<Array<ResolversTypes["Session"]>, ParentType, ContextType>;
+  user?: Resolver<ResolversTypes["User"], ParentType, ContextType>;
+};
+
+export type Resolvers<ContextType = CurfewContext> = {
+  ChangePasswordResult?: ChangePasswordResultResolvers<ContextType>;
+  DateTime?: GraphQLScalarType;
+  EndSessionsResult?: EndSessionsResultResolvers<ContextType>;
+  FieldProblem?: FieldProblemResolvers<ContextType>;
+  InvalidCredentials?: InvalidCredentialsResolvers<ContextType>;
+  InvalidInput?: InvalidInputResolvers<ContextType>;
+  LoginResult?: LoginResultResolvers<ContextType>;
+  LogoutResult?: LogoutResultResolvers<ContextType>;
+  Mutation?: MutationResolvers<ContextType>;
+  PasswordChanged?: PasswordChangedResolvers<ContextType>;
+  Problem?: ProblemResolvers<ContextType>;
+  Query?: QueryResolvers<ContextType>;
+  RegisterResult?: RegisterResultResolvers<ContextType>;
+  RenewResult?: RenewResultResolvers<ContextType>;
+  RenewalRefused?: RenewalRefusedResolvers<ContextType>;
+  Session?: SessionResolvers<ContextType>;
+  SessionEvent?: SessionEventResolvers<ContextType>;
+  SignedIn?: SignedInResolvers<ContextType>;
+  Subscription?: SubscriptionResolvers<ContextType>;
+  TokenPair?: TokenPairResolvers<ContextType>;
+  TooManyAttempts?: TooManyAttemptsResolvers<ContextType>;
+  User?: UserResolvers<ContextType>;
+  Viewer?: ViewerResolvers<ContextType>;
+};
+
+export type DirectiveResolvers<ContextType = CurfewContext> = {
+  authenticated?: AuthenticatedDirectiveResolver<any, any, ContextType>;
+};

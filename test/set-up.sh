@@ -1,0 +1,39 @@
+#!/bin/sh
+# Makes sure that what the tests start for themselves is on the machine: Redis and a browser.
+set -eu
+
+missing() {
+  for program in redis-server chromium; do
+    command -v "$program" >/dev/null 2>&1 || printf ' %s' "$program"
+  done
+}
+
+packages=$(missing)
+[ -n "$packages" ] || exit 0
+
+install="apt-get update && apt-get install -y --no-install-recommends$packages"
+if ! command -v apt-get >/dev/null 2>&1; then
+  echo "The tests need$packages on the PATH. On Debian: sudo sh -c '$install'" >&2
+  exit 1
+fi
+
+if [ "$(id -u)" = 0 ]; then
+  root=
+elif sudo -n true 2>/dev/null; then
+  root='sudo -n'
+else
+  echo "The tests need$packages. Install with: sudo sh -c '$install'" >&2
+  exit 1
+fi
+
+echo "Installing what the tests need:$packages"
+log=$(mktemp)
+# Redis is packaged as a service, which may fail to start where there is no service manager. The
+# tests start their own, so what counts is whether the programs are there afterwards.
+$root env DEBIAN_FRONTEND=noninteractive sh -c "$install" >"$log" 2>&1 || true
+if [ -n "$(missing)" ]; then
+  cat "$log" >&2
+  echo "Could not install$(missing)" >&2
+  exit 1
+fi
+rm -f "$log"

@@ -1,0 +1,16 @@
+/** How the tests run: real servers and browsers on few cores, so few files at once and no retries. */
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    environment: "node",
+    pool: "forks",
+    maxWorkers: 2,
+    testTimeout: 15_000,
+    hookTimeout: 15_000,
+    retry: 0,
+    dangerouslyIgnoreUnhandledErrors: false,
+    reporters: ["default"],
+  },
+});
