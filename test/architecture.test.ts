@@ -1,0 +1,245 @@
+/** What every file in src/ keeps to: which room may import which, no cycles, size, a first sentence. */
+import { readdirSync, readFileSync } from "node:fs";
+import { posix } from "node:path";
+import { describe, expect, it } from "vitest";
+
+interface Room {
+  /** The other rooms that it may import; files at the top of src/ are rooms of their own. */
+  readonly rooms: readonly string[];
+  /** The packages and Node modules that it may import; any, unless given. */
+  readonly packages?: RegExp;
+}
+
+const rooms = ["session", "stores", "users", "graphql", "transport"];
+
+const table: Readonly<Record<string, Room>> = {
+  session: { rooms: [], packages: /^node:crypto$/ },
+  stores: { rooms: ["session"] },
+  users: { rooms: ["session"] },
+  graphql: { rooms: ["session", "users"] },
+  transport: { rooms: ["session", "graphql"] },
+  client: { rooms: [], packages: /^(?!node:)/ },
+  options: { rooms: [] },
+  variables: { rooms: ["options"] },
+  config: { rooms: ["options", "variables"] },
+  "own-secret": { rooms: [] },
+  server: { rooms: [...rooms, "options", "own-secret"] },
+  main: { rooms: ["server", "config", "options", "own-secret"] },
+  inspect: { rooms: ["session", "server", "config", "options", "own-secret"] },
+  index: { rooms: [...rooms, "options", "server"] },
+};
+
+const maxLines = 250;
+const generated = new Set(["graphql/generated.ts"]);
+
+/** What would make a session depend on more than what it is passed. */
+const impure =
+  /\bDate\.now\b|\bDate\(\s*\)|\bnew Date\b(?!\s*\(\s*[^\s)])|\bMath\.random\b|\bperformance\.|\bprocess\s*[.?[]/g;
+
+/** Sources by their path under src/. */
+type Sources = Readonly<Record<string, string>>;
+
+/** The code without its comments; strings and templates stay as they are. */
+function withoutComments(source: string): string {
+  return source.replace(
+    /("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)|\/\/.*|\/\*[^]*?\*\//g,
+    (_, text: string | undefined) => text ?? "",
+  );
+}
+
+/** Every module that a source names: static, for types alone, for effect, dynamic and `import("…").Type`. */
+function specifiers(source: string): string[] {
+  const patterns = [
+    /^\s*(?:import|export)\b[^"';]*?\bfrom\s*["']([^"']+)["']/gm,
+    /^\s*import\s*["']([^"']+)["']/gm,
+    /\bimport\s*\(\s*["'`]([^"'`]+)["'`]/g,
+  ];
+  const code = withoutComments(source);
+  return patterns.flatMap((pattern) => [...code.matchAll(pattern)].map((match) => match[1] ?? ""));
+}
+
+/** The files under src/ that a file imports. */
+function imports(path: string, source: string): string[] {
+  return specifiers(source)
+    .filter((specifier) => specifier.startsWith("."))
+    .map((specifier) => posix.join(posix.dirname(path), specifier));
+}
+
+function roomOf(path: string): string {
+  return path.includes("/") ? path.slice(0, path.indexOf("/")) : path.replace(/\.ts$/, "");
+}
+
+function strayImports(sources: Sources): string[] {
+  return Object.entries(sources).flatMap(([path, source]) => {
+    const name = roomOf(path);
+    const room = table[name];
+    if (!room) return [`${path}: no room "${name}" in the table`];
+    const files = imports(path, source)
+      .filter((file) => roomOf(file) !== name && !room.rooms.includes(roomOf(file)))
+      .map((file) => `${path}: ${name} must not import ${file}`);
+    const packages = specifiers(source)
+      .filter((specifier) => !specifier.startsWith(".") && room.packages?.test(specifier) === false)
+      .map((specifier) => `${path}: ${name} must not import ${specifier}`);
+    return [...files, ...packages];
+  });
+}
+
+/** One line for each cycle found on a walk from file to file. */
+function cycles(sources: Sources): string[] {
+  const found: string[] = [];
+  const done = new Set<string>();
+  const walk = (path: string, trail: readonly string[]): void => {
+    const start = trail.indexOf(path);
+    if (start >= 0) found.push([...trail.slice(start), path].join(" → "));
+    if (start >= 0 || done.has(path)) return;
+    for (const file of imports(path, sources[path] ?? "")) walk(file, [...trail, path]);
+    done.add(path);
+  };
+  for (const path of Object.keys(sources)) walk(path, []);
+  return found;
+}
+
+function tooLong(sources: Sources): string[] {
+  return Object.entries(sources)
+    .filter(([path]) => !generated.has(path))
+    .map(([path, source]) => ({ path, lines: source.replace(/\n$/, "").split("\n").length }))
+    .filter(({ lines }) => lines > maxLines)
+    .map(({ path, lines }) => `${path}: ${lines} lines`);
+}
+
+function unintroduced(sources: Sources): string[] {
+  return Object.entries(sources)
+    .filter(
+      ([path, source]) => !generated.has(path) && !/^(#!.*\n)?\/\*\*[\s*]*[^\s*/]/.test(source),
+    )
+    .map(([path]) => `${path}: does not begin with a sentence on what it is for`);
+}
+
+function impurities(sources: Sources): string[] {
+  return Object.entries(sources)
+    .filter(([path]) => roomOf(path) === "session")
+    .flatMap(([path, source]) =>
+      [...withoutComments(source).matchAll(impure)].map((match) => `${path}: ${match[0]}`),
+    );
+}
+
+function readSources(): Sources {
+  const root = new URL("../src/", import.meta.url);
+  const paths = readdirSync(root, { recursive: true, encoding: "utf8" })
+    .map((path) => path.replaceAll("\\", "/"))
+    .filter((path) => path.endsWith(".ts"));
+  return Object.fromEntries(paths.map((path) => [path, readFileSync(new URL(path, root), "utf8")]));
+}
+
+describe("the source", () => {
+  const sources = readSources();
+
+  it("is found, and so are its imports", () => {
+    expect(Object.keys(sources)).toContain("session/session.ts");
+    expect(imports("session/store.ts", sources["session/store.ts"] ?? "")).toContain(
+      "session/session.ts",
+    );
+  });
+
+  it("imports only existing files", () => {
+    const missing = Object.entries(sources).flatMap(([path, source]) =>
+      imports(path, source).filter((file) => !(file in sources)),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  it("imports one way, from room to room", () => expect(strayImports(sources)).toEqual([]));
+  it("has no cycle", () => expect(cycles(sources)).toEqual([]));
+  it("has no long file", () => expect(tooLong(sources)).toEqual([]));
+  it("says of each module what it is for", () => expect(unintroduced(sources)).toEqual([]));
+  it("keeps time and chance out of sessions", () => expect(impurities(sources)).toEqual([]));
+});
+
+describe("the rules", () => {
+  it.each([
+    ['import { a } from "./a.ts";', ["./a.ts"]],
+    ['import type {\n  A,\n  B,\n} from "../a.ts";', ["../a.ts"]],
+    ['import a, * as b from "a";\nimport "b";', ["a", "b"]],
+    ['export * from "./a.ts";\nexport type { B } from "./b.ts";', ["./a.ts", "./b.ts"]],
+    ['const a = await import("./a.ts");', ["./a.ts"]],
+    ['let a: import("./a.ts").A;', ["./a.ts"]],
+    ['// import "a";\n/* from "b" */\nexport const url = "http://c"; import("d");', ["d"]],
+    ['export const from = 1;\nconst b = "import";', []],
+  ])("see the imports of %j", (source, expected) => {
+    expect(specifiers(source)).toEqual(expected);
+  });
+
+  it.each([
+    ["session/a.ts", "../stores/redis/b.ts"],
+    ["session/a.ts", "../config.ts"],
+    ["session/a.ts", "node:fs"],
+    ["session/a.ts", "zod"],
+    ["stores/redis/a.ts", "../../users/b.ts"],
+    ["users/a.ts", "../graphql/b.ts"],
+    ["graphql/a.ts", "../transport/b.ts"],
+    ["transport/a.ts", "../users/b.ts"],
+    ["transport/a.ts", "../server.ts"],
+    ["client/a.ts", "../session/b.ts"],
+    ["client/a.ts", "node:crypto"],
+    ["config.ts", "./server.ts"],
+    ["main.ts", "./transport/b.ts"],
+    ["cellar/a.ts", "../session/b.ts"],
+  ])("refuse that %s imports %s", (path, specifier) => {
+    expect(strayImports({ [path]: `import type { B } from "${specifier}";` })).toHaveLength(1);
+  });
+
+  it.each([
+    ["session/a.ts", "node:crypto"],
+    ["session/a.ts", "./b.ts"],
+    ["stores/redis/a.ts", "../../session/b.ts"],
+    ["stores/redis/a.ts", "../sqlite/b.ts"],
+    ["transport/a.ts", "ws"],
+    ["client/a.ts", "graphql-ws"],
+    ["server.ts", "./transport/b.ts"],
+  ])("accept that %s imports %s", (path, specifier) => {
+    expect(strayImports({ [path]: `import { b } from "${specifier}";` })).toEqual([]);
+  });
+
+  it("find a cycle, of types too, and tell it from two ways to one file", () => {
+    const a = 'import { b } from "./b.ts";\nimport { c } from "./c.ts";';
+    const b = 'import type { C } from "./c.ts";';
+    expect(cycles({ "x/a.ts": a, "x/b.ts": b, "x/c.ts": "" })).toEqual([]);
+    expect(cycles({ "x/a.ts": a, "x/b.ts": b, "x/c.ts": 'import "./a.ts";' })).toEqual([
+      "x/a.ts → x/b.ts → x/c.ts → x/a.ts",
+    ]);
+    expect(cycles({ "x/a.ts": 'import "./a.ts";' })).toEqual(["x/a.ts → x/a.ts"]);
+  });
+
+  it("find a long file, unless it is generated", () => {
+    const lines = "a\n".repeat(maxLines);
+    expect(tooLong({ "x/a.ts": lines, "graphql/generated.ts": `${lines}a\n` })).toEqual([]);
+    expect(tooLong({ "x/a.ts": `${lines}a\n` })).toEqual(["x/a.ts: 251 lines"]);
+  });
+
+  it.each(["export {};", "// A.\n/** B. */", "/* A. */", "/** */", "\n/** A. */"])(
+    "miss the first sentence in %j",
+    (source) => expect(unintroduced({ "x/a.ts": source })).toHaveLength(1),
+  );
+
+  it.each(["/** A. */\n", "/**\n * A.\n */", "#!/usr/bin/env node\n/** A. */"])(
+    "see the first sentence in %j",
+    (source) => expect(unintroduced({ "x/a.ts": source })).toEqual([]),
+  );
+
+  it.each([
+    "Date.now()",
+    "new Date()",
+    "new Date",
+    "Date()",
+    "Math.random()",
+    "process.env",
+    "performance.now()",
+  ])("find %s in a session", (code) => {
+    expect(impurities({ "session/a.ts": `const a = ${code};` })).toHaveLength(1);
+    expect(impurities({ "users/a.ts": code, "session/b.ts": `// ${code}` })).toEqual([]);
+  });
+
+  it("let a session make a date of a time that it was passed", () => {
+    expect(impurities({ "session/a.ts": "new Date(now).getTime(); inProcess.a" })).toEqual([]);
+  });
+});
