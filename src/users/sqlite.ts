@@ -1,0 +1,89 @@
+/** Users in a SQLite file: the directory for one machine. */
+import { randomUUID } from "node:crypto";
+import type { DatabaseSync, SQLInputValue, SQLOutputValue } from "node:sqlite";
+import { StoreUnavailable } from "../session/store.ts";
+import type { User, UserDirectory } from "./directory.ts";
+
+const table = `CREATE TABLE IF NOT EXISTS users (
+  id TEXT PRIMARY KEY,
+  email TEXT NOT NULL UNIQUE,
+  password_hash TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  locked INTEGER NOT NULL DEFAULT 0
+) STRICT`;
+
+type Row = Record<string, SQLOutputValue>;
+
+export class SqliteUsers implements UserDirectory {
+  readonly #database: DatabaseSync;
+
+  /** Makes the table where it is missing. The database stays its opener's, to share and to close. */
+  constructor(database: DatabaseSync) {
+    database.exec(table);
+    this.#database = database;
+  }
+
+  async create(email: string, passwordHash: string, now: number): Promise<User | "taken"> {
+    const row = this.#get(
+      `INSERT INTO users (id, email, password_hash, created_at) VALUES (?, ?, ?, ?)
+       ON CONFLICT (email) DO NOTHING RETURNING *`,
+      randomUUID(),
+      email,
+      passwordHash,
+      now,
+    );
+    return row ? toUser(row) : "taken";
+  }
+
+  async byId(id: string): Promise<User | undefined> {
+    const row = this.#get("SELECT * FROM users WHERE id = ?", id);
+    return row && toUser(row);
+  }
+
+  async byEmail(email: string): Promise<{ user: User; passwordHash: string } | undefined> {
+    const row = this.#get("SELECT * FROM users WHERE email = ?", email);
+    return row && { user: toUser(row), passwordHash: String(row["password_hash"]) };
+  }
+
+  async passwordHash(id: string): Promise<string | undefined> {
+    const row = this.#get("SELECT password_hash FROM users WHERE id = ?", id);
+    return row && String(row["password_hash"]);
+  }
+
+  async replacePasswordHash(id: string, current: string, next: string): Promise<boolean> {
+    const row = this.#get(
+      "UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ? RETURNING id",
+      next,
+      id,
+      current,
+    );
+    return row !== undefined;
+  }
+
+  async setLocked(id: string, locked: boolean): Promise<void> {
+    this.#get("UPDATE users SET locked = ? WHERE id = ?", Number(locked), id);
+  }
+
+  async delete(id: string): Promise<void> {
+    this.#get("DELETE FROM users WHERE id = ?", id);
+  }
+
+  async close(): Promise<void> {}
+
+  #get(sql: string, ...values: SQLInputValue[]): Row | undefined {
+    try {
+      return this.#database.prepare(sql).get(...values);
+    } catch (cause) {
+      throw new StoreUnavailable("The users cannot be read or written", { cause });
+    }
+  }
+}
+
+function toUser(row: Row): User {
+  return {
+    id: String(row["id"]),
+    email: String(row["email"]),
+    createdAt: Number(row["created_at"]),
+    locked: row["locked"] === 1,
+  };
+}

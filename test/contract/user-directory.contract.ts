@@ -1,0 +1,99 @@
+/** What every user directory keeps to, whatever it is made of. */
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { UserDirectory } from "../../src/users/directory.ts";
+
+/** @param open gives an empty directory, closed by the suite */
+export function userDirectoryContract(name: string, open: () => Promise<UserDirectory>): void {
+  describe(`${name} as a user directory`, () => {
+    let users: UserDirectory;
+    beforeEach(async () => {
+      users = await open();
+    });
+    afterEach(() => users.close());
+
+    async function create(email: string, hash = "hash", now = 1) {
+      const user = await users.create(email, hash, now);
+      if (user === "taken") throw new Error(`${email} is taken`);
+      return user;
+    }
+
+    test("a new user is unlocked and found by id and by e-mail", async () => {
+      const now = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
+      const ada = await create("ada@example.com", "ada's hash", now);
+      expect(ada).toEqual({
+        id: expect.any(String),
+        email: "ada@example.com",
+        createdAt: now,
+        locked: false,
+      });
+      expect(await users.byId(ada.id)).toEqual(ada);
+      expect(await users.byEmail(ada.email)).toEqual({ user: ada, passwordHash: "ada's hash" });
+      expect(await users.passwordHash(ada.id)).toBe("ada's hash");
+    });
+
+    test("users have ids of their own", async () => {
+      const [ada, bob] = [await create("ada@example.com"), await create("bob@example.com")];
+      expect(ada.id).not.toBe(bob.id);
+      expect(await users.byId(bob.id)).toEqual(bob);
+    });
+
+    test("nobody is found under what names nobody", async () => {
+      expect(await users.byId("nobody")).toBeUndefined();
+      expect(await users.byEmail("nobody@example.com")).toBeUndefined();
+      expect(await users.passwordHash("nobody")).toBeUndefined();
+    });
+
+    test("an e-mail is taken once, and the first user stays as it was", async () => {
+      const ada = await create("ada@example.com", "first");
+      expect(await users.create("ada@example.com", "second", 2)).toBe("taken");
+      expect(await users.byEmail("ada@example.com")).toEqual({ user: ada, passwordHash: "first" });
+    });
+
+    test("of racing registrations of one e-mail one gets it", async () => {
+      const racing = Array.from({ length: 10 }, () => users.create("ada@example.com", "hash", 1));
+      const taken = (await Promise.all(racing)).filter((user) => user === "taken");
+      expect(taken).toHaveLength(9);
+    });
+
+    test("e-mails and hashes are kept as they stand", async () => {
+      const email = "zoë'; DROP TABLE users; --@例え.example";
+      const user = await create(email, "$argon2id$'\"\\%");
+      expect(await users.byEmail(email)).toEqual({ user, passwordHash: "$argon2id$'\"\\%" });
+      expect(await users.byEmail(email.toUpperCase())).toBeUndefined();
+    });
+
+    test("a password hash is replaced only while it is the one that was read", async () => {
+      const ada = await create("ada@example.com", "first");
+      const bob = await create("bob@example.com", "first");
+      const racing = ["second", "third"].map((next) =>
+        users.replacePasswordHash(ada.id, "first", next),
+      );
+      expect((await Promise.all(racing)).filter(Boolean)).toHaveLength(1);
+      expect(await users.passwordHash(ada.id)).toMatch(/^(second|third)$/);
+      expect(await users.passwordHash(bob.id)).toBe("first");
+      expect(await users.replacePasswordHash("nobody", "first", "second")).toBe(false);
+    });
+
+    test("a user is locked and unlocked", async () => {
+      const ada = await create("ada@example.com");
+      await users.setLocked(ada.id, true);
+      expect(await users.byId(ada.id)).toEqual({ ...ada, locked: true });
+      expect((await users.byEmail(ada.email))?.user.locked).toBe(true);
+      await users.setLocked(ada.id, false);
+      expect(await users.byId(ada.id)).toEqual(ada);
+    });
+
+    test("a deleted user is gone, and a later one of that e-mail is somebody else", async () => {
+      const ada = await create("ada@example.com");
+      await users.delete(ada.id);
+      expect(await users.byId(ada.id)).toBeUndefined();
+      expect(await users.byEmail(ada.email)).toBeUndefined();
+      expect((await create("ada@example.com")).id).not.toBe(ada.id);
+    });
+
+    test("to lock or delete nobody is no error", async () => {
+      await users.setLocked("nobody", true);
+      await users.delete("nobody");
+    });
+  });
+}

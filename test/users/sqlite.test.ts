@@ -1,0 +1,43 @@
+/** Users in SQLite, beyond what every directory keeps to. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { expect, test } from "vitest";
+import { StoreUnavailable } from "../../src/session/store.ts";
+import { SqliteUsers } from "../../src/users/sqlite.ts";
+import { userDirectoryContract } from "../contract/user-directory.contract.ts";
+
+userDirectoryContract("SQLite", async () => new SqliteUsers(new DatabaseSync(":memory:")));
+
+test("users survive a restart", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "curfew-"));
+  try {
+    const file = join(folder, "curfew.db");
+    const before = new DatabaseSync(file);
+    const ada = await new SqliteUsers(before).create("ada@example.com", "hash", 1);
+    before.close();
+    const after = new DatabaseSync(file);
+    const found = await new SqliteUsers(after).byEmail("ada@example.com");
+    after.close();
+    expect(found).toEqual({ user: ada, passwordHash: "hash" });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test("a database that cannot be asked is unavailable, with the reason", async () => {
+  const database = new DatabaseSync(":memory:");
+  const users = new SqliteUsers(database);
+  database.close();
+  const asked = users.byEmail("ada@example.com");
+  await expect(asked).rejects.toBeInstanceOf(StoreUnavailable);
+  await expect(asked).rejects.toHaveProperty("cause.message", "database is not open");
+});
+
+test("closing the directory leaves the database to its opener", async () => {
+  const database = new DatabaseSync(":memory:");
+  await new SqliteUsers(database).close();
+  expect(database.isOpen).toBe(true);
+  database.close();
+});
