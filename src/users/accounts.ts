@@ -1,0 +1,104 @@
+/** What people do with their accounts: register, sign in, change the password. */
+import type { User, UserDirectory } from "./directory.ts";
+import { normaliseEmail } from "./email.ts";
+import { passwordProblem } from "./passwords.ts";
+import type { Passwords } from "./passwords.ts";
+
+export interface FieldProblem {
+  /** The argument's name in the schema. */
+  readonly field: string;
+  /** For people. */
+  readonly message: string;
+}
+
+/** Something about the input is to be changed; every fault is listed. */
+export interface Invalid {
+  readonly outcome: "invalid";
+  readonly fields: readonly FieldProblem[];
+}
+
+/** Too many passwords are being hashed; nothing happened. */
+export interface Busy {
+  readonly outcome: "busy";
+}
+
+/** No such user, a wrong password or a locked user: which of them is not for the caller to know. */
+export interface Refused {
+  readonly outcome: "refused";
+}
+
+export type Registration = { readonly outcome: "registered"; readonly user: User } | Invalid | Busy;
+export type Authentication = { readonly outcome: "accepted"; readonly user: User } | Refused | Busy;
+export type PasswordChange = { readonly outcome: "changed" } | Refused | Invalid | Busy;
+
+/** Everything rejects with `StoreUnavailable` when the directory cannot be asked. */
+export class Accounts {
+  readonly #directory: UserDirectory;
+  readonly #passwords: Passwords;
+
+  constructor(directory: UserDirectory, passwords: Passwords) {
+    this.#directory = directory;
+    this.#passwords = passwords;
+  }
+
+  /** Adds a user; `now` in epoch milliseconds. */
+  async register(email: string, password: string, now: number): Promise<Registration> {
+    const address = normaliseEmail(email);
+    const problem = passwordProblem(password);
+    if (address === undefined || problem !== undefined) {
+      return invalid({
+        email: address === undefined ? "Enter an e-mail address." : undefined,
+        password: problem,
+      });
+    }
+    const hash = await this.#passwords.hash(password);
+    if (hash === "busy") return { outcome: "busy" };
+    const user = await this.#directory.create(address, hash, now);
+    if (user === "taken") return invalid({ email: "This e-mail address is already registered." });
+    return { outcome: "registered", user };
+  }
+
+  /** Costs one verification, whatever the outcome, so that the time tells nobody who has an account. */
+  async authenticate(email: string, password: string): Promise<Authentication> {
+    const address = normaliseEmail(email);
+    const found = address === undefined ? undefined : await this.#directory.byEmail(address);
+    const verification = await this.#verify(found?.passwordHash, password);
+    if (verification === "busy") return { outcome: "busy" };
+    if (verification === "mismatch" || !found || found.user.locked) return { outcome: "refused" };
+    return { outcome: "accepted", user: found.user };
+  }
+
+  /** Ending the user's other sessions afterwards is the caller's. */
+  async changePassword(userId: string, current: string, next: string): Promise<PasswordChange> {
+    const problem = passwordProblem(next);
+    if (problem !== undefined) return invalid({ newPassword: problem });
+    const currentHash = await this.#directory.passwordHash(userId);
+    const verification = await this.#verify(currentHash, current);
+    if (verification === "busy") return { outcome: "busy" };
+    if (verification === "mismatch" || currentHash === undefined || (await this.isGone(userId))) {
+      return { outcome: "refused" };
+    }
+    const nextHash = await this.#passwords.hash(next);
+    if (nextHash === "busy") return { outcome: "busy" };
+    const replaced = await this.#directory.replacePasswordHash(userId, currentHash, nextHash);
+    return { outcome: replaced ? "changed" : "refused" };
+  }
+
+  /** Whether the user was deleted or locked, and so may have no session. */
+  async isGone(userId: string): Promise<boolean> {
+    return (await this.#directory.byId(userId))?.locked ?? true;
+  }
+
+  #verify(hash: string | undefined, password: string) {
+    return hash === undefined
+      ? this.#passwords.verifyNothing(password)
+      : this.#passwords.verify(hash, password);
+  }
+}
+
+function invalid(problems: Record<string, string | undefined>): Invalid {
+  const fields = Object.entries(problems).flatMap(([field, message]) =>
+    message === undefined ? [] : [{ field, message }],
+  );
+  return { outcome: "invalid", fields };
+}

@@ -1,0 +1,206 @@
+/** Registering, signing in and changing the password, with real hashing on a database in memory. */
+import { DatabaseSync } from "node:sqlite";
+import { beforeEach, describe, expect, test } from "vitest";
+import { StoreUnavailable } from "../../src/session/store.ts";
+import { Accounts } from "../../src/users/accounts.ts";
+import { Passwords } from "../../src/users/passwords.ts";
+import { SqliteUsers } from "../../src/users/sqlite.ts";
+
+/** Counts the real verifications; `verifyNothing` is one too. */
+class CountedPasswords extends Passwords {
+  verifications = 0;
+  override verify(against: string, password: string) {
+    this.verifications += 1;
+    return super.verify(against, password);
+  }
+}
+
+let database: DatabaseSync;
+let users: SqliteUsers;
+let passwords: CountedPasswords;
+let accounts: Accounts;
+beforeEach(() => {
+  database = new DatabaseSync(":memory:");
+  users = new SqliteUsers(database);
+  passwords = new CountedPasswords();
+  accounts = new Accounts(users, passwords);
+});
+
+async function register(email = "ada@example.com", password = "correct horse") {
+  const registration = await accounts.register(email, password, 1);
+  if (registration.outcome !== "registered") throw new Error(registration.outcome);
+  return registration.user;
+}
+
+describe("registering", () => {
+  test("keeps the user under the normalised e-mail, and no password", async () => {
+    const user = await register(" Ada@Example.COM ");
+    expect(user).toEqual({
+      id: expect.any(String),
+      email: "ada@example.com",
+      createdAt: 1,
+      locked: false,
+    });
+    expect(await users.byId(user.id)).toEqual(user);
+    expect(await users.passwordHash(user.id)).toMatch(/^\$argon2id\$/);
+  });
+
+  test("reports a wrong e-mail and a wrong password together", async () => {
+    expect(await accounts.register("ada", "short", 1)).toEqual({
+      outcome: "invalid",
+      fields: [
+        { field: "email", message: "Enter an e-mail address." },
+        { field: "password", message: "Use at least 8 characters." },
+      ],
+    });
+  });
+
+  test("reports only what is wrong", async () => {
+    expect(await accounts.register("ada@example.com", "", 1)).toMatchObject({
+      fields: [{ field: "password" }],
+    });
+    expect(await accounts.register("", "correct horse", 1)).toMatchObject({
+      fields: [{ field: "email" }],
+    });
+  });
+
+  test("refuses an e-mail that is taken, however it is spelt", async () => {
+    const { id } = await register();
+    expect(await accounts.register("ADA@example.com ", "another password", 2)).toEqual({
+      outcome: "invalid",
+      fields: [{ field: "email", message: "This e-mail address is already registered." }],
+    });
+    expect(await accounts.authenticate("ada@example.com", "correct horse")).toMatchObject({
+      outcome: "accepted",
+      user: { id },
+    });
+  });
+
+  test("is busy when there is no room to hash, and adds nobody", async () => {
+    accounts = new Accounts(users, new Passwords({ parallelism: 1, queue: 0 }));
+    const first = accounts.register("ada@example.com", "correct horse", 1);
+    expect(await accounts.register("bob@example.com", "correct horse", 1)).toEqual({
+      outcome: "busy",
+    });
+    expect(await first).toMatchObject({ outcome: "registered" });
+    expect(await users.byEmail("bob@example.com")).toBeUndefined();
+  });
+});
+
+describe("signing in", () => {
+  test("takes the e-mail in any case, with white space around it", async () => {
+    const user = await register();
+    const answer = await accounts.authenticate("\tADA@example.com ", "correct horse");
+    expect(answer).toEqual({ outcome: "accepted", user });
+  });
+
+  test("takes the password in any Unicode form", async () => {
+    await register("ada@example.com", "pa\u0308sswo\u0308rter");
+    expect(await accounts.authenticate("ada@example.com", "p\u00E4ssw\u00F6rter")).toMatchObject({
+      outcome: "accepted",
+    });
+  });
+
+  const refusals: [string, string, string][] = [
+    ["an unknown e-mail", "bob@example.com", "correct horse"],
+    ["no e-mail at all", "", "correct horse"],
+    ["a wrong password", "ada@example.com", "wrong horse"],
+    ["an empty password", "ada@example.com", ""],
+    ["a null character for a password", "ada@example.com", "\0"],
+    ["an overlong password", "ada@example.com", "correct horse".repeat(10_000)],
+    ["a locked user's password", "locked@example.com", "correct horse"],
+    ["a deleted user's password", "deleted@example.com", "correct horse"],
+  ];
+  test.each(refusals)("%s is refused like any other, after one verification", async (...given) => {
+    const [, email, password] = given;
+    await register();
+    await users.setLocked((await register("locked@example.com")).id, true);
+    await users.delete((await register("deleted@example.com")).id);
+    expect(await accounts.authenticate(email, password)).toEqual({ outcome: "refused" });
+    expect(passwords.verifications).toBe(1);
+  });
+
+  test("is busy when there is no room, for known and unknown e-mails alike", async () => {
+    await register();
+    accounts = new Accounts(users, new Passwords({ parallelism: 1, queue: 1 }));
+    const emails = ["ada@example.com", "ada@example.com", "ada@example.com", "bob@example.com"];
+    const answers = emails.map((email) => accounts.authenticate(email, "correct horse"));
+    const outcomes = (await Promise.all(answers)).map(({ outcome }) => outcome);
+    expect(outcomes).toEqual(["accepted", "accepted", "busy", "busy"]);
+  });
+
+  test("rejects when the directory cannot be asked", async () => {
+    database.close();
+    await expect(accounts.authenticate("ada@example.com", "correct horse")).rejects.toBeInstanceOf(
+      StoreUnavailable,
+    );
+  });
+});
+
+describe("changing the password", () => {
+  test("makes the new one the only one", async () => {
+    const { id, email } = await register();
+    expect(await accounts.changePassword(id, "correct horse", "battery staple")).toEqual({
+      outcome: "changed",
+    });
+    expect(await accounts.authenticate(email, "correct horse")).toEqual({ outcome: "refused" });
+    expect(await accounts.authenticate(email, "battery staple")).toMatchObject({
+      outcome: "accepted",
+    });
+  });
+
+  test("reports what is wrong with the new one", async () => {
+    const { id } = await register();
+    expect(await accounts.changePassword(id, "correct horse", "short")).toEqual({
+      outcome: "invalid",
+      fields: [{ field: "newPassword", message: "Use at least 8 characters." }],
+    });
+  });
+
+  test("is refused to a wrong password, a locked user and nobody", async () => {
+    const { id, email } = await register();
+    const refused = { outcome: "refused" };
+    expect(await accounts.changePassword(id, "wrong horse", "battery staple")).toEqual(refused);
+    expect(await accounts.changePassword("nobody", "", "battery staple")).toEqual(refused);
+    await users.setLocked(id, true);
+    expect(await accounts.changePassword(id, "correct horse", "battery staple")).toEqual(refused);
+    await users.setLocked(id, false);
+    expect(await accounts.authenticate(email, "correct horse")).toMatchObject({
+      outcome: "accepted",
+    });
+  });
+
+  test("succeeds once when two changes start from the same password", async () => {
+    const { id } = await register();
+    const changes = ["battery staple", "stolen staple"].map((next) =>
+      accounts.changePassword(id, "correct horse", next),
+    );
+    const outcomes = (await Promise.all(changes)).map(({ outcome }) => outcome);
+    expect(outcomes.toSorted()).toEqual(["changed", "refused"]);
+  });
+
+  test("is busy when there is no room, and changes nothing", async () => {
+    const { id, email } = await register();
+    const full = new Passwords({ parallelism: 1, queue: 0 });
+    const hashing = full.hash("another password");
+    expect(
+      await new Accounts(users, full).changePassword(id, "correct horse", "battery staple"),
+    ).toEqual({ outcome: "busy" });
+    await hashing;
+    expect(await accounts.authenticate(email, "correct horse")).toMatchObject({
+      outcome: "accepted",
+    });
+  });
+});
+
+test("a user is gone when locked, deleted or never there", async () => {
+  const { id } = await register();
+  expect(await accounts.isGone(id)).toBe(false);
+  await users.setLocked(id, true);
+  expect(await accounts.isGone(id)).toBe(true);
+  await users.setLocked(id, false);
+  expect(await accounts.isGone(id)).toBe(false);
+  await users.delete(id);
+  expect(await accounts.isGone(id)).toBe(true);
+  expect(await accounts.isGone("nobody")).toBe(true);
+});

@@ -1,0 +1,90 @@
+/** Password rules, argon2id itself, and how much of it runs at once. */
+import { parseOptions } from "@node-rs/argon2";
+import { expect, test } from "vitest";
+import { passwordProblem, Passwords } from "../../src/users/passwords.ts";
+
+const passwords = new Passwords();
+
+test("a password is hashed by argon2id with 19 MiB, two passes and one thread", async () => {
+  const hash = await passwords.hash("correct horse");
+  expect(hash).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
+  expect(await passwords.hash("correct horse")).not.toBe(hash);
+});
+
+test("a hash matches its own password and no other", async () => {
+  const hash = await passwords.hash("correct horse");
+  expect(await passwords.verify(hash, "correct horse")).toBe("match");
+  expect(await passwords.verify(hash, "correct horsf")).toBe("mismatch");
+  expect(await passwords.verify(hash, "Correct horse")).toBe("mismatch");
+  expect(await passwords.verify(hash, " correct horse")).toBe("mismatch");
+  expect(await passwords.verify(hash, "")).toBe("mismatch");
+});
+
+test("a password goes on after a null character", async () => {
+  const hash = await passwords.hash("correct\0horse");
+  expect(await passwords.verify(hash, "correct\0horse")).toBe("match");
+  expect(await passwords.verify(hash, "correct\0mouse")).toBe("mismatch");
+  expect(await passwords.verify(hash, "correct")).toBe("mismatch");
+});
+
+test("a password is the same from any keyboard", async () => {
+  const hash = await passwords.hash("cafe\u0301 \uFF11\uFF12\uFF13\uFF14");
+  expect(await passwords.verify(hash, "caf\u00E9 1234")).toBe("match");
+});
+
+test("an overlong password never matches, not even what its hash would be", async () => {
+  const overlong = "a".repeat(1025);
+  expect(await passwords.verify(await passwords.hash(overlong), overlong)).toBe("mismatch");
+});
+
+test("no password matches nobody's hash, which costs what a real one does", async () => {
+  const verified: string[] = [];
+  class Watched extends Passwords {
+    override verify(against: string, password: string) {
+      verified.push(against);
+      return super.verify(against, password);
+    }
+  }
+  const watched = new Watched();
+  for (const password of ["", "\0", "correct horse"]) {
+    expect(await watched.verifyNothing(password)).toBe("mismatch");
+  }
+  const [nobody = ""] = verified;
+  expect(parseOptions(nobody)).toEqual(parseOptions(await passwords.hash("correct horse")));
+});
+
+test("what is no hash rejects rather than answers", async () => {
+  await expect(passwords.verify("correct horse", "correct horse")).rejects.toThrow();
+});
+
+test("beyond the running and the waiting ones the answer is busy, and later there is room", async () => {
+  const narrow = new Passwords({ parallelism: 1, queue: 2 });
+  const hash = await passwords.hash("correct horse");
+  const calls = Array.from({ length: 5 }, () => narrow.verify(hash, "correct horse"));
+  expect(await Promise.all(calls)).toEqual(["match", "match", "match", "busy", "busy"]);
+  expect(await narrow.verify(hash, "correct horse")).toBe("match");
+});
+
+test("hashing, verifying and verifying nothing share the room, and failures give it back", async () => {
+  const narrow = new Passwords({ parallelism: 1, queue: 0 });
+  await expect(narrow.verify("no hash", "correct horse")).rejects.toThrow();
+  const hashing = narrow.hash("correct horse");
+  expect(await narrow.hash("correct horse")).toBe("busy");
+  expect(await narrow.verifyNothing("correct horse")).toBe("busy");
+  expect(await hashing).toMatch(/^\$argon2id/);
+});
+
+test.each(["12345678", "\u{1F511}".repeat(8), "\0".repeat(8), " ".repeat(8), "a".repeat(1024)])(
+  "a password of 8 characters to 1024 bytes is accepted",
+  (password) => {
+    expect(passwordProblem(password)).toBeUndefined();
+  },
+);
+
+test.each(["", "1234567", "\u{1F511}".repeat(7)])("%j is too short a password", (password) => {
+  expect(passwordProblem(password)).toBe("Use at least 8 characters.");
+});
+
+test.each(["a".repeat(1025), "\u{1F511}".repeat(257)])("more than 1024 bytes are too long", (p) => {
+  expect(passwordProblem(p)).toBe("Use at most 1024 bytes.");
+});
