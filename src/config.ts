@@ -1,0 +1,157 @@
+/** Settings from the environment or from code, checked as a whole before anything starts. */
+import { inspect } from "node:util";
+import { defaultOptions, optionRules } from "./options.ts";
+import type { Options } from "./options.ts";
+import { inUnits, isServiceLink, names, unsupported, variables } from "./variables.ts";
+import type { Name } from "./variables.ts";
+
+export type { Options } from "./options.ts";
+
+/** Among the durations, so that none ends before another that it is part of. */
+const orders = [
+  ["renewalGrace", "shorter than", "accessTokenTtl"],
+  ["accessTokenTtl", "at most", "renewalTokenTtl"],
+  ["renewalTokenTtl", "at most", "sessionMaxAge"],
+  ["recheckInterval", "at most", "outageGrace"],
+] as const;
+
+/** Settings that nothing can start with. No secret and no password is in its message. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  /** All that is wrong, one line each. */
+  readonly faults: readonly string[];
+
+  constructor(faults: readonly string[]) {
+    super(["These settings are wrong:", ...faults].join("\n  "));
+    this.faults = faults;
+  }
+}
+
+/**
+ * The options that environment variables ask for; a variable that is empty counts as unset.
+ *
+ * @throws {ConfigError} naming every variable that is wrong, unsupported or misspelt
+ */
+export function loadOptions(env: Readonly<Record<string, string | undefined>>): Options {
+  const set = new Map<string, string>();
+  for (const [name, text] of Object.entries(env)) if (text?.trim()) set.set(name, text.trim());
+
+  const known = names.map((name) => variables[name].name);
+  const faults = [...set].flatMap(([name, text]) => {
+    if (Object.hasOwn(unsupported, name)) {
+      return [`${name} must be unset: this version has no ${unsupported[name]}`];
+    }
+    const stray = name.startsWith("CURFEW_") && !known.includes(name) && !isServiceLink(name, text);
+    return stray ? [`${name} is not a setting. Did you mean ${nearest(name, known)}?`] : [];
+  });
+  const written = (name: Name) => set.get(variables[name].name);
+  return check({
+    production: set.get("NODE_ENV") === "production",
+    faults,
+    written,
+    value: (name) => {
+      const text = written(name);
+      return text === undefined ? undefined : variables[name].read(text);
+    },
+    label: (name) => variables[name].name,
+    assign: (name, text) => `${variables[name].name}=${text}`,
+  });
+}
+
+/**
+ * The same for options given in code; `undefined` counts as unset.
+ *
+ * @throws {ConfigError} naming every option that is wrong or unknown
+ */
+export function checkOptions(given: Partial<Options>): Options {
+  const strays = Object.keys(given).filter((key) => !Object.hasOwn(variables, key));
+  return check({
+    production: process.env["NODE_ENV"] === "production",
+    faults: strays.map((key) => `${key} is not an option. Did you mean ${nearest(key, names)}?`),
+    written: (name) => given[name],
+    value: (name) => given[name],
+    label: (name) => name,
+    assign: (name, text) => `${name}: ${inspect(variables[name].read(text))}`,
+  });
+}
+
+/** Where options come from, and how its users write them. */
+interface Source {
+  readonly production: boolean;
+  readonly faults: readonly string[];
+  written(name: Name): unknown;
+  value(name: Name): unknown;
+  label(name: Name): string;
+  assign(name: Name, text: string): string;
+}
+
+function check({ production, faults: strays, written, value, label, assign }: Source): Options {
+  const faults = [...strays];
+  const wrong = new Set<Name>();
+  const options = defaultOptions(production);
+
+  for (const name of names) {
+    const given = value(name);
+    if (given === undefined) continue;
+    const { data, error } = optionRules[name].safeParse(given);
+    if (!error) {
+      Object.assign(options, { [name]: data });
+      continue;
+    }
+    wrong.add(name);
+    for (const { message, path } of error.issues) {
+      const [index] = path;
+      const isItem = Array.isArray(given) && typeof index === "number";
+      const place = isItem ? ` (number ${index + 1})` : "";
+      const found = quote(name, isItem ? given[index] : written(name));
+      const example = assign(name, variables[name].example);
+      faults.push(`${label(name)}${place} must be ${message}${found}. Example: ${example}`);
+    }
+  }
+  for (const [name, relation, other] of orders) {
+    if (wrong.has(name) || wrong.has(other)) continue;
+    const limit = options[other];
+    if (relation === "at most" ? options[name] <= limit : options[name] < limit) continue;
+    const right = relation === "at most" ? limit : Math.floor(limit / 2);
+    const bound = `${label(other)}, which is ${inUnits(limit)}`;
+    const example = assign(name, inUnits(right));
+    faults.push(`${label(name)} must be ${relation} ${bound}. Example: ${example}`);
+  }
+  if (value("secrets") === undefined && (production || value("redisUrl") !== undefined)) {
+    faults.push(
+      `${label("secrets")} must be set where NODE_ENV=production or ${label("redisUrl")} is: every node` +
+        " and every start needs the same. `openssl rand -base64 32` makes one." +
+        ` Example: ${assign("secrets", variables.secrets.example)}`,
+    );
+  }
+  if (faults.length > 0) throw new ConfigError(faults);
+  return options;
+}
+
+/** Nothing that holds a secret, or may be one in the wrong place. */
+function quote(name: Name, value: unknown): string {
+  const text = inspect(value);
+  const secret = name === "secrets" || name === "redisUrl" || text.includes("@");
+  return secret || text.length > 32 ? "" : `, not ${text}`;
+}
+
+function nearest(name: string, known: readonly string[]): string {
+  const bare = name.replace(/^CURFEW_/, "");
+  const distance = (to: string) => Math.min(edits(name, to), edits(bare, to));
+  return known.reduce((best, next) => (distance(next) < distance(best) ? next : best));
+}
+
+/** Levenshtein distance, whatever the case. */
+function edits(from: string, to: string): number {
+  const target = [...to.toLowerCase()];
+  let row = [0, ...target.keys().map((index) => index + 1)];
+  for (const character of from.toLowerCase()) {
+    const next = [(row[0] ?? 0) + 1];
+    for (const [index, other] of target.entries()) {
+      const replaced = (row[index] ?? 0) + Number(character !== other);
+      next.push(Math.min(replaced, (row[index + 1] ?? 0) + 1, (next[index] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row.at(-1) ?? 0;
+}

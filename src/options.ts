@@ -1,0 +1,206 @@
+/** Every setting: what it does, its unit, its default, and what a value must be. */
+import { z } from "zod";
+
+/** All durations are in milliseconds. Each has a variable in the environment too: see `variables`. */
+export interface Options {
+  /**
+   * The address to listen on. The default is reachable from this machine only, so that a first start
+   * opens nothing to the network; containers need `0.0.0.0`.
+   *
+   * @default "127.0.0.1"
+   */
+  readonly host: string;
+  /**
+   * 0 takes any free port.
+   *
+   * @default 4000
+   */
+  readonly port: number;
+  /**
+   * Sign the tokens, at least 32 bytes each: the first signs new tokens, all of them verify. Required
+   * with `redisUrl` or `NODE_ENV=production`; otherwise one is made and kept in `dataDir`.
+   *
+   * @default undefined
+   */
+  readonly secrets: readonly string[] | undefined;
+  /**
+   * The folder for users, sessions and the secret of one machine; `:memory:` keeps nothing.
+   *
+   * @default "./data"
+   */
+  readonly dataDir: string;
+  /**
+   * Where many machines share sessions and topics; one machine needs none.
+   *
+   * @default undefined
+   */
+  readonly redisUrl: string | undefined;
+  /**
+   * From a login or renewal to the expiry of its access token.
+   *
+   * @default 1_800_000 (30m)
+   */
+  readonly accessTokenTtl: number;
+  /**
+   * From a login or renewal to the end of a session that is not renewed.
+   *
+   * @default 2_592_000_000 (30d)
+   */
+  readonly renewalTokenTtl: number;
+  /**
+   * From the login to the end of the session, renewed or not.
+   *
+   * @default 7_776_000_000 (90d)
+   */
+  readonly sessionMaxAge: number;
+  /**
+   * For how long a used renewal token still gives the current pair; after that it counts as stolen.
+   *
+   * @default 10_000 (10s)
+   */
+  readonly renewalGrace: number;
+  /**
+   * How often connections are checked against the store, in case a message was lost.
+   *
+   * @default 5_000 (5s)
+   */
+  readonly recheckInterval: number;
+  /**
+   * How long connections outlive the store's last answer.
+   *
+   * @default 30_000 (30s)
+   */
+  readonly outageGrace: number;
+  /**
+   * Over how long a stopping server spreads the closing of its connections.
+   *
+   * @default 10_000 (10s)
+   */
+  readonly drainTime: number;
+  /**
+   * Sockets of one session on one node.
+   *
+   * @default 100
+   */
+  readonly maxSocketsPerSession: number;
+  /**
+   * Operations running at once on one socket.
+   *
+   * @default 100
+   */
+  readonly maxOperationsPerSocket: number;
+  /**
+   * Origins whose pages may call besides the server's own: `https://app.example.com`, or
+   * `https://*.example.com` for all of its subdomains.
+   *
+   * @default []
+   */
+  readonly allowedOrigins: readonly string[];
+  /**
+   * How many proxies stand before the server, whose `X-Forwarded-For` is believed.
+   *
+   * @default 0
+   */
+  readonly trustProxy: number;
+  /**
+   * Serves GraphiQL to browsers.
+   *
+   * @default true, except with `NODE_ENV=production`
+   */
+  readonly graphiql: boolean;
+  /**
+   * Answers questions about the schema.
+   *
+   * @default true, except with `NODE_ENV=production`
+   */
+  readonly introspection: boolean;
+  /**
+   * The least severe lines that are logged, in pino's words.
+   *
+   * @default "info"
+   */
+  readonly logLevel: (typeof logLevels)[number];
+}
+
+const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
+
+const second = 1000;
+const day = 86_400 * second;
+
+/** @param production whether `NODE_ENV` is `production` */
+export function defaultOptions(production: boolean): Options {
+  return {
+    host: "127.0.0.1",
+    port: 4000,
+    secrets: undefined,
+    dataDir: "./data",
+    redisUrl: undefined,
+    accessTokenTtl: 1800 * second,
+    renewalTokenTtl: 30 * day,
+    sessionMaxAge: 90 * day,
+    renewalGrace: 10 * second,
+    recheckInterval: 5 * second,
+    outageGrace: 30 * second,
+    drainTime: 10 * second,
+    maxSocketsPerSession: 100,
+    maxOperationsPerSocket: 100,
+    allowedOrigins: [],
+    trustProxy: 0,
+    graphiql: !production,
+    introspection: !production,
+    logLevel: "info",
+  };
+}
+
+/** What a value must be. Each message goes on after "must be". */
+export const optionRules = {
+  host: z.string("a text").regex(/^[^\s/]+$/, "a host name or an address"),
+  port: whole(0, 65_535),
+  secrets: z
+    .array(z.string("a text").refine(is32Bytes, "at least 32 bytes long"), "a list of secrets")
+    .min(1, "at least one secret")
+    .refine((secrets) => new Set(secrets).size === secrets.length, "different from each other"),
+  dataDir: z.string("a text").regex(/\S/, "a folder, or :memory:"),
+  redisUrl: z.url({ protocol: /^rediss?$/, hostname: /./, error: "a redis:// or rediss:// URL" }),
+  accessTokenTtl: duration(1, 3650),
+  renewalTokenTtl: duration(1, 3650),
+  sessionMaxAge: duration(1, 3650),
+  renewalGrace: duration(0, 3650),
+  // Those that a timer waits for end where a timer can: at 2^31 ms.
+  recheckInterval: duration(1, 24),
+  outageGrace: duration(0, 24),
+  drainTime: duration(0, 24),
+  maxSocketsPerSession: whole(1, 1_000_000),
+  maxOperationsPerSocket: whole(1, 1_000_000),
+  allowedOrigins: z.array(
+    z.string("a text").refine(isOrigin, "an origin as browsers send it, without a path"),
+    "a list of origins",
+  ),
+  trustProxy: whole(0, 100),
+  graphiql: z.boolean("true or false"),
+  introspection: z.boolean("true or false"),
+  logLevel: z.enum(logLevels, `one of ${logLevels.join(", ")}`),
+} satisfies { [Name in keyof Options]: z.ZodType<NonNullable<Options[Name]>> };
+
+function whole(min: number, max: number) {
+  const error = `a whole number from ${min} to ${max}`;
+  return z.int(error).min(min, error).max(max, error);
+}
+
+function duration(minMilliseconds: number, maxDays: number) {
+  const error = `a duration from ${minMilliseconds}ms to ${maxDays}d`;
+  return z
+    .int(error)
+    .min(minMilliseconds, error)
+    .max(maxDays * day, error);
+}
+
+function is32Bytes(secret: string): boolean {
+  return Buffer.byteLength(secret) >= 32;
+}
+
+/** Browsers send no path, no default port and no capitals, so an origin with one would never match. */
+function isOrigin(text: string): boolean {
+  const origin = text.replace("://*.", "://any.");
+  return /^https?:/.test(origin) && URL.canParse(origin) && new URL(origin).origin === origin;
+}

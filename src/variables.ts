@@ -1,0 +1,86 @@
+/** How the options are written in the environment. */
+import type { Options } from "./options.ts";
+
+export type Name = keyof Options;
+
+interface Variable {
+  readonly name: string;
+  readonly example: string;
+  /** What cannot be read stays text, for the rules to refuse. */
+  readonly read: (text: string) => unknown;
+}
+
+export const variables: Readonly<Record<Name, Variable>> = {
+  host: { name: "HOST", example: "0.0.0.0", read: asText },
+  port: { name: "PORT", example: "4000", read: asNumber },
+  secrets: { name: "CURFEW_SECRETS", example: "newest-secret,older-secret", read: asList },
+  dataDir: { name: "DATA_DIR", example: "./data", read: asText },
+  redisUrl: { name: "REDIS_URL", example: "redis://localhost:6379", read: asText },
+  accessTokenTtl: { name: "ACCESS_TOKEN_TTL", example: "30m", read: asDuration },
+  renewalTokenTtl: { name: "RENEWAL_TOKEN_TTL", example: "30d", read: asDuration },
+  sessionMaxAge: { name: "SESSION_MAX_AGE", example: "90d", read: asDuration },
+  renewalGrace: { name: "RENEWAL_GRACE", example: "10s", read: asDuration },
+  recheckInterval: { name: "RECHECK_INTERVAL", example: "5s", read: asDuration },
+  outageGrace: { name: "OUTAGE_GRACE", example: "30s", read: asDuration },
+  drainTime: { name: "DRAIN_TIME", example: "10s", read: asDuration },
+  maxSocketsPerSession: { name: "MAX_SOCKETS_PER_SESSION", example: "100", read: asNumber },
+  maxOperationsPerSocket: { name: "MAX_OPERATIONS_PER_SOCKET", example: "100", read: asNumber },
+  allowedOrigins: { name: "ALLOWED_ORIGINS", example: "https://*.example.com", read: asList },
+  trustProxy: { name: "TRUST_PROXY", example: "1", read: asNumber },
+  graphiql: { name: "GRAPHIQL", example: "true", read: asFlag },
+  introspection: { name: "INTROSPECTION", example: "true", read: asFlag },
+  logLevel: { name: "LOG_LEVEL", example: "info", read: asText },
+};
+
+export const names = Object.keys(variables) as Name[];
+
+/** Refused, because to ignore them would be to start another server than was asked for. */
+export const unsupported: Readonly<Record<string, string>> = {
+  REDIS_CLUSTER_NODES: "Redis Cluster",
+  REDIS_SENTINELS: "Redis Sentinel",
+  REDIS_SENTINEL_NAME: "Redis Sentinel",
+  DATABASE_URL: "PostgreSQL",
+  MAX_SESSIONS_PER_USER: "limit on a user's sessions",
+};
+
+/** Kubernetes gives every container such variables about the services beside it, say CURFEW_PORT. */
+export function isServiceLink(name: string, text: string): boolean {
+  return /_SERVICE_(HOST|PORT(_\w+)?)$|_PORT_\d+_\w+$/.test(name) || /^(tcp|udp|sctp):/.test(text);
+}
+
+const units = [
+  ["d", 86_400_000],
+  ["h", 3_600_000],
+  ["m", 60_000],
+  ["s", 1000],
+  ["ms", 1],
+] as const;
+
+/** Milliseconds as a variable has them: `1_800_000` is `30m`. */
+export function inUnits(milliseconds: number): string {
+  const [unit, size] = units.find(([, length]) => milliseconds % length === 0) ?? ["ms", 1];
+  return `${milliseconds / size}${unit}`;
+}
+
+function asText(text: string): string {
+  return text;
+}
+
+function asNumber(text: string): unknown {
+  return /^\d+$/.test(text) ? Number(text) : text;
+}
+
+function asDuration(text: string): unknown {
+  const [, count, unit] = /^(\d+)([a-z]+)$/.exec(text) ?? [];
+  const size = units.find(([name]) => name === unit)?.[1];
+  return size === undefined ? text : Number(count) * size;
+}
+
+function asFlag(text: string): unknown {
+  return text === "true" || (text === "false" ? false : text);
+}
+
+function asList(text: string): string[] {
+  const items = text.split(",").map((item) => item.trim());
+  return items.filter((item) => item !== "");
+}

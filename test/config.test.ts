@@ -1,0 +1,381 @@
+/** Settings: what is read, what stops the start, and what the message says and does not say. */
+import { readFile } from "node:fs/promises";
+import { describe, expect, test } from "vitest";
+import { checkOptions, ConfigError, loadOptions } from "../src/config.ts";
+import { defaultOptions } from "../src/options.ts";
+import { names, variables } from "../src/variables.ts";
+
+const secret = "a-secret-of-thirty-two-bytes-and-more";
+const older = "an-older-secret-of-thirty-two-bytes";
+
+function faultsOf(start: () => unknown): readonly string[] {
+  try {
+    start();
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults;
+    throw error;
+  }
+  return [];
+}
+const faults = (env: Record<string, string>) => faultsOf(() => loadOptions(env));
+
+describe("the environment", () => {
+  test("may be empty: then everything has its default", () => {
+    expect(loadOptions({})).toEqual(defaultOptions(false));
+  });
+
+  test("sets every option", () => {
+    expect(
+      loadOptions({
+        HOST: "::",
+        PORT: "0",
+        CURFEW_SECRETS: `${secret}, ${older}`,
+        DATA_DIR: ":memory:",
+        REDIS_URL: "rediss://user:password@redis.example.com:6380/1",
+        ACCESS_TOKEN_TTL: "500ms",
+        RENEWAL_TOKEN_TTL: "2h",
+        SESSION_MAX_AGE: "1d",
+        RENEWAL_GRACE: "0s",
+        RECHECK_INTERVAL: "1s",
+        OUTAGE_GRACE: "1m",
+        DRAIN_TIME: "0ms",
+        MAX_SOCKETS_PER_SESSION: "3",
+        MAX_OPERATIONS_PER_SOCKET: "4",
+        ALLOWED_ORIGINS: "https://app.example.com,https://*.example.com, http://localhost:3000",
+        TRUST_PROXY: "2",
+        GRAPHIQL: "false",
+        INTROSPECTION: "true",
+        LOG_LEVEL: "silent",
+        NODE_ENV: "production",
+      }),
+    ).toEqual({
+      host: "::",
+      port: 0,
+      secrets: [secret, older],
+      dataDir: ":memory:",
+      redisUrl: "rediss://user:password@redis.example.com:6380/1",
+      accessTokenTtl: 500,
+      renewalTokenTtl: 7_200_000,
+      sessionMaxAge: 86_400_000,
+      renewalGrace: 0,
+      recheckInterval: 1000,
+      outageGrace: 60_000,
+      drainTime: 0,
+      maxSocketsPerSession: 3,
+      maxOperationsPerSocket: 4,
+      allowedOrigins: ["https://app.example.com", "https://*.example.com", "http://localhost:3000"],
+      trustProxy: 2,
+      graphiql: false,
+      introspection: true,
+      logLevel: "silent",
+    });
+  });
+
+  test("counts as unset where it is empty or blank", () => {
+    const blank = names.map((name) => [variables[name].name, name.length % 2 ? "" : " "]);
+    expect(loadOptions(Object.fromEntries([...blank, ["DATABASE_URL", ""]]))).toEqual(
+      defaultOptions(false),
+    );
+  });
+
+  test("turns GraphiQL and introspection off in production, unless it asks for them", () => {
+    const production = { NODE_ENV: "production", CURFEW_SECRETS: secret };
+    expect(loadOptions(production)).toMatchObject({ graphiql: false, introspection: false });
+    expect(loadOptions({ ...production, GRAPHIQL: "true" })).toMatchObject({ graphiql: true });
+  });
+
+  test.each(names.filter((name) => name !== "secrets"))("has a right example for %s", (name) => {
+    const env = { CURFEW_SECRETS: secret, [variables[name].name]: variables[name].example };
+    expect(faults(env)).toEqual([]);
+  });
+});
+
+describe("a wrong value stops the start and is explained", () => {
+  const ports = "PORT must be a whole number from 0 to 65535";
+  const redis =
+    "REDIS_URL must be a redis:// or rediss:// URL. Example: REDIS_URL=redis://localhost:6379";
+  const origins = "must be an origin as browsers send it, without a path";
+  const example = "Example: ALLOWED_ORIGINS=https://*.example.com";
+  test.each([
+    [
+      "HOST",
+      "http://[::1]",
+      "HOST must be a host name or an address, not 'http://[::1]'. Example: HOST=0.0.0.0",
+    ],
+    ["PORT", "http", `${ports}, not 'http'. Example: PORT=4000`],
+    ["PORT", "65536", `${ports}, not '65536'. Example: PORT=4000`],
+    ["PORT", "-1", `${ports}, not '-1'. Example: PORT=4000`],
+    ["PORT", "4e3", `${ports}, not '4e3'. Example: PORT=4000`],
+    [
+      "ACCESS_TOKEN_TTL",
+      "30",
+      "ACCESS_TOKEN_TTL must be a duration from 1ms to 3650d, not '30'. Example: ACCESS_TOKEN_TTL=30m",
+    ],
+    [
+      "RENEWAL_TOKEN_TTL",
+      "1 month",
+      "RENEWAL_TOKEN_TTL must be a duration from 1ms to 3650d, not '1 month'. Example: RENEWAL_TOKEN_TTL=30d",
+    ],
+    [
+      "SESSION_MAX_AGE",
+      "3651d",
+      "SESSION_MAX_AGE must be a duration from 1ms to 3650d, not '3651d'. Example: SESSION_MAX_AGE=90d",
+    ],
+    [
+      "RENEWAL_GRACE",
+      "-1s",
+      "RENEWAL_GRACE must be a duration from 0ms to 3650d, not '-1s'. Example: RENEWAL_GRACE=10s",
+    ],
+    [
+      "RECHECK_INTERVAL",
+      "0s",
+      "RECHECK_INTERVAL must be a duration from 1ms to 24d, not '0s'. Example: RECHECK_INTERVAL=5s",
+    ],
+    [
+      "OUTAGE_GRACE",
+      "1.5s",
+      "OUTAGE_GRACE must be a duration from 0ms to 24d, not '1.5s'. Example: OUTAGE_GRACE=30s",
+    ],
+    [
+      "DRAIN_TIME",
+      "25d",
+      "DRAIN_TIME must be a duration from 0ms to 24d, not '25d'. Example: DRAIN_TIME=10s",
+    ],
+    [
+      "MAX_SOCKETS_PER_SESSION",
+      "0",
+      "MAX_SOCKETS_PER_SESSION must be a whole number from 1 to 1000000, not '0'. Example: MAX_SOCKETS_PER_SESSION=100",
+    ],
+    [
+      "MAX_OPERATIONS_PER_SOCKET",
+      "many",
+      "MAX_OPERATIONS_PER_SOCKET must be a whole number from 1 to 1000000, not 'many'. Example: MAX_OPERATIONS_PER_SOCKET=100",
+    ],
+    [
+      "TRUST_PROXY",
+      "true",
+      "TRUST_PROXY must be a whole number from 0 to 100, not 'true'. Example: TRUST_PROXY=1",
+    ],
+    ["GRAPHIQL", "yes", "GRAPHIQL must be true or false, not 'yes'. Example: GRAPHIQL=true"],
+    [
+      "INTROSPECTION",
+      "0",
+      "INTROSPECTION must be true or false, not '0'. Example: INTROSPECTION=true",
+    ],
+    [
+      "LOG_LEVEL",
+      "verbose",
+      "LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent, not 'verbose'. Example: LOG_LEVEL=info",
+    ],
+    ["ALLOWED_ORIGINS", "*", `ALLOWED_ORIGINS (number 1) ${origins}, not '*'. ${example}`],
+    [
+      "ALLOWED_ORIGINS",
+      "http://a.example,http://b.example/",
+      `ALLOWED_ORIGINS (number 2) ${origins}, not 'http://b.example/'. ${example}`,
+    ],
+    [
+      "ALLOWED_ORIGINS",
+      "https://a.example:443",
+      `ALLOWED_ORIGINS (number 1) ${origins}, not 'https://a.example:443'. ${example}`,
+    ],
+    [
+      "ALLOWED_ORIGINS",
+      "https://A.example",
+      `ALLOWED_ORIGINS (number 1) ${origins}, not 'https://A.example'. ${example}`,
+    ],
+    [
+      "ALLOWED_ORIGINS",
+      "ftp://a.example",
+      `ALLOWED_ORIGINS (number 1) ${origins}, not 'ftp://a.example'. ${example}`,
+    ],
+    ["REDIS_URL", "localhost:6379", redis],
+    ["REDIS_URL", "http://localhost:6379", redis],
+    ["REDIS_URL", "redis:6379", redis],
+  ])("%s=%s", (name, value, fault) => {
+    expect(faults({ CURFEW_SECRETS: secret, [name]: value })).toEqual([fault]);
+  });
+
+  test("all faults are listed at once, in one message", () => {
+    const env = { PORT: "http", LOG_LEVEL: "loud", DATABASE_URL: "x", ACCESS_TOKEN_TTL: "31d" };
+    const all = faults(env);
+    expect(all.map((fault) => fault.split(" ")[0]).toSorted()).toEqual(Object.keys(env).toSorted());
+    expect(() => loadOptions(env)).toThrow(["These settings are wrong:", ...all].join("\n  "));
+  });
+});
+
+describe("durations fit each other", () => {
+  test.each([
+    [
+      { ACCESS_TOKEN_TTL: "31d" },
+      "ACCESS_TOKEN_TTL must be at most RENEWAL_TOKEN_TTL, which is 30d. Example: ACCESS_TOKEN_TTL=30d",
+    ],
+    [
+      { RENEWAL_TOKEN_TTL: "91d" },
+      "RENEWAL_TOKEN_TTL must be at most SESSION_MAX_AGE, which is 90d. Example: RENEWAL_TOKEN_TTL=90d",
+    ],
+    [
+      { ACCESS_TOKEN_TTL: "10s" },
+      "RENEWAL_GRACE must be shorter than ACCESS_TOKEN_TTL, which is 10s. Example: RENEWAL_GRACE=5s",
+    ],
+    [
+      { RECHECK_INTERVAL: "31s" },
+      "RECHECK_INTERVAL must be at most OUTAGE_GRACE, which is 30s. Example: RECHECK_INTERVAL=30s",
+    ],
+  ])("%o", (env, fault) => {
+    expect(faults(env)).toEqual([fault]);
+  });
+
+  test("and may be the same, but for the grace", () => {
+    const month = { ACCESS_TOKEN_TTL: "30d", RENEWAL_TOKEN_TTL: "30d", SESSION_MAX_AGE: "30d" };
+    expect(faults({ ...month, RECHECK_INTERVAL: "5s", OUTAGE_GRACE: "5s" })).toEqual([]);
+  });
+
+  test("a wrong one is not compared", () => {
+    expect(faults({ ACCESS_TOKEN_TTL: "1s", RENEWAL_GRACE: "soon" })).toHaveLength(1);
+  });
+});
+
+describe("secrets", () => {
+  const example = "Example: CURFEW_SECRETS=newest-secret,older-secret";
+
+  test.each([{ REDIS_URL: "redis://localhost" }, { NODE_ENV: "production" }])(
+    "must be set with %o",
+    (env) => {
+      expect(faults(env)).toEqual([
+        "CURFEW_SECRETS must be set where NODE_ENV=production or REDIS_URL is: every node and every" +
+          ` start needs the same. \`openssl rand -base64 32\` makes one. ${example}`,
+      ]);
+    },
+  );
+
+  test.each([
+    ["short", "(number 1) must be at least 32 bytes long"],
+    [`${secret},${"x".repeat(31)}`, "(number 2) must be at least 32 bytes long"],
+    [`${secret},${older},${secret}`, "must be different from each other"],
+    [",", "must be at least one secret"],
+  ])("%s is a fault that is told without them", (value, fault) => {
+    const text = faults({ CURFEW_SECRETS: value });
+    expect(text).toEqual([`CURFEW_SECRETS ${fault}. ${example}`]);
+  });
+
+  test("are measured in bytes", () => {
+    expect(faults({ CURFEW_SECRETS: "\u{1F511}".repeat(8) })).toEqual([]);
+    expect(faults({ CURFEW_SECRETS: "\u{1F511}".repeat(7) })).toHaveLength(1);
+  });
+
+  test("and passwords are in no message, not even from a wrong place", () => {
+    const url = "redis://:hunter2@localhost:6379";
+    const env = {
+      CURFEW_SECRETS: "hunter2",
+      CURFEW_SECRET: secret,
+      REDIS_URL: `http${url}`,
+      DATABASE_URL: url,
+      HOST: url,
+      PORT: secret,
+      DRAIN_TIME: older,
+      ALLOWED_ORIGINS: `https://user:hunter2@a.example,${secret}`,
+    };
+    const text = faults(env).join("\n");
+    expect(faults(env)).toHaveLength(9);
+    for (const hidden of ["hunter2", secret, older]) expect(text).not.toContain(hidden);
+  });
+});
+
+describe("variables that are no settings", () => {
+  test.each([
+    ["REDIS_CLUSTER_NODES", "Redis Cluster"],
+    ["REDIS_SENTINELS", "Redis Sentinel"],
+    ["REDIS_SENTINEL_NAME", "Redis Sentinel"],
+    ["DATABASE_URL", "PostgreSQL"],
+    ["MAX_SESSIONS_PER_USER", "limit on a user's sessions"],
+  ])("%s stops the start rather than be ignored", (name, what) => {
+    expect(faults({ [name]: "5" })).toEqual([`${name} must be unset: this version has no ${what}`]);
+  });
+
+  test.each([
+    ["CURFEW_SECRET", "CURFEW_SECRETS"],
+    ["CURFEW_PORT", "PORT"],
+    ["CURFEW_LOGLEVEL", "LOG_LEVEL"],
+    ["CURFEW_ACCESS_TTL", "ACCESS_TOKEN_TTL"],
+  ])("%s is taken for a misspelt %s", (name, meant) => {
+    expect(faults({ [name]: "5" })).toEqual([`${name} is not a setting. Did you mean ${meant}?`]);
+  });
+
+  test("what Kubernetes sets for services named after Curfew is no fault", () => {
+    const links = {
+      CURFEW_SERVICE_HOST: "10.0.0.1",
+      CURFEW_SERVICE_PORT: "4000",
+      CURFEW_SERVICE_PORT_HTTP: "4000",
+      CURFEW_PORT: "tcp://10.0.0.1:4000",
+      CURFEW_PORT_4000_TCP: "tcp://10.0.0.1:4000",
+      CURFEW_PORT_4000_TCP_ADDR: "10.0.0.1",
+      CURFEW_REDIS_SERVICE_HOST: "10.0.0.2",
+    };
+    expect(faults(links)).toEqual([]);
+  });
+
+  test("any other is somebody else's", () => {
+    expect(faults({ PATH: "/bin", REDIS_PORT: "6379", SECRET: "s" })).toEqual([]);
+  });
+});
+
+describe("options in code", () => {
+  const optionFaults = (given: object) => faultsOf(() => checkOptions(given));
+
+  test("are checked, and completed by the defaults", () => {
+    expect(checkOptions({ port: 0, logLevel: "silent", secrets: undefined })).toEqual({
+      ...defaultOptions(false),
+      port: 0,
+      logLevel: "silent",
+    });
+  });
+
+  test.each([
+    [
+      { port: "4000" },
+      "port must be a whole number from 0 to 65535, not '4000'. Example: port: 4000",
+    ],
+    [
+      { accessTokenTtl: "30m" },
+      "accessTokenTtl must be a duration from 1ms to 3650d, not '30m'. Example: accessTokenTtl: 1800000",
+    ],
+    [
+      { drainTime: NaN },
+      "drainTime must be a duration from 0ms to 24d, not NaN. Example: drainTime: 10000",
+    ],
+    [{ graphiql: null }, "graphiql must be true or false, not null. Example: graphiql: true"],
+    [
+      { accessTokenTtl: 5000 },
+      "renewalGrace must be shorter than accessTokenTtl, which is 5s. Example: renewalGrace: 2500",
+    ],
+    [
+      { allowedOrigins: [7] },
+      "allowedOrigins (number 1) must be a text, not 7. Example: allowedOrigins: [ 'https://*.example.com' ]",
+    ],
+    [
+      { secrets: secret },
+      "secrets must be a list of secrets. Example: secrets: [ 'newest-secret', 'older-secret' ]",
+    ],
+    [{ outageGrce: 1 }, "outageGrce is not an option. Did you mean outageGrace?"],
+  ])("%o is explained in their own names", (given, fault) => {
+    expect(optionFaults(given)).toEqual([fault]);
+  });
+
+  test("need secrets with Redis", () => {
+    expect(optionFaults({ redisUrl: "redis://localhost" })).toEqual([
+      expect.stringMatching(/^secrets must be set where NODE_ENV=production or redisUrl is/),
+    ]);
+  });
+});
+
+test("the defaults are those that are documented", async () => {
+  const source = await readFile(new URL("../src/options.ts", import.meta.url), "utf8");
+  const documented = [...source.matchAll(/@default ([^\s,]+).*\s+\*\/\s+readonly (\w+)/g)].map(
+    ([, value = "", name = ""]) => [
+      name,
+      value === "undefined" ? undefined : JSON.parse(value.replaceAll("_", "")),
+    ],
+  );
+  expect(Object.fromEntries(documented)).toEqual(defaultOptions(false));
+  expect(documented).toHaveLength(names.length);
+});
