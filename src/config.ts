@@ -79,14 +79,14 @@ export function checkOptions(given: Partial<Options>): Options {
 interface Source {
   readonly production: boolean;
   readonly faults: readonly string[];
-  written(name: Name): unknown;
-  value(name: Name): unknown;
-  label(name: Name): string;
-  assign(name: Name, text: string): string;
+  readonly written: (name: Name) => unknown;
+  readonly value: (name: Name) => unknown;
+  readonly label: (name: Name) => string;
+  readonly assign: (name: Name, text: string) => string;
 }
 
 function check({ production, faults: strays, written, value, label, assign }: Source): Options {
-  const faults = [...strays];
+  const faults = new Set(strays);
   const wrong = new Set<Name>();
   const options = defaultOptions(production);
 
@@ -105,7 +105,7 @@ function check({ production, faults: strays, written, value, label, assign }: So
       const place = isItem ? ` (number ${index + 1})` : "";
       const found = quote(name, isItem ? given[index] : written(name));
       const example = assign(name, variables[name].example);
-      faults.push(`${label(name)}${place} must be ${message}${found}. Example: ${example}`);
+      faults.add(`${label(name)}${place} must be ${message}${found}. Example: ${example}`);
     }
   }
   for (const [name, relation, other] of orders) {
@@ -115,16 +115,16 @@ function check({ production, faults: strays, written, value, label, assign }: So
     const right = relation === "at most" ? limit : Math.floor(limit / 2);
     const bound = `${label(other)}, which is ${inUnits(limit)}`;
     const example = assign(name, inUnits(right));
-    faults.push(`${label(name)} must be ${relation} ${bound}. Example: ${example}`);
+    faults.add(`${label(name)} must be ${relation} ${bound}. Example: ${example}`);
   }
   if (value("secrets") === undefined && (production || value("redisUrl") !== undefined)) {
-    faults.push(
+    faults.add(
       `${label("secrets")} must be set where NODE_ENV=production or ${label("redisUrl")} is: every node` +
         " and every start needs the same. `openssl rand -base64 32` makes one." +
         ` Example: ${assign("secrets", variables.secrets.example)}`,
     );
   }
-  if (faults.length > 0) throw new ConfigError(faults);
+  if (faults.size > 0) throw new ConfigError([...faults]);
   return options;
 }
 

@@ -72,10 +72,9 @@ describe("the environment", () => {
   });
 
   test("counts as unset where it is empty or blank", () => {
-    const blank = names.map((name) => [variables[name].name, name.length % 2 ? "" : " "]);
-    expect(loadOptions(Object.fromEntries([...blank, ["DATABASE_URL", ""]]))).toEqual(
-      defaultOptions(false),
-    );
+    const env: Record<string, string> = { DATABASE_URL: "" };
+    for (const [index, name] of names.entries()) env[variables[name].name] = " ".repeat(index % 2);
+    expect(loadOptions(env)).toEqual(defaultOptions(false));
   });
 
   test("turns GraphiQL and introspection off in production, unless it asks for them", () => {
@@ -198,7 +197,8 @@ describe("a wrong value stops the start and is explained", () => {
   test("all faults are listed at once, in one message", () => {
     const env = { PORT: "http", LOG_LEVEL: "loud", DATABASE_URL: "x", ACCESS_TOKEN_TTL: "31d" };
     const all = faults(env);
-    expect(all.map((fault) => fault.split(" ")[0]).toSorted()).toEqual(Object.keys(env).toSorted());
+    const told = all.map((fault) => fault.split(" ")[0]);
+    expect(new Set(told)).toEqual(new Set(Object.keys(env)));
     expect(() => loadOptions(env)).toThrow(["These settings are wrong:", ...all].join("\n  "));
   });
 });
@@ -370,12 +370,11 @@ describe("options in code", () => {
 
 test("the defaults are those that are documented", async () => {
   const source = await readFile(new URL("../src/options.ts", import.meta.url), "utf8");
-  const documented = [...source.matchAll(/@default ([^\s,]+).*\s+\*\/\s+readonly (\w+)/g)].map(
-    ([, value = "", name = ""]) => [
-      name,
-      value === "undefined" ? undefined : JSON.parse(value.replaceAll("_", "")),
-    ],
-  );
-  expect(Object.fromEntries(documented)).toEqual(defaultOptions(false));
-  expect(documented).toHaveLength(names.length);
+  const tags = source.matchAll(/@default ([^\s,]+).*\s+\*\/\s+readonly (\w+)/g);
+  const documented = new Map<string, unknown>();
+  for (const [, value = "", name = ""] of tags) {
+    const text = value.replaceAll("_", "");
+    documented.set(name, text === "undefined" ? undefined : JSON.parse(text));
+  }
+  expect(documented).toEqual(new Map(Object.entries(defaultOptions(false))));
 });
