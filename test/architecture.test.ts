@@ -23,7 +23,7 @@ const table: Readonly<Record<string, Room>> = {
   variables: { rooms: ["options"] },
   config: { rooms: ["options", "variables"] },
   "own-secret": { rooms: [] },
-  server: { rooms: [...rooms, "options", "own-secret"] },
+  server: { rooms: [...rooms, "options", "config", "own-secret"] },
   main: { rooms: ["server", "config", "options", "own-secret"] },
   inspect: { rooms: ["session", "server", "config", "options", "own-secret"] },
   index: { rooms: [...rooms, "options", "server"] },
