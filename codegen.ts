@@ -10,6 +10,7 @@ const config: CodegenConfig = {
       plugins: ["typescript", "typescript-resolvers"],
       config: {
         useTypeImports: true,
+        immutableTypes: true,
         enumsAsTypes: true,
         strictScalars: true,
         scalars: {
@@ -19,9 +20,11 @@ const config: CodegenConfig = {
         },
         contextType: "./context.ts#CurfewContext",
         mappers: {
-          Session: "../session/session.ts#Session as SessionRecord",
+          Session: "./context.ts#SessionView",
+          SessionEvent: "../session/watch.ts#SessionEvent as SessionHappening",
+          TokenPair: "../session/sessions.ts#Issued",
           User: "../users/directory.ts#User as UserRecord",
-          Viewer: "./context.ts#SignedIn as ViewerRecord",
+          Viewer: "../session/session.ts#Session as ViewerSession",
         },
         // An answer has all its fields; an argument may be left out.
         avoidOptionals: { field: true, object: true },

@@ -1,7 +1,9 @@
 import type { GraphQLResolveInfo, GraphQLScalarType, GraphQLScalarTypeConfig } from "graphql";
-import type { Session as SessionRecord } from "../session/session.ts";
+import type { SessionView, CurfewContext } from "./context.ts";
+import type { SessionEvent as SessionHappening } from "../session/watch.ts";
+import type { Issued } from "../session/sessions.ts";
 import type { User as UserRecord } from "../users/directory.ts";
-import type { SignedIn as ViewerRecord, CurfewContext } from "./context.ts";
+import type { Session as ViewerSession } from "../session/session.ts";
 export type Maybe<T> = T | null;
 export type InputMaybe<T> = T | null;
 export type Omit<T, K extends keyof T> = Pick<T, Exclude<keyof T, K>>;
@@ -30,58 +32,58 @@ export type EndReason =
   | "USER_GONE";
 
 export type EndSessionsResult = {
-  __typename?: "EndSessionsResult";
-  endedSessions: Scalars["Int"]["output"];
+  readonly __typename?: "EndSessionsResult";
+  readonly endedSessions: Scalars["Int"]["output"];
 };
 
 export type FieldProblem = {
-  __typename?: "FieldProblem";
-  field: Scalars["String"]["output"];
-  message: Scalars["String"]["output"];
+  readonly __typename?: "FieldProblem";
+  readonly field: Scalars["String"]["output"];
+  readonly message: Scalars["String"]["output"];
 };
 
 /** The e-mail or the password is wrong; which of them is not told. */
 export type InvalidCredentials = Problem & {
-  __typename?: "InvalidCredentials";
-  message: Scalars["String"]["output"];
+  readonly __typename?: "InvalidCredentials";
+  readonly message: Scalars["String"]["output"];
 };
 
 export type InvalidInput = Problem & {
-  __typename?: "InvalidInput";
-  fields: Array<FieldProblem>;
-  message: Scalars["String"]["output"];
+  readonly __typename?: "InvalidInput";
+  readonly fields: ReadonlyArray<FieldProblem>;
+  readonly message: Scalars["String"]["output"];
 };
 
 export type LoginResult = InvalidCredentials | SignedIn | TooManyAttempts;
 
 export type LogoutResult = {
-  __typename?: "LogoutResult";
+  readonly __typename?: "LogoutResult";
   /** How many sessions this call ended: 1, or 0. */
-  endedSessions: Scalars["Int"]["output"];
+  readonly endedSessions: Scalars["Int"]["output"];
 };
 
 export type Mutation = {
-  __typename?: "Mutation";
+  readonly __typename?: "Mutation";
   /** Ends all my other sessions and renews the tokens of this one. */
-  changePassword: ChangePasswordResult;
+  readonly changePassword: ChangePasswordResult;
   /** Ends all my sessions but this one. */
-  endOtherSessions: EndSessionsResult;
+  readonly endOtherSessions: EndSessionsResult;
   /** Ends one of my sessions, on whatever device it is. */
-  endSession: EndSessionsResult;
+  readonly endSession: EndSessionsResult;
   /** Starts a session. */
-  login: LoginResult;
+  readonly login: LoginResult;
   /**
    * Ends the session of `token`, or else of the request. Either kind of token will do, of any
    * generation, expired or not. Succeeds when there is nothing left to end.
    */
-  logout: LogoutResult;
+  readonly logout: LogoutResult;
   /** Makes a user and signs in. */
-  register: RegisterResult;
+  readonly register: RegisterResult;
   /**
    * Exchanges a renewal token for the next pair. For a short grace the same token gives the same
    * pair again, so that a lost answer or a second tab loses nothing. Later use ends the session.
    */
-  renew: RenewResult;
+  readonly renew: RenewResult;
 };
 
 export type MutationChangePasswordArgs = {
@@ -112,22 +114,22 @@ export type MutationRenewArgs = {
 };
 
 export type PasswordChanged = {
-  __typename?: "PasswordChanged";
+  readonly __typename?: "PasswordChanged";
   /** The caller's other sessions. */
-  endedSessions: Scalars["Int"]["output"];
+  readonly endedSessions: Scalars["Int"]["output"];
   /** The caller's new pair. */
-  tokens: TokenPair;
+  readonly tokens: TokenPair;
 };
 
 /** An expected failure: part of the answer, not an error. */
 export type Problem = {
-  message: Scalars["String"]["output"];
+  readonly message: Scalars["String"]["output"];
 };
 
 export type Query = {
-  __typename?: "Query";
+  readonly __typename?: "Query";
   /** Who is asking; null when signed out. */
-  viewer: Maybe<Viewer>;
+  readonly viewer: Maybe<Viewer>;
 };
 
 /** Why a token was not accepted. */
@@ -155,81 +157,81 @@ export type RegisterResult = InvalidInput | SignedIn | TooManyAttempts;
 export type RenewResult = RenewalRefused | SignedIn;
 
 export type RenewalRefused = Problem & {
-  __typename?: "RenewalRefused";
-  message: Scalars["String"]["output"];
-  reason: RefusalReason;
+  readonly __typename?: "RenewalRefused";
+  readonly message: Scalars["String"]["output"];
+  readonly reason: RefusalReason;
 };
 
 /** One login on one device. */
 export type Session = {
-  __typename?: "Session";
-  createdAt: Scalars["DateTime"]["output"];
+  readonly __typename?: "Session";
+  readonly createdAt: Scalars["DateTime"]["output"];
   /** Whether this is the session of the request. */
-  current: Scalars["Boolean"]["output"];
+  readonly current: Scalars["Boolean"]["output"];
   /** When the session ends unless it is renewed. */
-  expiresAt: Scalars["DateTime"]["output"];
+  readonly expiresAt: Scalars["DateTime"]["output"];
   /** Public, and the same across renewals. */
-  id: Scalars["ID"]["output"];
-  ipAddress: Maybe<Scalars["String"]["output"]>;
+  readonly id: Scalars["ID"]["output"];
+  readonly ipAddress: Maybe<Scalars["String"]["output"]>;
   /** To within a minute. */
-  lastSeenAt: Scalars["DateTime"]["output"];
-  renewedAt: Scalars["DateTime"]["output"];
-  userAgent: Maybe<Scalars["String"]["output"]>;
+  readonly lastSeenAt: Scalars["DateTime"]["output"];
+  readonly renewedAt: Scalars["DateTime"]["output"];
+  readonly userAgent: Maybe<Scalars["String"]["output"]>;
 };
 
 export type SessionEvent = {
-  __typename?: "SessionEvent";
-  at: Scalars["DateTime"]["output"];
+  readonly __typename?: "SessionEvent";
+  readonly at: Scalars["DateTime"]["output"];
   /** Set when the type is ENDED. */
-  endReason: Maybe<EndReason>;
-  session: Session;
-  type: SessionEventType;
+  readonly endReason: Maybe<EndReason>;
+  readonly session: Session;
+  readonly type: SessionEventType;
 };
 
 export type SessionEventType = "ENDED" | "RENEWED" | "STARTED";
 
 export type SignedIn = {
-  __typename?: "SignedIn";
-  tokens: TokenPair;
-  viewer: Viewer;
+  readonly __typename?: "SignedIn";
+  readonly tokens: TokenPair;
+  readonly viewer: Viewer;
 };
 
 export type Subscription = {
-  __typename?: "Subscription";
+  readonly __typename?: "Subscription";
   /** What happens to my sessions, on any device. */
-  sessionEvents: SessionEvent;
+  readonly sessionEvents: SessionEvent;
 };
 
 export type TokenPair = {
-  __typename?: "TokenPair";
+  readonly __typename?: "TokenPair";
   /** For `Authorization: Bearer …` and for the payload of `connection_init`. */
-  accessToken: Scalars["String"]["output"];
-  accessTokenExpiresAt: Scalars["DateTime"]["output"];
+  readonly accessToken: Scalars["String"]["output"];
+  readonly accessTokenExpiresAt: Scalars["DateTime"]["output"];
   /** For `renew` alone. */
-  renewalToken: Scalars["String"]["output"];
-  renewalTokenExpiresAt: Scalars["DateTime"]["output"];
+  readonly renewalToken: Scalars["String"]["output"];
+  readonly renewalTokenExpiresAt: Scalars["DateTime"]["output"];
 };
 
 export type TooManyAttempts = Problem & {
-  __typename?: "TooManyAttempts";
-  message: Scalars["String"]["output"];
-  retryAfterSeconds: Scalars["Int"]["output"];
+  readonly __typename?: "TooManyAttempts";
+  readonly message: Scalars["String"]["output"];
+  readonly retryAfterSeconds: Scalars["Int"]["output"];
 };
 
 export type User = {
-  __typename?: "User";
-  createdAt: Scalars["DateTime"]["output"];
-  email: Scalars["String"]["output"];
-  id: Scalars["ID"]["output"];
+  readonly __typename?: "User";
+  readonly createdAt: Scalars["DateTime"]["output"];
+  readonly email: Scalars["String"]["output"];
+  readonly id: Scalars["ID"]["output"];
 };
 
 /** The signed-in user, as seen by himself. */
 export type Viewer = {
-  __typename?: "Viewer";
-  session: Session;
+  readonly __typename?: "Viewer";
+  readonly session: Session;
   /** Live ones, this one first. */
-  sessions: Array<Session>;
-  user: User;
+  readonly sessions: ReadonlyArray<Session>;
+  readonly user: User;
 };
 
 export type ResolverTypeWrapper<T> = Promise<T> | T;
@@ -332,19 +334,30 @@ export type ResolversUnionTypes<_RefType extends Record<string, unknown>> = {
   ChangePasswordResult:
     | (InvalidCredentials & { __typename: "InvalidCredentials" })
     | (InvalidInput & { __typename: "InvalidInput" })
-    | (PasswordChanged & { __typename: "PasswordChanged" })
+    | (Omit<PasswordChanged, "tokens"> & { tokens: _RefType["TokenPair"] } & {
+        __typename: "PasswordChanged";
+      })
     | (TooManyAttempts & { __typename: "TooManyAttempts" });
   LoginResult:
     | (InvalidCredentials & { __typename: "InvalidCredentials" })
-    | (Omit<SignedIn, "viewer"> & { viewer: _RefType["Viewer"] } & { __typename: "SignedIn" })
+    | (Omit<SignedIn, "tokens" | "viewer"> & {
+        tokens: _RefType["TokenPair"];
+        viewer: _RefType["Viewer"];
+      } & { __typename: "SignedIn" })
     | (TooManyAttempts & { __typename: "TooManyAttempts" });
   RegisterResult:
     | (InvalidInput & { __typename: "InvalidInput" })
-    | (Omit<SignedIn, "viewer"> & { viewer: _RefType["Viewer"] } & { __typename: "SignedIn" })
+    | (Omit<SignedIn, "tokens" | "viewer"> & {
+        tokens: _RefType["TokenPair"];
+        viewer: _RefType["Viewer"];
+      } & { __typename: "SignedIn" })
     | (TooManyAttempts & { __typename: "TooManyAttempts" });
   RenewResult:
     | (RenewalRefused & { __typename: "RenewalRefused" })
-    | (Omit<SignedIn, "viewer"> & { viewer: _RefType["Viewer"] } & { __typename: "SignedIn" });
+    | (Omit<SignedIn, "tokens" | "viewer"> & {
+        tokens: _RefType["TokenPair"];
+        viewer: _RefType["Viewer"];
+      } & { __typename: "SignedIn" });
 };
 
 /** Mapping of interface types */
@@ -369,25 +382,30 @@ export type ResolversTypes = {
   LoginResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>["LoginResult"]>;
   LogoutResult: ResolverTypeWrapper<LogoutResult>;
   Mutation: ResolverTypeWrapper<Record<PropertyKey, never>>;
-  PasswordChanged: ResolverTypeWrapper<PasswordChanged>;
+  PasswordChanged: ResolverTypeWrapper<
+    Omit<PasswordChanged, "tokens"> & { tokens: ResolversTypes["TokenPair"] }
+  >;
   Problem: ResolverTypeWrapper<ResolversInterfaceTypes<ResolversTypes>["Problem"]>;
   Query: ResolverTypeWrapper<Record<PropertyKey, never>>;
   RefusalReason: RefusalReason;
   RegisterResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>["RegisterResult"]>;
   RenewResult: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>["RenewResult"]>;
   RenewalRefused: ResolverTypeWrapper<RenewalRefused>;
-  Session: ResolverTypeWrapper<SessionRecord>;
-  SessionEvent: ResolverTypeWrapper<
-    Omit<SessionEvent, "session"> & { session: ResolversTypes["Session"] }
-  >;
+  Session: ResolverTypeWrapper<SessionView>;
+  SessionEvent: ResolverTypeWrapper<SessionHappening>;
   SessionEventType: SessionEventType;
-  SignedIn: ResolverTypeWrapper<Omit<SignedIn, "viewer"> & { viewer: ResolversTypes["Viewer"] }>;
+  SignedIn: ResolverTypeWrapper<
+    Omit<SignedIn, "tokens" | "viewer"> & {
+      tokens: ResolversTypes["TokenPair"];
+      viewer: ResolversTypes["Viewer"];
+    }
+  >;
   String: ResolverTypeWrapper<Scalars["String"]["output"]>;
   Subscription: ResolverTypeWrapper<Record<PropertyKey, never>>;
-  TokenPair: ResolverTypeWrapper<TokenPair>;
+  TokenPair: ResolverTypeWrapper<Issued>;
   TooManyAttempts: ResolverTypeWrapper<TooManyAttempts>;
   User: ResolverTypeWrapper<UserRecord>;
-  Viewer: ResolverTypeWrapper<ViewerRecord>;
+  Viewer: ResolverTypeWrapper<ViewerSession>;
 };
 
 /** Mapping between all available schema types and the resolvers parents */
@@ -404,21 +422,24 @@ export type ResolversParentTypes = {
   LoginResult: ResolversUnionTypes<ResolversParentTypes>["LoginResult"];
   LogoutResult: LogoutResult;
   Mutation: Record<PropertyKey, never>;
-  PasswordChanged: PasswordChanged;
+  PasswordChanged: Omit<PasswordChanged, "tokens"> & { tokens: ResolversParentTypes["TokenPair"] };
   Problem: ResolversInterfaceTypes<ResolversParentTypes>["Problem"];
   Query: Record<PropertyKey, never>;
   RegisterResult: ResolversUnionTypes<ResolversParentTypes>["RegisterResult"];
   RenewResult: ResolversUnionTypes<ResolversParentTypes>["RenewResult"];
   RenewalRefused: RenewalRefused;
-  Session: SessionRecord;
-  SessionEvent: Omit<SessionEvent, "session"> & { session: ResolversParentTypes["Session"] };
-  SignedIn: Omit<SignedIn, "viewer"> & { viewer: ResolversParentTypes["Viewer"] };
+  Session: SessionView;
+  SessionEvent: SessionHappening;
+  SignedIn: Omit<SignedIn, "tokens" | "viewer"> & {
+    tokens: ResolversParentTypes["TokenPair"];
+    viewer: ResolversParentTypes["Viewer"];
+  };
   String: Scalars["String"]["output"];
   Subscription: Record<PropertyKey, never>;
-  TokenPair: TokenPair;
+  TokenPair: Issued;
   TooManyAttempts: TooManyAttempts;
   User: UserRecord;
-  Viewer: ViewerRecord;
+  Viewer: ViewerSession;
 };
 
 export type AuthenticatedDirectiveArgs = {};
@@ -478,7 +499,7 @@ export type InvalidInputResolvers<
   ContextType = CurfewContext,
   ParentType extends ResolversParentTypes["InvalidInput"] = ResolversParentTypes["InvalidInput"],
 > = {
-  fields?: Resolver<Array<ResolversTypes["FieldProblem"]>, ParentType, ContextType>;
+  fields?: Resolver<ReadonlyArray<ResolversTypes["FieldProblem"]>, ParentType, ContextType>;
   message?: Resolver<ResolversTypes["String"], ParentType, ContextType>;
   __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
 };
@@ -680,7 +701,7 @@ export type ViewerResolvers<
   ParentType extends ResolversParentTypes["Viewer"] = ResolversParentTypes["Viewer"],
 > = {
   session?: Resolver<ResolversTypes["Session"], ParentType, ContextType>;
-  sessions?: Resolver<Array<ResolversTypes["Session"]>, ParentType, ContextType>;
+  sessions?: Resolver<ReadonlyArray<ResolversTypes["Session"]>, ParentType, ContextType>;
   user?: Resolver<ResolversTypes["User"], ParentType, ContextType>;
 };
 

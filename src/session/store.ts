@@ -27,10 +27,7 @@ export interface SessionStore {
   create(session: Session): Promise<void>;
   read(fingerprint: string, now: number): Promise<Session | undefined>;
   /** As `read`, for many at once and in their order. */
-  readMany(
-    fingerprints: readonly string[],
-    now: number,
-  ): Promise<readonly (Session | undefined)[]>;
+  readMany(fingerprints: readonly string[], now: number): Promise<readonly (Session | undefined)[]>;
   /** Applies `judgeRenewal` to a token of `generation` and does what it says, in one atomic step. */
   renew(
     fingerprint: string,

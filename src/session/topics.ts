@@ -1,6 +1,4 @@
-/** The port that carries messages between nodes, the messages themselves, and what they are called. */
-import type { EndReason } from "./reasons.ts";
-import type { Session } from "./session.ts";
+/** The port that carries messages between nodes. */
 
 export type Listener = (message: unknown) => void;
 export type Unsubscribe = () => void;
@@ -25,21 +23,3 @@ export interface Topics {
   onGap(listener: () => void): Unsubscribe;
   close(): Promise<void>;
 }
-
-/** Where everything about one session is said; by its fingerprint. */
-export function sessionTopic(fingerprint: string): string {
-  return `curfew:session:${fingerprint}`;
-}
-
-/** Where a user's new sessions are announced. */
-export function userTopic(userId: string): string {
-  return `curfew:user:${userId}`;
-}
-
-/** What is said on a session's topic. */
-export type SessionMessage =
-  | { readonly type: "renewed"; readonly session: Session }
-  | { readonly type: "ended"; readonly session: Session; readonly reason: EndReason };
-
-/** What is said on a user's topic. */
-export type UserMessage = { readonly type: "started"; readonly session: Session };

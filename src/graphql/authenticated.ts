@@ -1,0 +1,37 @@
+/** The directive `@authenticated`: guards fields, and all fields of a type, with the session of the request. */
+import { getDirective, MapperKind, mapSchema } from "@graphql-tools/utils";
+import {
+  defaultFieldResolver,
+  type GraphQLFieldConfig,
+  type GraphQLFieldResolver,
+  type GraphQLSchema,
+} from "graphql";
+import { requireSession, type CurfewContext } from "./context.ts";
+
+type Resolver = GraphQLFieldResolver<unknown, CurfewContext>;
+
+export function guardAuthenticated(schema: GraphQLSchema): GraphQLSchema {
+  const isMarked = (node: Parameters<typeof getDirective>[1]) =>
+    getDirective(schema, node, "authenticated") !== undefined;
+  return mapSchema(schema, {
+    [MapperKind.OBJECT_FIELD]: (field, _name, typeName) => {
+      const type = schema.getType(typeName);
+      return isMarked(field) || (type !== undefined && isMarked(type)) ? guard(field) : field;
+    },
+  });
+}
+
+function guard(field: GraphQLFieldConfig<unknown, CurfewContext>) {
+  const { resolve = defaultFieldResolver, subscribe } = field;
+  // A subscription is guarded where it begins; its events are then cut off when the session ends.
+  return subscribe === undefined
+    ? { ...field, resolve: guarded(resolve) }
+    : { ...field, subscribe: guarded(subscribe) };
+}
+
+function guarded(resolve: Resolver): Resolver {
+  return (source, args, context, info) => {
+    requireSession(context);
+    return resolve(source, args, context, info);
+  };
+}

@@ -1,0 +1,86 @@
+/** The Yoga engine: one pipeline that HTTP and the socket both execute on. */
+import { NoSchemaIntrospectionCustomRule, type GraphQLSchema } from "graphql";
+import { createYoga, useReadinessCheck, type Plugin, type YogaLogger } from "graphql-yoga";
+import { createContext, type Caller, type CurfewContext, type Services } from "./context.ts";
+import { useSessionEnd } from "./ending.ts";
+import { maskError } from "./errors.ts";
+
+/** What a transport passes along with each request or operation. */
+export interface ServerContext {
+  readonly identify: () => Caller | Promise<Caller>;
+}
+
+export interface EngineOptions {
+  readonly schema: GraphQLSchema;
+  readonly services: Services;
+  readonly logger: YogaLogger;
+  /** Whether this node can serve; for `/ready`. */
+  readonly isReady: () => Promise<boolean>;
+  /** Bytes of a request body. */
+  readonly maxBodySize: number;
+  /** Whose pages may read answers; cookies are never asked for. */
+  readonly allowsOrigin: (origin: string, host: string | null) => boolean;
+  readonly graphiql: boolean;
+  readonly introspection: boolean;
+}
+
+export type Engine = ReturnType<typeof createEngine>;
+
+export function createEngine(options: EngineOptions) {
+  const { schema, services, logger, isReady, allowsOrigin } = options;
+  return createYoga<ServerContext, CurfewContext>({
+    schema,
+    context: async ({ identify }) => createContext(services, await identify()),
+    logging: logger,
+    maskedErrors: { maskError },
+    maxRequestBodySize: options.maxBodySize,
+    multipart: false,
+    cors: ({ headers }) => {
+      const origin = headers.get("origin") ?? "";
+      if (!allowsOrigin(origin, headers.get("host"))) return false;
+      return { origin: [origin], credentials: false, methods: ["GET", "POST"] };
+    },
+    landingPage: false,
+    graphiql: options.graphiql && {
+      title: "Curfew",
+      // What people paste into the Headers tab is a token, and stays out of localStorage.
+      shouldPersistHeaders: false,
+      defaultQuery,
+    },
+    // Nine megabytes of page, with nothing to load from elsewhere: for those who open it.
+    renderGraphiQL: async (page) =>
+      (await import("@graphql-yoga/render-graphiql")).renderGraphiQL(page),
+    plugins: [
+      useSessionEnd(),
+      useReadinessCheck({ check: isReady }),
+      ...(options.introspection ? [] : [withoutIntrospection]),
+    ],
+  });
+}
+
+const withoutIntrospection: Plugin = {
+  onValidate: ({ addValidationRule }) => addValidationRule(NoSchemaIntrospectionCustomRule),
+};
+
+const defaultQuery = `# Sign in, then put the access token into the Headers tab:
+#   { "Authorization": "Bearer curfew_access_…" }
+mutation SignIn {
+  register(email: "ada@example.com", password: "correct horse battery staple") {
+    ... on SignedIn { tokens { accessToken accessTokenExpiresAt renewalToken } }
+    ... on Problem { message }
+  }
+}
+
+query WhoAmI {
+  viewer { user { email } sessions { id current lastSeenAt userAgent } }
+}
+
+# Runs until its session ends, wherever it is ended.
+subscription Watch {
+  sessionEvents { type endReason session { id userAgent } }
+}
+
+mutation SignOut {
+  logout { endedSessions }
+}
+`;

@@ -1,0 +1,94 @@
+/** The top-level errors of GraphQL: what a protected field answers without a session, and what hides the unexpected. */
+import { GraphQLError } from "graphql";
+import type { Ending } from "../session/life.ts";
+import type { RefusalReason } from "../session/reasons.ts";
+import { StoreUnavailable } from "../session/store.ts";
+import { StreamOverflow } from "../session/stream.ts";
+
+const refusals = {
+  MISSING: "Sign in first: no access token came with the request.",
+  MALFORMED: "The access token is not one of this server's tokens; check that it was copied whole.",
+  BAD_SIGNATURE: "No key of this server signed the access token; sign in again.",
+  WRONG_KIND: "A renewal token was sent where the access token belongs.",
+  EXPIRED: "The access token has expired; renew it.",
+  SUPERSEDED: "The session was renewed since; use the newer access token.",
+  ENDED: "The session has ended; sign in again.",
+  REUSED: "The renewal token was used before, so the session was ended; sign in again.",
+  USER_GONE: "The user was deleted or locked.",
+} as const satisfies Record<RefusalReason, string>;
+
+export function refusalMessage(reason: RefusalReason): string {
+  return refusals[reason];
+}
+
+/** Needs a session and has none; `extensions.reason` says why. */
+export function unauthenticated(reason: RefusalReason): GraphQLError {
+  return new GraphQLError(refusals[reason], { extensions: { code: "UNAUTHENTICATED", reason } });
+}
+
+/** The store did not answer: nobody knows whether there is a session. Trying again later may help. */
+export function serviceUnavailable(): GraphQLError {
+  return new GraphQLError("The service cannot check sessions right now; try again later.", {
+    extensions: { code: "SERVICE_UNAVAILABLE" },
+  });
+}
+
+export function tooManyOperations(limit: number): GraphQLError {
+  return new GraphQLError(`At most ${limit} operations may run on one socket; end another first.`, {
+    extensions: { code: "TOO_MANY_REQUESTS" },
+  });
+}
+
+export function tooManyConnections(): GraphQLError {
+  return new GraphQLError("The session has too many connections; close another first.", {
+    extensions: { code: "TOO_MANY_CONNECTIONS" },
+  });
+}
+
+const endings = {
+  ENDED: () => unauthenticated("ENDED"),
+  EXPIRED: () => unauthenticated("EXPIRED"),
+  UNAVAILABLE: serviceUnavailable,
+  GOING_AWAY: () =>
+    new GraphQLError("The server is restarting; connect again.", {
+      extensions: { code: "SERVICE_RESTART" },
+    }),
+  TOO_SLOW: () =>
+    new GraphQLError("Events came faster than they were read.", {
+      extensions: { code: "TOO_SLOW" },
+    }),
+} as const satisfies Record<Ending, () => GraphQLError>;
+
+/** What an operation answers that was stopped by such an ending. */
+export function endingError(ending: Ending): GraphQLError {
+  return endings[ending]();
+}
+
+/** What a client may see of an error: expected ones as they are, all others as a bare message. */
+export function maskError(error: unknown): GraphQLError {
+  const cause = originalError(error);
+  if (cause instanceof GraphQLError) return error instanceof GraphQLError ? error : cause;
+  const shown = shownAs(cause);
+  if (!(error instanceof GraphQLError)) return shown;
+  const { nodes, source, positions, path } = error;
+  return new GraphQLError(shown.message, {
+    nodes: nodes ?? null,
+    source,
+    positions,
+    path,
+    extensions: shown.extensions,
+  });
+}
+
+/** What was thrown in the first place, without the GraphQL error (and the query text) around it. */
+export function originalError(error: unknown): unknown {
+  return error instanceof GraphQLError && error.originalError !== undefined
+    ? originalError(error.originalError)
+    : error;
+}
+
+function shownAs(cause: unknown): GraphQLError {
+  if (cause instanceof StoreUnavailable) return serviceUnavailable();
+  if (cause instanceof StreamOverflow) return endingError("TOO_SLOW");
+  return new GraphQLError("Unexpected error.", { extensions: { code: "INTERNAL_SERVER_ERROR" } });
+}

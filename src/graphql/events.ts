@@ -1,0 +1,44 @@
+/** The topic port as an app's resolvers use it: publish in a mutation, return a stream from a subscription. */
+import { Stream } from "../session/stream.ts";
+import type { Topics } from "../session/topics.ts";
+
+export class Events {
+  readonly #topics: Topics;
+
+  constructor(topics: Topics) {
+    this.#topics = topics;
+  }
+
+  /**
+   * Sends to all subscribers on all nodes, at most once.
+   *
+   * @param payload anything that JSON can carry.
+   * @throws StoreUnavailable when the message may be lost.
+   */
+  async publish(topic: string, payload: unknown): Promise<void> {
+    await this.#topics.publish(appTopic(topic), payload);
+  }
+
+  /**
+   * For a subscription's `subscribe` resolver. Resolves once nothing published later is missed. A reader
+   * that falls more than 1,000 messages behind is ended with the error code `TOO_SLOW`.
+   *
+   * @throws StoreUnavailable when the topic cannot be subscribed to.
+   */
+  async subscribe<T = unknown>(topic: string): Promise<Stream<T>> {
+    const subscription = Promise.withResolvers<() => void>();
+    const stream = new Stream<T>(() => {
+      subscription.promise.then((leave) => leave()).catch(() => {});
+    });
+    // What a topic carries is between the app's own publisher and subscriber.
+    const listener = (message: unknown) => stream.push(message as T);
+    subscription.resolve(this.#topics.subscribe(appTopic(topic), listener));
+    await subscription.promise;
+    return stream;
+  }
+}
+
+/** Apart from the topics of sessions, on which no app can speak. */
+function appTopic(topic: string): string {
+  return `curfew:app:${topic}`;
+}

@@ -1,0 +1,16 @@
+/** The log: pino, one JSON object a line, with nothing secret in it. */
+import type { YogaLogger } from "graphql-yoga";
+import type { Logger } from "pino";
+import { originalError } from "./graphql/errors.ts";
+
+/** For Yoga, which logs what it masks: the error itself, without the query text around it. */
+export function yogaLogger(logger: Logger): YogaLogger {
+  const line =
+    (level: "debug" | "info" | "warn" | "error") =>
+    (...args: unknown[]) => {
+      const errors = args.map(originalError).filter((arg) => arg instanceof Error);
+      if (errors.length === 0) logger[level](args.map(String).join(" "));
+      for (const err of errors) logger[level]({ err }, "an operation failed");
+    };
+  return { debug: line("debug"), info: line("info"), warn: line("warn"), error: line("error") };
+}

@@ -1,0 +1,198 @@
+/** Puts the rooms together: the one file that knows them all. */
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import { pino, type Logger } from "pino";
+import { checkOptions, type Options } from "./config.ts";
+import type { Services } from "./graphql/context.ts";
+import { createEngine } from "./graphql/engine.ts";
+import { Events } from "./graphql/events.ts";
+import { createSchema, type AppSchema } from "./graphql/schema.ts";
+import { yogaLogger } from "./logger.ts";
+import { openParts, type OpenParts, type Parts } from "./parts.ts";
+import { Deadlines } from "./session/deadlines.ts";
+import { Sessions } from "./session/sessions.ts";
+import { watchSessions } from "./session/watch.ts";
+import { Connections } from "./transport/connections.ts";
+import { identifyRequest } from "./transport/http.ts";
+import { originPolicy } from "./transport/origins.ts";
+import { Recheck } from "./transport/recheck.ts";
+import { describeRefusal, type NoteRefusal } from "./transport/refusals.ts";
+import { SocketServer } from "./transport/socket.ts";
+import { Accounts } from "./users/accounts.ts";
+import { Passwords } from "./users/passwords.ts";
+
+export interface CurfewOptions extends Partial<Options>, AppSchema {
+  /** @default pino, to standard output, at `logLevel` */
+  readonly logger?: Logger;
+  /** Instead of the parts that the settings would choose. They are closed with the server. */
+  readonly parts?: Partial<Parts>;
+  /** Epoch milliseconds; for tests. */
+  readonly clock?: () => number;
+}
+
+/** A running server. */
+export interface Curfew extends AsyncDisposable {
+  /** Where GraphQL is served, over HTTP. */
+  readonly url: string;
+  readonly sessions: Sessions;
+  /** The app's topics, for messages that come from outside of its resolvers. */
+  readonly events: Events;
+  /** The sockets and streams of this node. */
+  readonly connections: Connections;
+  /** Ends all connections, and closes everything that was opened. */
+  close(): Promise<void>;
+}
+
+/** Bytes of one HTTP body or one socket message. */
+const maxMessageSize = 256 * 1024;
+const initTimeout = 10_000;
+const admissionTimeout = 5_000;
+
+/**
+ * Starts a server.
+ *
+ * @throws {ConfigError} when options are wrong.
+ * @throws {Error} when the port is taken, or when what the options name cannot be opened.
+ */
+export async function createCurfew(given: CurfewOptions = {}): Promise<Curfew> {
+  const {
+    typeDefs,
+    resolvers,
+    logger: ownLogger,
+    parts: ownParts = {},
+    clock,
+    ...settings
+  } = given;
+  const options = checkOptions(settings);
+  const schema = createSchema({ ...(typeDefs && { typeDefs }), ...(resolvers && { resolvers }) });
+  const logger = ownLogger ?? pino({ level: options.logLevel });
+  const onFault = (what: string, error: unknown) => logger.warn({ err: error }, what);
+  const parts = await openParts(options, ownParts, onFault);
+  try {
+    return await assemble({ options, parts, schema, logger, onFault, clock: clock ?? Date.now });
+  } catch (error) {
+    await parts.close();
+    throw error;
+  }
+}
+
+interface Ingredients {
+  readonly options: Options;
+  readonly parts: OpenParts;
+  readonly schema: ReturnType<typeof createSchema>;
+  readonly logger: Logger;
+  readonly onFault: (what: string, error: unknown) => void;
+  readonly clock: () => number;
+}
+
+async function assemble(ingredients: Ingredients): Promise<Curfew> {
+  const { options, parts, schema, logger, onFault, clock } = ingredients;
+  const { store, topics, users, ring } = parts;
+  const accounts = new Accounts(users, new Passwords());
+  const deadlines = new Deadlines(clock());
+  const sessions = new Sessions({
+    store,
+    topics,
+    ring,
+    lifetimes: {
+      access: options.accessTokenTtl,
+      renewal: options.renewalTokenTtl,
+      absolute: options.sessionMaxAge,
+      grace: options.renewalGrace,
+    },
+    isGone: (userId) => accounts.isGone(userId),
+    clock,
+    randomBytes,
+    onFault,
+  });
+  const connections = new Connections({
+    sessions,
+    topics,
+    deadlines,
+    clock,
+    maxPerSession: options.maxSocketsPerSession,
+    onFault,
+  });
+  const recheck = new Recheck({
+    sessions,
+    connections,
+    deadlines,
+    clock,
+    interval: options.recheckInterval,
+    outageGrace: options.outageGrace,
+    onFault,
+  });
+  topics.onGap(() => recheck.now());
+
+  const events = new Events(topics);
+  const list = (userId: string) => sessions.list(userId);
+  const services: Services = {
+    sessions,
+    accounts,
+    users,
+    events,
+    clock,
+    watch: (userId) => watchSessions(userId, { topics, deadlines, clock, list, onFault }),
+  };
+  const allowsOrigin = originPolicy(options.allowedOrigins);
+  const noteRefusal: NoteRefusal = (refusal) => logger.info(describeRefusal(refusal), "refused");
+  const engine = createEngine({
+    schema,
+    services,
+    logger: yogaLogger(logger),
+    isReady: async () => (await store.ping(), true),
+    maxBodySize: maxMessageSize,
+    allowsOrigin,
+    graphiql: options.graphiql,
+    introspection: options.introspection,
+  });
+  const shared = { sessions, connections, noteRefusal, trustedProxies: options.trustProxy };
+  const sockets = new SocketServer({
+    ...shared,
+    engine,
+    allowsOrigin,
+    maxMessageSize,
+    maxOperations: options.maxOperationsPerSocket,
+    initTimeout,
+    admissionTimeout,
+    onFault,
+  });
+  const http = createServer((request, response) => {
+    void engine.handle(request, response, { identify: () => identifyRequest(request, shared) });
+  });
+  http.on("upgrade", (request, stream, head) => sockets.upgrade(request, stream, head));
+
+  const close = async () => {
+    http.close();
+    sockets.goAway();
+    connections.endAll("GOING_AWAY");
+    http.closeIdleConnections();
+    sockets.close();
+    recheck.close();
+    http.closeAllConnections();
+    connections.close();
+    await parts.close();
+  };
+  await listen(http, options);
+  return {
+    url: urlOf(http, options),
+    sessions,
+    events,
+    connections,
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+async function listen(http: Server, { port, host }: Options): Promise<void> {
+  http.listen(port, host);
+  await once(http, "listening");
+}
+
+function urlOf(http: Server, { host }: Options): string {
+  const address = http.address();
+  const port = typeof address === "object" ? address?.port : undefined;
+  const name = host === "0.0.0.0" || host === "::" ? "localhost" : host;
+  return `http://${name.includes(":") ? `[${name}]` : name}:${port}/graphql`;
+}

@@ -1,0 +1,58 @@
+/** The ring of signing keys: the first signs, all verify, so that a key can be replaced without logging anybody out. */
+import { createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
+
+export const keyIdBytes = 6;
+export const macBytes = 32;
+
+interface Key {
+  readonly id: Buffer;
+  readonly key: Buffer;
+}
+
+export class KeyRing {
+  readonly #keys: readonly [Key, ...Key[]];
+
+  /** @param secrets newest first; each at least 32 bytes of high entropy. */
+  constructor(secrets: readonly string[]) {
+    const [first, ...rest] = secrets.map(deriveKey);
+    if (first === undefined) throw new Error("A key ring needs at least one secret.");
+    this.#keys = [first, ...rest];
+  }
+
+  /** The id of the key that signs new tokens. Ids tell keys apart and nothing else about them. */
+  get currentId(): Buffer {
+    return this.#keys[0].id;
+  }
+
+  /** All key ids, newest first, in hexadecimal. */
+  get ids(): readonly string[] {
+    return this.#keys.map(({ id }) => id.toString("hex"));
+  }
+
+  /** Signs with the newest key. */
+  sign(content: Uint8Array): Buffer {
+    return mac(this.#keys[0], content);
+  }
+
+  /** Whether the key of that id is in the ring and made this signature; in constant time. */
+  verify(keyId: Uint8Array, content: Uint8Array, signature: Uint8Array): boolean {
+    const key = this.#keys.find(({ id }) => id.equals(keyId));
+    return key !== undefined && timingSafeEqual(mac(key, content), signature);
+  }
+}
+
+/** Bound to their purpose, so that the same secret may serve elsewhere without making tokens there (RFC 5869). */
+function deriveKey(secret: string): Key {
+  return {
+    id: derive(secret, "curfew key id", keyIdBytes),
+    key: derive(secret, "curfew token", 32),
+  };
+}
+
+function derive(secret: string, purpose: string, length: number): Buffer {
+  return Buffer.from(hkdfSync("sha256", secret, "", purpose, length));
+}
+
+function mac({ key }: Key, content: Uint8Array): Buffer {
+  return createHmac("sha256", key).update(content).digest();
+}

@@ -1,0 +1,84 @@
+/** A bounded queue that is read by `for await`: from a listener's calls to a subscription's events. */
+
+/** The reader was so slow that the queue filled up. What it held is dropped. */
+export class StreamOverflow extends Error {
+  override readonly name = "StreamOverflow";
+}
+
+const defaultCapacity = 1_000;
+
+/**
+ * Unlike an async generator it can be ended while a read of it is waiting, and unlike a bare queue it
+ * never grows past its capacity: the read after an overflow rejects with {@link StreamOverflow}.
+ */
+export class Stream<T> implements AsyncIterableIterator<T, undefined> {
+  readonly #capacity: number;
+  readonly #onClose: () => void;
+  #queue: { readonly value: T }[] = [];
+  #readers: PromiseWithResolvers<IteratorResult<T, undefined>>[] = [];
+  #closed = false;
+  #failure: Error | undefined;
+
+  /** @param onClose called once, when the reader leaves, the source ends it, or it overflows. */
+  constructor(onClose: () => void, capacity: number = defaultCapacity) {
+    this.#onClose = onClose;
+    this.#capacity = capacity;
+  }
+
+  push(value: T): void {
+    if (this.#closed) return;
+    const reader = this.#readers.shift();
+    if (reader !== undefined) reader.resolve({ done: false, value });
+    else if (this.#queue.length < this.#capacity) this.#queue.push({ value });
+    else this.#overflow();
+  }
+
+  /** No more will come; what is queued can still be read. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const reader of this.#readers.splice(0)) reader.resolve({ done: true, value: undefined });
+    this.#onClose();
+  }
+
+  next(): Promise<IteratorResult<T, undefined>> {
+    const queued = this.#queue.shift();
+    if (queued !== undefined) return Promise.resolve({ done: false, value: queued.value });
+    if (this.#failure !== undefined) {
+      const failure = this.#failure;
+      this.#failure = undefined;
+      return Promise.reject(failure);
+    }
+    if (this.#closed) return Promise.resolve({ done: true, value: undefined });
+    const reader = Promise.withResolvers<IteratorResult<T, undefined>>();
+    this.#readers.push(reader);
+    return reader.promise;
+  }
+
+  return(): Promise<IteratorResult<T, undefined>> {
+    this.#queue = [];
+    this.close();
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  throw(error: unknown): Promise<IteratorResult<T, undefined>> {
+    void this.return();
+    return Promise.reject(error);
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return();
+  }
+
+  #overflow(): void {
+    this.#failure = new StreamOverflow(
+      `More than ${this.#capacity} events are waiting to be read.`,
+    );
+    this.#queue = [];
+    this.close();
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * Tokens: what they are made of, how they are made and how they are read. No store is asked.
+ *
+ * `curfew_access_` or `curfew_renewal_`, and then 66 bytes in base64url:
+ *
+ * | bytes | content |
+ * | --- | --- |
+ * | 1 | version, 1 |
+ * | 6 | key id |
+ * | 1 | kind: 1 access, 2 renewal |
+ * | 4 | generation |
+ * | 6 | expiry, epoch milliseconds |
+ * | 16 | session secret, random |
+ * | 32 | HMAC-SHA256 over all before |
+ */
+import { hash } from "node:crypto";
+import { keyIdBytes, macBytes, type KeyRing } from "./keys.ts";
+import type { RefusalReason } from "./reasons.ts";
+import type { Session } from "./session.ts";
+
+export type TokenKind = "access" | "renewal";
+
+/** What a token of this ring says. */
+export interface Claims {
+  readonly kind: TokenKind;
+  readonly generation: number;
+  /** Epoch milliseconds. */
+  readonly expiresAt: number;
+  readonly secret: SessionSecret;
+  /** Public id of the session, made from the secret. */
+  readonly fingerprint: string;
+}
+
+export type TokenRefusal = Extract<
+  RefusalReason,
+  "MALFORMED" | "BAD_SIGNATURE" | "WRONG_KIND" | "EXPIRED"
+>;
+
+export type TokenReading =
+  | { readonly ok: true; readonly claims: Claims }
+  /** The claims are there when the signature was good. */
+  | { readonly ok: false; readonly reason: TokenRefusal; readonly claims?: Claims };
+
+/** The pair that a login or a renewal returns. */
+export interface TokenPair {
+  readonly accessToken: string;
+  readonly renewalToken: string;
+}
+
+const version = 1;
+const secretBytes = 16;
+const kindCodes = { access: 1, renewal: 2 } as const satisfies Record<TokenKind, number>;
+const prefixes = {
+  access: "curfew_access_",
+  renewal: "curfew_renewal_",
+} as const satisfies Record<TokenKind, string>;
+
+const at = { keyId: 1, kind: 7, generation: 8, expiry: 12, secret: 18, mac: 34 } as const;
+const bodyBytes = at.mac + macBytes;
+// 66 bytes are 88 characters with no bit left over: every body has one encoding only.
+const form = /^curfew_(access|renewal)_([A-Za-z0-9_-]{88})$/;
+
+/**
+ * The 128-bit random that both tokens of every generation share, and that no store knows.
+ * It does not print: neither JSON nor a template nor an inspector shows it.
+ */
+export class SessionSecret {
+  readonly #bytes: Buffer;
+
+  constructor(bytes: Uint8Array) {
+    if (bytes.length !== secretBytes) throw new Error(`A session secret has ${secretBytes} bytes.`);
+    this.#bytes = Buffer.from(bytes);
+  }
+
+  static random(randomBytes: (size: number) => Uint8Array): SessionSecret {
+    return new SessionSecret(randomBytes(secretBytes));
+  }
+
+  /** The truncated SHA-256 by which stores and topics know the session. */
+  get fingerprint(): string {
+    return hash("sha256", this.#bytes, "buffer").subarray(0, 16).toString("base64url");
+  }
+
+  copyTo(target: Buffer, offset: number): void {
+    this.#bytes.copy(target, offset);
+  }
+}
+
+/** The pair of the session's current generation: the same bytes on every node with the same newest key. */
+export function mintPair(ring: KeyRing, secret: SessionSecret, session: Session): TokenPair {
+  const { generation } = session;
+  return {
+    accessToken: mintToken(ring, {
+      kind: "access",
+      generation,
+      expiresAt: session.accessExpiresAt,
+      secret,
+    }),
+    renewalToken: mintToken(ring, {
+      kind: "renewal",
+      generation,
+      expiresAt: session.idleExpiresAt,
+      secret,
+    }),
+  };
+}
+
+export function mintToken(ring: KeyRing, claims: Omit<Claims, "fingerprint">): string {
+  const body = Buffer.alloc(bodyBytes);
+  body[0] = version;
+  ring.currentId.copy(body, at.keyId);
+  body[at.kind] = kindCodes[claims.kind];
+  body.writeUInt32BE(claims.generation, at.generation);
+  body.writeUIntBE(claims.expiresAt, at.expiry, 6);
+  claims.secret.copyTo(body, at.secret);
+  ring.sign(body.subarray(0, at.mac)).copy(body, at.mac);
+  return prefixes[claims.kind] + body.toString("base64url");
+}
+
+/** Whether this ring signed the token, whatever its kind and even if it is expired. */
+export function readToken(ring: KeyRing, token: string): TokenReading {
+  const parts = parseToken(token);
+  if (parts === undefined) return { ok: false, reason: "MALFORMED" };
+  const { kind, body } = parts;
+  const content = body.subarray(0, at.mac);
+  if (!ring.verify(keyIdOf(body), content, body.subarray(at.mac)))
+    return { ok: false, reason: "BAD_SIGNATURE" };
+  const secret = new SessionSecret(body.subarray(at.secret, at.mac));
+  return {
+    ok: true,
+    claims: {
+      kind,
+      generation: body.readUInt32BE(at.generation),
+      expiresAt: body.readUIntBE(at.expiry, 6),
+      secret,
+      fingerprint: secret.fingerprint,
+    },
+  };
+}
+
+/** Whether the token may be used as one of this kind, at this time. */
+export function checkToken(
+  ring: KeyRing,
+  token: string,
+  kind: TokenKind,
+  now: number,
+): TokenReading {
+  const reading = readToken(ring, token);
+  if (!reading.ok) return reading;
+  const { claims } = reading;
+  if (claims.kind !== kind) return { ok: false, reason: "WRONG_KIND", claims };
+  if (claims.expiresAt <= now) return { ok: false, reason: "EXPIRED", claims };
+  return reading;
+}
+
+/** The id of the key that a well-formed token says it was signed with, in hexadecimal; proves nothing. */
+export function statedKeyId(token: string): string | undefined {
+  const parts = parseToken(token);
+  return parts && keyIdOf(parts.body).toString("hex");
+}
+
+function parseToken(token: string): { kind: TokenKind; body: Buffer } | undefined {
+  const match = form.exec(token);
+  if (match === null) return undefined;
+  const kind = match[1] === "access" ? "access" : "renewal";
+  const body = Buffer.from(match[2] ?? "", "base64url");
+  if (body[0] !== version || body[at.kind] !== kindCodes[kind]) return undefined;
+  return { kind, body };
+}
+
+function keyIdOf(body: Buffer): Buffer {
+  return body.subarray(at.keyId, at.keyId + keyIdBytes);
+}

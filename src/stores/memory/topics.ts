@@ -1,0 +1,53 @@
+/** Topics within one process. */
+import type { Listener, Topics, Unsubscribe } from "../../session/topics.ts";
+
+export class MemoryTopics implements Topics {
+  readonly #topics = new Map<string, Set<Listener>>();
+  readonly #onError: (error: unknown) => void;
+
+  /** @param onError is told what listeners throw */
+  constructor(onError: (error: unknown) => void) {
+    this.#onError = onError;
+  }
+
+  async subscribe(topic: string, listener: Listener): Promise<Unsubscribe> {
+    // A function of its own for each subscription, so that one listener may have several.
+    const deliver: Listener = (message) => listener(message);
+    const members = this.#topics.get(topic) ?? new Set();
+    this.#topics.set(topic, members.add(deliver));
+    return () => {
+      members.delete(deliver);
+      if (members.size === 0 && this.#topics.get(topic) === members) this.#topics.delete(topic);
+    };
+  }
+
+  async publish(topic: string, message: unknown): Promise<void> {
+    const members = this.#topics.get(topic);
+    if (members === undefined) return;
+    const copy: unknown = JSON.parse(JSON.stringify(message));
+    const present = [...members];
+    queueMicrotask(() => {
+      for (const deliver of present) {
+        if (members.has(deliver)) this.#safely(() => deliver(copy));
+      }
+    });
+  }
+
+  /** Nothing gets lost within a process. */
+  onGap(): Unsubscribe {
+    return () => {};
+  }
+
+  async close(): Promise<void> {
+    for (const members of this.#topics.values()) members.clear();
+    this.#topics.clear();
+  }
+
+  #safely(deliver: () => void): void {
+    try {
+      deliver();
+    } catch (error) {
+      this.#onError(error);
+    }
+  }
+}

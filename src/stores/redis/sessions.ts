@@ -1,0 +1,148 @@
+/** Sessions in Redis: the store that many machines share. */
+import { isLive, type Lifetimes, type Session } from "../../session/session.ts";
+import { StoreUnavailable, type RenewalOutcome, type SessionStore } from "../../session/store.ts";
+import { closeClient, ignore, type RedisClient } from "./client.ts";
+import { decode, encode, unflatten } from "./record.ts";
+import { defineScripts } from "./scripts.ts";
+
+/** So many reads go out at once, so that the time limit is one for Redis and not for the crowd. */
+const batchSize = 1000;
+
+/**
+ * A session is one hash, and each change of it one script on its key. Which sessions a user has is
+ * told by an index beside them, in another slot and therefore not in the same step. It is a hint, and
+ * it lists every session that was begun, because
+ * - a session is listed only after its record was written, and begun once it is listed: a member
+ *   without a record is a session that has ended, which nothing brings back, and whoever removes it,
+ *   however late, removes no live one;
+ * - a member's score, and the least lifetime of the index, is `absoluteExpiresAt`, which no renewal
+ *   moves.
+ */
+export class RedisSessions implements SessionStore {
+  readonly #client: RedisClient;
+
+  /** Takes the client over: `close` closes it. */
+  constructor(client: RedisClient) {
+    defineScripts(client);
+    this.#client = client;
+  }
+
+  async create(session: Session): Promise<void> {
+    const { fingerprint, userId, createdAt, idleExpiresAt, absoluteExpiresAt } = session;
+    const key = sessionKey(fingerprint);
+    await ask(this.#client.curfewCreate(key, idleExpiresAt, ...encode(session)));
+    try {
+      const index = userKey(userId);
+      await ask(this.#client.curfewList(index, createdAt, absoluteExpiresAt, fingerprint));
+    } catch (error) {
+      // Nobody gets a token of this session; without this its record would only expire.
+      await this.#client.del(key).catch(ignore);
+      throw error;
+    }
+  }
+
+  async read(fingerprint: string, now: number): Promise<Session | undefined> {
+    return onlyLive(await this.#record(fingerprint), now);
+  }
+
+  async readMany(fingerprints: readonly string[], now: number) {
+    return (await this.#records(fingerprints)).map((session) => onlyLive(session, now));
+  }
+
+  async renew(
+    fingerprint: string,
+    generation: number,
+    lifetimes: Lifetimes,
+    now: number,
+  ): Promise<RenewalOutcome> {
+    const [outcome, record] = await ask(
+      this.#client.curfewRenew(
+        sessionKey(fingerprint),
+        now,
+        generation,
+        generation + 1,
+        now + lifetimes.access,
+        now + lifetimes.renewal,
+        now + lifetimes.grace,
+      ),
+    );
+    if (outcome === "absent") return { outcome };
+    const session = decode(fingerprint, unflatten(record));
+    if (outcome === "reused") await this.#unlist(session.userId, [fingerprint]);
+    return { outcome, session };
+  }
+
+  async touch(fingerprint: string, now: number): Promise<void> {
+    await ask(this.#client.curfewTouch(sessionKey(fingerprint), now));
+  }
+
+  async end(fingerprint: string, now: number): Promise<Session | undefined> {
+    const record = await ask(this.#client.curfewEnd(sessionKey(fingerprint)));
+    if (record.length === 0) return undefined;
+    const session = decode(fingerprint, unflatten(record));
+    await this.#unlist(session.userId, [fingerprint]);
+    return onlyLive(session, now);
+  }
+
+  async ofUser(userId: string, now: number): Promise<readonly Session[]> {
+    const fingerprints = await ask(this.#client.zrange(userKey(userId), 0, "-1"));
+    const records = await this.#records(fingerprints);
+    // By the record alone: a session past its time here may be live by the clock that renews it.
+    const gone = fingerprints.filter((_, i) => records[i] === undefined);
+    if (gone.length > 0) await this.#unlist(userId, gone);
+    return records
+      .filter((session) => session !== undefined)
+      .filter((session) => isLive(session, now))
+      .toSorted((a, b) => b.createdAt - a.createdAt);
+  }
+
+  async ping(): Promise<void> {
+    await ask(this.#client.ping());
+  }
+
+  async close(): Promise<void> {
+    await closeClient(this.#client);
+  }
+
+  async #record(fingerprint: string): Promise<Session | undefined> {
+    const record = await ask(this.#client.hgetall(sessionKey(fingerprint)));
+    return Object.keys(record).length === 0 ? undefined : decode(fingerprint, record);
+  }
+
+  async #records(fingerprints: readonly string[]): Promise<(Session | undefined)[]> {
+    const records: (Session | undefined)[] = [];
+    for (let i = 0; i < fingerprints.length; i += batchSize) {
+      const batch = fingerprints.slice(i, i + batchSize);
+      // oxlint-disable-next-line eslint/no-await-in-loop -- one batch after the other is the point
+      records.push(...(await Promise.all(batch.map((fingerprint) => this.#record(fingerprint)))));
+    }
+    return records;
+  }
+
+  /** The sessions have ended, whether or not this succeeds: what stays is removed at a later look. */
+  async #unlist(userId: string, fingerprints: readonly string[]): Promise<void> {
+    await this.#client.zrem(userKey(userId), ...fingerprints).catch(ignore);
+  }
+}
+
+/** The braces make the rest of the name count for nothing in a cluster: one session, one slot. */
+function sessionKey(fingerprint: string): string {
+  return `curfew:session:{${fingerprint}}`;
+}
+
+function userKey(userId: string): string {
+  return `curfew:user:{${userId}}`;
+}
+
+function onlyLive(session: Session | undefined, now: number): Session | undefined {
+  return session && isLive(session, now) ? session : undefined;
+}
+
+/** Whatever keeps Redis from answering, its error replies included, is no answer. */
+async function ask<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (cause) {
+    throw new StoreUnavailable("Redis did not do it", { cause });
+  }
+}

@@ -1,0 +1,26 @@
+/** Opens the SQLite file that users and sessions of one machine share. */
+import { chmodSync, closeSync, mkdirSync, openSync } from "node:fs";
+import { dirname } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+
+/** How long a write waits for another process, in milliseconds. The event loop waits with it. */
+const busyTimeout = 1000;
+
+/** A folder or file that is missing is made, readable by its owner only. */
+export function openDatabase(file: string): DatabaseSync {
+  if (file !== ":memory:") makePrivate(file);
+  const database = new DatabaseSync(file, {
+    enableForeignKeyConstraints: true,
+    timeout: busyTimeout,
+  });
+  // FULL: an acknowledged logout survives the loss of power too.
+  database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+  return database;
+}
+
+/** Before SQLite opens it, since its side files take over the file's mode. */
+function makePrivate(file: string): void {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  closeSync(openSync(file, "a", 0o600));
+  chmodSync(file, 0o600);
+}

@@ -1,0 +1,148 @@
+/** Sessions in a SQLite file: the store for one machine. */
+import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite";
+import {
+  isLive,
+  judgeRenewal,
+  stepSession,
+  type Lifetimes,
+  type Session,
+} from "../../session/session.ts";
+import { StoreUnavailable, type RenewalOutcome, type SessionStore } from "../../session/store.ts";
+
+/** The columns are named after the fields of a session, so that a row is one. */
+const schema = `
+  CREATE TABLE IF NOT EXISTS sessions (
+    fingerprint TEXT PRIMARY KEY,
+    userId TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    createdAt INTEGER NOT NULL,
+    renewedAt INTEGER NOT NULL,
+    lastSeenAt INTEGER NOT NULL,
+    accessExpiresAt INTEGER NOT NULL,
+    idleExpiresAt INTEGER NOT NULL,
+    absoluteExpiresAt INTEGER NOT NULL,
+    graceEndsAt INTEGER NOT NULL,
+    userAgent TEXT,
+    ipAddress TEXT
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS sessionsByUser ON sessions (userId);
+  CREATE INDEX IF NOT EXISTS sessionsByIdleExpiry ON sessions (idleExpiresAt);
+`;
+
+export class SqliteSessions implements SessionStore {
+  readonly #database: DatabaseSync;
+  readonly #find: StatementSync;
+  readonly #ofUser: StatementSync;
+  readonly #write: StatementSync;
+  readonly #touch: StatementSync;
+  readonly #delete: StatementSync;
+  readonly #prune: StatementSync;
+
+  /** Makes the table where it is missing. The database stays its opener's, to share and to close. */
+  constructor(database: DatabaseSync) {
+    database.exec(schema);
+    this.#database = database;
+    this.#find = database.prepare("SELECT * FROM sessions WHERE fingerprint = ?");
+    this.#ofUser = database.prepare(
+      "SELECT * FROM sessions WHERE userId = ? AND idleExpiresAt > ? ORDER BY createdAt DESC",
+    );
+    this.#write = database.prepare(`REPLACE INTO sessions VALUES (
+      :fingerprint, :userId, :generation, :createdAt, :renewedAt, :lastSeenAt, :accessExpiresAt,
+      :idleExpiresAt, :absoluteExpiresAt, :graceEndsAt, :userAgent, :ipAddress)`);
+    this.#touch = database.prepare(
+      "UPDATE sessions SET lastSeenAt = :now WHERE fingerprint = :fingerprint AND idleExpiresAt > :now",
+    );
+    this.#delete = database.prepare("DELETE FROM sessions WHERE fingerprint = ? RETURNING *");
+    // A bounded number at once: no login waits for all that has expired in a quiet month.
+    this.#prune = database.prepare(`DELETE FROM sessions WHERE fingerprint IN (
+      SELECT fingerprint FROM sessions WHERE idleExpiresAt <= ? LIMIT 1000)`);
+  }
+
+  async create(session: Session): Promise<void> {
+    this.#atomically(() => {
+      this.#prune.run(session.createdAt);
+      this.#write.run({ ...session });
+    });
+  }
+
+  async read(fingerprint: string, now: number): Promise<Session | undefined> {
+    return this.#ask(() => this.#live(fingerprint, now));
+  }
+
+  async readMany(fingerprints: readonly string[], now: number) {
+    return this.#ask(() => fingerprints.map((fingerprint) => this.#live(fingerprint, now)));
+  }
+
+  async renew(fingerprint: string, generation: number, lifetimes: Lifetimes, now: number) {
+    return this.#atomically((): RenewalOutcome => {
+      const session = this.#live(fingerprint, now);
+      if (session === undefined) return { outcome: "absent" };
+      switch (judgeRenewal(session, generation, now)) {
+        case "step": {
+          const stepped = stepSession(session, generation, lifetimes, now);
+          this.#write.run({ ...stepped });
+          return { outcome: "stepped", session: stepped };
+        }
+        case "converge":
+          return { outcome: "converged", session };
+        case "reuse":
+          this.#delete.all(fingerprint);
+          return { outcome: "reused", session };
+      }
+    });
+  }
+
+  async touch(fingerprint: string, now: number): Promise<void> {
+    this.#ask(() => this.#touch.run({ fingerprint, now }));
+  }
+
+  async end(fingerprint: string, now: number): Promise<Session | undefined> {
+    // `all`, not `get`: it runs to the end, and so tells when the commit fails.
+    const [session] = this.#ask(() => this.#delete.all(fingerprint)).map(toSession);
+    return session && isLive(session, now) ? session : undefined;
+  }
+
+  async ofUser(userId: string, now: number): Promise<readonly Session[]> {
+    return this.#ask(() => this.#ofUser.all(userId, now)).map(toSession);
+  }
+
+  async ping(): Promise<void> {
+    this.#ask(() => this.#find.get(""));
+  }
+
+  async close(): Promise<void> {}
+
+  #live(fingerprint: string, now: number): Session | undefined {
+    const row = this.#find.get(fingerprint);
+    const session = row && toSession(row);
+    return session && isLive(session, now) ? session : undefined;
+  }
+
+  /** IMMEDIATE takes the write lock before the read, so that no other process comes in between. */
+  #atomically<T>(change: () => T): T {
+    return this.#ask(() => {
+      this.#database.exec("BEGIN IMMEDIATE");
+      try {
+        const result = change();
+        this.#database.exec("COMMIT");
+        return result;
+      } finally {
+        // SQLite rolls back by itself after some faults, and then refuses to do so again.
+        if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+      }
+    });
+  }
+
+  #ask<T>(question: () => T): T {
+    try {
+      return question();
+    } catch (cause) {
+      throw new StoreUnavailable("SQLite did not do it", { cause });
+    }
+  }
+}
+
+/** The table is STRICT, so the columns hold what it says. The copy gives the row a prototype. */
+function toSession(row: Record<string, SQLOutputValue>): Session {
+  return { ...row } as unknown as Session;
+}

@@ -1,0 +1,175 @@
+/** Everything long-lived that runs on this node, by session: how it comes under its session and ends with it. */
+import type { Deadlines } from "../session/deadlines.ts";
+import type { Ending, Life } from "../session/life.ts";
+import { readSessionMessage, sessionTopic, type SessionMessage } from "../session/messages.ts";
+import type { Session } from "../session/session.ts";
+import type { Authentication, Sessions } from "../session/sessions.ts";
+import { StoreUnavailable } from "../session/store.ts";
+import type { Claims } from "../session/token.ts";
+import type { Topics, Unsubscribe } from "../session/topics.ts";
+import { endInSlices } from "./slices.ts";
+
+export interface ConnectionsOptions {
+  readonly sessions: Sessions;
+  readonly topics: Topics;
+  readonly deadlines: Deadlines;
+  readonly clock: () => number;
+  /** Connections that one session may have on this node. */
+  readonly maxPerSession: number;
+  readonly onFault: (what: string, error: unknown) => void;
+}
+
+/** What came of a wish to run under a session. */
+export type Admission = Authentication | { readonly state: "tooMany" };
+
+/** All connections of one session: they share a topic and a deadline. */
+interface Group {
+  readonly fingerprint: string;
+  readonly lives: Set<Life>;
+  readonly subscribed: Promise<Unsubscribe>;
+  accessExpiresAt: number;
+  cancelDeadline: () => void;
+}
+
+export class Connections {
+  readonly #options: ConnectionsOptions;
+  readonly #groups = new Map<string, Group>();
+  readonly #stopWitnessing: () => void;
+
+  constructor(options: ConnectionsOptions) {
+    this.#options = options;
+    this.#stopWitnessing = options.sessions.witness((message) => this.#hear(message));
+  }
+
+  /** The sessions that have connections here. */
+  get fingerprints(): string[] {
+    return [...this.#groups.keys()];
+  }
+
+  get size(): number {
+    return this.#groups.values().reduce((sum, { lives }) => sum + lives.size, 0);
+  }
+
+  /**
+   * Puts a life under the session of these claims: joins the session's topic, waits until that is
+   * confirmed, and only then reads the session, so that an end is either read or heard. Whatever the
+   * outcome, the life stays a member until `leave`.
+   */
+  async admit(
+    claims: Claims,
+    life: Life,
+    check: () => Promise<Authentication>,
+  ): Promise<Admission> {
+    const group = this.#join(claims.fingerprint, life);
+    if (group === undefined) return { state: "tooMany" };
+    try {
+      await group.subscribed;
+    } catch (cause) {
+      if (cause instanceof StoreUnavailable) return { state: "unavailable", claims, cause };
+      throw cause;
+    }
+    const authentication = await check();
+    if (authentication.state === "signedIn") this.#extend(group, authentication.session);
+    return authentication;
+  }
+
+  leave(fingerprint: string, life: Life): void {
+    const group = this.#groups.get(fingerprint);
+    if (group?.lives.delete(life) && group.lives.size === 0) this.#drop(group);
+  }
+
+  /** What a fresh read of a session with connections here says about them. */
+  update(fingerprint: string, session: Session | undefined): void {
+    const group = this.#groups.get(fingerprint);
+    if (group === undefined) return;
+    if (session === undefined) this.#end(group, "ENDED");
+    else this.#extend(group, session);
+  }
+
+  /** Ends all connections, whatever their session. */
+  endAll(ending: Ending): void {
+    endInSlices(
+      [...this.#groups.values()].flatMap(({ lives }) => [...lives]),
+      ending,
+    );
+  }
+
+  close(): void {
+    this.#stopWitnessing();
+    for (const group of this.#groups.values()) this.#drop(group);
+  }
+
+  #join(fingerprint: string, life: Life): Group | undefined {
+    const group = this.#groups.get(fingerprint) ?? this.#open(fingerprint);
+    if (group.lives.size >= this.#options.maxPerSession) return undefined;
+    group.lives.add(life);
+    return group;
+  }
+
+  #open(fingerprint: string): Group {
+    const subscribed = this.#options.topics.subscribe(sessionTopic(fingerprint), (message) => {
+      const read = readSessionMessage(message);
+      if (read?.session.fingerprint === fingerprint) this.#hear(read);
+    });
+    const group: Group = {
+      fingerprint,
+      lives: new Set(),
+      subscribed,
+      accessExpiresAt: 0,
+      cancelDeadline: () => {},
+    };
+    this.#groups.set(fingerprint, group);
+    // A topic that could not be had is tried again by the next connection.
+    subscribed.catch(() => this.#forget(group));
+    return group;
+  }
+
+  #hear(message: SessionMessage): void {
+    const group = this.#groups.get(message.session.fingerprint);
+    if (group === undefined) return;
+    if (message.type === "ended") this.#end(group, "ENDED");
+    else this.#extend(group, message.session);
+  }
+
+  #extend(group: Group, { accessExpiresAt }: Session): void {
+    if (accessExpiresAt <= group.accessExpiresAt || group.lives.size === 0) return;
+    group.accessExpiresAt = accessExpiresAt;
+    group.cancelDeadline();
+    group.cancelDeadline = this.#options.deadlines.set(accessExpiresAt, () => {
+      this.#expire(group).catch((error: unknown) =>
+        this.#options.onFault("an expired session could not be read", error),
+      );
+    });
+  }
+
+  /** The message of a renewal may have been lost: the store has the last word. */
+  async #expire(group: Group): Promise<void> {
+    const { sessions, clock } = this.#options;
+    let session: Session | undefined;
+    try {
+      [session] = await sessions.readMany([group.fingerprint]);
+    } catch (error) {
+      this.#end(group, "UNAVAILABLE");
+      throw error;
+    }
+    if (session !== undefined && session.accessExpiresAt <= clock()) this.#end(group, "EXPIRED");
+    else this.update(group.fingerprint, session);
+  }
+
+  #end(group: Group, ending: Ending): void {
+    endInSlices([...group.lives], ending);
+  }
+
+  #drop(group: Group): void {
+    this.#forget(group);
+    group.cancelDeadline();
+    group.subscribed.then(
+      (unsubscribe) => unsubscribe(),
+      () => {},
+    );
+  }
+
+  #forget(group: Group): void {
+    if (this.#groups.get(group.fingerprint) === group) this.#groups.delete(group.fingerprint);
+  }
+}

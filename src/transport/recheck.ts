@@ -1,0 +1,86 @@
+/** Rereads the sessions of all connections: what a lost message would have told is found out so. */
+import type { Deadlines } from "../session/deadlines.ts";
+import type { Sessions } from "../session/sessions.ts";
+import { StoreUnavailable } from "../session/store.ts";
+import type { Connections } from "./connections.ts";
+
+export interface RecheckOptions {
+  readonly sessions: Sessions;
+  readonly connections: Connections;
+  readonly deadlines: Deadlines;
+  readonly clock: () => number;
+  /** Milliseconds from one recheck to the next. */
+  readonly interval: number;
+  /** Milliseconds that connections live on while the store cannot be asked. */
+  readonly outageGrace: number;
+  readonly onFault: (what: string, error: unknown) => void;
+}
+
+/** Sessions per read: the replies of a batch are handled in one turn of the event loop. */
+const batch = 500;
+
+/** How often the clock is looked at, in milliseconds. */
+const tickInterval = 250;
+
+/** The one timer of a node: it meets deadlines, rechecks, and gives up on a store that stays away. */
+export class Recheck {
+  readonly #options: RecheckOptions;
+  readonly #timer: NodeJS.Timeout;
+  #lastStart: number;
+  #running = false;
+  #again = false;
+  #outageSince: number | undefined;
+
+  constructor(options: RecheckOptions) {
+    this.#options = options;
+    this.#lastStart = options.clock();
+    this.#timer = setInterval(() => this.tick(), tickInterval);
+  }
+
+  tick(): void {
+    const { clock, deadlines, connections, interval, outageGrace } = this.#options;
+    const now = clock();
+    deadlines.tick(now);
+    if (this.#outageSince !== undefined && now - this.#outageSince >= outageGrace)
+      connections.endAll("UNAVAILABLE");
+    if (now - this.#lastStart >= interval) this.now();
+  }
+
+  /** Rechecks all sessions; if a recheck is under way, once more after it. */
+  now(): void {
+    this.#lastStart = this.#options.clock();
+    this.#again = this.#running;
+    if (!this.#running) void this.#run();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  async #run(): Promise<void> {
+    const { clock, onFault } = this.#options;
+    const start = clock();
+    this.#running = true;
+    try {
+      await this.#readAll();
+      this.#outageSince = undefined;
+    } catch (error) {
+      if (error instanceof StoreUnavailable) this.#outageSince ??= start;
+      onFault("the sessions of the connections could not be rechecked", error);
+    } finally {
+      this.#running = false;
+    }
+    if (this.#again) this.now();
+  }
+
+  async #readAll(): Promise<void> {
+    const { sessions, connections } = this.#options;
+    const { fingerprints } = connections;
+    for (let start = 0; start < fingerprints.length; start += batch) {
+      const some = fingerprints.slice(start, start + batch);
+      const found = await sessions.readMany(some);
+      for (const [index, fingerprint] of some.entries())
+        connections.update(fingerprint, found[index]);
+    }
+  }
+}

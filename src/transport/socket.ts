@@ -1,0 +1,148 @@
+/** The WebSocket server: opens sockets, feeds graphql-ws with their messages, and closes them. */
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { CloseCode, handleProtocols, makeServer } from "graphql-ws";
+import { WebSocketServer, type RawData, type ServerOptions, type WebSocket } from "ws";
+import { Life } from "../session/life.ts";
+import { closeForEnding, type Close } from "./close-codes.ts";
+import { deviceOf } from "./credentials.ts";
+import { socketHooks, type OperationOptions, type Socket } from "./operations.ts";
+import type { AllowsOrigin } from "./origins.ts";
+import { endInSlices } from "./slices.ts";
+
+export interface SocketOptions extends OperationOptions {
+  readonly trustedProxies: number;
+  /** Bytes of one message. */
+  readonly maxMessageSize: number;
+  readonly allowsOrigin: AllowsOrigin;
+  readonly onFault: (what: string, error: unknown) => void;
+}
+
+/** Milliseconds after which a socket is cut whose client does not answer the close frame. */
+const closeTimeout = 1_000;
+/** Milliseconds between pings; a socket that did not answer the one before is cut. */
+const keepAlive = 12_000;
+
+export class SocketServer {
+  readonly #options: SocketOptions;
+  readonly #protocol: ReturnType<typeof makeServer<Record<string, unknown>, Socket>>;
+  readonly #server: WebSocketServer;
+  /** Each open socket, with whether it answered the last ping. */
+  readonly #sockets = new Map<WebSocket, { readonly life: Life; alive: boolean }>();
+  readonly #pings: NodeJS.Timeout;
+
+  constructor(options: SocketOptions) {
+    this.#options = options;
+    this.#protocol = makeServer(socketHooks(options));
+    const settings: ServerOptions & { closeTimeout: number } = {
+      noServer: true,
+      clientTracking: false,
+      maxPayload: options.maxMessageSize,
+      // Not in the published types yet.
+      closeTimeout,
+      handleProtocols,
+    };
+    this.#server = new WebSocketServer(settings);
+    this.#pings = setInterval(() => this.#ping(), keepAlive);
+  }
+
+  get size(): number {
+    return this.#sockets.size;
+  }
+
+  /** Takes over an HTTP connection that asks for an upgrade to WebSocket. */
+  upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+    const { allowsOrigin, noteRefusal, trustedProxies } = this.#options;
+    const { origin } = request.headers;
+    // Clients that are no browsers send no origin.
+    if (origin !== undefined && !allowsOrigin(origin, request.headers.host)) {
+      const device = deviceOf(request, trustedProxies);
+      noteRefusal({ transport: "socket", reason: "ORIGIN", device });
+      stream.end("HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+      return;
+    }
+    this.#server.handleUpgrade(request, stream, head, (ws) => this.#open(ws, request));
+  }
+
+  /** Ends all sockets with 1012, those that are not authenticated yet too. */
+  goAway(): void {
+    endInSlices(
+      this.#sockets
+        .values()
+        .map(({ life }) => life)
+        .toArray(),
+      "GOING_AWAY",
+    );
+  }
+
+  close(): void {
+    clearInterval(this.#pings);
+    for (const ws of this.#sockets.keys()) ws.terminate();
+  }
+
+  #open(ws: WebSocket, request: IncomingMessage): void {
+    const { connections, trustedProxies, onFault } = this.#options;
+    const life = new Life();
+    const state = { life, alive: true };
+    const socket: Socket = {
+      device: deviceOf(request, trustedProxies),
+      life,
+      claims: undefined,
+      isOpen: () => ws.readyState === ws.OPEN,
+      close: ({ code, reason }: Close) => ws.close(code, reason),
+      onReplied: new Map(),
+    };
+    life.onEnd((ending) => socket.close(closeForEnding(ending)));
+    this.#sockets.set(ws, state);
+
+    let onMessage: (data: string) => Promise<void> = () => Promise.resolve();
+    const onClose = this.#protocol.opened(
+      {
+        protocol: ws.protocol,
+        send: (data) => send(ws, data),
+        close: (code, reason) => ws.close(code, reason),
+        onMessage: (callback) => (onMessage = callback),
+      },
+      socket,
+    );
+    ws.on("message", (data, isBinary) => {
+      // A client may ignore the close frame: what it sends after the end is not even looked at.
+      if (life.ending !== undefined || ws.readyState !== ws.OPEN) return;
+      if (isBinary) ws.close(CloseCode.BadRequest, "Binary messages are not supported");
+      else
+        onMessage(text(data)).catch((error: unknown) => {
+          onFault("a socket's message was not handled", error);
+          ws.close(CloseCode.InternalServerError, "Internal server error");
+        });
+    });
+    ws.on("pong", () => (state.alive = true));
+    // A broken frame, or one too large: ws closes the socket with the code for it.
+    ws.on("error", () => {});
+    ws.once("close", (code, reason) => {
+      this.#sockets.delete(ws);
+      if (socket.claims !== undefined) connections.leave(socket.claims.fingerprint, life);
+      onClose(code, String(reason)).catch((error: unknown) =>
+        onFault("a closed socket was not cleaned up", error),
+      );
+    });
+  }
+
+  #ping(): void {
+    for (const [ws, state] of this.#sockets) {
+      if (!state.alive) ws.terminate();
+      state.alive = false;
+      if (ws.readyState === ws.OPEN) ws.ping();
+    }
+  }
+}
+
+/** What cannot be sent any more is dropped: the socket is closing, and its client is told by that. */
+function send(ws: WebSocket, data: string): Promise<void> {
+  if (ws.readyState !== ws.OPEN) return Promise.resolve();
+  return new Promise((resolve) => ws.send(data, () => resolve()));
+}
+
+function text(data: RawData): string {
+  if (Array.isArray(data)) return Buffer.concat(data).toString();
+  return (Buffer.isBuffer(data) ? data : Buffer.from(data)).toString();
+}
