@@ -1,6 +1,6 @@
 /** The command that serves: settings from the environment, until it is told to stop. */
 import { resolve } from "node:path";
-import { loadOptions } from "./config.ts";
+import { loadOptions } from "./config/config.ts";
 import { createCurfew } from "./server.ts";
 
 try {

@@ -1,8 +1,8 @@
 /** Opens what the settings choose: where sessions and users are kept, how nodes talk, which keys sign. */
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
-import type { Options } from "./config.ts";
-import { ownSecret } from "./own-secret.ts";
+import type { Options } from "./config/config.ts";
+import { ownSecret } from "./config/own-secret.ts";
 import { KeyRing } from "./session/keys.ts";
 import type { SessionStore } from "./session/store.ts";
 import type { Topics } from "./session/topics.ts";

@@ -19,14 +19,12 @@ const table: Readonly<Record<string, Room>> = {
   graphql: { rooms: ["session", "users"] },
   transport: { rooms: ["session", "graphql"] },
   client: { rooms: [], packages: /^(?!node:)/ },
-  options: { rooms: [] },
-  variables: { rooms: ["options"] },
-  config: { rooms: ["options", "variables"] },
-  "own-secret": { rooms: [] },
-  server: { rooms: [...rooms, "options", "config", "own-secret"] },
-  main: { rooms: ["server", "config", "options", "own-secret"] },
-  inspect: { rooms: ["session", "server", "config", "options", "own-secret"] },
-  index: { rooms: [...rooms, "options", "server"] },
+  config: { rooms: [] },
+  parts: { rooms: ["session", "stores", "users", "config"] },
+  server: { rooms: [...rooms, "config", "parts"] },
+  main: { rooms: ["server", "config"] },
+  inspect: { rooms: ["session", "config", "parts"] },
+  index: { rooms: [...rooms, "config", "parts", "server"] },
 };
 
 const maxLines = 250;

@@ -30,13 +30,13 @@ export class RedisSessions implements SessionStore {
   async create(session: Session): Promise<void> {
     const { fingerprint, userId, createdAt, idleExpiresAt, absoluteExpiresAt } = session;
     const key = sessionKey(fingerprint);
-    await ask(this.#client.curfewCreate(key, idleExpiresAt, ...encode(session)));
     try {
+      await ask(this.#client.curfewCreate(key, idleExpiresAt, ...encode(session)));
       const index = userKey(userId);
       await ask(this.#client.curfewList(index, createdAt, absoluteExpiresAt, fingerprint));
     } catch (error) {
-      // Nobody gets a token of this session; without this its record would only expire.
-      await this.#client.del(key).catch(ignore);
+      // Nobody gets a token of this session. Sent last, this also undoes what is only late.
+      void this.#client.del(key).catch(ignore);
       throw error;
     }
   }
@@ -113,7 +113,6 @@ export class RedisSessions implements SessionStore {
     const records: (Session | undefined)[] = [];
     for (let i = 0; i < fingerprints.length; i += batchSize) {
       const batch = fingerprints.slice(i, i + batchSize);
-      // oxlint-disable-next-line eslint/no-await-in-loop -- one batch after the other is the point
       records.push(...(await Promise.all(batch.map((fingerprint) => this.#record(fingerprint)))));
     }
     return records;

@@ -1,7 +1,7 @@
 /** The log: pino, one JSON object a line, with nothing secret in it. */
 import type { YogaLogger } from "graphql-yoga";
 import type { Logger } from "pino";
-import { originalError } from "./graphql/errors.ts";
+import { originalError } from "./errors.ts";
 
 /** For Yoga, which logs what it masks: the error itself, without the query text around it. */
 export function yogaLogger(logger: Logger): YogaLogger {

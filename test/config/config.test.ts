@@ -1,9 +1,9 @@
 /** Settings: what is read, what stops the start, and what the message says and does not say. */
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
-import { checkOptions, ConfigError, loadOptions } from "../src/config.ts";
-import { defaultOptions } from "../src/options.ts";
-import { names, variables } from "../src/variables.ts";
+import { checkOptions, ConfigError, loadOptions } from "../../src/config/config.ts";
+import { defaultOptions } from "../../src/config/options.ts";
+import { names, variables } from "../../src/config/variables.ts";
 
 const secret = "a-secret-of-thirty-two-bytes-and-more";
 const older = "an-older-secret-of-thirty-two-bytes";
@@ -369,7 +369,7 @@ describe("options in code", () => {
 });
 
 test("the defaults are those that are documented", async () => {
-  const source = await readFile(new URL("../src/options.ts", import.meta.url), "utf8");
+  const source = await readFile(new URL("../../src/config/options.ts", import.meta.url), "utf8");
   const tags = source.matchAll(/@default ([^\s,]+).*\s+\*\/\s+readonly (\w+)/g);
   const documented = new Map<string, unknown>();
   for (const [, value = "", name = ""] of tags) {

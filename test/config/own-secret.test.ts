@@ -3,7 +3,7 @@ import { chmod, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { ownSecret } from "../src/own-secret.ts";
+import { ownSecret } from "../../src/config/own-secret.ts";
 
 let parent: string;
 let folder: string;

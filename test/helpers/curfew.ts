@@ -1,0 +1,35 @@
+/** Servers for tests: on any free port, with nothing kept, silent unless a test listens to the log. */
+import { pino } from "pino";
+import { createCurfew, type Curfew, type CurfewOptions } from "../../src/server.ts";
+
+export interface TestCurfew extends Curfew {
+  /** The lines logged so far. */
+  readonly log: readonly Readonly<Record<string, unknown>>[];
+  /** The URL of the socket. */
+  readonly socketUrl: string;
+}
+
+export const secrets = ["a secret of this test run, 32 bytes or more"];
+
+export async function startCurfew(options: CurfewOptions = {}): Promise<TestCurfew> {
+  const log: Record<string, unknown>[] = [];
+  const logger = pino(
+    { level: "debug" },
+    { write: (line: string) => void log.push(JSON.parse(line) as Record<string, unknown>) },
+  );
+  const curfew = await createCurfew({
+    port: 0,
+    dataDir: ":memory:",
+    secrets,
+    logger,
+    ...options,
+  });
+  return { ...curfew, log, socketUrl: curfew.url.replace("http", "ws") };
+}
+
+/** A clock that stands still until it is moved. */
+export function fakeClock(start = Date.now()) {
+  let now = start;
+  const clock = () => now;
+  return Object.assign(clock, { advance: (time: number) => void (now += time) });
+}
