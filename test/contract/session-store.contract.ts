@@ -1,0 +1,214 @@
+/** What every store of sessions has to do. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beginSession, type Session } from "../../src/session/session.ts";
+import type { SessionStore } from "../../src/session/store.ts";
+import { device, lifetimes, newSession, start } from "../helpers/sessions.ts";
+
+export interface MadeStore {
+  readonly store: SessionStore;
+  readonly dispose: () => Promise<void>;
+}
+
+export function sessionStoreContract(name: string, makeStore: () => Promise<MadeStore>): void {
+  describe(`${name} as a store of sessions`, () => {
+    let made: MadeStore;
+    let store: SessionStore;
+
+    beforeAll(async () => {
+      made = await makeStore();
+      store = made.store;
+    });
+    afterAll(() => made.dispose());
+
+    async function begin(userId?: string, now = start): Promise<Session> {
+      const session = newSession(userId, now);
+      await store.create(session);
+      return session;
+    }
+
+    const renew = (session: Session, generation: number, now: number) =>
+      store.renew(session.fingerprint, generation, lifetimes, now);
+
+    test("gives back what was created, field by field", async () => {
+      const session = await begin();
+      expect(await store.read(session.fingerprint, start)).toStrictEqual(session);
+    });
+
+    test("keeps an unknown device unknown and an empty one empty", async () => {
+      const of = { userAgent: null, ipAddress: "" };
+      const session = beginSession(crypto.randomUUID(), crypto.randomUUID(), of, lifetimes, start);
+      await store.create(session);
+      expect(await store.read(session.fingerprint, start)).toStrictEqual(session);
+    });
+
+    test("knows nothing of a fingerprint that was never created", async () => {
+      const unknown = crypto.randomUUID();
+      expect(await store.read(unknown, start)).toBeUndefined();
+      expect(await store.end(unknown, start)).toBeUndefined();
+      expect(await store.ofUser(unknown, start)).toEqual([]);
+      expect(await store.renew(unknown, 0, lifetimes, start)).toEqual({ outcome: "absent" });
+    });
+
+    test("reads many in the order asked for, with gaps where there is none", async () => {
+      const [one, two] = [await begin(), await begin()];
+      const fingerprints = [two.fingerprint, "none", one.fingerprint];
+      expect(await store.readMany(fingerprints, start)).toEqual([two, undefined, one]);
+      expect(await store.readMany([], start)).toEqual([]);
+    });
+
+    test("lists a user's sessions, newest first, and nobody else's", async () => {
+      const userId = crypto.randomUUID();
+      const older = await begin(userId, start);
+      const newer = await begin(userId, start + 1);
+      await begin();
+      expect(await store.ofUser(userId, start + 1)).toEqual([newer, older]);
+    });
+
+    test("ends one session and leaves the user's other", async () => {
+      const userId = crypto.randomUUID();
+      const [ended, other] = [await begin(userId), await begin(userId)];
+      expect(await store.end(ended.fingerprint, start)).toEqual(ended);
+      expect(await store.read(ended.fingerprint, start)).toBeUndefined();
+      expect(await store.read(other.fingerprint, start)).toEqual(other);
+      expect(await store.ofUser(userId, start)).toEqual([other]);
+    });
+
+    test("ends a session once, whoever else tries", async () => {
+      const { fingerprint } = await begin();
+      const ends = Array.from({ length: 20 }, () => store.end(fingerprint, start));
+      expect((await Promise.all(ends)).filter(Boolean)).toHaveLength(1);
+    });
+
+    test("forgets an expired session everywhere, and not the one that lasts longer", async () => {
+      const userId = crypto.randomUUID();
+      const idle = await begin(userId);
+      const renewed = await begin(userId);
+      await renew(renewed, 0, start + 1);
+      const expiry = idle.idleExpiresAt;
+      expect(await store.read(idle.fingerprint, expiry - 1)).toEqual(idle);
+      expect(await store.read(idle.fingerprint, expiry)).toBeUndefined();
+      expect(await store.readMany([idle.fingerprint], expiry)).toEqual([undefined]);
+      expect(await renew(idle, 0, expiry)).toEqual({ outcome: "absent" });
+      expect(await store.ofUser(userId, expiry)).toMatchObject([
+        { fingerprint: renewed.fingerprint },
+      ]);
+      expect(await store.end(idle.fingerprint, expiry)).toBeUndefined();
+    });
+
+    test("steps up one generation and keeps the session", async () => {
+      const session = await begin();
+      const now = start + 5_000;
+      const stepped = {
+        ...session,
+        generation: 1,
+        renewedAt: now,
+        lastSeenAt: now,
+        accessExpiresAt: now + lifetimes.access,
+        idleExpiresAt: now + lifetimes.renewal,
+        graceEndsAt: now + lifetimes.grace,
+      };
+      expect(await renew(session, 0, now)).toEqual({ outcome: "stepped", session: stepped });
+      expect(await store.read(session.fingerprint, now)).toEqual(stepped);
+      expect(await store.ofUser(session.userId, now)).toEqual([stepped]);
+    });
+
+    test("makes one step of 50 renewals at once, and the rest converge on it", async () => {
+      const session = await begin();
+      const outcomes = await Promise.all(
+        Array.from({ length: 50 }, () => renew(session, 0, start + 1)),
+      );
+      expect(outcomes.filter(({ outcome }) => outcome === "stepped")).toHaveLength(1);
+      expect(outcomes.filter(({ outcome }) => outcome === "converged")).toHaveLength(49);
+      const stepped = await store.read(session.fingerprint, start + 1);
+      expect(outcomes.map((renewal) => "session" in renewal && renewal.session)).toEqual(
+        Array.from({ length: 50 }, () => stepped),
+      );
+    });
+
+    test("converges until the grace is over, and then ends the session for reuse", async () => {
+      const session = await begin();
+      await renew(session, 0, start);
+      const graceEnd = start + lifetimes.grace;
+      expect(await renew(session, 0, graceEnd - 1)).toMatchObject({ outcome: "converged" });
+      expect(await renew(session, 0, graceEnd)).toMatchObject({
+        outcome: "reused",
+        session: { fingerprint: session.fingerprint, userId: session.userId, generation: 1 },
+      });
+      expect(await store.read(session.fingerprint, graceEnd)).toBeUndefined();
+      expect(await store.ofUser(session.userId, graceEnd)).toEqual([]);
+      expect(await renew(session, 1, graceEnd)).toEqual({ outcome: "absent" });
+    });
+
+    test("ends the session for a grandparent's token, even within the grace", async () => {
+      const session = await begin();
+      await renew(session, 0, start);
+      await renew(session, 1, start);
+      expect(await renew(session, 0, start + 1)).toMatchObject({ outcome: "reused" });
+      expect(await store.read(session.fingerprint, start + 1)).toBeUndefined();
+    });
+
+    test("steps past a token from ahead, since the store has lost a renewal", async () => {
+      const session = await begin();
+      expect(await renew(session, 7, start)).toMatchObject({
+        outcome: "stepped",
+        session: { generation: 8 },
+      });
+    });
+
+    test("lets nothing pass the absolute expiry", async () => {
+      const session = await begin();
+      const end = session.absoluteExpiresAt;
+      let generation = 0;
+      for (let now = start; now < end; now += lifetimes.renewal - 1) {
+        await renew(session, generation++, now);
+      }
+      const last = await renew(session, generation, end - 1);
+      expect(last).toMatchObject({ session: { accessExpiresAt: end, idleExpiresAt: end } });
+      expect(await store.read(session.fingerprint, end)).toBeUndefined();
+      expect(await renew(session, generation + 1, end)).toEqual({ outcome: "absent" });
+      expect(await store.ofUser(session.userId, end)).toEqual([]);
+    });
+
+    test("notes that a session was used, and nothing else", async () => {
+      const session = await begin();
+      await store.touch(session.fingerprint, start + 1);
+      const touched = { ...session, lastSeenAt: start + 1 };
+      expect(await store.read(session.fingerprint, start + 1)).toEqual(touched);
+    });
+
+    test("brings no session back by a touch or a renewal", async () => {
+      const session = await begin();
+      await store.end(session.fingerprint, start);
+      await store.touch(session.fingerprint, start);
+      expect(await renew(session, 0, start)).toEqual({ outcome: "absent" });
+      expect(await store.read(session.fingerprint, start)).toBeUndefined();
+      await store.touch("never", start);
+      expect(await store.read("never", start)).toBeUndefined();
+    });
+
+    test("stays ended when the end races with renewals and touches", async () => {
+      const session = await begin();
+      const renewals = Array.from({ length: 20 }, async (_, i) => {
+        if (i === 10) await store.end(session.fingerprint, start);
+        await store.touch(session.fingerprint, start);
+        return renew(session, 0, start);
+      });
+      await Promise.all(renewals);
+      expect(await store.read(session.fingerprint, start)).toBeUndefined();
+      expect(await store.ofUser(session.userId, start)).toEqual([]);
+    });
+
+    test("takes text as it comes", async () => {
+      const userAgent = "Mozilla/5.0 (\"quoted\"; 'too') \u{1F512}\r\n{}$1\0";
+      const odd = { ...device, userAgent };
+      const session = beginSession(crypto.randomUUID(), "a {user}", odd, lifetimes, start);
+      await store.create(session);
+      expect(await store.read(session.fingerprint, start)).toEqual(session);
+      expect(await store.ofUser("a {user}", start)).toEqual([session]);
+    });
+
+    test("answers a ping", async () => {
+      await expect(store.ping()).resolves.toBeUndefined();
+    });
+  });
+}

@@ -1,0 +1,124 @@
+/** A Redis server of a test's own, to be frozen, killed and looked into. */
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { Redis } from "ioredis";
+
+export interface RedisServer extends AsyncDisposable {
+  readonly url: string;
+  readonly port: number;
+  /** The one running now: `restart` starts another. */
+  readonly process: ChildProcess;
+  /** It accepts connections and answers nothing, as after a power cut on its side of the network. */
+  freeze(): void;
+  thaw(): void;
+  kill(): Promise<void>;
+  /** On the same port and with the same folder. */
+  restart(): Promise<void>;
+  flush(): Promise<void>;
+  /** One command, on a connection of its own. */
+  command(name: string, ...args: (string | number)[]): Promise<unknown>;
+}
+
+/** Persists nothing, unless the arguments say so. */
+export async function startRedis(extraArgs: readonly string[] = []): Promise<RedisServer> {
+  const folder = await mkdtemp(join(tmpdir(), "curfew-redis-"));
+  let { child, port } = await launchAnywhere(folder, extraArgs);
+
+  const command = async (name: string, ...args: (string | number)[]): Promise<unknown> => {
+    const client = new Redis(port, { maxRetriesPerRequest: 0 });
+    client.on("error", () => {});
+    try {
+      return await client.call(name, ...args);
+    } finally {
+      client.disconnect();
+    }
+  };
+
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    port,
+    get process() {
+      return child;
+    },
+    freeze: () => void child.kill("SIGSTOP"),
+    thaw: () => void child.kill("SIGCONT"),
+    kill: () => kill(child),
+    async restart() {
+      await kill(child);
+      child = await launch(port, folder, extraArgs);
+    },
+    async flush() {
+      await command("FLUSHALL");
+    },
+    command,
+    async [Symbol.asyncDispose]() {
+      await kill(child);
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Redis cannot choose a free port itself, and one found free may be taken a moment later. */
+async function launchAnywhere(folder: string, extraArgs: readonly string[], attempts = 5) {
+  const port = await freePort();
+  try {
+    return { child: await launch(port, folder, extraArgs), port };
+  } catch (error) {
+    if (attempts === 1) throw error;
+    return launchAnywhere(folder, extraArgs, attempts - 1);
+  }
+}
+
+async function launch(
+  port: number,
+  folder: string,
+  extraArgs: readonly string[],
+): Promise<ChildProcess> {
+  const address = ["--port", String(port), "--bind", "127.0.0.1", "--dir", folder];
+  const child = spawn(
+    "redis-server",
+    [...address, "--save", "", "--appendonly", "no", ...extraArgs],
+    { stdio: ["ignore", "pipe", "ignore"] },
+  );
+  await once(child, "spawn");
+  watch(child);
+  const lines: string[] = [];
+  for await (const line of createInterface({ input: child.stdout })) {
+    lines.push(line);
+    if (line.includes("Ready to accept connections")) {
+      child.stdout.resume();
+      return child;
+    }
+  }
+  throw new Error(`redis-server did not start:\n${lines.join("\n")}`);
+}
+
+/** However the test process dies, the pipe to the watchdog breaks and the server goes too. */
+function watch(child: ChildProcess): void {
+  const watchdog = spawn("sh", ["-c", 'cat >/dev/null; kill -9 "$0"', String(child.pid)], {
+    stdio: ["pipe", "ignore", "ignore"],
+  });
+  child.once("exit", () => watchdog.kill("SIGKILL"));
+}
+
+async function kill(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, "exit");
+  child.kill("SIGKILL");
+  await exited;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  if (address === null || typeof address === "string") throw new Error("No port");
+  return address.port;
+}

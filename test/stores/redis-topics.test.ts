@@ -1,0 +1,237 @@
+/** Topics over Redis: the contract, and what happens when the link or Redis itself breaks. */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { StoreUnavailable } from "../../src/session/store.ts";
+import { closeClient, commandClient, subscriberClient } from "../../src/stores/redis/client.ts";
+import { RedisTopics } from "../../src/stores/redis/topics.ts";
+import { topicsContract } from "../contract/topics.contract.ts";
+import { startRedis, type RedisServer } from "../helpers/redis.ts";
+import { until } from "../helpers/until.ts";
+
+let redis: RedisServer;
+const unhandled: unknown[] = [];
+const note = (error: unknown) => unhandled.push(error);
+
+beforeAll(async () => {
+  process.on("unhandledRejection", note).on("uncaughtException", note);
+  redis = await startRedis();
+});
+afterEach(() => expect(unhandled).toEqual([]));
+afterAll(async () => {
+  await redis[Symbol.asyncDispose]();
+  process.off("unhandledRejection", note).off("uncaughtException", note);
+});
+
+async function openNode(timeLimit = 2000) {
+  const publisher = await commandClient(redis.url);
+  const subscriber = await subscriberClient(redis.url);
+  const errors: unknown[] = [];
+  const onError = (error: unknown) => errors.push(error);
+  const topics = new RedisTopics({ publisher, subscriber, onError, timeLimit });
+  let gaps = 0;
+  topics.onGap(() => gaps++);
+  const close = async () => {
+    await topics.close();
+    await closeClient(publisher);
+  };
+  return {
+    topics,
+    subscriber,
+    errors,
+    gaps: () => gaps,
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+topicsContract("Redis", async () => {
+  const [one, two] = [await openNode(), await openNode()];
+  const dispose = async () => {
+    await Promise.all([one.close(), two.close()]);
+  };
+  return { here: one.topics, there: two.topics, errors: one.errors, dispose };
+});
+
+const subscribers = async (topic: string) => {
+  const reply = await redis.command("PUBSUB", "NUMSUB", topic);
+  return Array.isArray(reply) ? Number(reply[1]) : NaN;
+};
+const cut = () => redis.command("CLIENT", "KILL", "TYPE", "pubsub");
+
+describe("a link that is cut", () => {
+  test("twice in a row is back each time with all topics, and tells of the gap", async () => {
+    await using node = await openNode();
+    const heard: unknown[] = [];
+    const all = Array.from({ length: 2500 }, (_, i) => `topic ${i}`);
+    await Promise.all(all.map((topic) => node.topics.subscribe(topic, (m) => heard.push(m))));
+    for (const round of [1, 2]) {
+      await cut();
+      await until(() => node.gaps() === round, "the gap");
+      heard.length = 0;
+      await Promise.all(all.map((topic) => node.topics.publish(topic, topic)));
+      await until(() => heard.length === all.length, "a message on every topic");
+    }
+    expect(node.gaps()).toBe(2);
+  });
+
+  test("does not lose a subscription that was on its way", async () => {
+    await using node = await openNode();
+    for (let round = 0; round < 20; round++) {
+      const [heard, topic] = [[] as unknown[], `round ${round}`];
+      const subscribed = node.topics.subscribe("early", () => {});
+      const killed = cut();
+      const later = node.topics.subscribe(topic, (message) => heard.push(message));
+      const latest = killed.then(() =>
+        node.topics.subscribe(topic, (message) => heard.push(message)),
+      );
+      await Promise.all([subscribed, later, latest]);
+      await node.topics.publish(topic, round);
+      await until(() => heard.length === 2 || node.gaps() > round, "the message or a gap");
+    }
+  });
+
+  test("does not subscribe again to what was left in the meantime", async () => {
+    await using node = await openNode();
+    const leave = await node.topics.subscribe("left", () => {});
+    await node.topics.subscribe("kept", () => {});
+    node.subscriber.disconnect(true);
+    await until(() => node.subscriber.status !== "ready", "the cut");
+    leave();
+    await until(() => node.gaps() === 1, "the gap");
+    expect([await subscribers("left"), await subscribers("kept")]).toEqual([0, 1]);
+  });
+
+  test("makes who comes to a known topic wait until it is back", async () => {
+    await using node = await openNode();
+    await node.topics.subscribe("known", () => {});
+    await redis.kill();
+    await until(() => node.subscriber.status !== "ready", "the cut");
+    let heard = 0;
+    const subscribed = node.topics.subscribe("known", () => heard++);
+    await redis.restart();
+    await subscribed;
+    expect(await subscribers("known")).toBe(1);
+    await until(() => node.topics.publish("known", 1).then(yes, no), "the publisher");
+    await until(() => heard > 0, "the message");
+  });
+});
+
+describe("a Redis that is", () => {
+  afterEach(() => redis.restart());
+
+  test("down refuses subscribers in time and publishers at once, and leaves nothing behind", async () => {
+    await using node = await openNode(200);
+    await redis.kill();
+    const attempts = Array.from({ length: 50 }, () => node.topics.subscribe("down", () => {}));
+    for (const attempt of await Promise.allSettled(attempts)) {
+      expect(attempt).toMatchObject({ reason: { name: "StoreUnavailable" } });
+    }
+    await expect(node.topics.publish("down", 1)).rejects.toBeInstanceOf(StoreUnavailable);
+    await redis.restart();
+    await until(() => node.gaps() === 1, "the gap");
+    expect(await subscribers("down")).toBe(0);
+    await node.topics.subscribe("down", () => {});
+    expect(await subscribers("down")).toBe(1);
+  });
+
+  test("frozen is refused too, and its late acknowledgement counts for nothing", async () => {
+    await using node = await openNode(200);
+    await node.topics.subscribe("before", () => {});
+    redis.freeze();
+    await expect(node.topics.subscribe("late", () => {})).rejects.toBeInstanceOf(StoreUnavailable);
+    redis.thaw();
+    await node.topics.subscribe("after", () => {});
+    expect(await subscribers("late")).toBe(0);
+    expect(node.gaps()).toBe(0);
+  });
+
+  test("frozen for long is noticed, though nobody asks it anything", async () => {
+    await using node = await openNode();
+    await node.topics.subscribe("probed", () => {});
+    redis.freeze();
+    const began = performance.now();
+    await until(() => node.subscriber.status !== "ready", "the probe to notice");
+    expect(performance.now() - began).toBeLessThan(5000);
+    redis.thaw();
+    await until(() => node.gaps() > 0, "the gap");
+    expect(await subscribers("probed")).toBe(1);
+  });
+
+  test("refusing a channel refuses the subscriber, with the reason", async () => {
+    await using node = await openNode();
+    await redis.command("ACL", "SETUSER", "default", "resetchannels");
+    await expect(node.topics.subscribe("secret", () => {})).rejects.toMatchObject({
+      name: "StoreUnavailable",
+      cause: { message: expect.stringContaining("NOPERM") as unknown },
+    });
+    expect(node.errors).toHaveLength(1);
+  });
+
+  test("gone when everybody leaves is no trouble", async () => {
+    await using node = await openNode();
+    const leaves = await Promise.all(
+      [1, 2, 3].map((i) => node.topics.subscribe(`gone ${i}`, () => {})),
+    );
+    await redis.kill();
+    for (const leave of leaves) leave();
+    await until(() => node.subscriber.status !== "ready", "the cut");
+    await node.close();
+    for (const leave of leaves) leave();
+  });
+});
+
+test("the last listener to leave takes the subscription along, and not before", async () => {
+  await using node = await openNode();
+  const [one, two] = [
+    await node.topics.subscribe("counted", () => {}),
+    await node.topics.subscribe("counted", () => {}),
+  ];
+  one();
+  await node.topics.subscribe("other", () => {});
+  expect(await subscribers("counted")).toBe(1);
+  two();
+  await node.topics.subscribe("another", () => {});
+  expect(await subscribers("counted")).toBe(0);
+});
+
+test("a subscription given up by closing is refused at once", async () => {
+  const node = await openNode(60_000);
+  await redis.kill();
+  await until(() => node.subscriber.status !== "ready", "the cut");
+  const subscribed = expect(node.topics.subscribe("given up", () => {})).rejects.toBeInstanceOf(
+    StoreUnavailable,
+  );
+  await new Promise(setImmediate);
+  await node.close();
+  await subscribed;
+  await redis.restart();
+});
+
+test("what is not JSON arrives as it is", async () => {
+  await using node = await openNode();
+  const heard: unknown[] = [];
+  await node.topics.subscribe("odd", (message) => heard.push(message));
+  await redis.command("PUBLISH", "odd", "{not json");
+  await redis.command("PUBLISH", "odd", "");
+  await node.topics.publish("odd", { json: true });
+  await until(() => heard.length === 3, "all three");
+  expect(heard).toEqual(["{not json", "", { json: true }]);
+});
+
+test("a listener of gaps that throws disturbs no other, and one that left hears of none", async () => {
+  await using node = await openNode();
+  const fault = new Error("A listener's");
+  let wrong = 0;
+  node.topics.onGap(() => {
+    throw fault;
+  });
+  node.topics.onGap(() => wrong++)();
+  let told = 0;
+  node.topics.onGap(() => told++);
+  await node.topics.subscribe("a", () => {});
+  await cut();
+  await until(() => told === 1, "the gap");
+  expect([node.errors, wrong]).toEqual([[fault], 0]);
+});
+
+const yes = () => true;
+const no = () => false;

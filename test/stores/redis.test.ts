@@ -1,0 +1,269 @@
+/** Sessions in Redis: the contract, the keys, the index, and a Redis that does not answer. */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { StoreUnavailable, type SessionStore } from "../../src/session/store.ts";
+import { commandClient } from "../../src/stores/redis/client.ts";
+import { RedisSessions } from "../../src/stores/redis/sessions.ts";
+import { sessionStoreContract } from "../contract/session-store.contract.ts";
+import { startRedis, type RedisServer } from "../helpers/redis.ts";
+import { lifetimes, newSession, start } from "../helpers/sessions.ts";
+import { until } from "../helpers/until.ts";
+
+let redis: RedisServer;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(() => redis[Symbol.asyncDispose]());
+
+async function openStore(timeLimit?: number) {
+  const store = new RedisSessions(await commandClient(redis.url, timeLimit));
+  return Object.assign(store, { [Symbol.asyncDispose]: () => store.close() });
+}
+
+sessionStoreContract("Redis", async () => {
+  const store = await openStore();
+  return { store, dispose: () => store.close() };
+});
+
+const indexOf = (userId: string) => `curfew:user:{${userId}}`;
+const recordOf = (fingerprint: string) => `curfew:session:{${fingerprint}}`;
+const members = (userId: string) => redis.command("ZRANGE", indexOf(userId), 0, -1);
+
+describe("the keys", () => {
+  test("hold the fingerprint and expire with the session", async () => {
+    await using store = await openStore();
+    const session = newSession();
+    await store.create(session);
+    const key = recordOf(session.fingerprint);
+    expect(await redis.command("PEXPIRETIME", key)).toBe(session.idleExpiresAt);
+    await store.renew(session.fingerprint, 0, lifetimes, start + 5);
+    expect(await redis.command("PEXPIRETIME", key)).toBe(session.idleExpiresAt + 5);
+    expect(await redis.command("PEXPIRETIME", indexOf(session.userId))).toBe(
+      session.absoluteExpiresAt,
+    );
+  });
+
+  test("of an index live as long as its longest session, whichever came last", async () => {
+    await using store = await openStore();
+    const long = newSession("index", start + 1000);
+    await store.create(long);
+    await store.create(newSession("index", start));
+    expect(await redis.command("PEXPIRETIME", indexOf("index"))).toBe(long.absoluteExpiresAt);
+  });
+
+  test("are gone when the sessions have ended, by an end or by a reuse", async () => {
+    await using store = await openStore();
+    await redis.flush();
+    const [ended, reused] = [newSession("same"), newSession("same")];
+    await store.create(ended);
+    await store.create(reused);
+    await store.end(ended.fingerprint, start);
+    expect(await members("same")).toEqual([reused.fingerprint]);
+    await store.renew(reused.fingerprint, 1, lifetimes, start);
+    await store.renew(reused.fingerprint, 0, lifetimes, start);
+    expect(await redis.command("KEYS", "*")).toEqual([]);
+  });
+
+  test("of an index lose members past their absolute expiry at the next login", async () => {
+    await using store = await openStore();
+    const old = newSession("pruned");
+    await store.create(old);
+    const next = newSession("pruned", old.absoluteExpiresAt);
+    await store.create(next);
+    expect(await members("pruned")).toEqual([next.fingerprint]);
+  });
+
+  test("of an index lose members without a record when somebody looks", async () => {
+    await using store = await openStore();
+    const [lapsed, live] = [newSession("looked"), newSession("looked")];
+    await store.create(lapsed);
+    await store.create(live);
+    await redis.command("DEL", recordOf(lapsed.fingerprint));
+    expect(await store.ofUser("looked", start)).toEqual([live]);
+    expect(await members("looked")).toEqual([live.fingerprint]);
+  });
+
+  test("of an index keep a session that only this clock takes for expired", async () => {
+    await using store = await openStore();
+    const session = newSession("skewed");
+    await store.create(session);
+    expect(await store.ofUser("skewed", session.idleExpiresAt)).toEqual([]);
+    expect(await store.ofUser("skewed", start)).toEqual([session]);
+  });
+});
+
+test("every session begun is listed, however many look and end meanwhile", async () => {
+  await using store = await openStore();
+  await using other = await openStore();
+  const stop = new AbortController();
+  const look = async () => {
+    while (!stop.signal.aborted) await other.ofUser("busy", start);
+  };
+  const looks = [look(), look()];
+  const sessions = Array.from({ length: 100 }, () => newSession("busy"));
+  for (const session of sessions) {
+    await store.create(session);
+    if (sessions.indexOf(session) % 3 === 0) await other.end(session.fingerprint, start);
+    else expect(await store.ofUser("busy", start)).toContainEqual(session);
+  }
+  stop.abort();
+  await Promise.all(looks);
+  expect(await store.ofUser("busy", start)).toHaveLength(66);
+});
+
+test("a read is one command", async () => {
+  await using store = await openStore();
+  const session = newSession();
+  await store.create(session);
+  const count = async () =>
+    Number(
+      /total_commands_processed:(\d+)/.exec(String(await redis.command("INFO", "stats")))?.[1],
+    );
+  const perLook = (await count()) - (await count());
+  const before = await count();
+  for (let i = 0; i < 10; i++) await store.read(session.fingerprint, start);
+  expect((await count()) - before + perLook).toBe(10);
+});
+
+test("scripts survive being forgotten by Redis", async () => {
+  await using store = await openStore();
+  const session = newSession();
+  await store.create(session);
+  await store.create(newSession());
+  await redis.command("SCRIPT", "FLUSH");
+  const renewals = [0, 0].map((g) => store.renew(session.fingerprint, g, lifetimes, start));
+  expect((await Promise.all(renewals)).map(({ outcome }) => outcome)).toEqual([
+    "stepped",
+    "converged",
+  ]);
+});
+
+test("a damaged record is an error to whoever needs it, never a session and never none", async () => {
+  await using store = await openStore();
+  const session = newSession();
+  await store.create(session);
+  await redis.command("HDEL", recordOf(session.fingerprint), "idleExpiresAt");
+  await expect(store.read(session.fingerprint, start)).rejects.toThrow("damaged");
+  await expect(store.renew(session.fingerprint, 0, lifetimes, start)).rejects.toThrow();
+  await redis.command("HSET", recordOf(session.fingerprint), "idleExpiresAt", "soon");
+  await expect(store.read(session.fingerprint, start)).rejects.toThrow("damaged");
+});
+
+function everyMethod(store: SessionStore): Promise<unknown>[] {
+  return [
+    store.create(newSession()),
+    store.read("f", start),
+    store.readMany(["f"], start),
+    store.renew("f", 0, lifetimes, start),
+    store.touch("f", start),
+    store.end("f", start),
+    store.ofUser("u", start),
+    store.ping(),
+  ];
+}
+
+async function expectUnavailable(answers: Promise<unknown>[]): Promise<void> {
+  for (const answer of await Promise.allSettled(answers)) {
+    expect(answer).toMatchObject({ status: "rejected", reason: { name: "StoreUnavailable" } });
+  }
+}
+
+describe("a Redis that does not answer", () => {
+  afterEach(() => redis.restart());
+
+  test("because it is frozen is unavailable within the time limit, and then back", async () => {
+    await using store = await openStore(200);
+    const session = newSession();
+    await store.create(session);
+    redis.freeze();
+    const began = performance.now();
+    await expectUnavailable(everyMethod(store));
+    expect(performance.now() - began).toBeLessThan(1000);
+    redis.thaw();
+    await until(() => store.ping().then(...yesNo), "Redis to return");
+    expect(await store.read(session.fingerprint, start)).toEqual(session);
+  });
+
+  test("because it is frozen begins no session afterwards that it failed to begin in time", async () => {
+    await using store = await openStore(200);
+    const session = newSession();
+    redis.freeze();
+    await expect(store.create(session)).rejects.toBeInstanceOf(StoreUnavailable);
+    redis.thaw();
+    await until(() => store.ping().then(...yesNo), "Redis to return");
+    expect(await store.read(session.fingerprint, start)).toBeUndefined();
+    expect(await members(session.userId)).toEqual([]);
+  });
+
+  test("because it was killed is unavailable at once, and then back", async () => {
+    await using store = await openStore();
+    const inFlight = everyMethod(store);
+    const killed = redis.kill();
+    await Promise.allSettled([...inFlight, killed]);
+    const began = performance.now();
+    await expectUnavailable(everyMethod(store));
+    expect(performance.now() - began).toBeLessThan(500);
+    await redis.restart();
+    await until(() => store.ping().then(...yesNo), "Redis to return");
+  });
+
+  test("because the store is closed is unavailable, and closing again is harmless", async () => {
+    const store = await openStore();
+    await store.close();
+    await expectUnavailable(everyMethod(store));
+    await store.close();
+  });
+
+  test("because it is out of memory keeps no part of a new session", async () => {
+    await using store = await openStore();
+    await redis.command("CONFIG", "SET", "maxmemory", 1);
+    const session = newSession();
+    const created = store.create(session);
+    await expect(created).rejects.toBeInstanceOf(StoreUnavailable);
+    await expect(created).rejects.toMatchObject({
+      cause: { message: expect.stringContaining("OOM") as unknown },
+    });
+    await redis.command("CONFIG", "SET", "maxmemory", 0);
+    expect(await store.read(session.fingerprint, start)).toBeUndefined();
+    expect(await members(session.userId)).toEqual([]);
+  });
+
+  test("because the record is of another kind is unavailable", async () => {
+    await using store = await openStore();
+    await redis.command("SET", recordOf("f"), "x");
+    await expect(store.read("f", start)).rejects.toBeInstanceOf(StoreUnavailable);
+    await expect(store.end("f", start)).rejects.toBeInstanceOf(StoreUnavailable);
+  });
+
+  test("takes a session's record back when it cannot be listed", async () => {
+    await using store = await openStore();
+    const session = newSession();
+    await redis.command("SET", indexOf(session.userId), "in the way");
+    await expect(store.create(session)).rejects.toBeInstanceOf(StoreUnavailable);
+    expect(await store.read(session.fingerprint, start)).toBeUndefined();
+  });
+});
+
+describe("a client", () => {
+  test("says what is wrong with the address, and never the password", async () => {
+    const { port } = new URL(redis.url);
+    for (const [url, says] of [
+      ["127.0.0.1:6379", "looks like redis://"],
+      ["http://someone:hunter2@127.0.0.1", "looks like redis://"],
+      ["redis://someone:hunter2@127.0.0.1:1", "127.0.0.1:1 cannot be used: connect ECONNREFUSED"],
+      [`redis://someone:hunter2@127.0.0.1:${port}`, "WRONGPASS"],
+    ] as const) {
+      const error: unknown = await commandClient(url).catch((reason: unknown) => reason);
+      expect(error).toMatchObject({ message: expect.stringContaining(says) as unknown });
+      expect(error).not.toHaveProperty("cause");
+      expect(String(error)).not.toContain("hunter2");
+    }
+  });
+
+  test("gives up on a Redis that is frozen from the start", async () => {
+    redis.freeze();
+    await expect(commandClient(redis.url, 300)).rejects.toThrow("cannot be used");
+    redis.thaw();
+  });
+});
+
+const yesNo = [() => true, () => false] as const;

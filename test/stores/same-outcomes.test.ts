@@ -1,0 +1,122 @@
+/** All stores agree with the rules, and so with each other, whatever is done in whatever order. */
+import * as fc from "fast-check";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { isLive, judgeRenewal, stepSession, type Session } from "../../src/session/session.ts";
+import type { RenewalOutcome, SessionStore } from "../../src/session/store.ts";
+import { commandClient } from "../../src/stores/redis/client.ts";
+import { RedisSessions } from "../../src/stores/redis/sessions.ts";
+import { openDatabase } from "../../src/stores/sqlite/database.ts";
+import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
+import { startRedis, type RedisServer } from "../helpers/redis.ts";
+import { lifetimes, newSession, start } from "../helpers/sessions.ts";
+
+type Subject = Pick<SessionStore, "create" | "read" | "renew" | "touch" | "end" | "ofUser">;
+
+/** The rules and a Map. */
+class Model implements Subject {
+  readonly #sessions = new Map<string, Session>();
+
+  async create(session: Session) {
+    this.#sessions.set(session.fingerprint, session);
+  }
+  async read(fingerprint: string, now: number) {
+    const session = this.#sessions.get(fingerprint);
+    return session && isLive(session, now) ? session : undefined;
+  }
+  async renew(
+    fingerprint: string,
+    generation: number,
+    life: typeof lifetimes,
+    now: number,
+  ): Promise<RenewalOutcome> {
+    const session = await this.read(fingerprint, now);
+    if (session === undefined) return { outcome: "absent" };
+    const verdict = judgeRenewal(session, generation, now);
+    if (verdict === "converge") return { outcome: "converged", session };
+    if (verdict === "reuse") {
+      this.#sessions.delete(fingerprint);
+      return { outcome: "reused", session };
+    }
+    const stepped = stepSession(session, generation, life, now);
+    this.#sessions.set(fingerprint, stepped);
+    return { outcome: "stepped", session: stepped };
+  }
+  async touch(fingerprint: string, now: number) {
+    const session = await this.read(fingerprint, now);
+    if (session) this.#sessions.set(fingerprint, { ...session, lastSeenAt: now });
+  }
+  async end(fingerprint: string, now: number) {
+    const session = await this.read(fingerprint, now);
+    this.#sessions.delete(fingerprint);
+    return session;
+  }
+  async ofUser(userId: string, now: number) {
+    return [...this.#sessions.values()].filter(
+      (session) => session.userId === userId && isLive(session, now),
+    );
+  }
+}
+
+const steps = fc.array(
+  fc.record({
+    what: fc.constantFrom("create", "renew", "renew", "renew", "touch", "end", "wait"),
+    which: fc.nat({ max: 2 }),
+    generation: fc.nat({ max: 5 }),
+    wait: fc.constantFrom(
+      1,
+      lifetimes.grace - 1,
+      lifetimes.grace,
+      lifetimes.access,
+      lifetimes.renewal - 1,
+      lifetimes.renewal,
+      lifetimes.absolute - 1,
+    ),
+  }),
+  { minLength: 1, maxLength: 40 },
+);
+
+let redis: RedisServer;
+const subjects: Subject[] = [];
+const disposals = new AsyncDisposableStack();
+
+beforeAll(async () => {
+  redis = disposals.use(await startRedis());
+  const sessions = new RedisSessions(await commandClient(redis.url, 5000));
+  disposals.defer(() => sessions.close());
+  const database = disposals.use(openDatabase(":memory:"));
+  subjects.push(new Model(), new SqliteSessions(database), sessions);
+});
+afterAll(() => disposals.disposeAsync());
+
+test("every store does what the rules say, step by step", { timeout: 60_000 }, async () => {
+  await fc.assert(
+    fc.asyncProperty(steps, async (script) => {
+      const userId = crypto.randomUUID();
+      const fingerprints: string[] = [];
+      let now = start;
+      for (const { what, which, generation, wait } of script) {
+        const fingerprint = fingerprints[which] ?? "none";
+        const fresh = newSession(userId, now);
+        if (what === "wait") now += wait;
+        if (what === "create") fingerprints[which] = fresh.fingerprint;
+        const outcomes = await Promise.all(
+          subjects.map(async (subject) => [
+            what === "create" && (await subject.create(fresh)),
+            what === "renew" && (await subject.renew(fingerprint, generation, lifetimes, now)),
+            what === "touch" && (await subject.touch(fingerprint, now)),
+            what === "end" && (await subject.end(fingerprint, now)),
+            await subject.read(fingerprint, now),
+            (await subject.ofUser(userId, now)).toSorted(byFingerprint),
+          ]),
+        );
+        expect(outcomes[1]).toStrictEqual(outcomes[0]);
+        expect(outcomes[2]).toStrictEqual(outcomes[0]);
+      }
+    }),
+    { numRuns: 200 },
+  );
+});
+
+function byFingerprint(a: Session, b: Session): number {
+  return a.fingerprint < b.fingerprint ? -1 : 1;
+}
