@@ -159,22 +159,32 @@ async function assemble(ingredients: Ingredients): Promise<Curfew> {
     onFault,
   });
   const http = createServer((request, response) => {
-    void engine.handle(request, response, { identify: () => identifyRequest(request, shared) });
+    const identify = () => identifyRequest(request, shared);
+    Promise.resolve(engine.handle(request, response, { identify })).catch((error: unknown) => {
+      onFault("a request was not answered", error);
+      response.destroy();
+    });
   });
   http.on("upgrade", (request, stream, head) => sockets.upgrade(request, stream, head));
 
   const close = async () => {
-    http.close();
-    sockets.goAway();
+    const closed = new Promise((resolve) => http.close(resolve));
     connections.endAll("GOING_AWAY");
-    http.closeIdleConnections();
-    sockets.close();
+    await sockets.close();
+    // Requests that are being answered get the time to be.
+    const timer = setTimeout(() => http.closeAllConnections(), options.drainTime);
+    await closed;
+    clearTimeout(timer);
     recheck.close();
-    http.closeAllConnections();
     connections.close();
     await parts.close();
   };
-  await listen(http, options);
+  try {
+    await listen(http, options);
+  } catch (error) {
+    await close();
+    throw error;
+  }
   return {
     url: urlOf(http, options),
     sessions,

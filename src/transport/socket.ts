@@ -30,6 +30,7 @@ export class SocketServer {
   /** Each open socket, with whether it answered the last ping. */
   readonly #sockets = new Map<WebSocket, { readonly life: Life; alive: boolean }>();
   readonly #pings: NodeJS.Timeout;
+  #closing = false;
 
   constructor(options: SocketOptions) {
     this.#options = options;
@@ -53,31 +54,30 @@ export class SocketServer {
   /** Takes over an HTTP connection that asks for an upgrade to WebSocket. */
   upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
     const { allowsOrigin, noteRefusal, trustedProxies } = this.#options;
-    const { origin } = request.headers;
+    const { origin, host } = request.headers;
+    // Until a socket is made of it, nobody else listens.
+    stream.on("error", () => stream.destroy());
+    if (this.#closing) return reject(stream, "503 Service Unavailable");
+    if (!/^\/graphql\/?(\?|$)/.test(request.url ?? "")) return reject(stream, "404 Not Found");
     // Clients that are no browsers send no origin.
-    if (origin !== undefined && !allowsOrigin(origin, request.headers.host)) {
+    if (origin !== undefined && !allowsOrigin(origin, host)) {
       const device = deviceOf(request, trustedProxies);
       noteRefusal({ transport: "socket", reason: "ORIGIN", device });
-      stream.end("HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
-      return;
+      return reject(stream, "403 Forbidden");
     }
     this.#server.handleUpgrade(request, stream, head, (ws) => this.#open(ws, request));
   }
 
-  /** Ends all sockets with 1012, those that are not authenticated yet too. */
-  goAway(): void {
-    endInSlices(
-      this.#sockets
-        .values()
-        .map(({ life }) => life)
-        .toArray(),
-      "GOING_AWAY",
-    );
-  }
-
-  close(): void {
+  /** Ends all sockets with 1012, those that are not authenticated yet too; resolves when they are gone. */
+  async close(): Promise<void> {
+    this.#closing = true;
     clearInterval(this.#pings);
-    for (const ws of this.#sockets.keys()) ws.terminate();
+    const lives = [...this.#sockets.values()].map(({ life }) => life);
+    const gone = [...this.#sockets.keys()].map(
+      (ws) => new Promise((resolve) => ws.once("close", resolve)),
+    );
+    endInSlices(lives, "GOING_AWAY");
+    await Promise.all(gone);
   }
 
   #open(ws: WebSocket, request: IncomingMessage): void {
@@ -134,6 +134,10 @@ export class SocketServer {
       if (ws.readyState === ws.OPEN) ws.ping();
     }
   }
+}
+
+function reject(stream: Duplex, status: string): void {
+  stream.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }
 
 /** What cannot be sent any more is dropped: the socket is closing, and its client is told by that. */

@@ -1,0 +1,20 @@
+/** Curfew as a library: start a server with your own schema, and fill the ports with your own parts. */
+export { createCurfew } from "./server.ts";
+export type { Curfew, CurfewOptions } from "./server.ts";
+export { ConfigError, loadOptions } from "./config/config.ts";
+export type { Options } from "./config/config.ts";
+export { requireSession } from "./graphql/context.ts";
+export type { CurfewContext } from "./graphql/context.ts";
+export type { Events } from "./graphql/events.ts";
+export type { AppSchema } from "./graphql/schema.ts";
+export type { Parts } from "./parts.ts";
+export type { EndReason, RefusalReason } from "./session/reasons.ts";
+export type { Lifetimes, Session } from "./session/session.ts";
+export type { Sessions } from "./session/sessions.ts";
+export { StoreUnavailable } from "./session/store.ts";
+export type { RenewalOutcome, SessionStore } from "./session/store.ts";
+export type { Stream } from "./session/stream.ts";
+export type { Listener, Topics, Unsubscribe } from "./session/topics.ts";
+export { closes } from "./transport/close-codes.ts";
+export type { Close } from "./transport/close-codes.ts";
+export type { User, UserDirectory } from "./users/directory.ts";
