@@ -8,6 +8,7 @@ import type { SessionStore } from "./session/store.ts";
 import type { Topics } from "./session/topics.ts";
 import { MemoryTopics } from "./stores/memory/topics.ts";
 import { closeClient, commandClient, subscriberClient } from "./stores/redis/client.ts";
+import { durabilityWarnings } from "./stores/redis/durability.ts";
 import { RedisSessions } from "./stores/redis/sessions.ts";
 import { RedisTopics } from "./stores/redis/topics.ts";
 import { openDatabase } from "./stores/sqlite/database.ts";
@@ -24,6 +25,8 @@ export interface Parts {
 
 export interface OpenParts extends Parts {
   readonly ring: KeyRing;
+  /** What an operator should know about them. */
+  readonly warnings: readonly string[];
   close(): Promise<void>;
 }
 
@@ -36,39 +39,32 @@ export async function openParts(
   onFault: (what: string, error: unknown) => void,
 ): Promise<OpenParts> {
   await using opened = new AsyncDisposableStack();
+  const keep = <Part extends { close(): void | Promise<void> }>(part: Part): Part =>
+    opened.adopt(part, (it) => it.close());
+  const onError = (error: unknown) => onFault("a listener of a topic failed", error);
+
   const ring = new KeyRing(options.secrets ?? [await ownSecret(options.dataDir)]);
-
   let database: DatabaseSync | undefined;
-  const openedDatabase = () =>
-    (database ??= opened.adopt(openDatabase(databaseFile(options)), (open) => open.close()));
-  const users = opened.adopt(own.users ?? new SqliteUsers(openedDatabase()), (part) =>
-    part.close(),
-  );
-
-  const onListenerFault = (error: unknown) => onFault("a listener of a topic failed", error);
+  const shared = () => (database ??= keep(openDatabase(databaseFile(options))));
+  const users = keep(own.users ?? new SqliteUsers(shared()));
   const { redisUrl } = options;
-  const commands =
-    redisUrl === undefined || (own.store && own.topics)
-      ? undefined
-      : opened.adopt(await commandClient(redisUrl), closeClient);
-  const store = opened.adopt(
-    own.store ?? (commands ? new RedisSessions(commands) : new SqliteSessions(openedDatabase())),
-    (part) => part.close(),
-  );
-  const topics = opened.adopt(
+  if (redisUrl === undefined) {
+    const store = keep(own.store ?? new SqliteSessions(shared()));
+    const topics = keep(own.topics ?? new MemoryTopics(onError));
+    return { ring, users, store, topics, warnings: [], close: closing(opened.move()) };
+  }
+  const publisher = opened.adopt(await commandClient(redisUrl), closeClient);
+  const store = keep(own.store ?? new RedisSessions(publisher));
+  const topics = keep(
     own.topics ??
-      (commands && redisUrl !== undefined
-        ? new RedisTopics({
-            publisher: commands,
-            subscriber: await subscriberClient(redisUrl),
-            onError: onListenerFault,
-          })
-        : new MemoryTopics(onListenerFault)),
-    (part) => part.close(),
+      new RedisTopics({ publisher, subscriber: await subscriberClient(redisUrl), onError }),
   );
+  const warnings = await durabilityWarnings(publisher);
+  return { ring, users, store, topics, warnings, close: closing(opened.move()) };
+}
 
-  const kept = opened.move();
-  return { ring, users, store, topics, close: () => kept.disposeAsync() };
+function closing(opened: AsyncDisposableStack): () => Promise<void> {
+  return () => opened.disposeAsync();
 }
 
 function databaseFile({ dataDir }: Options): string {

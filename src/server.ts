@@ -69,6 +69,7 @@ export async function createCurfew(given: CurfewOptions = {}): Promise<Curfew> {
   const logger = ownLogger ?? pino({ level: options.logLevel });
   const onFault = (what: string, error: unknown) => logger.warn({ err: error }, what);
   const parts = await openParts(options, ownParts, onFault);
+  for (const warning of parts.warnings) logger.warn(warning);
   try {
     return await assemble({ options, parts, schema, logger, onFault, clock: clock ?? Date.now });
   } catch (error) {
