@@ -62,25 +62,48 @@ const withoutIntrospection: Plugin = {
   onValidate: ({ addValidationRule }) => addValidationRule(NoSchemaIntrospectionCustomRule),
 };
 
-const defaultQuery = `# Sign in, then put the access token into the Headers tab:
-#   { "Authorization": "Bearer curfew_access_…" }
-mutation SignIn {
-  register(email: "ada@example.com", password: "correct horse battery staple") {
-    ... on SignedIn { tokens { accessToken accessTokenExpiresAt renewalToken } }
+/** No wider than GraphiQL's editor on a small screen. */
+const defaultQuery = `# Make an account. Then put its access token
+# into the Headers tab below, like this:
+# { "Authorization": "Bearer curfew_access_…" }
+mutation Register {
+  register(
+    email: "ada@example.com"
+    password: "correct horse battery staple"
+  ) {
+    ... on SignedIn { tokens { accessToken } }
+    ... on Problem { message }
+  }
+}
+
+# When there is an account already.
+mutation Login {
+  login(
+    email: "ada@example.com"
+    password: "correct horse battery staple"
+  ) {
+    ... on SignedIn { tokens { accessToken } }
     ... on Problem { message }
   }
 }
 
 query WhoAmI {
-  viewer { user { email } sessions { id current lastSeenAt userAgent } }
+  viewer {
+    user { email }
+    sessions { id current userAgent }
+  }
 }
 
-# Runs until its session ends, wherever it is ended.
+# Runs until its session ends, wherever that is.
 subscription Watch {
-  sessionEvents { type endReason session { id userAgent } }
+  sessionEvents {
+    type
+    endReason
+    session { id userAgent }
+  }
 }
 
-mutation SignOut {
+mutation Logout {
   logout { endedSessions }
 }
 `;

@@ -1,0 +1,40 @@
+import { ApolloClient, ApolloLink, gql, HttpLink, InMemoryCache } from "@apollo/client";
+import { SetContextLink } from "@apollo/client/link/context";
+import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
+import { OperationTypeNode } from "graphql";
+import { expect } from "vitest";
+import { appClientContract, type App, type AppClient } from "../contract/app-client.contract.ts";
+
+appClientContract(apollo, {
+  // Apollo keeps neither the code nor the reason of the close, only this text.
+  bySubscription: new Error("Socket closed with event 4401 SESSION_ENDED"),
+  byRequest: expect.objectContaining({
+    name: "CombinedGraphQLErrors",
+    message: "The session has ended; sign in again.",
+    errors: [expect.objectContaining({ extensions: { code: "UNAUTHENTICATED", reason: "ENDED" } })],
+  }),
+});
+
+function apollo({ url, token, sockets }: App): AppClient {
+  const authorize = new SetContextLink(({ headers }) => ({
+    headers: { ...headers, ...(token() !== undefined && { authorization: `Bearer ${token()}` }) },
+  }));
+  const client = new ApolloClient({
+    link: ApolloLink.split(
+      ({ operationType }) => operationType === OperationTypeNode.SUBSCRIPTION,
+      new GraphQLWsLink(sockets),
+      authorize.concat(new HttpLink({ uri: url })),
+    ),
+    cache: new InMemoryCache(),
+  });
+  return {
+    run: (query, variables = {}) =>
+      client.mutate({ mutation: gql(query), variables, errorPolicy: "all" }),
+    subscribe(query, { event, error }) {
+      client.subscribe({ query: gql(query) }).subscribe((result) => {
+        if (result.error === undefined) event(result.data);
+        else error(result.error);
+      });
+    },
+  };
+}
