@@ -4,7 +4,6 @@
 const resolution = 250;
 
 interface Deadline {
-  readonly slot: number;
   readonly run: () => void;
 }
 
@@ -18,19 +17,27 @@ export class Deadlines {
 
   /** Runs the callback at the first tick after that time; until the returned function is called. */
   set(time: number, run: () => void): () => void {
-    const deadline = { slot: Math.max(slotOf(time), this.#next), run };
-    const slot = this.#slots.get(deadline.slot) ?? new Set();
-    this.#slots.set(deadline.slot, slot.add(deadline));
-    return () => this.#cancel(deadline);
+    const number = Math.max(slotOf(time), this.#next);
+    const slot = this.#slots.get(number) ?? new Set();
+    const deadline = { run };
+    this.#slots.set(number, slot.add(deadline));
+    return () => {
+      slot.delete(deadline);
+      if (slot.size === 0 && this.#slots.get(number) === slot) this.#slots.delete(number);
+    };
   }
 
   /** Runs whatever is due. */
   tick(now: number): void {
-    while (this.#next * resolution <= now) {
-      const due = this.#slots.get(this.#next);
-      this.#slots.delete(this.#next);
-      this.#next += 1;
-      due?.forEach(({ run }) => run());
+    const last = Math.floor(now / resolution);
+    if (last < this.#next) return;
+    const due = this.#slotsUntil(last);
+    this.#next = last + 1;
+    for (const number of due) {
+      const slot = this.#slots.get(number);
+      this.#slots.delete(number);
+      // What a run cancels in its own slot leaves the set, and so is not visited.
+      slot?.forEach(({ run }) => run());
     }
   }
 
@@ -38,9 +45,11 @@ export class Deadlines {
     return this.#slots.values().reduce((sum, slot) => sum + slot.size, 0);
   }
 
-  #cancel(deadline: Deadline): void {
-    const slot = this.#slots.get(deadline.slot);
-    if (slot?.delete(deadline) && slot.size === 0) this.#slots.delete(deadline.slot);
+  /** In their order; counted through, unless the clock has leapt past more slots than are in use. */
+  #slotsUntil(last: number): readonly number[] {
+    const passed = last - this.#next + 1;
+    if (passed <= this.#slots.size) return Array.from({ length: passed }, (_, i) => this.#next + i);
+    return [...this.#slots.keys()].filter((number) => number <= last).toSorted((a, b) => a - b);
   }
 }
 
