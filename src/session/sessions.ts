@@ -140,14 +140,14 @@ export class Sessions {
     if (renewalToken === "") return { outcome: "refused", reason: "MISSING" };
     const reading = checkToken(ring, renewalToken, "renewal", clock());
     if (!reading.ok) return { ...reading, outcome: "refused" };
-    return this.#renew(reading.claims, reading.claims.generation);
+    const { claims } = reading;
+    return this.#renew(claims, () => claims.generation);
   }
 
   /** Renews the session of an authenticated caller, of whatever generation his token is. */
   async rotate(claims: Claims): Promise<Renewal> {
-    const session = await this.#read(claims.fingerprint);
-    if (session === undefined) return { outcome: "refused", reason: "ENDED", claims };
-    return this.#renew(claims, session.generation);
+    // The store may be behind the token, if it has lost a renewal.
+    return this.#renew(claims, ({ generation }) => Math.max(generation, claims.generation));
   }
 
   /** The claims of any token of this server: either kind, any generation, expired or not. */
@@ -191,19 +191,23 @@ export class Sessions {
     return () => this.#witnesses.delete(listener);
   }
 
-  async #renew(claims: Claims, generation: number): Promise<Renewal> {
+  /** @param generationOf the generation from which the session is to step up */
+  async #renew(claims: Claims, generationOf: (session: Session) => number): Promise<Renewal> {
     const { store, lifetimes, ring, clock, isGone } = this.#options;
     const { fingerprint } = claims;
-    const renewal = await store.renew(fingerprint, generation, lifetimes, clock());
+    const known = await store.read(fingerprint, clock());
+    if (known === undefined) return { outcome: "refused", reason: "ENDED", claims };
+    // Asked before the step: where there is no answer, the token is not used up.
+    if (await isGone(known.userId)) {
+      await this.end(fingerprint, "USER_GONE");
+      return { outcome: "refused", reason: "USER_GONE", claims };
+    }
+    const renewal = await store.renew(fingerprint, generationOf(known), lifetimes, clock());
     if (renewal.outcome === "absent") return { outcome: "refused", reason: "ENDED", claims };
     const { outcome, session } = renewal;
     if (outcome === "reused") {
       await this.#announce({ type: "ended", session, reason: "RENEWAL_REUSED" });
       return { outcome: "refused", reason: "REUSED", claims };
-    }
-    if (await isGone(session.userId)) {
-      await this.end(fingerprint, "USER_GONE");
-      return { outcome: "refused", reason: "USER_GONE", claims };
     }
     if (outcome === "stepped") await this.#announce({ type: "renewed", session });
     return { outcome: "renewed", session, tokens: mintPair(ring, claims.secret, session) };
