@@ -117,8 +117,23 @@ class Watch {
 
   /** Nobody announces an expiry: it happens by itself. */
   #expire(session: Session): () => void {
-    const { deadlines } = this.#options;
-    return deadlines.set(session.idleExpiresAt, () => this.#ended(session, "EXPIRED"));
+    const { deadlines, onFault } = this.#options;
+    return deadlines.set(session.idleExpiresAt, () => {
+      this.#expired(session).catch((error: unknown) =>
+        onFault("a watched session could not be read at its expiry", error),
+      );
+    });
+  }
+
+  /** The message of a renewal may have been lost: the store has the last word. */
+  async #expired(session: Session): Promise<void> {
+    const { fingerprint, userId } = session;
+    const listed = await this.#options.list(userId);
+    const renewed = listed.find((one) => one.fingerprint === fingerprint);
+    const watched = this.#sessions.get(fingerprint);
+    if (watched === undefined) return;
+    if (renewed === undefined) this.#ended(session, "EXPIRED");
+    else this.#changed({ type: "renewed", session: renewed });
   }
 
   #forget(fingerprint: string): void {
