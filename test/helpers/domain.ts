@@ -1,0 +1,110 @@
+/** The use cases over a real store and real topics, with a clock that the test moves. */
+import { randomBytes } from "node:crypto";
+import { DatabaseSync } from "node:sqlite";
+import { KeyRing } from "../../src/session/keys.ts";
+import { sessionTopic, type SessionMessage } from "../../src/session/messages.ts";
+import type { Lifetimes } from "../../src/session/session.ts";
+import { Sessions, type SessionsOptions } from "../../src/session/sessions.ts";
+import { MemoryTopics } from "../../src/stores/memory/topics.ts";
+import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
+
+export const second = 1_000;
+export const minute = 60 * second;
+export const day = 24 * 60 * minute;
+
+/** The defaults. */
+export const lifetimes: Lifetimes = {
+  access: 30 * minute,
+  renewal: 30 * day,
+  absolute: 90 * day,
+  grace: 10 * second,
+};
+
+export const device = { userAgent: "Tests/1.0", ipAddress: "192.0.2.1" };
+
+/** A secret of a ring: the same name, the same secret. */
+export function secret(name: string): string {
+  return `${name}: 32 bytes or more, as is due`;
+}
+
+/** A clock that stands still until it is moved. */
+export class Clock {
+  now = Date.UTC(2030, 0, 1);
+  readonly read = (): number => this.now;
+
+  advance(time: number): void {
+    this.now += time;
+  }
+}
+
+/** What a test replaces: everything else is the real thing, with the defaults. */
+export function startDomain(overrides: Partial<SessionsOptions> = {}) {
+  const clock = new Clock();
+  const gone = new Set<string>();
+  const faults: string[] = [];
+  const witnessed: SessionMessage[] = [];
+  const store = overrides.store ?? new SqliteSessions(new DatabaseSync(":memory:"));
+  const topics = overrides.topics ?? new MemoryTopics(raise);
+  const options: SessionsOptions = {
+    store,
+    topics,
+    ring: new KeyRing([secret("ring")]),
+    lifetimes,
+    isGone: async (userId) => gone.has(userId),
+    clock: clock.read,
+    randomBytes,
+    onFault: (what) => faults.push(what),
+    ...overrides,
+  };
+  const sessions = new Sessions(options);
+  sessions.witness((message) => witnessed.push(message));
+
+  return {
+    sessions,
+    store,
+    topics,
+    clock,
+    gone,
+    faults,
+    witnessed,
+    /** Another node: the same store and topics, and whatever is its own. */
+    node: (others: Partial<SessionsOptions> = {}) => new Sessions({ ...options, ...others }),
+    login: (userId = "ada") => sessions.start(userId, device),
+    /** What other nodes hear about a session from now on: the type or, of an end, the reason. */
+    hear: async (fingerprint: string): Promise<readonly string[]> => {
+      const heard: string[] = [];
+      await topics.subscribe(sessionTopic(fingerprint), (message) => {
+        const { type, reason } = message as { type: string; reason?: string };
+        heard.push(reason ?? type);
+      });
+      return heard;
+    },
+    /** "signedIn", "unavailable", or the reason of the refusal. */
+    access: async (token: string | undefined): Promise<string> => {
+      const authentication = await sessions.authenticate(token);
+      return authentication.state === "refused" ? authentication.reason : authentication.state;
+    },
+    /** "renewed", or the reason of the refusal. */
+    renewal: async (token: string): Promise<string> => {
+      const renewal = await sessions.renew(token);
+      return renewal.outcome === "refused" ? renewal.reason : renewal.outcome;
+    },
+    /** A renewal that has to succeed. */
+    renew: async (token: string) => {
+      const renewal = await sessions.renew(token);
+      if (renewal.outcome === "refused") throw new Error(`Refused: ${renewal.reason}`);
+      return renewal;
+    },
+    /** Ends the session of any of its tokens; resolves to how many sessions that ended. */
+    logout: async (token: string): Promise<number> => {
+      const claims = sessions.identify(token);
+      return claims ? sessions.end(claims.fingerprint, "LOGOUT") : 0;
+    },
+  };
+}
+
+export type Domain = ReturnType<typeof startDomain>;
+
+function raise(error: unknown): never {
+  throw error;
+}

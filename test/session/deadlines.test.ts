@@ -1,0 +1,151 @@
+import * as fc from "fast-check";
+import { expect, test } from "vitest";
+import { Deadlines } from "../../src/session/deadlines.ts";
+
+const start = Date.UTC(2030, 0, 1);
+const resolution = 250;
+
+test("a deadline is never met early, and at most its resolution late", () => {
+  fc.assert(
+    fc.property(fc.nat({ max: 10_000 }), fc.nat({ max: 1_000 }), (delay, offset) => {
+      const deadlines = new Deadlines(start + offset);
+      const due = start + offset + delay;
+      let now = start + offset;
+      const met: number[] = [];
+      deadlines.set(due, () => met.push(now));
+      for (; now <= due + resolution; now++) deadlines.tick(now);
+      expect(met).toHaveLength(1);
+      expect(met[0]).toBeGreaterThanOrEqual(due);
+    }),
+    { numRuns: 30 },
+  );
+});
+
+test("a deadline is met once", () => {
+  const deadlines = new Deadlines(start);
+  let met = 0;
+  deadlines.set(start + 1_000, () => (met += 1));
+  for (const wait of [1_000, 1_000, 2_000, 60_000]) deadlines.tick(start + wait);
+  expect(met).toBe(1);
+  expect(deadlines.size).toBe(0);
+});
+
+test("a deadline of long ago is met at the next tick that comes", () => {
+  const deadlines = new Deadlines(start);
+  let met = 0;
+  deadlines.tick(start + 10_000);
+  deadlines.set(start, () => (met += 1));
+  deadlines.tick(start + 10_000 + resolution);
+  expect(met).toBe(1);
+});
+
+test("what a run sets for a time already past still runs", () => {
+  const deadlines = new Deadlines(start);
+  const met: string[] = [];
+  deadlines.set(start + 1_000, () => {
+    met.push("first");
+    deadlines.set(start, () => met.push("second"));
+  });
+  deadlines.tick(start + 1_000);
+  deadlines.tick(start + 1_000 + resolution);
+  expect(met).toEqual(["first", "second"]);
+  expect(deadlines.size).toBe(0);
+});
+
+test("a run may cancel another that is due at the same time", () => {
+  const deadlines = new Deadlines(start);
+  const met: string[] = [];
+  deadlines.set(start + 1_000, () => {
+    met.push("first");
+    cancelSecond();
+  });
+  const cancelSecond = deadlines.set(start + 1_000, () => met.push("second"));
+  deadlines.tick(start + 1_000);
+  expect(met).toEqual(["first"]);
+});
+
+test("a run may cancel itself, which changes nothing", () => {
+  const deadlines = new Deadlines(start);
+  const cancel = deadlines.set(start, () => cancel());
+  deadlines.tick(start);
+  cancel();
+  expect(deadlines.size).toBe(0);
+});
+
+test("a clock that goes back meets nothing twice and nothing early", () => {
+  const deadlines = new Deadlines(start);
+  let met = 0;
+  deadlines.tick(start + 5_000);
+  deadlines.set(start + 10_000, () => (met += 1));
+  deadlines.tick(start - 60_000);
+  expect(met).toBe(0);
+  deadlines.tick(start + 10_000);
+  deadlines.tick(start + 9_000);
+  expect(met).toBe(1);
+});
+
+test(
+  "a clock that leaps from 1970 to today meets what is due, and at once",
+  { timeout: 2_000 },
+  () => {
+    const deadlines = new Deadlines(0);
+    const met: string[] = [];
+    deadlines.set(2_000, () => met.push("second"));
+    deadlines.set(1_000, () => met.push("first"));
+    deadlines.set(start + 1_000, () => met.push("not yet"));
+    deadlines.tick(start);
+    expect(met).toEqual(["first", "second"]);
+  },
+);
+
+/** One entry of a plain list, which is what deadlines amount to. */
+interface Entry {
+  readonly due: number;
+  /** When it has to be met by, if there is a tick. */
+  readonly latest: number;
+  open: boolean;
+  cancel: () => void;
+}
+
+test("whatever is set, cancelled and ticked, it does what a plain list would do", () => {
+  const step = fc.oneof(
+    fc.record({ what: fc.constant("set" as const), time: fc.integer({ min: -500, max: 5_000 }) }),
+    fc.record({ what: fc.constant("cancel" as const), which: fc.nat({ max: 20 }) }),
+    fc.record({ what: fc.constant("tick" as const), time: fc.nat({ max: 2_000 }) }),
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const deadlines = new Deadlines(start);
+      const list: Entry[] = [];
+      let now = start;
+      const set = (due: number): void => {
+        const latest = Math.max(due, now) + resolution;
+        const entry: Entry = { due, latest, open: true, cancel: () => {} };
+        list.push(entry);
+        entry.cancel = deadlines.set(due, () => {
+          expect(entry.open).toBe(true);
+          expect(now).toBeGreaterThanOrEqual(due);
+          entry.open = false;
+        });
+      };
+      const tick = (time: number): void => {
+        deadlines.tick((now += time));
+        for (const { open, latest } of list) if (open) expect(now).toBeLessThan(latest);
+      };
+      const cancel = (entry: Entry | undefined): void => {
+        entry?.cancel();
+        if (entry) entry.open = false;
+      };
+
+      for (const one of steps) {
+        if (one.what === "set") set(now + one.time);
+        else if (one.what === "tick") tick(one.time);
+        else cancel(list[one.which]);
+        expect(deadlines.size).toBe(list.filter(({ open }) => open).length);
+      }
+      tick(5_000 + resolution);
+      expect(deadlines.size).toBe(0);
+    }),
+    { numRuns: 500 },
+  );
+});

@@ -1,0 +1,135 @@
+import { expect, test } from "vitest";
+import { Life, type Ending } from "../../src/session/life.ts";
+
+/** A life that counts who listens to it. */
+class CountedLife extends Life {
+  listeners = 0;
+
+  override onEnd(listener: (ending: Ending) => void): () => void {
+    this.listeners += 1;
+    const forget = super.onEnd(listener);
+    return () => {
+      this.listeners -= 1;
+      forget();
+    };
+  }
+}
+
+function listenTo(life: Life): Ending[] {
+  const heard: Ending[] = [];
+  life.onEnd((ending) => heard.push(ending));
+  return heard;
+}
+
+test("the first ending counts, and everybody is told once", () => {
+  const life = new Life();
+  const [one, two] = [listenTo(life), listenTo(life)];
+  expect(life.ending).toBeUndefined();
+  life.end("ENDED");
+  life.end("GOING_AWAY");
+  expect(life.ending).toBe("ENDED");
+  expect([one, two]).toEqual([["ENDED"], ["ENDED"]]);
+});
+
+test("who comes after the end is told at once", () => {
+  const life = new Life();
+  life.end("EXPIRED");
+  expect(listenTo(life)).toEqual(["EXPIRED"]);
+});
+
+test("who is told may listen again, and is told again", () => {
+  const life = new Life();
+  const heard: Ending[] = [];
+  life.onEnd(() => life.onEnd((ending) => heard.push(ending)));
+  life.end("ENDED");
+  expect(heard).toEqual(["ENDED"]);
+});
+
+test("who forgot it in time is not told", () => {
+  const life = new Life();
+  const heard: Ending[] = [];
+  life.onEnd((ending) => heard.push(ending))();
+  life.end("ENDED");
+  expect(heard).toEqual([]);
+});
+
+test("a condemned life is known to end before anybody is told", () => {
+  const life = new Life();
+  const heard = listenTo(life);
+  life.condemn("ENDED");
+  expect(life.ending).toBe("ENDED");
+  expect(heard).toEqual([]);
+  life.end("GOING_AWAY");
+  expect(heard).toEqual(["ENDED"]);
+});
+
+test("who comes to a condemned life is told with the others", () => {
+  const life = new Life();
+  life.condemn("ENDED");
+  const heard = listenTo(life);
+  expect(heard).toEqual([]);
+  life.end("ENDED");
+  expect(heard).toEqual(["ENDED"]);
+});
+
+test("a life that is held ends when it is released", () => {
+  const life = new Life();
+  const heard = listenTo(life);
+  life.hold();
+  life.end("ENDED");
+  expect(life.ending).toBe("ENDED");
+  expect(heard).toEqual([]);
+  life.release();
+  life.release();
+  expect(heard).toEqual(["ENDED"]);
+});
+
+test("a life that is released lives on when nothing ended it, and can end later", () => {
+  const life = new Life();
+  const heard = listenTo(life);
+  life.hold();
+  life.release();
+  expect(heard).toEqual([]);
+  life.end("TOO_SLOW");
+  expect(heard).toEqual(["TOO_SLOW"]);
+});
+
+test("a race gives what the promise gives, or its failure", async () => {
+  const life = new Life();
+  const never = (): never => expect.unreachable();
+  await expect(life.race(Promise.resolve(1), never)).resolves.toBe(1);
+  await expect(life.race(Promise.reject(new Error("broken")), never)).rejects.toThrow("broken");
+});
+
+test("a race gives the ending when that comes first", async () => {
+  const life = new Life();
+  const pending = Promise.withResolvers<string>();
+  const race = life.race(pending.promise, (ending) => ending as string);
+  life.end("ENDED");
+  pending.resolve("too late");
+  await expect(race).resolves.toBe("ENDED");
+});
+
+test("a race of a life that is over is lost at once", async () => {
+  const life = new Life();
+  life.end("EXPIRED");
+  await expect(life.race(new Promise<Ending>(() => {}), (ending) => ending)).resolves.toBe(
+    "EXPIRED",
+  );
+});
+
+test("races leave no listener behind, however they end", async () => {
+  const life = new CountedLife();
+  for (let i = 0; i < 1_000; i++) await life.race(Promise.resolve(i), () => -1);
+  await life.race(Promise.reject(new Error()), () => "").catch(() => {});
+  expect(life.listeners).toBe(0);
+});
+
+test("a promise that fails after the end troubles nobody", async () => {
+  const life = new Life();
+  const pending = Promise.withResolvers<Ending>();
+  const race = life.race(pending.promise, (ending) => ending);
+  life.end("ENDED");
+  pending.reject(new Error("too late"));
+  await expect(race).resolves.toBe("ENDED");
+});

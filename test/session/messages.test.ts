@@ -1,0 +1,84 @@
+import * as fc from "fast-check";
+import { expect, test } from "vitest";
+import {
+  readSessionMessage,
+  readUserMessage,
+  sessionTopic,
+  userTopic,
+} from "../../src/session/messages.ts";
+import { endReasons } from "../../src/session/reasons.ts";
+import { beginSession, type Session } from "../../src/session/session.ts";
+import { device, lifetimes } from "../helpers/domain.ts";
+
+const session = beginSession("a fingerprint", "ada", device, lifetimes, Date.UTC(2030, 0, 1));
+
+/** What a message is after it went over the wire. */
+const sent = (message: unknown): unknown => JSON.parse(JSON.stringify(message));
+
+test("what is said is heard as it was said", () => {
+  const renewed = { type: "renewed", session };
+  expect(readSessionMessage(sent(renewed))).toEqual(renewed);
+  for (const reason of endReasons) {
+    const ended = { type: "ended", session, reason };
+    expect(readSessionMessage(sent(ended))).toEqual(ended);
+  }
+  const started = { type: "started", session };
+  expect(readUserMessage(sent(started))).toEqual(started);
+});
+
+test("what a later version adds is left out", () => {
+  const message = { type: "renewed", session, colour: "red" };
+  expect(readSessionMessage(message)).toEqual({ type: "renewed", session });
+});
+
+test("a session without a known device is a session", () => {
+  const unknown = { ...session, userAgent: null, ipAddress: null };
+  expect(readUserMessage(sent({ type: "started", session: unknown }))).toBeDefined();
+});
+
+test.each([
+  ["another type", { type: "moved", session }],
+  ["no type", { session }],
+  ["an end without a reason", { type: "ended", session }],
+  ["an end for an unknown reason", { type: "ended", session, reason: "BOREDOM" }],
+  ["an end for an inherited reason", { type: "ended", session, reason: "constructor" }],
+  ["no session", { type: "renewed" }],
+  ["null for a session", { type: "renewed", session: null }],
+  ["text", "renewed"],
+  ["null", null],
+  ["nothing", undefined],
+  ["a list", [{ type: "renewed", session }]],
+])("is ignored: %s", (_, message) => {
+  expect(readSessionMessage(message)).toBeUndefined();
+  expect(readUserMessage(message)).toBeUndefined();
+});
+
+const fields = Object.keys(session).filter(
+  (name) => name !== "userAgent" && name !== "ipAddress",
+) as (keyof Session)[];
+
+test.each(fields)("is ignored: a session with a broken %s", (field) => {
+  for (const broken of [undefined, null, {}, Number.NaN, 0.5, -Infinity]) {
+    const message = { session: { ...session, [field]: broken } };
+    expect(readSessionMessage({ ...message, type: "renewed" })).toBeUndefined();
+    expect(readUserMessage({ ...message, type: "started" })).toBeUndefined();
+  }
+});
+
+test("one kind of message is not taken for the other", () => {
+  expect(readSessionMessage({ type: "started", session })).toBeUndefined();
+  expect(readUserMessage({ type: "renewed", session })).toBeUndefined();
+});
+
+test("nothing that JSON can carry makes a reader throw", () => {
+  fc.assert(
+    fc.property(fc.jsonValue(), (message) => {
+      expect(readSessionMessage(message)).toBeUndefined();
+      expect(readUserMessage(message)).toBeUndefined();
+    }),
+  );
+});
+
+test("a session and a user of the same name have topics of their own", () => {
+  expect(sessionTopic("ada")).not.toBe(userTopic("ada"));
+});

@@ -1,0 +1,110 @@
+/** Sessions as they should be: the rules in plain fields, with no store, no messages and no cryptography. */
+import { lifetimes } from "../../helpers/domain.ts";
+
+export interface ModelSession {
+  readonly fingerprint: string;
+  readonly user: string;
+  readonly createdAt: number;
+  generation: number;
+  accessExpiresAt: number;
+  idleExpiresAt: number;
+  graceEndsAt: number;
+  ended: boolean;
+}
+
+export interface ModelToken {
+  readonly session: ModelSession;
+  readonly kind: "access" | "renewal";
+  readonly generation: number;
+  readonly expiresAt: number;
+  /** The number of the key that signed it: keys are numbered as they are added. */
+  readonly key: number;
+  readonly text: string;
+}
+
+export class Reference {
+  now: number;
+  readonly sessions: ModelSession[] = [];
+  readonly tokens: ModelToken[] = [];
+  oldestKey = 0;
+  newestKey = 0;
+
+  constructor(now: number) {
+    this.now = now;
+  }
+
+  start(fingerprint: string, user: string): ModelSession {
+    const session = {
+      fingerprint,
+      user,
+      createdAt: this.now,
+      generation: 0,
+      accessExpiresAt: 0,
+      idleExpiresAt: 0,
+      graceEndsAt: this.now,
+      ended: false,
+    };
+    this.#extend(session);
+    this.sessions.push(session);
+    return session;
+  }
+
+  /** What an access check says to a token. */
+  access(token: ModelToken): string {
+    const refusal = this.#refusal(token, "access");
+    if (refusal !== undefined) return refusal;
+    return token.generation < token.session.generation ? "SUPERSEDED" : "signedIn";
+  }
+
+  /** What a renewal with that token comes to; and it does so. */
+  renew(token: ModelToken): string {
+    const refusal = this.#refusal(token, "renewal");
+    if (refusal !== undefined) return refusal;
+    const { session } = token;
+    const age = session.generation - token.generation;
+    if (age === 1 && this.now < session.graceEndsAt) return "renewed";
+    if (age === 0) return this.rotate(session);
+    session.ended = true;
+    return "REUSED";
+  }
+
+  rotate(session: ModelSession): string {
+    if (!this.isLive(session)) return "ENDED";
+    session.generation += 1;
+    session.graceEndsAt = this.now + lifetimes.grace;
+    this.#extend(session);
+    return "renewed";
+  }
+
+  end(session: ModelSession): number {
+    const live = this.isLive(session);
+    session.ended = true;
+    return live ? 1 : 0;
+  }
+
+  liveOf(user: string): ModelSession[] {
+    return this.sessions.filter((session) => session.user === user && this.isLive(session));
+  }
+
+  isLive(session: ModelSession): boolean {
+    return !session.ended && this.now < session.idleExpiresAt;
+  }
+
+  /** Whether a key of the ring signed the token. */
+  isSigned(token: ModelToken): boolean {
+    return token.key >= this.oldestKey;
+  }
+
+  #refusal(token: ModelToken, kind: ModelToken["kind"]): string | undefined {
+    if (!this.isSigned(token)) return "BAD_SIGNATURE";
+    if (token.kind !== kind) return "WRONG_KIND";
+    if (this.now >= token.expiresAt) return "EXPIRED";
+    return this.isLive(token.session) ? undefined : "ENDED";
+  }
+
+  #extend(session: ModelSession): void {
+    const end = session.createdAt + lifetimes.absolute;
+    session.idleExpiresAt = Math.min(this.now + lifetimes.renewal, end);
+    session.accessExpiresAt = Math.min(this.now + lifetimes.access, end);
+  }
+}

@@ -1,0 +1,249 @@
+import { describe, expect, test } from "vitest";
+import { day, device, lifetimes, minute, startDomain } from "../helpers/domain.ts";
+
+describe("a renewal", () => {
+  test("gives a new pair of the same session, with what it knew of it", async () => {
+    const { login, renew, access, clock } = startDomain();
+    const { session, tokens } = await login();
+    clock.advance(minute);
+    const renewed = await renew(tokens.renewalToken);
+    expect(renewed.session).toMatchObject({
+      fingerprint: session.fingerprint,
+      userId: "ada",
+      generation: 1,
+      createdAt: session.createdAt,
+      renewedAt: clock.now,
+      ...device,
+    });
+    expect(renewed.tokens.accessToken).not.toBe(tokens.accessToken);
+    expect(renewed.tokens.renewalToken).not.toBe(tokens.renewalToken);
+    expect(await access(renewed.tokens.accessToken)).toBe("signedIn");
+  });
+
+  test("supersedes the old access token at once", async () => {
+    const { login, renew, access } = startDomain();
+    const { tokens } = await login();
+    await renew(tokens.renewalToken);
+    expect(await access(tokens.accessToken)).toBe("SUPERSEDED");
+  });
+
+  test("is told to the other nodes, with the new deadline", async () => {
+    const { login, renew, hear, witnessed } = startDomain();
+    const { session, tokens } = await login();
+    const heard = await hear(session.fingerprint);
+    const renewed = await renew(tokens.renewalToken);
+    expect(heard).toEqual(["renewed"]);
+    expect(witnessed).toEqual([{ type: "renewed", session: renewed.session }]);
+  });
+
+  test("can follow an access token that expired long ago", async () => {
+    const { login, renewal, access, clock } = startDomain();
+    const { tokens } = await login();
+    clock.advance(lifetimes.renewal - 1);
+    expect(await access(tokens.accessToken)).toBe("EXPIRED");
+    expect(await renewal(tokens.renewalToken)).toBe("renewed");
+  });
+
+  test("cannot follow the expiry of its own token, with which the session has ended", async () => {
+    const { login, renewal, sessions, clock } = startDomain();
+    const { tokens } = await login();
+    clock.advance(lifetimes.renewal);
+    expect(await renewal(tokens.renewalToken)).toBe("EXPIRED");
+    expect(await sessions.list("ada")).toEqual([]);
+  });
+
+  test("extends nothing past the absolute lifetime, after which it is refused", async () => {
+    const { login, renew, renewal, access, clock } = startDomain();
+    let { session, tokens } = await login();
+    const end = session.absoluteExpiresAt;
+    for (; clock.now + 20 * day < end; clock.advance(20 * day))
+      ({ session, tokens } = await renew(tokens.renewalToken));
+    clock.now = end - minute;
+    ({ session, tokens } = await renew(tokens.renewalToken));
+    expect(session).toMatchObject({ accessExpiresAt: end, idleExpiresAt: end });
+    clock.now = end;
+    expect(await access(tokens.accessToken)).toBe("EXPIRED");
+    expect(await renewal(tokens.renewalToken)).toBe("EXPIRED");
+  });
+
+  test.each([
+    ["an empty token", "MISSING", () => ""],
+    ["garbage", "MALFORMED", () => "garbage"],
+    ["an access token", "WRONG_KIND", (access: string) => access],
+    ["a forged one", "BAD_SIGNATURE", () => `curfew_renewal_AQAAAAAAAAI${"A".repeat(77)}`],
+  ])("with %s is refused and changes nothing", async (_, reason, make) => {
+    const { login, renewal, sessions } = startDomain();
+    const { session, tokens } = await login();
+    expect(await renewal(make(tokens.accessToken))).toBe(reason);
+    expect(await sessions.list("ada")).toEqual([session]);
+  });
+});
+
+describe("a renewal token used again", () => {
+  test("within the grace gives the very same pair, and no second step", async () => {
+    const { login, renew, clock, hear } = startDomain();
+    const { session, tokens } = await login();
+    const heard = await hear(session.fingerprint);
+    const first = await renew(tokens.renewalToken);
+    clock.advance(lifetimes.grace - 1);
+    const again = await renew(tokens.renewalToken);
+    expect(again).toEqual(first);
+    expect(heard).toEqual(["renewed"]);
+  });
+
+  test("by fifty at once on two nodes gives one step and one pair", async () => {
+    const { login, sessions, node, access, hear } = startDomain();
+    const { session, tokens } = await login();
+    const heard = await hear(session.fingerprint);
+    const other = node();
+    const renewals = await Promise.all(
+      Array.from({ length: 50 }, (_, i) =>
+        (i % 2 === 0 ? sessions : other).renew(tokens.renewalToken),
+      ),
+    );
+    const pairs = renewals.map((one) => one.outcome === "renewed" && one.tokens);
+    const [pair] = pairs;
+    expect(new Set(pairs.map((one) => JSON.stringify(one)))).toHaveLength(1);
+    expect(heard).toEqual(["renewed"]);
+    expect(await access(pair ? pair.accessToken : undefined)).toBe("signedIn");
+    expect(await access(tokens.accessToken)).toBe("SUPERSEDED");
+    expect(await sessions.list("ada")).toMatchObject([{ generation: 1 }]);
+  });
+
+  test("after the grace ends the session, for thief and owner alike", async () => {
+    const { login, renew, renewal, access, sessions, clock, hear } = startDomain();
+    const { session, tokens } = await login();
+    const heard = await hear(session.fingerprint);
+    const renewed = await renew(tokens.renewalToken);
+    clock.advance(lifetimes.grace);
+    expect(await renewal(tokens.renewalToken)).toBe("REUSED");
+    expect(await access(renewed.tokens.accessToken)).toBe("ENDED");
+    expect(await renewal(renewed.tokens.renewalToken)).toBe("ENDED");
+    expect(await sessions.list("ada")).toEqual([]);
+    expect(heard).toEqual(["renewed", "RENEWAL_REUSED"]);
+  });
+
+  test("after the grace by fifty at once is announced exactly once", async () => {
+    const { login, renew, renewal, clock, hear, witnessed } = startDomain();
+    const { session, tokens } = await login();
+    await renew(tokens.renewalToken);
+    const heard = await hear(session.fingerprint);
+    clock.advance(lifetimes.grace);
+    const outcomes = await Promise.all(
+      Array.from({ length: 50 }, () => renewal(tokens.renewalToken)),
+    );
+    expect(outcomes.filter((outcome) => outcome === "REUSED")).toHaveLength(1);
+    expect(outcomes.filter((outcome) => outcome === "ENDED")).toHaveLength(49);
+    expect(heard).toEqual(["RENEWAL_REUSED"]);
+    expect(witnessed).toHaveLength(2);
+  });
+
+  test("that is a grandparent's ends the session even within the grace", async () => {
+    const { login, renew, renewal, access } = startDomain();
+    const first = await login();
+    const second = await renew(first.tokens.renewalToken);
+    const third = await renew(second.tokens.renewalToken);
+    expect(await renewal(first.tokens.renewalToken)).toBe("REUSED");
+    expect(await access(third.tokens.accessToken)).toBe("ENDED");
+  });
+
+  test("leaves the user's other sessions alone", async () => {
+    const { login, renew, renewal, access, clock } = startDomain();
+    const [stolen, other] = [await login(), await login()];
+    await renew(stolen.tokens.renewalToken);
+    clock.advance(lifetimes.grace);
+    expect(await renewal(stolen.tokens.renewalToken)).toBe("REUSED");
+    expect(await access(other.tokens.accessToken)).toBe("signedIn");
+  });
+});
+
+describe("a user who is gone", () => {
+  test("gets no new pair, and his session ends", async () => {
+    const { login, renewal, access, gone, hear, sessions } = startDomain();
+    const { session, tokens } = await login();
+    const heard = await hear(session.fingerprint);
+    gone.add("ada");
+    expect(await renewal(tokens.renewalToken)).toBe("USER_GONE");
+    expect(await access(tokens.accessToken)).toBe("ENDED");
+    expect(await renewal(tokens.renewalToken)).toBe("ENDED");
+    expect(await sessions.list("ada")).toEqual([]);
+    expect(heard).toEqual(["USER_GONE"]);
+  });
+
+  test("gets no pair within the grace either", async () => {
+    const { login, renew, renewal, gone, sessions } = startDomain();
+    const { tokens } = await login();
+    await renew(tokens.renewalToken);
+    gone.add("ada");
+    expect(await renewal(tokens.renewalToken)).toBe("USER_GONE");
+    expect(await sessions.list("ada")).toEqual([]);
+  });
+});
+
+test("users who cannot be looked up keep their sessions and their tokens", async () => {
+  const users = { known: false };
+  const isGone = async () => {
+    if (!users.known) throw new Error("The directory is down");
+    return false;
+  };
+  const { login, renewal, clock, hear } = startDomain({ isGone });
+  const { session, tokens } = await login();
+  const heard = await hear(session.fingerprint);
+  await expect(renewal(tokens.renewalToken)).rejects.toThrow("The directory is down");
+  clock.advance(lifetimes.grace);
+  users.known = true;
+  expect(await renewal(tokens.renewalToken)).toBe("renewed");
+  expect(heard).toEqual(["renewed"]);
+});
+
+describe("a rotation", () => {
+  const claimsOf = (domain: ReturnType<typeof startDomain>, token: string) => {
+    const claims = domain.sessions.identify(token);
+    if (claims === undefined) throw new Error("Not one of ours");
+    return claims;
+  };
+
+  test.each(["accessToken", "renewalToken"] as const)(
+    "by an %s of whatever generation steps up once and supersedes all before",
+    async (kind) => {
+      const domain = startDomain();
+      const first = await domain.login();
+      const second = await domain.renew(first.tokens.renewalToken);
+      const rotated = await domain.sessions.rotate(claimsOf(domain, first.tokens[kind]));
+      expect(rotated).toMatchObject({ outcome: "renewed", session: { generation: 2 } });
+      expect(await domain.access(second.tokens.accessToken)).toBe("SUPERSEDED");
+    },
+  );
+
+  test("is refused once the session has ended", async () => {
+    const domain = startDomain();
+    const { tokens } = await domain.login();
+    await domain.logout(tokens.accessToken);
+    const rotated = await domain.sessions.rotate(claimsOf(domain, tokens.accessToken));
+    expect(rotated).toMatchObject({ outcome: "refused", reason: "ENDED" });
+  });
+
+  test("supersedes the caller's token even where the store has lost its renewal", async () => {
+    const domain = startDomain();
+    const { session, tokens } = await domain.login();
+    const renewed = await domain.renew(tokens.renewalToken);
+    await domain.store.create(session);
+    const rotated = await domain.sessions.rotate(claimsOf(domain, renewed.tokens.accessToken));
+    expect(rotated).toMatchObject({ outcome: "renewed", session: { generation: 2 } });
+    expect(await domain.access(renewed.tokens.accessToken)).toBe("SUPERSEDED");
+  });
+});
+
+test("a store that has lost a renewal takes the later token, and the session goes on", async () => {
+  const { login, renew, renewal, access, store, clock } = startDomain();
+  const { session, tokens } = await login();
+  const renewed = await renew(tokens.renewalToken);
+  await store.create(session);
+  expect(await access(renewed.tokens.accessToken)).toBe("signedIn");
+  const next = await renew(renewed.tokens.renewalToken);
+  expect(next.session.generation).toBe(2);
+  expect(await access(next.tokens.accessToken)).toBe("signedIn");
+  expect(await access(renewed.tokens.accessToken)).toBe("SUPERSEDED");
+  clock.advance(lifetimes.grace);
+  expect(await renewal(tokens.renewalToken)).toBe("REUSED");
+});

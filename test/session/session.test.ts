@@ -1,0 +1,143 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  beginSession,
+  isLive,
+  judgeRenewal,
+  stepSession,
+  type Session,
+} from "../../src/session/session.ts";
+import { device, lifetimes } from "../helpers/domain.ts";
+
+const now = Date.UTC(2030, 0, 1);
+const begun = beginSession("a fingerprint", "ada", device, lifetimes, now);
+
+describe("a session that begins", () => {
+  test("is of the first generation and has its full lifetimes", () => {
+    expect(begun).toEqual({
+      fingerprint: "a fingerprint",
+      userId: "ada",
+      generation: 0,
+      createdAt: now,
+      renewedAt: now,
+      lastSeenAt: now,
+      accessExpiresAt: now + lifetimes.access,
+      idleExpiresAt: now + lifetimes.renewal,
+      absoluteExpiresAt: now + lifetimes.absolute,
+      graceEndsAt: now,
+      ...device,
+    });
+  });
+
+  test("lives until its idle expiry and not at it", () => {
+    expect(isLive(begun, begun.idleExpiresAt - 1)).toBe(true);
+    expect(isLive(begun, begun.idleExpiresAt)).toBe(false);
+  });
+});
+
+describe("a renewal", () => {
+  const later = now + 1_000;
+  const renewed = stepSession(begun, 0, lifetimes, later);
+
+  test("moves the expiries and the generation, and nothing of what the session is", () => {
+    expect(renewed).toEqual({
+      ...begun,
+      generation: 1,
+      renewedAt: later,
+      lastSeenAt: later,
+      accessExpiresAt: later + lifetimes.access,
+      idleExpiresAt: later + lifetimes.renewal,
+      graceEndsAt: later + lifetimes.grace,
+    });
+  });
+
+  test("leaves the session it was made from as it was", () => {
+    const frozen = Object.freeze({ ...begun });
+    expect(() => stepSession(frozen, 0, lifetimes, later)).not.toThrow();
+  });
+
+  test.each([
+    ["the current generation steps up", 1, 0, "step"],
+    ["the one before converges within the grace", 0, lifetimes.grace - 1, "converge"],
+    ["the one before is reused when the grace is over", 0, lifetimes.grace, "reuse"],
+    ["one ahead steps up: the store has lost a renewal", 2, 0, "step"],
+    ["one far ahead steps up, at any time", 9, lifetimes.renewal - 1, "step"],
+  ])("by a token of %s", (_, generation, wait, verdict) => {
+    expect(judgeRenewal(renewed, generation, later + wait)).toBe(verdict);
+  });
+
+  test("by a grandparent's token is reuse, even within the grace", () => {
+    const twice = stepSession(renewed, 1, lifetimes, later);
+    expect(judgeRenewal(twice, 0, later)).toBe("reuse");
+    expect(judgeRenewal(twice, 1, later)).toBe("converge");
+  });
+
+  test("follows the generation of the token where the store is behind", () => {
+    expect(stepSession(begun, 4, lifetimes, later).generation).toBe(5);
+  });
+
+  test("gives no grace to a session never renewed", () => {
+    expect(judgeRenewal(begun, -1, now)).toBe("reuse");
+  });
+});
+
+describe("whatever the settings and however often it is renewed", () => {
+  const time = fc.integer({ min: 1, max: 1_000_000 });
+  const settings = fc.record({ access: time, renewal: time, absolute: time, grace: time });
+  const waits = fc.array(fc.nat({ max: 500_000 }), { maxLength: 20 });
+
+  /** The session after each renewal, for as long as it lives. */
+  function* history(given: typeof lifetimes, pauses: readonly number[]): Generator<Session> {
+    let session = beginSession("a fingerprint", "ada", device, given, now);
+    let at = now;
+    yield session;
+    for (const pause of pauses) {
+      at += pause;
+      if (!isLive(session, at)) return;
+      session = stepSession(session, session.generation, given, at);
+      yield session;
+    }
+  }
+
+  test("access ends no later than idle, and idle no later than the absolute expiry", () => {
+    fc.assert(
+      fc.property(settings, waits, (given, pauses) => {
+        for (const session of history(given, pauses)) {
+          expect(session.accessExpiresAt).toBeLessThanOrEqual(session.idleExpiresAt);
+          expect(session.idleExpiresAt).toBeLessThanOrEqual(session.absoluteExpiresAt);
+        }
+      }),
+    );
+  });
+
+  test("nothing moves the absolute expiry", () => {
+    fc.assert(
+      fc.property(settings, waits, (given, pauses) => {
+        for (const session of history(given, pauses))
+          expect(session.absoluteExpiresAt).toBe(now + given.absolute);
+      }),
+    );
+  });
+
+  test("each lifetime starts at the renewal, unless a longer one cuts it", () => {
+    fc.assert(
+      fc.property(settings, waits, (given, pauses) => {
+        for (const session of history(given, pauses)) {
+          const { renewedAt, absoluteExpiresAt } = session;
+          const idle = Math.min(renewedAt + given.renewal, absoluteExpiresAt);
+          expect(session.idleExpiresAt).toBe(idle);
+          expect(session.accessExpiresAt).toBe(Math.min(renewedAt + given.access, idle));
+        }
+      }),
+    );
+  });
+
+  test("a renewal is a step up of one generation", () => {
+    fc.assert(
+      fc.property(settings, waits, (given, pauses) => {
+        for (const [index, { generation }] of [...history(given, pauses)].entries())
+          expect(generation).toBe(index);
+      }),
+    );
+  });
+});

@@ -1,0 +1,224 @@
+import { expect, test } from "vitest";
+import { Deadlines } from "../../src/session/deadlines.ts";
+import { sessionTopic, userTopic } from "../../src/session/messages.ts";
+import { StoreUnavailable } from "../../src/session/store.ts";
+import { StreamOverflow } from "../../src/session/stream.ts";
+import type { Topics } from "../../src/session/topics.ts";
+import { watchSessions, type WatchOptions } from "../../src/session/watch.ts";
+import { MemoryTopics } from "../../src/stores/memory/topics.ts";
+import { lifetimes, startDomain, type Domain } from "../helpers/domain.ts";
+
+/** Real topics that say which of them have listeners, and that can fail. */
+class CountedTopics extends MemoryTopics implements Topics {
+  readonly joined: string[] = [];
+  refuse: (topic: string) => boolean = () => false;
+
+  override async subscribe(...[topic, listener]: Parameters<Topics["subscribe"]>) {
+    if (this.refuse(topic)) throw new StoreUnavailable("No such luck");
+    const leave = await super.subscribe(topic, listener);
+    this.joined.push(topic);
+    return () => {
+      leave();
+      const index = this.joined.indexOf(topic);
+      if (index >= 0) this.joined.splice(index, 1);
+    };
+  }
+}
+
+function startWatched() {
+  const topics = new CountedTopics((error) => {
+    throw error;
+  });
+  const domain = startDomain({ topics });
+  const deadlines = new Deadlines(domain.clock.now);
+  const watch = (userId = "ada", options: Partial<WatchOptions> = {}) =>
+    watchSessions(userId, {
+      topics,
+      deadlines,
+      clock: domain.clock.read,
+      list: (id) => domain.sessions.list(id),
+      onFault: (what) => domain.faults.push(what),
+      ...options,
+    });
+  return { ...domain, topics, deadlines, watch };
+}
+
+async function next(stream: Awaited<ReturnType<typeof watchSessions>>) {
+  const { value } = await stream.next();
+  return value;
+}
+
+test("a watcher sees a session of his start, renewed and ended by another node", async () => {
+  const { watch, node, clock } = startWatched();
+  const stream = await watch();
+  const elsewhere = node();
+
+  const { session, tokens } = await elsewhere.start("ada", { userAgent: null, ipAddress: null });
+  expect(await next(stream)).toEqual({ type: "STARTED", session, at: session.createdAt });
+
+  clock.advance(1_000);
+  const renewal = await elsewhere.renew(tokens.renewalToken);
+  expect(await next(stream)).toMatchObject({
+    type: "RENEWED",
+    session: { fingerprint: session.fingerprint, generation: 1 },
+    at: clock.now,
+  });
+  expect(renewal.outcome).toBe("renewed");
+
+  clock.advance(1_000);
+  await elsewhere.end(session.fingerprint, "LOGOUT");
+  expect(await next(stream)).toMatchObject({
+    type: "ENDED",
+    session: { fingerprint: session.fingerprint },
+    reason: "LOGOUT",
+    at: clock.now,
+  });
+});
+
+test("a watcher sees what happens to the sessions that were there before", async () => {
+  const { watch, login, sessions } = startWatched();
+  const [one, two] = [await login(), await login()];
+  const stream = await watch();
+  await sessions.endOthers("ada", one.session.fingerprint, "PASSWORD_CHANGED");
+  expect(await next(stream)).toMatchObject({
+    type: "ENDED",
+    session: { fingerprint: two.session.fingerprint },
+    reason: "PASSWORD_CHANGED",
+  });
+});
+
+test("a watcher sees nothing of anybody else's sessions", async () => {
+  const { watch, login, sessions } = startWatched();
+  const stream = await watch();
+  const { session } = await login("bob");
+  await sessions.end(session.fingerprint, "LOGOUT");
+  const own = await login();
+  expect(await next(stream)).toMatchObject({ type: "STARTED", session: own.session });
+});
+
+test("an expiry is seen although nobody announces it", async () => {
+  const { watch, login, deadlines, clock } = startWatched();
+  const { session } = await login();
+  const stream = await watch();
+  clock.now = session.idleExpiresAt;
+  deadlines.tick(clock.now + 250);
+  expect(await next(stream)).toMatchObject({ type: "ENDED", reason: "EXPIRED", session });
+});
+
+test("a renewal moves the expiry", async () => {
+  const { watch, login, renew, deadlines, clock } = startWatched();
+  const { session, tokens } = await login();
+  const stream = await watch();
+  clock.advance(lifetimes.renewal / 2);
+  const { session: renewed } = await renew(tokens.renewalToken);
+  expect(await next(stream)).toMatchObject({ type: "RENEWED" });
+  clock.now = session.idleExpiresAt;
+  deadlines.tick(clock.now + 250);
+  clock.now = renewed.idleExpiresAt;
+  deadlines.tick(clock.now + 250);
+  expect(await next(stream)).toMatchObject({ reason: "EXPIRED", session: { generation: 1 } });
+  expect(deadlines.size).toBe(0);
+});
+
+test("a session whose renewal nobody told of is not taken for expired", async () => {
+  const { watch, login, store, deadlines, clock } = startWatched();
+  const { session } = await login();
+  const stream = await watch();
+  clock.advance(lifetimes.renewal / 2);
+  await store.renew(session.fingerprint, 0, lifetimes, clock.now);
+  clock.now = session.idleExpiresAt;
+  deadlines.tick(clock.now + 250);
+  expect(await next(stream)).toMatchObject({ type: "RENEWED", session: { generation: 1 } });
+  expect(deadlines.size).toBe(1);
+});
+
+test("an end is told once: an expiry after it is not", async () => {
+  const { watch, login, sessions, deadlines, topics } = startWatched();
+  const { session } = await login();
+  const stream = await watch();
+  await sessions.end(session.fingerprint, "LOGOUT");
+  expect(await next(stream)).toMatchObject({ reason: "LOGOUT" });
+  expect(deadlines.size).toBe(0);
+  expect(topics.joined).toEqual([userTopic("ada")]);
+});
+
+test("who leaves leaves no topic and no deadline behind", async () => {
+  const { watch, login, topics, deadlines } = startWatched();
+  const { session } = await login();
+  const stream = await watch();
+  await login();
+  expect(topics.joined).toHaveLength(3);
+  expect(topics.joined).toContain(sessionTopic(session.fingerprint));
+  expect(deadlines.size).toBe(2);
+  await stream.return();
+  expect(topics.joined).toEqual([]);
+  expect(deadlines.size).toBe(0);
+});
+
+test("who leaves in the very moment a session starts leaves nothing behind either", async () => {
+  const { watch, node, topics, deadlines } = startWatched();
+  const stream = await watch();
+  const starting = node().start("ada", { userAgent: null, ipAddress: null });
+  await next(stream);
+  await stream.return();
+  await starting;
+  expect(topics.joined).toEqual([]);
+  expect(deadlines.size).toBe(0);
+});
+
+test("a reader too slow for what happens is told so, and leaves nothing behind", async () => {
+  const { watch, login, renew, topics, deadlines } = startWatched();
+  let { tokens } = await login();
+  const stream = await watch();
+  for (let i = 0; i <= 1_000; i++) ({ tokens } = await renew(tokens.renewalToken));
+  await expect(stream.next()).rejects.toThrow(StreamOverflow);
+  expect(topics.joined).toEqual([]);
+  expect(deadlines.size).toBe(0);
+});
+
+test.each([
+  ["the topic of the user", (topic: string) => topic === userTopic("ada")],
+  ["the topic of one session", (topic: string) => topic !== userTopic("ada")],
+])("a watch that cannot have %s fails, and leaves nothing behind", async (_, refuse) => {
+  const { watch, login, topics, deadlines } = startWatched();
+  await login();
+  await login();
+  topics.refuse = refuse;
+  await expect(watch()).rejects.toThrow(StoreUnavailable);
+  expect(topics.joined).toEqual([]);
+  expect(deadlines.size).toBe(0);
+});
+
+test("a watch that cannot list the sessions fails, and leaves nothing behind", async () => {
+  const { watch, topics } = startWatched();
+  const list = async () => Promise.reject(new StoreUnavailable("No such luck"));
+  await expect(watch("ada", { list })).rejects.toThrow(StoreUnavailable);
+  expect(topics.joined).toEqual([]);
+});
+
+test("a new session that cannot be watched is told of, and the watch goes on", async () => {
+  const { watch, login, topics, faults, deadlines, clock } = startWatched();
+  const stream = await watch();
+  topics.refuse = () => true;
+  const { session } = await login();
+  expect(await next(stream)).toMatchObject({ type: "STARTED" });
+  expect(faults).toEqual(["a new session is not watched"]);
+  clock.now = session.idleExpiresAt;
+  deadlines.tick(clock.now + 250);
+  expect(await next(stream)).toMatchObject({ reason: "EXPIRED" });
+});
+
+test("what is not a message, or is about another session, is ignored", async () => {
+  const { watch, login, topics, sessions } = startWatched();
+  const { session } = await login();
+  const other: Awaited<ReturnType<Domain["login"]>> = await login("bob");
+  const stream = await watch();
+  const topic = sessionTopic(session.fingerprint);
+  for (const odd of [null, "ended", {}, { type: "ended", session }, { type: "moved", session }])
+    await topics.publish(topic, odd);
+  await topics.publish(topic, { type: "ended", session: other.session, reason: "LOGOUT" });
+  for (const odd of [null, { type: "started" }, { type: "ended", session, reason: "LOGOUT" }])
+    await topics.publish(userTopic("ada"), odd);
+  await sessions.end(session.fingerprint, "ENDED_BY_USER");
+  expect(await next(stream)).toMatchObject({ type: "ENDED", reason: "ENDED_BY_USER" });
+});
