@@ -1,30 +1,47 @@
 /** The command that serves: settings from the environment, until it is told to stop. */
 import { resolve } from "node:path";
-import { loadOptions } from "./config/config.ts";
+import { loadOptions, type Options } from "./config/config.ts";
 import { createCurfew } from "./server.ts";
 
 try {
   const options = loadOptions(process.env);
   const curfew = await createCurfew(options);
-  const { url } = curfew;
-  const where = options.dataDir === ":memory:" ? "memory, gone at exit" : resolve(options.dataDir);
-  console.error(`Curfew serves GraphQL at ${url}
-  users     ${where}
-  sessions  ${options.redisUrl === undefined ? where : "Redis"}
-${options.graphiql ? `Open it in a browser, or make the first account:` : `Make the first account:`}
-  curl ${url} -H 'content-type: application/json' -d '{"query":
-    "mutation { register(email: \\"ada@example.com\\", password: \\"correct horse battery\\") { ... on SignedIn { tokens { accessToken } } ... on Problem { message } } }"}'`);
+  console.error(greeting(curfew.url, options));
   const stop = () => {
-    curfew.close().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        console.error(error);
-        process.exit(1);
-      },
-    );
+    // The next signal does not wait.
+    process.off("SIGTERM", stop).off("SIGINT", stop);
+    curfew.close().catch(fail);
   };
-  process.once("SIGTERM", stop).once("SIGINT", stop);
+  process.on("SIGTERM", stop).on("SIGINT", stop);
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error);
+  fail(error);
+}
+
+function greeting(url: string, { dataDir, redisUrl, graphiql }: Options): string {
+  const folder = dataDir === ":memory:" ? "memory, gone at exit" : resolve(dataDir);
+  return `Curfew serves GraphQL at ${url}
+  users     ${folder}
+  sessions  ${redisUrl === undefined ? folder : "Redis"}
+${graphiql ? "Open it in a browser, or make an account:" : "Make an account:"}
+  curl ${url} -H 'content-type: application/json' -d '{"query":
+    "mutation { register(email: \\"ada@example.com\\", password: \\"correct horse battery staple\\") { ... on SignedIn { tokens { accessToken } } ... on InvalidInput { fields { message } } } }"}'`;
+}
+
+/** For the eyes of whoever starts it: without a stack, which says nothing about settings. */
+function fail(error: unknown): void {
+  console.error(explain(error));
   process.exitCode = 1;
+}
+
+/** As Node gives it; its types leave the place out. */
+interface ListenError extends NodeJS.ErrnoException {
+  readonly address: string;
+  readonly port: number;
+}
+
+function explain(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code, address, port } = error as Partial<ListenError>;
+  if (code !== "EADDRINUSE") return error.message;
+  return `Port ${port} on ${address} is in use: stop what uses it, or set another. Example: PORT=4001`;
 }

@@ -82,6 +82,8 @@ class Story implements AsyncDisposable {
         return { token: this.#tokens?.accessToken };
       },
       retryWait: () => this.mayReturn,
+      // Whatever cut the connection; what is final for graphql-ws stays final.
+      shouldRetry: () => true,
       on: {
         connecting: () => this.log.push("connecting"),
         connected: () => this.log.push("connected"),

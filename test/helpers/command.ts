@@ -1,0 +1,91 @@
+/** Curfew's commands, each as a process of its own, with no settings but those that a test gives it. */
+import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+export type Env = Readonly<Record<string, string>>;
+
+export interface Outcome {
+  readonly code: number | null;
+  readonly output: string;
+  readonly errors: string;
+}
+
+/** Runs one to its end. */
+export async function runCommand(
+  file: "src/main.ts" | "src/inspect.ts",
+  env: Env,
+  args: readonly string[] = [],
+  input = "",
+): Promise<Outcome> {
+  const command = new Command(file, env, args);
+  // It may have ended without reading.
+  command.child.stdin.on("error", () => {}).end(input);
+  return command.ended;
+}
+
+/** A server that was started and has said where it is. */
+export interface ServerProcess extends AsyncDisposable {
+  readonly url: string;
+  readonly socketUrl: string;
+  readonly port: string;
+  /** What it printed for people. */
+  readonly greeting: string;
+  /** Resolves when it is gone. */
+  stop(signal: "SIGTERM" | "SIGKILL"): Promise<Outcome>;
+}
+
+export async function startServer(env: Env): Promise<ServerProcess> {
+  const command = new Command("src/main.ts", env);
+  const greeting = await command.said(/Curfew serves GraphQL at /);
+  const url = /http:\S+/.exec(greeting)?.[0] ?? "";
+  const stop = (signal: NodeJS.Signals) => {
+    command.child.kill(signal);
+    return command.ended;
+  };
+  return {
+    url,
+    socketUrl: url.replace("http", "ws"),
+    port: new URL(url).port,
+    greeting,
+    stop,
+    [Symbol.asyncDispose]: async () => void (await stop("SIGKILL")),
+  };
+}
+
+/** A folder that is gone after the test. */
+export async function newFolder() {
+  const path = await mkdtemp(join(tmpdir(), "curfew-test-"));
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+}
+
+class Command {
+  readonly child: ChildProcessWithoutNullStreams;
+  readonly ended: Promise<Outcome>;
+  #output = "";
+  #errors = "";
+
+  constructor(file: string, env: Env, args: readonly string[] = []) {
+    const { PATH = "" } = process.env;
+    this.child = spawn(process.execPath, [file, ...args], { env: { PATH, ...env } });
+    this.child.stdout.setEncoding("utf8").on("data", (text: string) => (this.#output += text));
+    this.child.stderr.setEncoding("utf8").on("data", (text: string) => (this.#errors += text));
+    this.ended = once(this.child, "close").then(([code]: (number | null)[]) => ({
+      code: code ?? null,
+      output: this.#output,
+      errors: this.#errors,
+    }));
+  }
+
+  /** What it has printed for people, once that is in it. */
+  async said(pattern: RegExp): Promise<string> {
+    const gone = this.ended.then(({ output, errors }) => {
+      throw new Error(`It ended:\n${output}${errors}`);
+    });
+    while (!pattern.test(this.#errors)) await Promise.race([once(this.child.stderr, "data"), gone]);
+    gone.catch(() => {});
+    return this.#errors;
+  }
+}
