@@ -26,6 +26,8 @@ export interface Caller {
   readonly enter?: () => Promise<Entry>;
   /** Lets the answer of this operation leave before the end that it causes closes its own socket. */
   readonly holdForReply?: () => void;
+  /** Whether it does: of all answers only this one goes out after the end. */
+  readonly isHeld?: () => boolean;
   /** Logs why the caller is not signed in; once per request, however often it is called. */
   readonly noteRefusal: (reason: RefusalReason, claims?: Claims) => void;
 }

@@ -56,16 +56,19 @@ async function subscribe(caller: Caller, run: () => Result | Promise<Result>): P
 }
 
 function execute(caller: Caller, run: () => Result | Promise<Result>): Result | Promise<Result> {
-  if (caller.enter === undefined) return run();
-  const { life } = caller;
-  if (life === undefined) return executeRequest(caller.enter, run);
-  return life.ending === undefined
-    ? life.race(Promise.resolve(run()), stopped)
-    : stopped(life.ending);
+  const { enter, life, isHeld } = caller;
+  if (enter === undefined) return run();
+  if (life === undefined) return executeRequest(enter, isHeld, run);
+  if (life.ending !== undefined) return stopped(life.ending);
+  const answer = Promise.resolve(run()).then((result) =>
+    life.ending === undefined || isHeld?.() ? result : stopped(life.ending),
+  );
+  return life.race(answer, stopped);
 }
 
 function executeRequest(
   enter: () => Promise<Entry>,
+  isHeld: Caller["isHeld"],
   run: () => Result | Promise<Result>,
 ): Result | Promise<Result> {
   const result = run();
@@ -79,10 +82,12 @@ function executeRequest(
       leave();
     };
     const stop = (error: Result) => {
+      if (isHeld?.()) return;
       resolve(error);
       finish();
     };
     const timer = setTimeout(() => {
+      if (isHeld?.()) return;
       enter().then((entry) => {
         if ("error" in entry) return stop({ errors: [entry.error] });
         leave = entry.leave;

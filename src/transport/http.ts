@@ -36,22 +36,34 @@ export async function identifyRequest(
   if (refusal !== undefined && refusal !== "MISSING") note(refusal, authentication.claims);
   const caller = { authentication, device, noteRefusal: note };
   if (authentication.state !== "signedIn") return caller;
-  return { ...caller, enter: () => enter(authentication.claims, options) };
+  let held = false;
+  return {
+    ...caller,
+    enter: () => enter(authentication.claims, options, note),
+    holdForReply: () => (held = true),
+    isHeld: () => held,
+  };
 }
 
-async function enter(claims: Claims, { sessions, connections }: HttpOptions): Promise<Entry> {
+async function enter(
+  claims: Claims,
+  { sessions, connections }: HttpOptions,
+  note: (reason: Refusal["reason"], claims: Claims) => void,
+): Promise<Entry> {
   const life = new Life();
   const leave = () => connections.leave(claims.fingerprint, life);
   // The generation was checked when the request came; a renewal since does not matter.
   const admission = await connections.admit(claims, life, () => sessions.checkAgain(claims));
   if (admission.state === "signedIn") return { life, leave };
   leave();
-  switch (admission.state) {
-    case "refused":
-      return { error: unauthenticated(admission.reason) };
-    case "unavailable":
-      return { error: serviceUnavailable() };
-    case "tooMany":
-      return { error: tooManyConnections() };
+  if (admission.state === "tooMany") {
+    note("TOO_MANY_CONNECTIONS", claims);
+    return { error: tooManyConnections() };
   }
+  if (admission.state === "unavailable") {
+    note("STORE_UNAVAILABLE", claims);
+    return { error: serviceUnavailable() };
+  }
+  note(admission.reason, claims);
+  return { error: unauthenticated(admission.reason) };
 }
