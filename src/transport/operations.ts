@@ -53,6 +53,7 @@ export interface OperationOptions {
   readonly initTimeout: number;
   /** Milliseconds that checking a `connection_init` may take. */
   readonly admissionTimeout: number;
+  readonly onFault: (what: string, error: unknown) => void;
 }
 
 /** As graphql-ws hands it over, with absent fields undefined. */
@@ -163,7 +164,9 @@ async function prepare(
     const enveloped: Enveloped = options.engine.getEnveloped({ identify, params: payload });
     return await compile(enveloped, payload);
   } catch (error) {
-    return [maskError(error)];
+    const shown = maskError(error);
+    if (shown !== error) options.onFault("an operation could not begin", error);
+    return [shown];
   }
 }
 
@@ -193,6 +196,7 @@ function callerOf(
   noteRefusal: NoteRefusal,
 ): Caller {
   const { life, device } = socket;
+  let held = false;
   return {
     authentication,
     device,
@@ -207,7 +211,9 @@ function callerOf(
       const timer = setTimeout(release, replyTimeout);
       socket.onReplied.set(id, release);
       life.hold();
+      held = true;
     },
+    isHeld: () => held,
     noteRefusal: (reason, claims) => noteRefusal({ transport: "socket", reason, device, claims }),
   };
 }

@@ -15,7 +15,6 @@ export interface SocketOptions extends OperationOptions {
   /** Bytes of one message. */
   readonly maxMessageSize: number;
   readonly allowsOrigin: AllowsOrigin;
-  readonly onFault: (what: string, error: unknown) => void;
 }
 
 /** Milliseconds after which a socket is cut whose client does not answer the close frame. */
