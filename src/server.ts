@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
+import type { Socket } from "node:net";
 import { pino, type Logger } from "pino";
 import { checkOptions, type Options } from "./config/config.ts";
 import type { Services } from "./graphql/context.ts";
@@ -160,16 +161,27 @@ async function assemble(ingredients: Ingredients): Promise<Curfew> {
     onFault,
   });
   const http = createServer((request, response) => {
+    unused.delete(request.socket);
     const identify = () => identifyRequest(request, shared);
     Promise.resolve(engine.handle(request, response, { identify })).catch((error: unknown) => {
       onFault("a request was not answered", error);
       response.destroy();
     });
   });
-  http.on("upgrade", (request, stream, head) => sockets.upgrade(request, stream, head));
+  http.on("upgrade", (request, stream, head) => {
+    unused.delete(request.socket);
+    sockets.upgrade(request, stream, head);
+  });
+  // Browsers open some in advance, and Node does not count them among the idle ones that it closes.
+  const unused = new Set<Socket>();
+  http.on("connection", (socket) => {
+    unused.add(socket);
+    socket.once("close", () => unused.delete(socket));
+  });
 
   const close = async () => {
     const closed = new Promise((resolve) => http.close(resolve));
+    for (const socket of unused) socket.destroy();
     connections.endAll("GOING_AWAY");
     await sockets.close();
     // Requests that are being answered get the time to be.
