@@ -1,0 +1,84 @@
+/** An SSE client: queues what comes. */
+import { Queue } from "./queue.ts";
+
+export interface StreamEvent {
+  readonly event: string;
+  readonly data: any;
+}
+
+export class TestStream implements AsyncDisposable {
+  readonly response: Response;
+  readonly events = new Queue<StreamEvent>();
+  /** Resolves when the server ended the stream, or `abort` did. */
+  readonly ended: Promise<void>;
+  readonly #abort: AbortController;
+
+  constructor(response: Response, abort: AbortController) {
+    this.response = response;
+    this.#abort = abort;
+    this.ended = this.#read();
+  }
+
+  abort(): void {
+    this.#abort.abort();
+  }
+
+  async #read(): Promise<void> {
+    let text = "";
+    try {
+      for await (const chunk of this.response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+        const blocks = (text + chunk).split("\n\n");
+        text = blocks.pop() ?? "";
+        for (const block of blocks) this.#parse(block);
+      }
+    } catch (error) {
+      if (!this.#abort.signal.aborted) throw error;
+    }
+  }
+
+  #parse(block: string): void {
+    const field = (name: string) =>
+      block
+        .split("\n")
+        .find((line) => line.startsWith(`${name}:`))
+        ?.slice(name.length + 1)
+        .trim();
+    const event = field("event");
+    const data = field("data");
+    // Without a name it is a comment that keeps the link alive.
+    if (event !== undefined) this.events.push({ event, data: data ? JSON.parse(data) : undefined });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.abort();
+    await this.ended;
+  }
+}
+
+export interface StreamOptions {
+  readonly token?: string;
+  readonly method?: "GET" | "POST";
+}
+
+/** Resolves when the server has begun to answer: then the subscription runs. */
+export async function openStream(
+  url: string,
+  query: string,
+  { token, method = "POST" }: StreamOptions = {},
+): Promise<TestStream> {
+  const abort = new AbortController();
+  const headers = {
+    accept: "text/event-stream",
+    ...(token !== undefined && { authorization: `Bearer ${token}` }),
+  };
+  const response =
+    method === "GET"
+      ? await fetch(`${url}?${new URLSearchParams({ query })}`, { headers, signal: abort.signal })
+      : await fetch(url, {
+          method,
+          headers: { ...headers, "content-type": "application/json" },
+          body: JSON.stringify({ query }),
+          signal: abort.signal,
+        });
+  return new TestStream(response, abort);
+}

@@ -1,0 +1,114 @@
+/** A socket lives as long as its access token, or the one that a renewal put in its place. */
+import { expect, it } from "vitest";
+import type { CurfewOptions } from "../../src/server.ts";
+import { testApp } from "../helpers/app.ts";
+import { fakeClock, startCurfew } from "../helpers/curfew.ts";
+import { ask, register, renew } from "../helpers/http.ts";
+import {
+  breakable,
+  intercept,
+  lent,
+  memoryStore,
+  memoryTopics,
+  memoryUsers,
+} from "../helpers/parts.ts";
+import { connect } from "../helpers/socket.ts";
+import { until } from "../helpers/until.ts";
+
+const minute = 60_000;
+/** So much later than its time a deadline is met at most. */
+const resolution = 250;
+const sessionExpired = { code: 4403, reason: "SESSION_EXPIRED" };
+
+/** No recheck comes first: it would take the clock to go on for hours. */
+async function start(options: CurfewOptions = {}) {
+  const clock = fakeClock();
+  const hours = { recheckInterval: 60 * minute, outageGrace: 60 * minute };
+  const curfew = await startCurfew({ accessTokenTtl: 10 * minute, ...hours, ...options, clock });
+  return Object.assign(curfew, { clock });
+}
+
+it("it closes when its token expires, so that the client comes back with a fresh one", async () => {
+  await using curfew = await start();
+  const { accessToken, renewalToken } = await register(curfew.url);
+  await using socket = await connect(curfew.socketUrl, accessToken);
+  curfew.clock.advance(10 * minute + resolution);
+  expect(await socket.closed).toEqual(sessionExpired);
+  const next = await renew(curfew.url, renewalToken);
+  if (typeof next === "string") throw new Error(next);
+  await using again = await connect(curfew.socketUrl, next.accessToken);
+  expect(again.ack.accessTokenExpiresAt).toBe(next.accessTokenExpiresAt);
+});
+
+it("an operation on an expired socket is not done, even before the socket is closed", async () => {
+  const app = testApp();
+  await using curfew = await start(app.schema);
+  const { accessToken } = await register(curfew.url);
+  await using socket = await connect(curfew.socketUrl, accessToken);
+  curfew.clock.advance(10 * minute);
+  socket.subscribe("1", `mutation { say(text: "late") }`);
+  expect(await socket.closed).toEqual(sessionExpired);
+  expect(app.calls).toEqual([]);
+});
+
+it.each([
+  ["it stays open when its session is renewed in time on another node", true],
+  ["it stays open even when the message of that renewal is lost", false],
+])("%s", async (_, isHeard) => {
+  let rereads = 0;
+  const [users, topics] = [memoryUsers(), memoryTopics()];
+  const store = intercept(memoryStore(), {
+    readMany:
+      (real) =>
+      (...args) => {
+        rereads += 1;
+        return real(...args);
+      },
+  });
+  await using here = await start({ parts: { store, users, topics } });
+  const { clock } = here;
+  const parts = {
+    store: lent(store),
+    users: lent(users),
+    ...(isHeard && { topics: lent(topics) }),
+  };
+  await using there = await startCurfew({ accessTokenTtl: 10 * minute, clock, parts });
+  const { accessToken, renewalToken, sessionId } = await register(here.url);
+  await using socket = await connect(here.socketUrl, accessToken);
+
+  clock.advance(9 * minute);
+  expect(await renew(there.url, renewalToken)).toMatchObject({ sessionId });
+  clock.advance(9 * minute);
+  // The first deadline is past. What no message told of, the store tells.
+  if (!isHeard) await until(() => rereads === 1);
+  socket.subscribe("1", "{ viewer { session { id } } }");
+  expect(await socket.messages.next()).toMatchObject({ type: "next" });
+  clock.advance(minute + resolution);
+  expect(await socket.closed).toEqual(sessionExpired);
+});
+
+it("it closes, retryably, when it cannot be known whether the session was renewed", async () => {
+  const store = breakable(memoryStore());
+  await using curfew = await start({ parts: { store: store.part } });
+  const { accessToken } = await register(curfew.url);
+  await using socket = await connect(curfew.socketUrl, accessToken);
+  store.goDown();
+  curfew.clock.advance(10 * minute + resolution);
+  expect(await socket.closed).toEqual({ code: 1013, reason: "TRY_AGAIN_LATER" });
+});
+
+it("a renewal closes nothing, and a socket goes on under the token that it began with", async () => {
+  await using curfew = await start(testApp().schema);
+  const { accessToken, renewalToken, sessionId } = await register(curfew.url);
+  await using socket = await connect(curfew.socketUrl, accessToken);
+  socket.subscribe("1", "subscription { said }");
+  await socket.messages.next();
+  expect(await renew(curfew.url, renewalToken)).toMatchObject({ sessionId });
+  await curfew.events.publish("said", "after the renewal");
+  expect((await socket.messages.next()).payload.data).toEqual({ said: "after the renewal" });
+  socket.subscribe("2", "{ own }");
+  expect((await socket.messages.next()).payload.data).toEqual({ own: sessionId });
+  // Over HTTP the same token is superseded.
+  const { errors } = await ask(curfew.url, "{ own }", { token: accessToken });
+  expect(errors?.[0]?.extensions).toEqual({ code: "UNAUTHENTICATED", reason: "SUPERSEDED" });
+});

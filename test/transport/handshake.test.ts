@@ -1,0 +1,97 @@
+/** A session that ends while a socket of it is being opened: whenever that is, the socket closes. */
+import { expect, it } from "vitest";
+import type { CurfewOptions } from "../../src/server.ts";
+import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
+import {
+  counted,
+  handshakePoints,
+  memoryStore,
+  memoryTopics,
+  plannable,
+  type HandshakePoint,
+} from "../helpers/parts.ts";
+import { startRedis } from "../helpers/redis.ts";
+import { device } from "../helpers/sessions.ts";
+import { TestSocket } from "../helpers/socket.ts";
+import { until } from "../helpers/until.ts";
+import { commandClient, subscriberClient } from "../../src/stores/redis/client.ts";
+import { RedisSessions } from "../../src/stores/redis/sessions.ts";
+import { RedisTopics } from "../../src/stores/redis/topics.ts";
+
+const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
+/** So that nothing is found out by a recheck. */
+const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
+
+/** The points inside of the server, and those that only a client sees. */
+const points = [...handshakePoints, "as connection_init is sent", "when acknowledged", "at random"];
+
+type Plan = ReturnType<typeof plannable>["plan"];
+
+/** Opens a socket, ends its session at that point on the other server, and waits for the close. */
+async function run(here: TestCurfew, plan: Plan, point: string, ender: TestCurfew) {
+  const { session, tokens } = await here.sessions.start("user", device);
+  const { fingerprint } = session;
+  let ended: Promise<number> | undefined;
+  const end = () => (ended ??= ender.sessions.end(fingerprint, "LOGOUT"));
+  if (isInside(point)) plan(point, fingerprint, end);
+
+  await using socket = await new TestSocket(here.socketUrl).opened();
+  socket.init({ token: tokens.accessToken });
+  if (point === "as connection_init is sent") void end();
+  if (point === "when acknowledged") {
+    expect(await socket.messages.next()).toMatchObject({ type: "connection_ack" });
+    void end();
+  }
+  if (point === "at random") setTimeout(() => void end(), Math.random() * 6);
+
+  expect(await socket.closed).toEqual(sessionEnded);
+  expect(await ended).toBe(1);
+}
+
+function isInside(point: string): point is HandshakePoint {
+  return handshakePoints.some((one) => one === point);
+}
+
+/** Twenty at a time, so that they meet. */
+async function runMany(times: number, one: (point: string) => Promise<void>) {
+  for (let i = 0; i < times; i += 20) {
+    const batch = Array.from({ length: 20 }, (_, j) => points[(i + j) % points.length] ?? "");
+    await Promise.all(batch.map(one));
+  }
+}
+
+it("a socket in the middle of connection_init while its session ends closes: 200 times, none stays open", async () => {
+  const topics = counted(memoryTopics());
+  const { plan, ...parts } = plannable({ store: memoryStore(), topics: topics.part });
+  await using curfew = await startCurfew({ parts, ...unchecked });
+
+  await runMany(200, (point) => run(curfew, plan, point, curfew));
+
+  await until(() => curfew.connections.size === 0 && topics.subscriptions === 0);
+  expect(curfew.connections.fingerprints).toEqual([]);
+});
+
+it("so it does when another node ends it, over Redis", async () => {
+  await using redis = await startRedis();
+  const publisher = await commandClient(redis.url);
+  const { plan, ...parts } = plannable({
+    store: new RedisSessions(publisher),
+    topics: new RedisTopics({
+      publisher,
+      subscriber: await subscriberClient(redis.url),
+      onError: (error) => {
+        throw error;
+      },
+    }),
+  });
+  const options: CurfewOptions = { redisUrl: redis.url, ...unchecked };
+  await using here = await startCurfew({ ...options, parts });
+  await using there = await startCurfew(options);
+
+  await runMany(200, (point) => run(here, plan, point, there));
+
+  await until(() => here.connections.size === 0);
+  await until(
+    async () => (await redis.command("PUBSUB", "CHANNELS", "curfew:*"))?.toString() === "",
+  );
+});

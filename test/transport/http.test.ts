@@ -1,0 +1,225 @@
+/** GraphQL over HTTP: whom a token makes the caller, and what becomes of requests that are not right. */
+import { describe, expect, it } from "vitest";
+import { KeyRing } from "../../src/session/keys.ts";
+import { mintToken, readToken } from "../../src/session/token.ts";
+import { testApp } from "../helpers/app.ts";
+import { fakeClock, secrets, startCurfew } from "../helpers/curfew.ts";
+import { ask, login, logout, newEmail, password, register, renew } from "../helpers/http.ts";
+import { breakable, intercept, memoryStore, memoryTopics } from "../helpers/parts.ts";
+
+/** Why the protected field was refused. */
+async function refusal(url: string, token?: string) {
+  const { status, errors } = await ask(url, "{ own }", { token });
+  expect(status).toBe(200);
+  expect(errors?.[0]?.extensions?.["code"]).toBe("UNAUTHENTICATED");
+  return errors?.[0]?.extensions?.["reason"];
+}
+
+async function post(url: string, body: BodyInit | undefined, contentType = "application/json") {
+  const response = await fetch(url, {
+    method: "POST",
+    headers: { "content-type": contentType },
+    ...(body !== undefined && { body }),
+  });
+  return { status: response.status, text: await response.text() };
+}
+
+describe("the token of a request", () => {
+  it("makes it the session's, with Bearer or without, by POST and by GET", async () => {
+    await using curfew = await startCurfew(testApp().schema);
+    const { accessToken, sessionId } = await register(curfew.url);
+    for (const authorization of [accessToken, `Bearer ${accessToken}`, `bearer  ${accessToken}`]) {
+      const headers = { authorization };
+      expect((await ask(curfew.url, "{ own }", { headers })).data).toEqual({ own: sessionId });
+      const response = await fetch(`${curfew.url}?query={own}`, { headers });
+      expect(await response.json()).toEqual({ data: { own: sessionId } });
+    }
+  });
+
+  it("is told apart when it will not do, and each refusal is one line of the log", async () => {
+    const clock = fakeClock();
+    await using curfew = await startCurfew({ ...testApp().schema, clock, accessTokenTtl: 60_000 });
+    const email = newEmail();
+    const { accessToken, renewalToken } = await register(curfew.url, email);
+    const reading = readToken(new KeyRing(secrets), accessToken);
+    if (!reading.ok) throw new Error("It is a good token.");
+    const forged = mintToken(new KeyRing(["x".repeat(32)]), reading.claims);
+    const ended = await login(curfew.url, email);
+    await logout(curfew.url, ended.accessToken);
+    const renewed = await login(curfew.url, email);
+    await renew(curfew.url, renewed.renewalToken);
+
+    expect(await refusal(curfew.url)).toBe("MISSING");
+    expect(await refusal(curfew.url, "abc")).toBe("MALFORMED");
+    expect(await refusal(curfew.url, forged)).toBe("BAD_SIGNATURE");
+    expect(await refusal(curfew.url, renewalToken)).toBe("WRONG_KIND");
+    expect(await refusal(curfew.url, ended.accessToken)).toBe("ENDED");
+    expect(await refusal(curfew.url, renewed.accessToken)).toBe("SUPERSEDED");
+    clock.advance(60_000);
+    expect(await refusal(curfew.url, accessToken)).toBe("EXPIRED");
+
+    const lines = curfew.log.filter(({ event }) => event === "refused");
+    const reasons = "MISSING MALFORMED BAD_SIGNATURE WRONG_KIND ENDED SUPERSEDED EXPIRED";
+    expect(lines.map(({ reason }) => reason)).toEqual(reasons.split(" "));
+    for (const line of lines)
+      expect(line).toMatchObject({ transport: "http", address: "127.0.0.1" });
+    expect(lines.at(-1)).toHaveProperty("fingerprint");
+    const text = JSON.stringify(curfew.log);
+    for (const token of [forged, renewalToken, accessToken, ended.accessToken])
+      expect(text).not.toContain(token);
+  });
+
+  it("makes the request anonymous when it will not do: login, renew and logout still work", async () => {
+    await using curfew = await startCurfew();
+    const email = newEmail();
+    const { accessToken: token, renewalToken } = await register(curfew.url, email);
+    await renew(curfew.url, renewalToken);
+    const viewer = await ask(curfew.url, "{ viewer { user { id } } }", { token });
+    expect(viewer).toEqual({ status: 200, data: { viewer: null } });
+
+    const signedIn = await ask(
+      curfew.url,
+      `mutation ($email: String!, $password: String!) {
+        login(email: $email, password: $password) { __typename }
+      }`,
+      { token, variables: { email, password } },
+    );
+    expect(signedIn.data).toEqual({ login: { __typename: "SignedIn" } });
+    const again = await ask(
+      curfew.url,
+      `mutation ($token: String!) { renew(renewalToken: $token) { __typename } }`,
+      { token, variables: { token: renewalToken } },
+    );
+    expect(again.data).toEqual({ renew: { __typename: "SignedIn" } });
+    expect(await logout(curfew.url, token)).toBe(1);
+  });
+
+  it("is not taken from the URL", async () => {
+    await using curfew = await startCurfew(testApp().schema);
+    const { accessToken } = await register(curfew.url);
+    expect(await refusal(`${curfew.url}?token=${accessToken}&authorization=${accessToken}`)).toBe(
+      "MISSING",
+    );
+    expect(JSON.stringify(curfew.log)).not.toContain(accessToken);
+  });
+
+  it("is neither good nor bad while the store cannot be asked", async () => {
+    const store = breakable(memoryStore());
+    await using curfew = await startCurfew({ ...testApp().schema, parts: { store: store.part } });
+    const { accessToken: token } = await register(curfew.url);
+    store.goDown();
+    for (const query of ["{ own }", "{ viewer { user { id } } }", "{ vault { word } }"]) {
+      const { errors, data } = await ask(curfew.url, query, { token });
+      expect(errors?.[0]?.extensions).toEqual({ code: "SERVICE_UNAVAILABLE" });
+      expect(data === null || data.viewer === null).toBe(true);
+    }
+    expect((await ask(curfew.url, "{ hello }", { token })).data).toEqual({ hello: "world" });
+    const out = await ask(curfew.url, "mutation { logout { endedSessions } }", { token });
+    expect(out.errors?.[0]?.extensions).toEqual({ code: "SERVICE_UNAVAILABLE" });
+    store.comeBack();
+    expect(await logout(curfew.url, token)).toBe(1);
+  });
+});
+
+it("a logout succeeds however long its message to the other nodes takes", async () => {
+  const published = Promise.withResolvers<void>();
+  const topics = intercept(memoryTopics(), {
+    publish: (real) => async (topic, message) => {
+      if ((message as { type?: unknown }).type === "ended") await published.promise;
+      return real(topic, message);
+    },
+  });
+  await using curfew = await startCurfew({ parts: { topics } });
+  const { accessToken } = await register(curfew.url);
+  const out = logout(curfew.url, accessToken);
+  // By then the request counts as slow, and is looked at again: its session has ended.
+  setTimeout(() => published.resolve(), 1_500);
+  expect(await out).toBe(1);
+});
+
+it("what a resolver throws unexpectedly is masked, and logged once", async () => {
+  await using curfew = await startCurfew(testApp().schema);
+  const { errors } = await ask(curfew.url, "{ broken }");
+  expect(errors).toEqual([
+    expect.objectContaining({
+      message: "Unexpected error.",
+      extensions: { code: "INTERNAL_SERVER_ERROR" },
+    }),
+  ]);
+  expect(curfew.log.filter((line) => JSON.stringify(line).includes("a secret"))).toHaveLength(1);
+});
+
+describe("a request that is not right is told so, and the server goes on:", () => {
+  it.each([
+    ["no JSON", "{", "application/json", 400],
+    ["no query", "{}", "application/json", 200],
+    ["a query that is no text", JSON.stringify({ query: 7 }), "application/json", 400],
+    ["an empty body", undefined, "application/json", 400],
+    ["a list of operations", JSON.stringify([{ query: "{ hello }" }]), "application/json", 400],
+    ["another content type", "{ hello }", "text/plain", 415],
+    ["a form", "query={hello}", "multipart/form-data; boundary=x", 415],
+    ["a body over the limit", "x".repeat(256 * 1024 + 1), "application/json", 413],
+    ["deep nonsense", JSON.stringify({ query: "{a".repeat(20_000) }), "application/json", 200],
+    ["deep JSON", "[".repeat(100_000), "application/json", 400],
+  ])("%s", async (_, body, contentType, status) => {
+    await using curfew = await startCurfew(testApp().schema);
+    const answer = await post(curfew.url, body, contentType);
+    // GraphQL's own errors are 200 for clients that accept no more than application/json.
+    expect(answer.status).toBe(status);
+    if (status === 200) expect(JSON.parse(answer.text).errors).toHaveLength(1);
+    expect(answer.text).not.toMatch(/\bat \S+\.(js|ts):\d+|node_modules/);
+    expect((await ask(curfew.url, "{ hello }")).data).toEqual({ hello: "world" });
+  });
+
+  it("a mutation by GET", async () => {
+    const app = testApp();
+    await using curfew = await startCurfew(app.schema);
+    const { accessToken } = await register(curfew.url);
+    const query = `mutation { say(text: "hello") }`;
+    const response = await fetch(`${curfew.url}?${new URLSearchParams({ query })}`, {
+      headers: { authorization: accessToken },
+    });
+    expect(response.status).toBe(405);
+    expect(app.calls).toEqual([]);
+  });
+
+  it("a path of nothing", async () => {
+    await using curfew = await startCurfew();
+    expect((await fetch(new URL("/nothing", curfew.url))).status).toBe(404);
+  });
+});
+
+it("pages of listed origins may read answers, others may not, and cookies are asked for by none", async () => {
+  await using curfew = await startCurfew({ allowedOrigins: ["https://*.example.com"] });
+  const cors = async (origin: string, method: string) => {
+    const headers = { origin, "access-control-request-method": "POST" };
+    const { headers: answer } = await fetch(`${curfew.url}?query={__typename}`, {
+      method,
+      headers,
+    });
+    return [
+      answer.get("access-control-allow-origin"),
+      answer.get("access-control-allow-credentials"),
+    ];
+  };
+  for (const method of ["GET", "OPTIONS"]) {
+    const own = new URL(curfew.url).origin;
+    expect(await cors("https://app.example.com", method)).toEqual([
+      "https://app.example.com",
+      null,
+    ]);
+    expect(await cors(own, method)).toEqual([own, null]);
+    expect(await cors("https://example.org", method)).toEqual([null, null]);
+  }
+});
+
+it("/health says that the process runs, and /ready that it can serve", async () => {
+  const store = breakable(memoryStore());
+  await using curfew = await startCurfew({ parts: { store: store.part } });
+  const status = async (path: string) => (await fetch(new URL(path, curfew.url))).status;
+  expect([await status("/health"), await status("/ready")]).toEqual([200, 200]);
+  store.goDown();
+  expect([await status("/health"), await status("/ready")]).toEqual([200, 503]);
+  store.comeBack();
+  expect(await status("/ready")).toBe(200);
+});

@@ -1,0 +1,169 @@
+/** What a socket may send, and when; and from where it may come. */
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { describe, expect, it } from "vitest";
+import { WebSocket, type ClientOptions } from "ws";
+import { SocketServer } from "../../src/transport/socket.ts";
+import type { Refusal } from "../../src/transport/refusals.ts";
+import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
+import { register } from "../helpers/http.ts";
+import { counted, intercept, memoryTopics } from "../helpers/parts.ts";
+import { connect, TestSocket } from "../helpers/socket.ts";
+import { until } from "../helpers/until.ts";
+
+describe("a socket is closed", () => {
+  it("with 4429 at a second connection_init", async () => {
+    await using curfew = await startCurfew();
+    const { accessToken } = await register(curfew.url);
+    await using socket = await connect(curfew.socketUrl, accessToken);
+    socket.init({ token: accessToken });
+    expect(await socket.closed).toMatchObject({ code: 4429 });
+  });
+
+  it("with 4401 at an operation before connection_init", async () => {
+    await using curfew = await startCurfew();
+    await using socket = await new TestSocket(curfew.socketUrl).opened();
+    socket.subscribe("1", "{ viewer { user { id } } }");
+    expect(await socket.closed).toMatchObject({ code: 4401 });
+  });
+
+  it("with 4409 at an operation under an id in use", async () => {
+    await using curfew = await startCurfew();
+    const { accessToken } = await register(curfew.url);
+    await using socket = await connect(curfew.socketUrl, accessToken);
+    socket.subscribe("1", "subscription { sessionEvents { type } }");
+    socket.subscribe("1", "subscription { sessionEvents { type } }");
+    expect(await socket.closed).toMatchObject({ code: 4409 });
+  });
+
+  it("with 4406 when it speaks no protocol that is known", async () => {
+    await using curfew = await startCurfew();
+    const ws = new WebSocket(curfew.socketUrl);
+    const [code] = (await once(ws, "close")) as [number];
+    expect(code).toBe(4406);
+  });
+
+  it.each([
+    ["what is no JSON", "{", 4400],
+    ["JSON that is no message", "null", 4400],
+    ["a message of no known type", JSON.stringify({ type: "hello" }), 4400],
+    ["an operation without an id", JSON.stringify({ type: "subscribe", payload: {} }), 4400],
+    ["an operation without a query", JSON.stringify({ type: "subscribe", id: "1" }), 4400],
+    ["a binary message", Buffer.from(JSON.stringify({ type: "ping" })), 4400],
+    ["a message over the limit", "x".repeat(256 * 1024 + 1), 1009],
+  ])("at %s", async (_, message, code) => {
+    await using curfew = await startCurfew();
+    await using socket = await new TestSocket(curfew.socketUrl).opened();
+    socket.ws.send(message);
+    expect(await socket.closed).toMatchObject({ code });
+    expect(await upgradeStatus(curfew.socketUrl)).toBe(101);
+  });
+
+  it("with 4408 when no connection_init comes in time", async () => {
+    await using curfew = await startCurfew();
+    await using sockets = await socketServer(curfew, { initTimeout: 20 });
+    await using socket = await new TestSocket(sockets.url).opened();
+    expect(await socket.closed).toMatchObject({ code: 4408 });
+  });
+
+  it("with 1013 when checking its connection_init takes too long; then nothing of it stays", async () => {
+    const confirmed = Promise.withResolvers<void>();
+    const topics = counted(memoryTopics());
+    const slow = intercept(topics.part, {
+      subscribe: (real) => async (topic, listener) => {
+        const leave = await real(topic, listener);
+        await confirmed.promise;
+        return leave;
+      },
+    });
+    await using curfew = await startCurfew({ parts: { topics: slow } });
+    const { accessToken, sessionId } = await register(curfew.url);
+    await using sockets = await socketServer(curfew, { admissionTimeout: 20 });
+    await using socket = await new TestSocket(sockets.url).opened();
+    socket.init({ token: accessToken });
+    expect(await socket.closed).toEqual({ code: 1013, reason: "TRY_AGAIN_LATER" });
+    expect(sockets.refusals).toEqual([expect.objectContaining({ reason: "TIMEOUT" })]);
+    expect(sockets.refusals[0]?.claims?.fingerprint).toBe(sessionId);
+    await until(() => curfew.connections.fingerprints.length === 0);
+    confirmed.resolve();
+    await until(() => topics.subscriptions === 0);
+  });
+});
+
+describe("the upgrade", () => {
+  it("is refused to pages of other origins, before anything is read", async () => {
+    await using curfew = await startCurfew({ allowedOrigins: ["https://*.example.com"] });
+    for (const origin of ["https://example.org", "https://example.com.evil.test", "null"])
+      expect(await upgradeStatus(curfew.socketUrl, { origin })).toBe(403);
+    const lines = curfew.log.filter(({ event }) => event === "refused");
+    const line = { transport: "socket", reason: "ORIGIN", address: "127.0.0.1" };
+    expect(lines).toEqual(Array.from({ length: 3 }, () => expect.objectContaining(line)));
+  });
+
+  it("is open to the server's own pages, to those of listed origins, and to what is no browser", async () => {
+    const allowedOrigins = ["https://app.test", "https://*.example.com"];
+    await using curfew = await startCurfew({ allowedOrigins });
+    const own = new URL(curfew.url).origin;
+    for (const origin of [own, "https://app.test", "https://a.b.example.com", undefined])
+      expect(await upgradeStatus(curfew.socketUrl, origin ? { origin } : {})).toBe(101);
+  });
+
+  it("is had under the path of GraphQL alone", async () => {
+    await using curfew = await startCurfew();
+    const { origin } = new URL(curfew.socketUrl);
+    for (const path of ["/", "/graphq", "/graphqlx", "/x/graphql", "/health"])
+      expect(await upgradeStatus(origin + path)).toBe(404);
+    expect(await upgradeStatus(`${curfew.socketUrl}?app=1`)).toBe(101);
+  });
+});
+
+async function upgradeStatus(url: string, options: ClientOptions = {}): Promise<number> {
+  const ws = new WebSocket(url, "graphql-transport-ws", options);
+  ws.on("error", () => {});
+  const status = Promise.withResolvers<number>();
+  ws.once("open", () => status.resolve(101));
+  ws.once("unexpected-response", (_request, response) => status.resolve(response.statusCode ?? 0));
+  try {
+    return await status.promise;
+  } finally {
+    ws.terminate();
+  }
+}
+
+/** Sockets to a server's sessions, with time limits of a test's own. No operation is run on them. */
+async function socketServer(
+  { sessions, connections }: TestCurfew,
+  limits: { readonly initTimeout?: number; readonly admissionTimeout?: number },
+) {
+  const refusals: Refusal[] = [];
+  const sockets = new SocketServer({
+    engine: undefined as never,
+    sessions,
+    connections,
+    noteRefusal: (refusal) => refusals.push(refusal),
+    trustedProxies: 0,
+    allowsOrigin: () => true,
+    maxMessageSize: 1000,
+    maxOperations: 1,
+    initTimeout: 10_000,
+    admissionTimeout: 10_000,
+    onFault: (_what, error) => {
+      throw error;
+    },
+    ...limits,
+  });
+  const http = createServer().listen(0, "127.0.0.1");
+  http.on("upgrade", (request, stream, head) => sockets.upgrade(request, stream, head));
+  await once(http, "listening");
+  const address = http.address();
+  const port = typeof address === "object" ? address?.port : undefined;
+  return {
+    url: `ws://127.0.0.1:${port}/graphql`,
+    refusals,
+    async [Symbol.asyncDispose]() {
+      await sockets.close();
+      http.close();
+      await once(http, "close");
+    },
+  };
+}
