@@ -1,8 +1,9 @@
 /** Opens what the settings choose: where sessions and users are kept, how nodes talk, which keys sign. */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import type { Options } from "./config/config.ts";
-import { ownSecret } from "./config/own-secret.ts";
+import { keptSecret, ownSecret } from "./config/own-secret.ts";
 import { KeyRing } from "./session/keys.ts";
 import type { SessionStore } from "./session/store.ts";
 import type { Topics } from "./session/topics.ts";
@@ -61,6 +62,41 @@ export async function openParts(
   );
   const warnings = await durabilityWarnings(publisher);
   return { ring, users, store, topics, warnings, close: closing(opened.move()) };
+}
+
+/** The keys of a server that was started before with these settings, if there are any. */
+export async function existingRing({ secrets, dataDir }: Options): Promise<KeyRing | undefined> {
+  const kept = secrets === undefined ? await keptSecret(dataDir) : undefined;
+  const all = secrets ?? (kept === undefined ? undefined : [kept]);
+  return all && new KeyRing(all);
+}
+
+/** What such a server keeps. */
+export interface ExistingParts {
+  readonly store: SessionStore;
+  /** Absent where they are kept on another machine. */
+  readonly users: UserDirectory | undefined;
+  close(): Promise<void>;
+}
+
+/**
+ * For a look at what there is: nothing is made. Undefined when there is nothing to look at.
+ *
+ * @throws Error naming what could not be opened; then nothing is left open.
+ */
+export async function openExistingParts(options: Options): Promise<ExistingParts | undefined> {
+  await using opened = new AsyncDisposableStack();
+  const file = databaseFile(options);
+  const database = existsSync(file)
+    ? opened.adopt(openDatabase(file), (it) => it.close())
+    : undefined;
+  const users = database && new SqliteUsers(database);
+  const { redisUrl } = options;
+  const store =
+    redisUrl === undefined
+      ? database && new SqliteSessions(database)
+      : new RedisSessions(opened.adopt(await commandClient(redisUrl), closeClient));
+  return store && { store, users, close: closing(opened.move()) };
 }
 
 function closing(opened: AsyncDisposableStack): () => Promise<void> {

@@ -11,8 +11,16 @@ import { join } from "node:path";
  */
 export async function ownSecret(dataDir: string): Promise<string> {
   if (dataDir === ":memory:") return newSecret();
-  const file = join(dataDir, "secret");
-  return (await readSecret(file)) ?? (await makeSecret(dataDir, file));
+  return (await keptSecret(dataDir)) ?? (await makeSecret(dataDir, fileIn(dataDir)));
+}
+
+/** The secret that an earlier start made, if there was one. */
+export async function keptSecret(dataDir: string): Promise<string | undefined> {
+  return dataDir === ":memory:" ? undefined : readSecret(fileIn(dataDir));
+}
+
+function fileIn(dataDir: string): string {
+  return join(dataDir, "secret");
 }
 
 async function makeSecret(dataDir: string, file: string): Promise<string> {

@@ -1,0 +1,199 @@
+/** The command that explains a token: what it is, whether this server signed it, and what became of its session. */
+import { resolve } from "node:path";
+import { text } from "node:stream/consumers";
+import { loadOptions, type Options } from "./config/config.ts";
+import { existingRing, openExistingParts } from "./parts.ts";
+import { judgeRenewal, type Session } from "./session/session.ts";
+import { readToken, statedKeyId, type Claims } from "./session/token.ts";
+
+const usage = `Usage: npm run --silent inspect -- <token>
+       npm run --silent inspect < file
+Without a token, or with -, it is read from standard input, where no shell history keeps it.
+The settings are the server's own: DATA_DIR, CURFEW_SECRETS, REDIS_URL.
+Exits with 0 when the server would accept the token now, 1 when not, 2 when nothing can be said.`;
+
+/** What the server would do with the token now, and why. */
+interface Judgement {
+  readonly standing: "accepted" | "refused" | "unknown";
+  readonly why?: string;
+}
+
+/** A label with what there is to say; an indented label belongs to the one before. */
+type Fact = readonly [label: string, value: string];
+
+interface Report extends Judgement {
+  readonly facts: readonly Fact[];
+}
+
+/** What the store says of a session. */
+type Finding =
+  | { readonly state: "live"; readonly session: Session; readonly userIsGone: boolean }
+  | { readonly state: "absent" }
+  | { readonly state: "unknown"; readonly why: string };
+
+try {
+  const token = await givenToken(process.argv.slice(2));
+  if (token === undefined) {
+    console.error(usage);
+    process.exitCode = 2;
+  } else {
+    const options = loadOptions(process.env);
+    const report = await inspect(token, options, Date.now());
+    console.log([verdict(token, report), ...table(report.facts)].join("\n"));
+    process.exitCode = report.standing === "accepted" ? 0 : 1;
+  }
+} catch (error) {
+  console.error(messageOf(error));
+  process.exitCode = 2;
+}
+
+async function givenToken([argument = "-", ...others]: readonly string[]) {
+  if (others.length > 0 || /^-./.test(argument)) return undefined;
+  const given = argument === "-" ? await text(process.stdin) : argument;
+  // A header's value will do.
+  return given.trim().replace(/^bearer\s+/i, "") || undefined;
+}
+
+async function inspect(token: string, options: Options, now: number): Promise<Report> {
+  const keyId = statedKeyId(token);
+  if (keyId === undefined) return { standing: "refused", why: flaw(token), facts: [] };
+  const ring = await existingRing(options);
+  if (ring === undefined)
+    return { standing: "unknown", why: noData(options), facts: [["key", keyId]] };
+
+  const isOurs = ring.ids.includes(keyId);
+  const { claims } = readToken(ring, token);
+  const facts: Fact[] = [
+    ["key", `${keyId}, ${isOurs ? "one" : "none"} of this server's`],
+    ["server's keys", ring.ids.join(", ")],
+    ["signature", claims === undefined ? "wrong" : "right"],
+  ];
+  if (claims === undefined) {
+    const why = isOurs ? "it was changed after it was signed" : "no key of this server signed it";
+    return { standing: "refused", why, facts };
+  }
+
+  const finding = await find(claims, options, now);
+  facts.push(
+    ["generation", String(claims.generation)],
+    ["expires", moment(claims.expiresAt, now)],
+    ["fingerprint", claims.fingerprint],
+    ...describe(finding, claims, now),
+  );
+  return { ...judge(claims, finding, now), facts };
+}
+
+/** In the server's order. */
+function judge(claims: Claims, finding: Finding, now: number): Judgement {
+  if (claims.expiresAt <= now) return { standing: "refused", why: "it has expired" };
+  if (finding.state === "unknown") return { standing: "unknown", why: finding.why };
+  if (finding.state === "absent") return { standing: "refused", why: "its session has ended" };
+  const { session, userIsGone } = finding;
+  if (claims.kind === "access")
+    return claims.generation < session.generation
+      ? { standing: "refused", why: "its session was renewed, and has a newer one" }
+      : { standing: "accepted" };
+  if (userIsGone) return { standing: "refused", why: "the user was deleted or locked" };
+  switch (judgeRenewal(session, claims.generation, now)) {
+    case "step":
+      return { standing: "accepted" };
+    case "converge":
+      return { standing: "accepted", why: "it was used just now, and gives the same pair again" };
+    case "reuse":
+      return { standing: "refused", why: "it was used before; once more, and its session ends" };
+  }
+}
+
+async function find(claims: Claims, options: Options, now: number): Promise<Finding> {
+  try {
+    const parts = await openExistingParts(options);
+    if (parts === undefined) return { state: "unknown", why: noData(options) };
+    try {
+      const session = await parts.store.read(claims.fingerprint, now);
+      if (session === undefined) return { state: "absent" };
+      const user = await parts.users?.byId(session.userId);
+      const userIsGone = parts.users !== undefined && (user === undefined || user.locked);
+      return { state: "live", session, userIsGone };
+    } finally {
+      await parts.close();
+    }
+  } catch (error) {
+    return { state: "unknown", why: `its session cannot be looked up (${messageOf(error)})` };
+  }
+}
+
+function describe(finding: Finding, { generation }: Claims, now: number): Fact[] {
+  if (finding.state === "unknown") return [["session", "unknown"]];
+  if (finding.state === "absent") return [["session", "absent: it ended, or was never kept here"]];
+  const { session, userIsGone } = finding;
+  const standing =
+    generation >= session.generation
+      ? "the token's"
+      : generation === session.generation - 1 && now < session.graceEndsAt
+        ? `the token is superseded, in grace until ${moment(session.graceEndsAt, now)}`
+        : "the token is superseded";
+  return [
+    ["session", "live"],
+    ["  user", `${session.userId}${userIsGone ? ", deleted or locked" : ""}`],
+    ["  generation", `${session.generation}, ${standing}`],
+    ["  created", moment(session.createdAt, now)],
+    ["  renewed", session.generation === 0 ? "never" : moment(session.renewedAt, now)],
+    ["  last seen", moment(session.lastSeenAt, now)],
+    ["  access until", moment(session.accessExpiresAt, now)],
+    ["  renewal until", moment(session.idleExpiresAt, now)],
+    ["  ends by", moment(session.absoluteExpiresAt, now)],
+  ];
+}
+
+/** Why it is no token; nothing of it is shown, since it may be most of one. */
+function flaw(token: string): string {
+  const body = /^curfew_(?:access|renewal)_(.*)$/s.exec(token)?.[1];
+  if (body === undefined) return "it begins with neither curfew_access_ nor curfew_renewal_";
+  if (/[^\w-]/.test(body)) return "it has characters in it that no token has";
+  if (body.length !== 88) return `it has ${body.length} characters after its prefix instead of 88`;
+  return "what follows its prefix is of another kind or version";
+}
+
+function verdict(token: string, { standing, why }: Judgement): string {
+  const kind = /^curfew_(access|renewal)_/.exec(token)?.[1];
+  const subject = kind === undefined ? "This" : `This ${kind} token`;
+  const reason = why === undefined ? "" : `: ${why}`;
+  return standing === "unknown"
+    ? `${subject} can be neither accepted nor refused${reason}.`
+    : `${subject} is ${standing}${reason}.`;
+}
+
+function noData({ dataDir }: Options): string {
+  return dataDir === ":memory:"
+    ? "what is in memory only the server itself can see"
+    : `there is no data in ${resolve(dataDir)}`;
+}
+
+function table(facts: readonly Fact[]): string[] {
+  const width = Math.max(...facts.map(([label]) => label.length)) + 2;
+  return facts.map(([label, value]) => label.padEnd(width) + value);
+}
+
+function moment(time: number, now: number): string {
+  const span = duration(Math.abs(time - now));
+  return `${new Date(time).toISOString()} (${time > now ? `in ${span}` : `${span} ago`})`;
+}
+
+/** To its two largest units. */
+function duration(milliseconds: number): string {
+  const seconds = Math.floor(milliseconds / 1000);
+  const units = [
+    [Math.floor(seconds / 86_400), "d"],
+    [Math.floor(seconds / 3600) % 24, "h"],
+    [Math.floor(seconds / 60) % 60, "m"],
+    [seconds % 60, "s"],
+  ] as const;
+  const first = units.findIndex(([count]) => count > 0);
+  const shown = first < 0 ? units.slice(-1) : units.slice(first, first + 2);
+  return shown.map(([count, unit]) => `${count}${unit}`).join(" ");
+}
+
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
+}

@@ -1,0 +1,233 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import type { CurfewOptions } from "../../src/server.ts";
+import { newFolder, runCommand, type Env } from "../helpers/command.ts";
+import { fakeClock, startCurfew } from "../helpers/curfew.ts";
+import { logout, newEmail, register, renew, type SignedIn } from "../helpers/http.ts";
+import { startRedis } from "../helpers/redis.ts";
+
+const secret = "the only secret of this test run";
+const otherSecret = "the secret of some other service";
+
+/** The verdict, the facts by their labels, and the exit code; the token must never be in it. */
+async function inspect(token: string, env: Env) {
+  const { code, output, errors } = await runCommand("src/inspect.ts", env, [token]);
+  expect(errors).toBe("");
+  expect(output).not.toContain(token);
+  expect(output).not.toContain(token.slice(-32));
+  const [verdict, ...lines] = output.trimEnd().split("\n");
+  const facts = lines.map((line) => line.trim().split(/ {2,}/));
+  return { code, verdict, facts: Object.fromEntries(facts) as Record<string, string> };
+}
+
+/** A server with data that the command can look into. */
+async function startServer(options: CurfewOptions = {}) {
+  await using opened = new AsyncDisposableStack();
+  const folder = opened.use(await newFolder());
+  const dataDir = join(folder.path, "data");
+  const { url } = opened.use(await startCurfew({ dataDir, secrets: [secret], ...options }));
+  const kept = opened.move();
+  const env: Env = { DATA_DIR: dataDir, CURFEW_SECRETS: secret };
+  return { url, env, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+it("tells all about an access token that is accepted", async () => {
+  await using server = await startServer();
+  const { accessToken, sessionId, userId, accessTokenExpiresAt } = await register(server.url);
+
+  const { code, verdict, facts } = await inspect(accessToken, server.env);
+
+  expect(verdict).toBe("This access token is accepted.");
+  expect(code).toBe(0);
+  expect(facts).toEqual({
+    key: expect.stringMatching(/^[0-9a-f]{12}, one of this server's$/),
+    "server's keys": expect.stringMatching(/^[0-9a-f]{12}$/),
+    signature: "right",
+    expires: expect.stringMatching(`^${accessTokenExpiresAt} \\(in 29m \\d+s\\)$`),
+    fingerprint: sessionId,
+    session: "live",
+    user: userId,
+    generation: "0, the token's",
+    created: expect.stringMatching(/Z \(\d+s ago\)$/),
+    renewed: "never",
+    "last seen": expect.stringMatching(/Z \(\d+s ago\)$/),
+    "access until": facts["expires"],
+    "renewal until": expect.stringMatching(/Z \(in 29d 23h\)$/),
+    "ends by": expect.stringMatching(/Z \(in 89d 23h\)$/),
+  });
+});
+
+it("says that the session of a token has ended", async () => {
+  await using server = await startServer();
+  const { accessToken, renewalToken } = await register(server.url);
+  await logout(server.url, accessToken);
+
+  expect(await inspect(accessToken, server.env)).toMatchObject({
+    code: 1,
+    verdict: "This access token is refused: its session has ended.",
+    facts: { session: "absent: it ended, or was never kept here" },
+  });
+  expect(await inspect(renewalToken, server.env)).toMatchObject({
+    code: 1,
+    verdict: "This renewal token is refused: its session has ended.",
+  });
+});
+
+it("tells the tokens before a renewal from those after it", async () => {
+  await using server = await startServer();
+  const before = await register(server.url);
+  const after = (await renew(server.url, before.renewalToken)) as SignedIn;
+
+  expect(await inspect(before.accessToken, server.env)).toMatchObject({
+    code: 1,
+    verdict: "This access token is refused: its session was renewed, and has a newer one.",
+    facts: { generation: expect.stringMatching(/^1, the token is superseded, in grace until /) },
+  });
+  expect(await inspect(before.renewalToken, server.env)).toMatchObject({
+    code: 0,
+    verdict: "This renewal token is accepted: it was used just now, and gives the same pair again.",
+  });
+  for (const [kind, token] of [
+    ["access", after.accessToken],
+    ["renewal", after.renewalToken],
+  ] as const)
+    expect(await inspect(token, server.env)).toMatchObject({
+      code: 0,
+      verdict: `This ${kind} token is accepted.`,
+      facts: { generation: "1, the token's", renewed: expect.stringMatching(/ago\)$/) },
+    });
+});
+
+it("warns of a renewal token that was used before, without using it", async () => {
+  await using server = await startServer({ renewalGrace: 0 });
+  const before = await register(server.url);
+  const after = (await renew(server.url, before.renewalToken)) as SignedIn;
+
+  expect(await inspect(before.renewalToken, server.env)).toMatchObject({
+    code: 1,
+    verdict: "This renewal token is refused: it was used before; once more, and its session ends.",
+    facts: { generation: "1, the token is superseded" },
+  });
+  expect(await inspect(after.accessToken, server.env)).toMatchObject({ code: 0 });
+});
+
+it("says when a token expired", async () => {
+  await using server = await startServer({ clock: fakeClock(Date.now() - 3_600_000) });
+  const { accessToken, renewalToken } = await register(server.url);
+
+  expect(await inspect(accessToken, server.env)).toMatchObject({
+    code: 1,
+    verdict: "This access token is refused: it has expired.",
+    facts: { expires: expect.stringMatching(/\(30m \d+s ago\)$/), session: "live" },
+  });
+  expect(await inspect(renewalToken, server.env)).toMatchObject({ code: 0 });
+});
+
+it("tells a token of another server from one that was changed", async () => {
+  await using server = await startServer();
+  const { accessToken } = await register(server.url);
+
+  const elsewhere = { ...server.env, CURFEW_SECRETS: otherSecret };
+  expect(await inspect(accessToken, elsewhere)).toMatchObject({
+    code: 1,
+    verdict: "This access token is refused: no key of this server signed it.",
+    facts: { key: expect.stringContaining(", none of this server's"), signature: "wrong" },
+  });
+  const changed = accessToken.replace(/.$/, (last) => (last === "A" ? "B" : "A"));
+  expect(await inspect(changed, server.env)).toMatchObject({
+    code: 1,
+    verdict: "This access token is refused: it was changed after it was signed.",
+  });
+  const bothKeys = { ...server.env, CURFEW_SECRETS: `${otherSecret},${secret}` };
+  expect(await inspect(accessToken, bothKeys)).toMatchObject({
+    code: 0,
+    facts: { "server's keys": expect.stringMatching(/^[0-9a-f]{12}, [0-9a-f]{12}$/) },
+  });
+});
+
+it.each([
+  ["hunter2", "This is refused: it begins with neither curfew_access_ nor curfew_renewal_."],
+  [
+    `curfew_access_${"x".repeat(80)}`,
+    "This access token is refused: it has 80 characters after its prefix instead of 88.",
+  ],
+  [
+    `curfew_renewal_${"x".repeat(87)}…`,
+    "This renewal token is refused: it has characters in it that no token has.",
+  ],
+  [
+    `curfew_access_${"x".repeat(88)}`,
+    "This access token is refused: what follows its prefix is of another kind or version.",
+  ],
+])("says what is wrong with %s", async (token, verdict) => {
+  expect(await inspect(token, {})).toEqual({ code: 1, verdict, facts: {} });
+});
+
+it("reads standard input, and takes the value of a header", async () => {
+  await using server = await startServer();
+  const { accessToken } = await register(server.url);
+
+  for (const args of [[], ["-"]]) {
+    const input = `Bearer ${accessToken}\n`;
+    const outcome = await runCommand("src/inspect.ts", server.env, args, input);
+    expect(outcome).toMatchObject({ code: 0, errors: "" });
+    expect(outcome.output).toMatch(/^This access token is accepted\.\n/);
+    expect(outcome.output).not.toContain(accessToken);
+  }
+});
+
+it("finds the secret that a server made for itself", async () => {
+  await using server = await startServer({ secrets: undefined });
+  const { accessToken } = await register(server.url);
+
+  const { DATA_DIR = "" } = server.env;
+  expect(await inspect(accessToken, { DATA_DIR })).toMatchObject({ code: 0 });
+});
+
+it("makes nothing where there is nothing, and says so", async () => {
+  await using server = await startServer();
+  const { accessToken } = await register(server.url);
+  await using folder = await newFolder();
+  const dataDir = join(folder.path, "nothing");
+  const verdict = `This access token can be neither accepted nor refused: there is no data in ${dataDir}.`;
+
+  expect(await inspect(accessToken, { DATA_DIR: dataDir })).toMatchObject({ code: 1, verdict });
+  expect(await inspect(accessToken, { DATA_DIR: dataDir, CURFEW_SECRETS: secret })).toMatchObject({
+    code: 1,
+    verdict,
+    facts: { signature: "right", session: "unknown" },
+  });
+  expect(existsSync(dataDir)).toBe(false);
+});
+
+it("asks Redis, and never takes its silence for an end", async () => {
+  await using redis = await startRedis();
+  await using server = await startServer({ redisUrl: redis.url });
+  const { accessToken } = await register(server.url, newEmail());
+  await using folder = await newFolder();
+  const dataDir = join(folder.path, "nothing");
+  const env = { DATA_DIR: dataDir, CURFEW_SECRETS: secret, REDIS_URL: redis.url };
+
+  expect(await inspect(accessToken, env)).toMatchObject({ code: 0, facts: { session: "live" } });
+  await redis.kill();
+  expect(await inspect(accessToken, env)).toMatchObject({
+    code: 1,
+    verdict: expect.stringMatching(
+      /^This access token can be neither accepted nor refused: its session cannot be looked up \(Redis at 127\.0\.0\.1:\d+ cannot be used: .*ECONNREFUSED.*\)\.$/,
+    ),
+    facts: { session: "unknown" },
+  });
+  expect(existsSync(dataDir)).toBe(false);
+});
+
+it.each([
+  ["no token", {}, [], /^Usage: /],
+  ["two of them", {}, ["a", "b"], /^Usage: /],
+  ["an option", {}, ["--help"], /^Usage: /],
+  ["a wrong setting", { PORT: "many" }, ["a"], /^These settings are wrong:\n {2}PORT must be /],
+])("exits with 2 for %s", async (_case, env, args, expected) => {
+  const outcome = await runCommand("src/inspect.ts", env, args);
+  expect(outcome).toMatchObject({ code: 2, output: "" });
+  expect(outcome.errors).toMatch(expected);
+});
