@@ -1,0 +1,97 @@
+/** The directive @authenticated in an app's own schema, and what its users are told of their sessions. */
+import { expect, it } from "vitest";
+import { testApp } from "../helpers/app.ts";
+import { fakeClock, startCurfew } from "../helpers/curfew.ts";
+import { ask, login, logout, newEmail, password, register, renew } from "../helpers/http.ts";
+import { connect } from "../helpers/socket.ts";
+import { until } from "../helpers/until.ts";
+import { device } from "../helpers/sessions.ts";
+
+const missing = { code: "UNAUTHENTICATED", reason: "MISSING" };
+
+it("guards a field, and every field of a type, and nothing else", async () => {
+  await using curfew = await startCurfew(testApp().schema);
+  const { accessToken: token, sessionId } = await register(curfew.url);
+  const query = "{ hello vault { word number } }";
+  expect((await ask(curfew.url, query, { token })).data).toEqual({
+    hello: "world",
+    vault: { word: "sesame", number: 7 },
+  });
+  expect((await ask(curfew.url, "{ own }", { token })).data).toEqual({ own: sessionId });
+  expect((await ask(curfew.url, "{ hello }")).data).toEqual({ hello: "world" });
+  for (const [guarded, path] of [
+    ["{ own }", ["own"]],
+    ["{ vault { number } }", ["vault", "number"]],
+    [`mutation { say(text: "x") }`, ["say"]],
+  ] as const) {
+    const { errors } = await ask(curfew.url, guarded);
+    expect(errors).toMatchObject([{ path, extensions: missing }]);
+  }
+});
+
+it("leaves the rest of an answer alone where the guarded field may be null", async () => {
+  await using curfew = await startCurfew({
+    typeDefs: `type Query { open: Int guarded: Int @authenticated }`,
+    resolvers: { Query: { open: () => 1, guarded: () => 2 } },
+  });
+  const { status, data, errors } = await ask(curfew.url, "{ open guarded }");
+  expect({ status, data }).toEqual({ status: 200, data: { open: 1, guarded: null } });
+  expect(errors).toMatchObject([{ path: ["guarded"], extensions: missing }]);
+});
+
+it("the sessions of a user are told of each other: started, renewed, and ended for which reason", async () => {
+  const clock = fakeClock();
+  await using curfew = await startCurfew({ clock, accessTokenTtl: 3_600_000 });
+  const email = newEmail();
+  const me = await register(curfew.url, email);
+  const stranger = await register(curfew.url);
+  await using socket = await connect(curfew.socketUrl, me.accessToken);
+  const fields = "type endReason at session { id current }";
+  socket.subscribe("1", `subscription { sessionEvents { ${fields} } }`);
+  const eventOf = async (id: string) => {
+    for (;;) {
+      const { session, ...event } = (await socket.messages.next()).payload.data.sessionEvents;
+      if (session.id === id) return { ...event, current: session.current };
+    }
+  };
+  // It says nothing when it begins: it runs when it tells of a session that starts.
+  await until(async () => {
+    await curfew.sessions.start(me.userId, device);
+    return socket.messages.pending.length > 0;
+  });
+  const at = new Date(clock()).toISOString();
+  const ended = (endReason: string) => ({ type: "ENDED", endReason, at, current: false });
+  const phone = async () => {
+    const { sessionId, accessToken, renewalToken } = await login(curfew.url, email);
+    const started = { type: "STARTED", endReason: null, at, current: false };
+    expect(await eventOf(sessionId)).toEqual(started);
+    return { sessionId, accessToken, renewalToken };
+  };
+  const byMe = (query: string, variables = {}) =>
+    ask(curfew.url, query, { token: me.accessToken, variables });
+
+  const one = await phone();
+  await renew(curfew.url, one.renewalToken);
+  const renewed = { type: "RENEWED", endReason: null, at, current: false };
+  expect(await eventOf(one.sessionId)).toEqual(renewed);
+  await logout(curfew.url, one.renewalToken);
+  expect(await eventOf(one.sessionId)).toEqual(ended("LOGOUT"));
+
+  const two = await phone();
+  await byMe("mutation ($id: ID!) { endSession(id: $id) { endedSessions } }", {
+    id: two.sessionId,
+  });
+  expect(await eventOf(two.sessionId)).toEqual(ended("ENDED_BY_USER"));
+
+  const three = await phone();
+  await logout(curfew.url, stranger.accessToken);
+  await byMe(
+    `mutation ($old: String!, $new: String!) {
+      changePassword(currentPassword: $old, newPassword: $new) { __typename }
+    }`,
+    { old: password, new: "another long password" },
+  );
+  expect(await eventOf(three.sessionId)).toEqual(ended("PASSWORD_CHANGED"));
+  expect(await eventOf(me.sessionId)).toEqual({ ...renewed, current: true });
+  expect(JSON.stringify(socket.messages.pending)).not.toContain(stranger.sessionId);
+});

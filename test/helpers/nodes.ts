@@ -1,0 +1,32 @@
+/** Servers that share a Redis and their users, as nodes behind one address do. */
+import type { CurfewOptions } from "../../src/server.ts";
+import { startCurfew, type TestCurfew } from "./curfew.ts";
+import { lent, memoryUsers } from "./parts.ts";
+import type { RedisServer } from "./redis.ts";
+
+export interface Nodes extends AsyncDisposable {
+  readonly here: TestCurfew;
+  readonly there: TestCurfew;
+}
+
+/** @param others for the second node alone */
+export async function startNodes(
+  redis: RedisServer,
+  options: CurfewOptions = {},
+  others: CurfewOptions = {},
+): Promise<Nodes> {
+  await using opened = new AsyncDisposableStack();
+  const users = opened.adopt(memoryUsers(), (part) => part.close());
+  const start = async (one: CurfewOptions) =>
+    opened.use(
+      await startCurfew({
+        redisUrl: redis.url,
+        ...one,
+        parts: { ...one.parts, users: lent(users) },
+      }),
+    );
+  const here = await start(options);
+  const there = await start({ ...options, ...others });
+  const all = opened.move();
+  return { here, there, [Symbol.asyncDispose]: () => all.disposeAsync() };
+}

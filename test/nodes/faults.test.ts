@@ -1,0 +1,136 @@
+/** Two nodes and a Redis that fails them: sessions that ended stay ended, and their sockets close in time. */
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { commandClient, subscriberClient } from "../../src/stores/redis/client.ts";
+import { RedisTopics } from "../../src/stores/redis/topics.ts";
+import { StoreUnavailable } from "../../src/session/store.ts";
+import { testApp } from "../helpers/app.ts";
+import { startCurfew } from "../helpers/curfew.ts";
+import { ask, logout, register } from "../helpers/http.ts";
+import { startNodes } from "../helpers/nodes.ts";
+import { intercept } from "../helpers/parts.ts";
+import { startRedis, type RedisServer } from "../helpers/redis.ts";
+import { openStream } from "../helpers/sse.ts";
+import { connect, TestSocket } from "../helpers/socket.ts";
+import { until } from "../helpers/until.ts";
+
+const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
+const tryAgainLater = { code: 1013, reason: "TRY_AGAIN_LATER" };
+/** So that nothing is found out by a recheck. */
+const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
+
+let redis: RedisServer;
+const unhandled: unknown[] = [];
+const note = (error: unknown) => unhandled.push(error);
+
+beforeAll(async () => {
+  process.on("unhandledRejection", note).on("uncaughtException", note);
+  redis = await startRedis();
+});
+afterEach(() => expect(unhandled).toEqual([]));
+afterAll(async () => {
+  await redis[Symbol.asyncDispose]();
+  process.off("unhandledRejection", note).off("uncaughtException", note);
+});
+
+/** Topics whose messages about sessions are all lost on the way. */
+async function muteTopics() {
+  const publisher = await commandClient(redis.url);
+  const subscriber = await subscriberClient(redis.url);
+  const onError = (error: unknown) => void note(error);
+  const topics = new RedisTopics({ publisher, subscriber, onError });
+  return intercept(topics, {
+    publish: () => () => Promise.reject(new StoreUnavailable("It was cut.")),
+    close: (real) => async () => {
+      await real();
+      publisher.disconnect();
+    },
+  });
+}
+
+it("a logout whose message is lost succeeds, closes this node's sockets at once and the others' at their recheck", async () => {
+  const mute = { parts: { topics: await muteTopics() } };
+  await using nodes = await startNodes(redis, { recheckInterval: 250 }, { ...unchecked, ...mute });
+  const { here, there } = nodes;
+  const { accessToken } = await register(there.url);
+  await using local = await connect(there.socketUrl, accessToken);
+  await using remote = await connect(here.socketUrl, accessToken);
+
+  expect(await logout(there.url, accessToken)).toBe(1);
+
+  expect(await local.closed).toEqual(sessionEnded);
+  expect(await remote.closed).toEqual(sessionEnded);
+  expect(there.log).toContainEqual(
+    expect.objectContaining({ msg: "a message to the other nodes was not sent" }),
+  );
+});
+
+it("a message that is lost while the subscriber is cut off is made up for when it is back", async () => {
+  const mute = { parts: { topics: await muteTopics() } };
+  await using nodes = await startNodes(redis, unchecked, mute);
+  const { here, there } = nodes;
+  const { accessToken } = await register(there.url);
+  await using socket = await connect(here.socketUrl, accessToken);
+  expect(await logout(there.url, accessToken)).toBe(1);
+  await redis.command("CLIENT", "KILL", "TYPE", "pubsub");
+  expect(await socket.closed).toEqual(sessionEnded);
+});
+
+it("however often the subscriber is cut off, a logout then is heard, or found out when it is back", async () => {
+  await using nodes = await startNodes(redis, unchecked);
+  const { here, there } = nodes;
+  for (let i = 0; i < 3; i += 1) {
+    const ended = await register(there.url);
+    const kept = await register(there.url);
+    await using socket = await connect(here.socketUrl, ended.accessToken);
+    await using other = await connect(here.socketUrl, kept.accessToken);
+    await redis.command("CLIENT", "KILL", "TYPE", "pubsub");
+    expect(await logout(there.url, ended.accessToken)).toBe(1);
+    expect(await socket.closed).toEqual(sessionEnded);
+    other.send({ type: "ping" });
+    expect(await other.messages.next()).toEqual({ type: "pong" });
+  }
+});
+
+it("while Redis hangs nobody is told that he is signed out, and connections end retryably after the grace", async () => {
+  const short = { recheckInterval: 100, outageGrace: 300 };
+  await using curfew = await startCurfew({ redisUrl: redis.url, ...testApp().schema, ...short });
+  const { accessToken: token, sessionId } = await register(curfew.url);
+  await using socket = await connect(curfew.socketUrl, token);
+  await using stream = await openStream(curfew.url, "subscription { said }", { token });
+  await stream.events.next();
+
+  redis.freeze();
+  try {
+    const { errors } = await ask(curfew.url, "{ own }", { token });
+    expect(errors?.[0]?.extensions).toEqual({ code: "SERVICE_UNAVAILABLE" });
+    expect(await socket.closed).toEqual(tryAgainLater);
+    const { data } = await stream.events.next();
+    expect(data.errors[0].extensions).toEqual({ code: "SERVICE_UNAVAILABLE" });
+    await using refused = await new TestSocket(curfew.socketUrl).opened();
+    refused.init({ token });
+    expect(await refused.closed).toEqual(tryAgainLater);
+    expect(JSON.stringify(curfew.log)).not.toContain("UNAUTHENTICATED");
+  } finally {
+    redis.thaw();
+  }
+  const isBack = async () => (await ask(curfew.url, "{ own }", { token })).errors === undefined;
+  await until(isBack, "Redis to be back");
+  await using again = await connect(curfew.socketUrl, token);
+  expect(again.ack.sessionId).toBe(sessionId);
+});
+
+it("a logout that Redis does not answer is safe to repeat, and the session's sockets close in either case", async () => {
+  await using nodes = await startNodes(redis, { recheckInterval: 250 });
+  const { here, there } = nodes;
+  const { accessToken: token } = await register(here.url);
+  await using socket = await connect(there.socketUrl, token);
+  const end = () => ask(here.url, "mutation { logout { endedSessions } }", { token });
+  redis.freeze();
+  const { errors } = await end();
+  redis.thaw();
+  expect(errors?.[0]?.extensions).toEqual({ code: "SERVICE_UNAVAILABLE" });
+  await until(async () => (await end()).errors === undefined, "Redis to be back");
+  expect(await socket.closed).toEqual(sessionEnded);
+  const answer = await ask(there.url, "{ viewer { user { id } } }", { token });
+  expect(answer).toEqual({ status: 200, data: { viewer: null } });
+});

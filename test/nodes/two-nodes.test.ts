@@ -1,0 +1,156 @@
+/** Two nodes on one Redis: what happens on one of them has happened on both. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { sessionTopic } from "../../src/session/messages.ts";
+import { testApp } from "../helpers/app.ts";
+import { fakeClock } from "../helpers/curfew.ts";
+import { ask, login, logout, newEmail, register, renew, type SignedIn } from "../helpers/http.ts";
+import { startNodes } from "../helpers/nodes.ts";
+import { startRedis, type RedisServer } from "../helpers/redis.ts";
+import { device } from "../helpers/sessions.ts";
+import { openStream } from "../helpers/sse.ts";
+import { connect } from "../helpers/socket.ts";
+import { until } from "../helpers/until.ts";
+
+const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
+/** So that nothing is found out by a recheck. */
+const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
+
+let redis: RedisServer;
+beforeAll(async () => void (redis = await startRedis()));
+afterAll(() => redis[Symbol.asyncDispose]());
+
+async function reasonAt(url: string, token: string) {
+  const { errors } = await ask(url, "{ own }", { token });
+  return errors?.[0]?.extensions?.["reason"];
+}
+
+it("logout on one node closes the session's sockets and streams on the other, and no other session's", async () => {
+  await using nodes = await startNodes(redis, { ...testApp().schema, ...unchecked });
+  const { here, there } = nodes;
+  const email = newEmail();
+  const mine = await register(here.url, email);
+  const tablet = await login(there.url, email);
+  const stranger = await register(there.url);
+  await using socket = await connect(there.socketUrl, mine.accessToken);
+  const token = mine.accessToken;
+  await using stream = await openStream(there.url, "subscription { said }", { token });
+  expect((await stream.events.next()).data).toEqual({ data: { said: "ready" } });
+  await using ofTablet = await connect(there.socketUrl, tablet.accessToken);
+  await using ofStranger = await connect(there.socketUrl, stranger.accessToken);
+  for (const one of [ofTablet, ofStranger]) {
+    one.subscribe("1", "subscription { said }");
+    expect((await one.messages.next()).payload.data).toEqual({ said: "ready" });
+  }
+
+  expect(await logout(here.url, token)).toBe(1);
+
+  expect(await reasonAt(here.url, token)).toBe("ENDED");
+  expect(await reasonAt(there.url, token)).toBe("ENDED");
+  expect(await socket.closed).toEqual(sessionEnded);
+  expect((await stream.events.next()).data.errors[0].extensions.reason).toBe("ENDED");
+  expect((await stream.events.next()).event).toBe("complete");
+  await here.events.publish("said", "across nodes");
+  for (const one of [ofTablet, ofStranger])
+    expect((await one.messages.next()).payload.data).toEqual({ said: "across nodes" });
+});
+
+it("fifty renewals of one token at once, on both nodes, are one step, and all get the same pair", async () => {
+  await using nodes = await startNodes(redis, testApp().schema);
+  const { here, there } = nodes;
+  const { renewalToken, sessionId } = await register(here.url);
+  const pairs = await Promise.all(
+    Array.from({ length: 50 }, (_, i) => renew(i % 2 ? here.url : there.url, renewalToken)),
+  );
+  expect(new Set(pairs.map((pair) => JSON.stringify(pair))).size).toBe(1);
+  const { accessToken } = pairs[0] as SignedIn;
+  for (const { url } of [here, there])
+    expect((await ask(url, "{ own }", { token: accessToken })).data).toEqual({ own: sessionId });
+  expect(await here.sessions.readMany([sessionId])).toMatchObject([{ generation: 1 }]);
+});
+
+it("whichever comes first, a renewal on one node or a logout on the other: no token is good afterwards", async () => {
+  await using nodes = await startNodes(redis);
+  const { userId } = await register(nodes.here.url);
+  for (let i = 0; i < 30; i += 1) {
+    const [one, two] = i % 2 ? [nodes.here, nodes.there] : [nodes.there, nodes.here];
+    const { tokens, session } = await one.sessions.start(userId, device);
+    const [renewal, ended] = await Promise.all([
+      one.sessions.renew(tokens.renewalToken),
+      two.sessions.end(session.fingerprint, "LOGOUT"),
+    ]);
+    expect(ended).toBe(1);
+    const pairs = renewal.outcome === "renewed" ? [tokens, renewal.tokens] : [tokens];
+    for (const { sessions } of [one, two])
+      for (const { accessToken, renewalToken } of pairs) {
+        const refused = { reason: "ENDED" };
+        expect(await sessions.authenticate(accessToken)).toMatchObject(refused);
+        expect(await sessions.renew(renewalToken)).toMatchObject(refused);
+      }
+    expect(await one.sessions.list(userId)).not.toContainEqual(
+      expect.objectContaining({ fingerprint: session.fingerprint }),
+    );
+  }
+});
+
+it("a used renewal token, used again on one node, closes the session's sockets on the other", async () => {
+  const clock = fakeClock();
+  await using nodes = await startNodes(redis, { ...unchecked, clock });
+  const { here, there } = nodes;
+  const { renewalToken } = await register(here.url);
+  const next = await renew(here.url, renewalToken);
+  if (typeof next === "string") throw new Error(next);
+  await using socket = await connect(there.socketUrl, next.accessToken);
+  expect(await renew(there.url, renewalToken)).toEqual(next);
+  clock.advance(10_000);
+  expect(await renew(here.url, renewalToken)).toBe("REUSED");
+  expect(await socket.closed).toEqual(sessionEnded);
+  expect(await renew(there.url, next.renewalToken)).toBe("ENDED");
+});
+
+it("what happens to a user's sessions on one node is told on the other", async () => {
+  await using nodes = await startNodes(redis);
+  const { here, there } = nodes;
+  const email = newEmail();
+  const watcher = await register(there.url, email);
+  await using socket = await connect(there.socketUrl, watcher.accessToken);
+  socket.subscribe("1", "subscription { sessionEvents { type endReason session { id } } }");
+  const eventOf = async (id: string) => {
+    for (;;) {
+      const event = (await socket.messages.next()).payload.data.sessionEvents;
+      if (event.session.id === id) return event;
+    }
+  };
+  // It says nothing when it begins: it runs when it tells of a session that starts.
+  await until(async () => {
+    await here.sessions.start(watcher.userId, device);
+    return socket.messages.pending.length > 0;
+  });
+
+  const phone = await login(here.url, email);
+  const session = { id: phone.sessionId };
+  expect(await eventOf(session.id)).toEqual({ type: "STARTED", endReason: null, session });
+  const topic = sessionTopic(session.id);
+  await until(async () => String(await redis.command("PUBSUB", "NUMSUB", topic)) === `${topic},1`);
+  await renew(here.url, phone.renewalToken);
+  expect(await eventOf(session.id)).toEqual({ type: "RENEWED", endReason: null, session });
+  await logout(here.url, phone.accessToken);
+  expect(await eventOf(session.id)).toEqual({ type: "ENDED", endReason: "LOGOUT", session });
+});
+
+it("five hundred sockets that came and went leave no topic and no connection behind", async () => {
+  await using nodes = await startNodes(redis, testApp().schema);
+  const { here } = nodes;
+  const comeAndGo = async (_: unknown, i: number) => {
+    const { tokens } = await here.sessions.start(`user ${i % 7}`, device);
+    await using socket = await connect(here.socketUrl, tokens.accessToken);
+    socket.subscribe("1", "subscription { said }");
+    if (i % 3 === 0) await socket.messages.next();
+    if (i % 2 === 0) socket.ws.close();
+    else socket.ws.terminate();
+    await socket.closed;
+  };
+  for (let i = 0; i < 10; i += 1) await Promise.all(Array.from({ length: 50 }, comeAndGo));
+  await until(() => here.connections.size === 0);
+  await until(async () => String(await redis.command("PUBSUB", "CHANNELS")) === "");
+  expect(here.connections.fingerprints).toEqual([]);
+});
