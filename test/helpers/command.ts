@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { dieWithTests } from "./watchdog.ts";
 
 export type Env = Readonly<Record<string, string>>;
 
@@ -70,6 +71,7 @@ class Command {
   constructor(file: string, env: Env, args: readonly string[] = []) {
     const { PATH = "" } = process.env;
     this.child = spawn(process.execPath, [file, ...args], { env: { PATH, ...env } });
+    dieWithTests(this.child);
     this.child.stdout.setEncoding("utf8").on("data", (text: string) => (this.#output += text));
     this.child.stderr.setEncoding("utf8").on("data", (text: string) => (this.#errors += text));
     this.ended = once(this.child, "close").then(([code]: (number | null)[]) => ({

@@ -1,0 +1,10 @@
+/** Sees to it that no process outlives the tests that started it, however they end. */
+import { spawn, type ChildProcess } from "node:child_process";
+
+/** When this process is gone, the pipe to the watchdog breaks, and the child goes too. */
+export function dieWithTests(child: ChildProcess): void {
+  const watchdog = spawn("sh", ["-c", 'cat >/dev/null; kill -9 "$0"', String(child.pid)], {
+    stdio: ["pipe", "ignore", "ignore"],
+  });
+  child.once("exit", () => watchdog.kill("SIGKILL"));
+}
