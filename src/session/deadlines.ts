@@ -30,8 +30,8 @@ export class Deadlines {
   /** Runs whatever is due. */
   tick(now: number): void {
     const last = Math.floor(now / resolution);
-    if (last < this.#next) return;
     const due = this.#slotsUntil(last);
+    // Also back, where the clock was set back: what is set from then on is due by the new time.
     this.#next = last + 1;
     for (const number of due) {
       const slot = this.#slots.get(number);

@@ -84,6 +84,18 @@ test("a clock that goes back meets nothing twice and nothing early", () => {
   expect(met).toBe(1);
 });
 
+test("a clock that was set back is the clock from then on", () => {
+  const deadlines = new Deadlines(start);
+  const met: string[] = [];
+  deadlines.set(start + 1_000, () => met.push("before"));
+  deadlines.tick(start - 60_000);
+  deadlines.set(start - 59_000, () => met.push("after"));
+  deadlines.tick(start - 59_000);
+  expect(met).toEqual(["after"]);
+  deadlines.tick(start + 1_000);
+  expect(met).toEqual(["after", "before"]);
+});
+
 test(
   "a clock that leaps from 1970 to today meets what is due, and at once",
   { timeout: 2_000 },
