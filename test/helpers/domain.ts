@@ -105,6 +105,7 @@ export function startDomain(overrides: Partial<SessionsOptions> = {}) {
 
 export type Domain = ReturnType<typeof startDomain>;
 
-function raise(error: unknown): never {
+/** For what must not happen. */
+export function raise(error: unknown): never {
   throw error;
 }

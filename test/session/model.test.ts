@@ -5,32 +5,44 @@ import { commandClient } from "../../src/stores/redis/client.ts";
 import { RedisSessions } from "../../src/stores/redis/sessions.ts";
 import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
 import { startRedis } from "../helpers/redis.ts";
-import { day, lifetimes, minute, second } from "../helpers/domain.ts";
-import { World, type Step } from "./model/world.ts";
+import { day, minute, second } from "../helpers/domain.ts";
+import { World, type Moment, type Step } from "./model/world.ts";
 
-const pick = fc.nat({ max: 30 });
-const user = fc.constantFrom("ada" as const, "bob" as const);
-
-const { grace, access, renewal } = lifetimes;
-const wait = fc.oneof(
-  { weight: 4, arbitrary: fc.constantFrom(1, grace - 1, grace, second, minute) },
-  { weight: 2, arbitrary: fc.constantFrom(access - 1, access, renewal - access, renewal) },
-  { weight: 1, arbitrary: fc.nat({ max: 100 * day }) },
+const user = fc.constantFrom<"ada" | "bob">("ada", "bob");
+const session = fc.nat({ max: 30 });
+const age = fc.constantFrom(0, 0, 1, 1, 2);
+const token = fc.nat({ max: 60 });
+const time = fc.oneof(fc.constantFrom(1, second, minute), fc.nat({ max: 100 * day }));
+const moment = fc.constantFrom<Moment>(
+  "graceEndsAt",
+  "graceEndsAt",
+  "accessExpiresAt",
+  "idleExpiresAt",
 );
+const early = fc.constantFrom<0 | 1>(0, 1);
 
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 2, arbitrary: fc.record({ do: fc.constant("login" as const), user }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant("renewLatest" as const), session: pick }) },
-  { weight: 6, arbitrary: fc.record({ do: fc.constant("renew" as const), token: pick }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("renewAtOnce" as const), token: pick }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("rotate" as const), token: pick }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("logout" as const), token: pick }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("end" as const), user, session: pick }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("endOthers" as const), session: pick }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant("wait" as const), time: wait }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("addKey" as const) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("dropKey" as const) }) },
+  weighted(2, "login", fc.record({ user })),
+  weighted(3, "renew", fc.record({ token })),
+  weighted(8, "renewOf", fc.record({ session, age })),
+  weighted(1, "renewAtOnce", fc.record({ token })),
+  weighted(1, "rotate", fc.record({ token })),
+  weighted(1, "logout", fc.record({ token })),
+  weighted(1, "end", fc.record({ user, session })),
+  weighted(1, "endOthers", fc.record({ session })),
+  weighted(1, "wait", fc.record({ time })),
+  weighted(4, "waitFor", fc.record({ session, moment, early })),
+  weighted(1, "addKey", fc.record({})),
+  weighted(1, "dropKey", fc.record({})),
 );
+
+function weighted<Do extends Step["do"], T extends object>(
+  weight: number,
+  act: Do,
+  details: fc.Arbitrary<T>,
+) {
+  return { weight, arbitrary: details.map((rest) => ({ do: act, ...rest })) };
+}
 
 const disposals = new AsyncDisposableStack();
 afterAll(() => disposals.disposeAsync());
@@ -41,7 +53,7 @@ const stores = {
     open: async () => new SqliteSessions(disposals.use(new DatabaseSync(":memory:"))),
   },
   Redis: {
-    runs: 80,
+    runs: 150,
     open: async () => {
       const redis = disposals.use(await startRedis());
       const store = new RedisSessions(await commandClient(redis.url, 5_000));

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { StoreUnavailable, type SessionStore } from "../../src/session/store.ts";
 import { MemoryTopics } from "../../src/stores/memory/topics.ts";
 import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
-import { lifetimes, minute, second, startDomain } from "../helpers/domain.ts";
+import { lifetimes, minute, raise, second, startDomain } from "../helpers/domain.ts";
 
 /** Topics that take no message while they are down. */
 class BrokenTopics extends MemoryTopics {
@@ -34,9 +34,7 @@ function wrapStore() {
 
 describe("a message that cannot be sent", () => {
   const startMute = () => {
-    const topics = new BrokenTopics((error) => {
-      throw error;
-    });
+    const topics = new BrokenTopics(raise);
     return { ...startDomain({ topics }), topics };
   };
 

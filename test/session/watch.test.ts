@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { Deadlines } from "../../src/session/deadlines.ts";
 import { sessionTopic, userTopic } from "../../src/session/messages.ts";
 import { StoreUnavailable } from "../../src/session/store.ts";
@@ -6,17 +6,19 @@ import { StreamOverflow } from "../../src/session/stream.ts";
 import type { Topics } from "../../src/session/topics.ts";
 import { watchSessions, type WatchOptions } from "../../src/session/watch.ts";
 import { MemoryTopics } from "../../src/stores/memory/topics.ts";
-import { lifetimes, startDomain, type Domain } from "../helpers/domain.ts";
+import { device, lifetimes, raise, startDomain } from "../helpers/domain.ts";
 
-/** Real topics that say which of them have listeners, and that can fail. */
+/** Real topics that say which of them have listeners, that can fail, and that can take a while. */
 class CountedTopics extends MemoryTopics implements Topics {
   readonly joined: string[] = [];
   refuse: (topic: string) => boolean = () => false;
+  joining: (topic: string) => Promise<void> = async () => {};
 
   override async subscribe(...[topic, listener]: Parameters<Topics["subscribe"]>) {
     if (this.refuse(topic)) throw new StoreUnavailable("No such luck");
     const leave = await super.subscribe(topic, listener);
     this.joined.push(topic);
+    await this.joining(topic);
     return () => {
       leave();
       const index = this.joined.indexOf(topic);
@@ -26,9 +28,7 @@ class CountedTopics extends MemoryTopics implements Topics {
 }
 
 function startWatched() {
-  const topics = new CountedTopics((error) => {
-    throw error;
-  });
+  const topics = new CountedTopics(raise);
   const domain = startDomain({ topics });
   const deadlines = new Deadlines(domain.clock.now);
   const watch = (userId = "ada", options: Partial<WatchOptions> = {}) =>
@@ -53,17 +53,16 @@ test("a watcher sees a session of his start, renewed and ended by another node",
   const stream = await watch();
   const elsewhere = node();
 
-  const { session, tokens } = await elsewhere.start("ada", { userAgent: null, ipAddress: null });
+  const { session, tokens } = await elsewhere.start("ada", device);
   expect(await next(stream)).toEqual({ type: "STARTED", session, at: session.createdAt });
 
   clock.advance(1_000);
-  const renewal = await elsewhere.renew(tokens.renewalToken);
+  await elsewhere.renew(tokens.renewalToken);
   expect(await next(stream)).toMatchObject({
     type: "RENEWED",
     session: { fingerprint: session.fingerprint, generation: 1 },
     at: clock.now,
   });
-  expect(renewal.outcome).toBe("renewed");
 
   clock.advance(1_000);
   await elsewhere.end(session.fingerprint, "LOGOUT");
@@ -132,6 +131,23 @@ test("a session whose renewal nobody told of is not taken for expired", async ()
   expect(deadlines.size).toBe(1);
 });
 
+test("a session that ends while its expiry is looked into has ended once", async () => {
+  const { watch, login, sessions, deadlines } = startWatched();
+  const { session } = await login();
+  const list = vi.fn((userId: string) => sessions.list(userId));
+  const stream = await watch("ada", { list });
+  list.mockImplementationOnce(async () => {
+    await sessions.end(session.fingerprint, "LOGOUT");
+    return [];
+  });
+  deadlines.tick(session.idleExpiresAt + 250);
+  expect(await next(stream)).toMatchObject({ type: "ENDED", reason: "LOGOUT" });
+  for (let i = 0; i < 2; i++) {
+    await login();
+    expect(await next(stream)).toMatchObject({ type: "STARTED" });
+  }
+});
+
 test("an end is told once: an expiry after it is not", async () => {
   const { watch, login, sessions, deadlines, topics } = startWatched();
   const { session } = await login();
@@ -158,7 +174,7 @@ test("who leaves leaves no topic and no deadline behind", async () => {
 test("who leaves in the very moment a session starts leaves nothing behind either", async () => {
   const { watch, node, topics, deadlines } = startWatched();
   const stream = await watch();
-  const starting = node().start("ada", { userAgent: null, ipAddress: null });
+  const starting = node().start("ada", device);
   await next(stream);
   await stream.return();
   await starting;
@@ -172,6 +188,16 @@ test("a reader too slow for what happens is told so, and leaves nothing behind",
   const stream = await watch();
   for (let i = 0; i <= 1_000; i++) ({ tokens } = await renew(tokens.renewalToken));
   await expect(stream.next()).rejects.toThrow(StreamOverflow);
+  expect(topics.joined).toEqual([]);
+  expect(deadlines.size).toBe(0);
+});
+
+test("a reader too slow before it has begun is told so, and leaves nothing behind", async () => {
+  const { watch, login, topics, deadlines } = startWatched();
+  topics.joining = async (topic) => {
+    if (topic === userTopic("ada")) for (let i = 0; i <= 1_000; i++) await login();
+  };
+  await expect((await watch()).next()).rejects.toThrow(StreamOverflow);
   expect(topics.joined).toEqual([]);
   expect(deadlines.size).toBe(0);
 });
@@ -211,7 +237,7 @@ test("a new session that cannot be watched is told of, and the watch goes on", a
 test("what is not a message, or is about another session, is ignored", async () => {
   const { watch, login, topics, sessions } = startWatched();
   const { session } = await login();
-  const other: Awaited<ReturnType<Domain["login"]>> = await login("bob");
+  const other = await login();
   const stream = await watch();
   const topic = sessionTopic(session.fingerprint);
   for (const odd of [null, "ended", {}, { type: "ended", session }, { type: "moved", session }])

@@ -1,5 +1,8 @@
 /** Sessions as they should be: the rules in plain fields, with no store, no messages and no cryptography. */
-import { lifetimes } from "../../helpers/domain.ts";
+import { day, lifetimes as defaults } from "../../helpers/domain.ts";
+
+/** With an absolute one so short that a few renewals come up against it. */
+export const lifetimes = { ...defaults, absolute: 45 * day };
 
 export interface ModelSession {
   readonly fingerprint: string;

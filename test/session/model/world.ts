@@ -4,8 +4,8 @@ import { expect } from "vitest";
 import { KeyRing } from "../../../src/session/keys.ts";
 import type { Issued, Renewal, Sessions } from "../../../src/session/sessions.ts";
 import type { SessionStore } from "../../../src/session/store.ts";
-import { device, lifetimes, secret, startDomain, type Domain } from "../../helpers/domain.ts";
-import { Reference, type ModelSession, type ModelToken } from "./reference.ts";
+import { device, secret, startDomain, type Domain } from "../../helpers/domain.ts";
+import { lifetimes, Reference, type ModelSession, type ModelToken } from "./reference.ts";
 
 const users = ["ada", "bob"] as const;
 
@@ -13,10 +13,21 @@ const users = ["ada", "bob"] as const;
 export type Step =
   | { readonly do: "login"; readonly user: (typeof users)[number] }
   | { readonly do: "renew" | "renewAtOnce" | "rotate" | "logout"; readonly token: number }
-  | { readonly do: "renewLatest" | "endOthers"; readonly session: number }
+  | { readonly do: "endOthers"; readonly session: number }
+  /** With the token of so many generations before the current one. */
+  | { readonly do: "renewOf"; readonly session: number; readonly age: number }
   | { readonly do: "end"; readonly user: (typeof users)[number]; readonly session: number }
   | { readonly do: "wait"; readonly time: number }
+  /** To a moment in a session's life, or to the millisecond before it. */
+  | {
+      readonly do: "waitFor";
+      readonly session: number;
+      readonly moment: Moment;
+      readonly early: 0 | 1;
+    }
   | { readonly do: "addKey" | "dropKey" };
+
+export type Moment = "graceEndsAt" | "accessExpiresAt" | "idleExpiresAt";
 
 export class World {
   readonly #domain: Domain;
@@ -26,7 +37,7 @@ export class World {
   #subject: Sessions;
 
   constructor(store: SessionStore) {
-    this.#domain = startDomain({ store });
+    this.#domain = startDomain({ store, lifetimes });
     // Redis clears away by the wall clock what has expired.
     this.#domain.clock.now = Date.now();
     this.#model = new Reference(this.#domain.clock.now);
@@ -38,9 +49,11 @@ export class World {
       case "login":
         return this.#login(step.user);
       case "wait":
-        this.#domain.clock.advance(step.time);
-        this.#model.now += step.time;
-        return;
+        return this.#wait(step.time);
+      case "waitFor":
+        return this.#withSession(step.session, async (session) =>
+          this.#wait(Math.max(session[step.moment] - step.early - this.#model.now, 0)),
+        );
       case "addKey":
         this.#model.newestKey += 1;
         this.#subject = this.#restart();
@@ -49,8 +62,8 @@ export class World {
         this.#model.oldestKey = Math.min(this.#model.oldestKey + 1, this.#model.newestKey);
         this.#subject = this.#restart();
         return;
-      case "renewLatest":
-        return this.#withSession(step.session, (session) => this.#renewLatest(session));
+      case "renewOf":
+        return this.#withSession(step.session, (session) => this.#renewOf(session, step.age));
       case "end":
         return this.#withSession(step.session, (session) => this.#end(step.user, session));
       case "endOthers":
@@ -115,15 +128,24 @@ export class World {
       expect(listed).toContainEqual(expect.objectContaining(session));
   }
 
+  #wait(time: number): void {
+    this.#domain.clock.advance(time);
+    this.#model.now += time;
+  }
+
   async #login(user: string): Promise<void> {
     const issued = await this.#subject.start(this.#userId(user), device);
     this.#keep(this.#model.start(issued.session.fingerprint, user), issued);
   }
 
-  async #renewLatest(session: ModelSession): Promise<void> {
-    const own = this.#model.tokens.filter((token) => token.session === session);
-    const latest = own.findLast(({ kind }) => kind === "renewal");
-    if (latest !== undefined) await this.#renew(latest, 1);
+  async #renewOf(session: ModelSession, age: number): Promise<void> {
+    const token = this.#model.tokens.findLast(
+      (one) =>
+        one.session === session &&
+        one.kind === "renewal" &&
+        one.generation === session.generation - age,
+    );
+    if (token !== undefined) await this.#renew(token, 1);
   }
 
   /** By so many callers at once. */
