@@ -1,0 +1,35 @@
+import { expect, it } from "vitest";
+import { originPolicy } from "../../src/transport/origins.ts";
+
+const host = "api.test:4000";
+const allows = originPolicy(["https://app.test", "https://*.example.com"]);
+
+it.each([
+  ["http://api.test:4000", "the server's own"],
+  ["https://api.test:4000", "the server's own, behind a proxy for TLS"],
+  ["https://app.test", "listed"],
+  ["https://a.example.com", "a subdomain"],
+  ["https://a.b-c.example.com", "a subdomain's subdomain"],
+])("%s may call: %s", (origin) => expect(allows(origin, host)).toBe(true));
+
+it.each([
+  ["http://app.test", "another scheme"],
+  ["https://app.test:8443", "another port"],
+  ["https://app.test.evil.test", "a longer host"],
+  ["https://evilapp.test", "another host"],
+  ["https://example.com", "not a subdomain"],
+  ["https://.example.com", "an empty subdomain"],
+  ["https://evil.test/.example.com", "a path that looks like a host"],
+  ["https://evil.test#.example.com", "a fragment that looks like a host"],
+  ["https://aXexample.com", "a dot is a dot"],
+  ["http://api.test", "the server's host on another port"],
+  ["null", "what browsers send for sandboxed pages"],
+  ["", "nothing"],
+  ["*", "a star"],
+])("%s may not: %s", (origin) => expect(allows(origin, host)).toBe(false));
+
+it("nobody may whose request names no host, unless he is listed", () => {
+  expect(allows("http://api.test:4000", undefined)).toBe(false);
+  expect(allows("http://api.test:4000", null)).toBe(false);
+  expect(allows("https://app.test", undefined)).toBe(true);
+});

@@ -1,0 +1,171 @@
+/** What no message told of is found out: by rereading, by deadlines, and by giving up on a store that is gone. */
+import { randomBytes } from "node:crypto";
+import { expect, it } from "vitest";
+import { Deadlines } from "../../src/session/deadlines.ts";
+import { KeyRing } from "../../src/session/keys.ts";
+import { Life } from "../../src/session/life.ts";
+import { Sessions } from "../../src/session/sessions.ts";
+import { Connections } from "../../src/transport/connections.ts";
+import { Recheck } from "../../src/transport/recheck.ts";
+import { fakeClock, secrets } from "../helpers/curfew.ts";
+import { breakable, counted, intercept, memoryStore, memoryTopics } from "../helpers/parts.ts";
+import { device, lifetimes } from "../helpers/sessions.ts";
+import { until } from "../helpers/until.ts";
+
+const interval = 5_000;
+const outageGrace = 30_000;
+
+/** A node without transports, whose clock and timer are the test's. */
+function openNode() {
+  const clock = fakeClock();
+  const reads: (readonly string[])[] = [];
+  const store = breakable(
+    intercept(memoryStore(), {
+      readMany: (real) => (fingerprints, now) => {
+        reads.push(fingerprints);
+        return real(fingerprints, now);
+      },
+    }),
+  );
+  const topics = counted(memoryTopics());
+  const deadlines = new Deadlines(clock());
+  const faults: string[] = [];
+  const onFault = (what: string) => void faults.push(what);
+  const ring = new KeyRing(secrets);
+  const isGone = async () => false;
+  const domain = { store: store.part, ring, lifetimes, isGone, clock, randomBytes, onFault };
+  const sessions = new Sessions({ ...domain, topics: topics.part });
+  /** Ends and renews sessions without telling anybody. */
+  const elsewhere = new Sessions({ ...domain, topics: memoryTopics() });
+  const connections = new Connections({
+    sessions,
+    topics: topics.part,
+    deadlines,
+    clock,
+    maxPerSession: 10,
+    onFault,
+  });
+  const shared = { sessions, connections, deadlines, clock, onFault };
+  const recheck = new Recheck({ ...shared, interval, outageGrace });
+  const join = async () => {
+    const { session, tokens } = await sessions.start("user", device);
+    const reading = sessions.verify(tokens.accessToken);
+    if (!reading.ok) throw new Error(reading.reason);
+    const life = new Life();
+    const { claims } = reading;
+    const admission = await connections.admit(claims, life, () => sessions.check(claims));
+    expect(admission.state).toBe("signedIn");
+    const leave = () => connections.leave(session.fingerprint, life);
+    return { life, leave, fingerprint: session.fingerprint, tokens };
+  };
+  return {
+    clock,
+    store,
+    topics,
+    deadlines,
+    faults,
+    reads,
+    elsewhere,
+    connections,
+    recheck,
+    join,
+    [Symbol.dispose]: () => {
+      recheck.close();
+      connections.close();
+    },
+  };
+}
+
+it("a session that ended unheard is found out by the next recheck, and no other is harmed", async () => {
+  using node = openNode();
+  const [ended, kept] = [await node.join(), await node.join()];
+  await node.elsewhere.end(ended.fingerprint, "LOGOUT");
+  node.clock.advance(interval - 1);
+  node.recheck.tick();
+  expect(node.reads).toEqual([]);
+  node.clock.advance(1);
+  node.recheck.tick();
+  await until(() => ended.life.ending !== undefined);
+  expect(ended.life.ending).toBe("ENDED");
+  expect(kept.life.ending).toBeUndefined();
+});
+
+it("a renewal that was not heard of moves the deadline all the same", async () => {
+  using node = openNode();
+  const { life, tokens } = await node.join();
+  node.clock.advance(lifetimes.access - 1_000);
+  await node.elsewhere.renew(tokens.renewalToken);
+  node.clock.advance(2_000);
+  node.recheck.tick();
+  await until(() => node.deadlines.size === 1 && node.reads.length > 0);
+  expect(life.ending).toBeUndefined();
+  node.clock.advance(lifetimes.access);
+  node.recheck.tick();
+  await until(() => life.ending !== undefined);
+  expect(life.ending).toBe("EXPIRED");
+});
+
+it("thousands of sessions are reread in batches", async () => {
+  using node = openNode();
+  const joined = await Promise.all(Array.from({ length: 1_001 }, node.join));
+  await node.elsewhere.end(joined.at(-1)?.fingerprint ?? "", "LOGOUT");
+  node.recheck.now();
+  await until(() => joined.at(-1)?.life.ending === "ENDED");
+  expect(node.reads.map(({ length }) => length)).toEqual([500, 500, 1]);
+});
+
+it("a recheck asked for during another is made after it", async () => {
+  using node = openNode();
+  const { fingerprint, life } = await node.join();
+  node.recheck.now();
+  node.recheck.now();
+  node.recheck.now();
+  await node.elsewhere.end(fingerprint, "LOGOUT");
+  await until(() => life.ending !== undefined);
+  expect(node.reads.length).toBeLessThanOrEqual(2);
+});
+
+it("while the store is gone connections live on for the grace, and then end retryably", async () => {
+  using node = openNode();
+  const { life } = await node.join();
+  node.store.goDown();
+  const fail = async (time: number) => {
+    const before = node.faults.length;
+    node.clock.advance(time);
+    node.recheck.tick();
+    await until(() => node.faults.length > before);
+  };
+  // The outage begins with the first read that fails.
+  await fail(interval);
+  for (let time = interval; time < outageGrace; time += interval) await fail(interval);
+  expect(life.ending).toBeUndefined();
+  node.clock.advance(interval);
+  node.recheck.tick();
+  expect(life.ending).toBe("UNAVAILABLE");
+});
+
+it("a store that comes back within the grace has cost nothing, and the next outage counts anew", async () => {
+  using node = openNode();
+  const { life } = await node.join();
+  for (let i = 0; i < 3; i += 1) {
+    node.store.goDown();
+    node.recheck.now();
+    await until(() => node.faults.length === i + 1);
+    node.clock.advance(outageGrace / 2);
+    node.store.comeBack();
+    const before = node.reads.length;
+    node.recheck.now();
+    await until(() => node.reads.length > before);
+  }
+  expect(life.ending).toBeUndefined();
+});
+
+it("the last connection of a session takes its topic and its deadline along", async () => {
+  using node = openNode();
+  const joined = [await node.join(), await node.join()];
+  expect([node.topics.subscriptions, node.deadlines.size]).toEqual([2, 2]);
+  for (const { leave } of joined) leave();
+  await until(() => node.topics.subscriptions === 0);
+  expect([node.deadlines.size, node.connections.size]).toEqual([0, 0]);
+  expect(node.connections.fingerprints).toEqual([]);
+});
