@@ -1,8 +1,5 @@
 /** Puts the rooms together: the one file that knows them all. */
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { createServer, type Server } from "node:http";
-import type { Socket } from "node:net";
 import { pino, type Logger } from "pino";
 import { checkOptions, type Options } from "./config/config.ts";
 import type { Services } from "./graphql/context.ts";
@@ -15,7 +12,7 @@ import { Deadlines } from "./session/deadlines.ts";
 import { Sessions } from "./session/sessions.ts";
 import { watchSessions } from "./session/watch.ts";
 import { Connections } from "./transport/connections.ts";
-import { identifyRequest } from "./transport/http.ts";
+import { HttpServer } from "./transport/http.ts";
 import { originPolicy } from "./transport/origins.ts";
 import { Recheck } from "./transport/recheck.ts";
 import { describeRefusal, type NoteRefusal } from "./transport/refusals.ts";
@@ -117,7 +114,6 @@ async function assemble(ingredients: Ingredients): Promise<Curfew> {
     onFault,
   });
   const recheck = new Recheck({
-    sessions,
     connections,
     deadlines,
     clock,
@@ -143,13 +139,21 @@ async function assemble(ingredients: Ingredients): Promise<Curfew> {
     schema,
     services,
     logger: yogaLogger(logger),
+    onFault,
     isReady: async () => (await store.ping(), true),
     maxBodySize: maxMessageSize,
     allowsOrigin,
     graphiql: options.graphiql,
     introspection: options.introspection,
   });
-  const shared = { sessions, connections, noteRefusal, trustedProxies: options.trustProxy };
+  const shared = {
+    sessions,
+    connections,
+    admissionTimeout,
+    noteRefusal,
+    trustedProxies: options.trustProxy,
+    onFault,
+  };
   const sockets = new SocketServer({
     ...shared,
     engine,
@@ -157,65 +161,27 @@ async function assemble(ingredients: Ingredients): Promise<Curfew> {
     maxMessageSize,
     maxOperations: options.maxOperationsPerSocket,
     initTimeout,
-    admissionTimeout,
-    onFault,
   });
-  const http = createServer((request, response) => {
-    unused.delete(request.socket);
-    const identify = () => identifyRequest(request, shared);
-    Promise.resolve(engine.handle(request, response, { identify })).catch((error: unknown) => {
-      onFault("a request was not answered", error);
-      response.destroy();
-    });
-  });
-  http.on("upgrade", (request, stream, head) => {
-    unused.delete(request.socket);
-    sockets.upgrade(request, stream, head);
-  });
-  // Browsers open some in advance, and Node does not count them among the idle ones that it closes.
-  const unused = new Set<Socket>();
-  http.on("connection", (socket) => {
-    unused.add(socket);
-    socket.once("close", () => unused.delete(socket));
-  });
+  const http = new HttpServer({ ...shared, engine, sockets });
 
   const close = async () => {
-    const closed = new Promise((resolve) => http.close(resolve));
-    for (const socket of unused) socket.destroy();
     connections.endAll("GOING_AWAY");
-    await sockets.close();
-    // Requests that are being answered get the time to be.
-    const timer = setTimeout(() => http.closeAllConnections(), options.drainTime);
-    await closed;
-    clearTimeout(timer);
+    await http.close(options.drainTime);
     recheck.close();
     connections.close();
     await parts.close();
   };
   try {
-    await listen(http, options);
+    const port = await http.listen(options.port, options.host);
+    const url = urlOf(options.host, port);
+    return { url, sessions, events, connections, close, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
     throw error;
   }
-  return {
-    url: urlOf(http, options),
-    sessions,
-    events,
-    connections,
-    close,
-    [Symbol.asyncDispose]: close,
-  };
 }
 
-async function listen(http: Server, { port, host }: Options): Promise<void> {
-  http.listen(port, host);
-  await once(http, "listening");
-}
-
-function urlOf(http: Server, { host }: Options): string {
-  const address = http.address();
-  const port = typeof address === "object" ? address?.port : undefined;
+function urlOf(host: string, port: number): string {
   const name = host === "0.0.0.0" || host === "::" ? "localhost" : host;
   return `http://${name.includes(":") ? `[${name}]` : name}:${port}/graphql`;
 }

@@ -1,36 +1,13 @@
 /** What every resolver gets: who is asking, and the services to serve him with. */
-import type { GraphQLError } from "graphql";
-import type { Life } from "../session/life.ts";
-import type { RefusalReason } from "../session/reasons.ts";
-import type { Device, Session } from "../session/session.ts";
-import type { Authentication, Sessions } from "../session/sessions.ts";
+import type { Session } from "../session/session.ts";
+import type { Sessions } from "../session/sessions.ts";
 import type { Stream } from "../session/stream.ts";
 import type { SessionEvent } from "../session/watch.ts";
-import type { Claims } from "../session/token.ts";
 import type { Accounts } from "../users/accounts.ts";
 import type { UserDirectory } from "../users/directory.ts";
+import type { Caller } from "./caller.ts";
 import { serviceUnavailable, unauthenticated } from "./errors.ts";
 import type { Events } from "./events.ts";
-
-/** A place in the life of a session. */
-export type Entry =
-  { readonly life: Life; readonly leave: () => void } | { readonly error: GraphQLError };
-
-/** One request, or one operation on a socket, as the transport saw it. */
-export interface Caller {
-  readonly authentication: Authentication;
-  readonly device: Device;
-  /** Of the socket that the operation came by. */
-  readonly life?: Life;
-  /** Takes a place in the life of the caller's session; absent when he has none. */
-  readonly enter?: () => Promise<Entry>;
-  /** Lets the answer of this operation leave before the end that it causes closes its own socket. */
-  readonly holdForReply?: () => void;
-  /** Whether it does: of all answers only this one goes out after the end. */
-  readonly isHeld?: () => boolean;
-  /** Logs why the caller is not signed in; once per request, however often it is called. */
-  readonly noteRefusal: (reason: RefusalReason, claims?: Claims) => void;
-}
 
 export interface Services {
   readonly sessions: Sessions;
@@ -62,7 +39,7 @@ export function createContext(services: Services, caller: Caller): CurfewContext
     caller,
     get session() {
       const { authentication, life } = caller;
-      return authentication.state === "signedIn" && life?.ending === undefined
+      return authentication.state === "signedIn" && life.ending === undefined
         ? authentication.session
         : null;
     },

@@ -1,7 +1,8 @@
 /** The Yoga engine: one pipeline that HTTP and the socket both execute on. */
 import { NoSchemaIntrospectionCustomRule, type GraphQLSchema } from "graphql";
 import { createYoga, useReadinessCheck, type Plugin, type YogaLogger } from "graphql-yoga";
-import { createContext, type Caller, type CurfewContext, type Services } from "./context.ts";
+import type { Caller } from "./caller.ts";
+import { createContext, type CurfewContext, type Services } from "./context.ts";
 import { useSessionEnd } from "./ending.ts";
 import { maskError } from "./errors.ts";
 
@@ -14,6 +15,7 @@ export interface EngineOptions {
   readonly schema: GraphQLSchema;
   readonly services: Services;
   readonly logger: YogaLogger;
+  readonly onFault: (what: string, error: unknown) => void;
   /** Whether this node can serve; for `/ready`. */
   readonly isReady: () => Promise<boolean>;
   /** Bytes of a request body. */
@@ -51,12 +53,21 @@ export function createEngine(options: EngineOptions) {
     renderGraphiQL: async (page) =>
       (await import("@graphql-yoga/render-graphiql")).renderGraphiQL(page),
     plugins: [
-      useSessionEnd(),
+      useSessionEnd(options.onFault),
+      privateAnswers,
       useReadinessCheck({ check: isReady }),
       ...(options.introspection ? [] : [withoutIntrospection]),
     ],
   });
 }
+
+/** Answers are for one caller, and for one origin: no cache may give them to another (RFC 9111 §5.2.2.5). */
+const privateAnswers: Plugin = {
+  onResponse: ({ response: { headers } }) => {
+    headers.append("vary", "Origin");
+    headers.set("cache-control", "no-store");
+  },
+};
 
 const withoutIntrospection: Plugin = {
   onValidate: ({ addValidationRule }) => addValidationRule(NoSchemaIntrospectionCustomRule),

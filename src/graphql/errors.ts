@@ -28,35 +28,30 @@ export function unauthenticated(reason: RefusalReason): GraphQLError {
 
 /** The store did not answer: nobody knows whether there is a session. Trying again later may help. */
 export function serviceUnavailable(): GraphQLError {
-  return new GraphQLError("The service cannot check sessions right now; try again later.", {
-    extensions: { code: "SERVICE_UNAVAILABLE" },
-  });
+  const message = "The service cannot check sessions right now; try again later.";
+  return coded("SERVICE_UNAVAILABLE", message);
+}
+
+/** The password was changed, and then the store did not answer. */
+export function sessionsLeftOver(): GraphQLError {
+  const message =
+    "The password is changed, but not every other session could be ended; call endOtherSessions.";
+  return coded("SERVICE_UNAVAILABLE", message);
 }
 
 export function tooManyOperations(limit: number): GraphQLError {
-  return new GraphQLError(`At most ${limit} operations may run on one socket; end another first.`, {
-    extensions: { code: "TOO_MANY_REQUESTS" },
-  });
-}
-
-export function tooManyConnections(): GraphQLError {
-  return new GraphQLError("The session has too many connections; close another first.", {
-    extensions: { code: "TOO_MANY_CONNECTIONS" },
-  });
+  const message = `At most ${limit} operations may run on one socket; end another first.`;
+  return coded("TOO_MANY_REQUESTS", message);
 }
 
 const endings = {
+  UNAUTHENTICATED: () => unauthenticated("MISSING"),
   ENDED: () => unauthenticated("ENDED"),
   EXPIRED: () => unauthenticated("EXPIRED"),
   UNAVAILABLE: serviceUnavailable,
-  GOING_AWAY: () =>
-    new GraphQLError("The server is restarting; connect again.", {
-      extensions: { code: "SERVICE_RESTART" },
-    }),
-  TOO_SLOW: () =>
-    new GraphQLError("Events came faster than they were read.", {
-      extensions: { code: "TOO_SLOW" },
-    }),
+  TOO_MANY: () => coded("TOO_MANY_CONNECTIONS", "The session has too many connections."),
+  GOING_AWAY: () => coded("SERVICE_RESTART", "The server is restarting; connect again."),
+  LEFT: () => coded("LEFT", "The client has left."),
 } as const satisfies Record<Ending, () => GraphQLError>;
 
 /** What an operation answers that was stopped by such an ending. */
@@ -89,6 +84,11 @@ export function originalError(error: unknown): unknown {
 
 function shownAs(cause: unknown): GraphQLError {
   if (cause instanceof StoreUnavailable) return serviceUnavailable();
-  if (cause instanceof StreamOverflow) return endingError("TOO_SLOW");
-  return new GraphQLError("Unexpected error.", { extensions: { code: "INTERNAL_SERVER_ERROR" } });
+  if (cause instanceof StreamOverflow)
+    return coded("TOO_SLOW", "Events came faster than they were read.");
+  return coded("INTERNAL_SERVER_ERROR", "Unexpected error.");
+}
+
+function coded(code: string, message: string): GraphQLError {
+  return new GraphQLError(message, { extensions: { code } });
 }

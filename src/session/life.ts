@@ -1,22 +1,26 @@
 /** The life of anything that runs under a session: it ends once, and whoever listens is told. */
 
-/** Why a connection or an operation stops. */
+/** Why a connection or a request stops. */
 export type Ending =
+  /** It never came under a session: its token would not do. */
+  | "UNAUTHENTICATED"
   /** Its session is over. */
   | "ENDED"
-  /** Its access token ran out and no renewal came. */
+  /** Its access token ran out, or a renewal superseded it. */
   | "EXPIRED"
-  /** The store cannot be reached, for too long. */
+  /** The store cannot be reached. */
   | "UNAVAILABLE"
+  /** Its session has as many connections as it may have. */
+  | "TOO_MANY"
   /** The server is going away. */
   | "GOING_AWAY"
-  /** Its reader is too slow. */
-  | "TOO_SLOW";
+  /** The client has left, with or without its answer. */
+  | "LEFT";
 
 export class Life {
   #ending: Ending | undefined;
   #told = false;
-  #held = false;
+  #holds = 0;
   readonly #listeners = new Set<(ending: Ending) => void>();
 
   /** Set from the moment the end is known: from then on nothing is accepted and nothing delivered. */
@@ -37,7 +41,9 @@ export class Life {
   /** Ends it; the first ending counts. */
   end(ending: Ending): void {
     this.condemn(ending);
-    if (!this.#held) this.#tell();
+    // There is nobody left to answer to.
+    if (ending === "LEFT") this.#holds = 0;
+    if (this.#holds === 0) this.#tell();
   }
 
   /** Makes the end known without telling the listeners yet, who cost more: see `end`. */
@@ -47,12 +53,13 @@ export class Life {
 
   /** Lets an answer that itself causes the end go out first: listeners are told at `release`. */
   hold(): void {
-    this.#held = true;
+    this.#holds += 1;
   }
 
+  /** Undoes one `hold`. */
   release(): void {
-    this.#held = false;
-    if (this.#ending !== undefined) this.#tell();
+    this.#holds = Math.max(0, this.#holds - 1);
+    if (this.#holds === 0 && this.#ending !== undefined) this.#tell();
   }
 
   /** What the promise gives, or what `onEnd` makes of an end that comes first. */

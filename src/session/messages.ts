@@ -1,11 +1,14 @@
 /** What nodes tell each other about sessions, and on which topics. */
 import { endReasons, type EndReason } from "./reasons.ts";
-import type { Session } from "./session.ts";
+import { integerFields, type Session } from "./session.ts";
 
 /** Said on the topic of the session. */
-export type SessionMessage =
+export type SessionMessage = { readonly fingerprint: string } & (
   | { readonly type: "renewed"; readonly session: Session }
-  | { readonly type: "ended"; readonly session: Session; readonly reason: EndReason };
+  | { readonly type: "ended"; readonly session: Session; readonly reason: EndReason }
+  /** It may have ended, without an answer of the store to say so: look for yourselves. */
+  | { readonly type: "uncertain" }
+);
 
 /** Said on the topic of the user. */
 export type UserMessage = { readonly type: "started"; readonly session: Session };
@@ -21,11 +24,15 @@ export function userTopic(userId: string): string {
 
 /** Undefined for what a later version, or somebody else, said on the topic. */
 export function readSessionMessage(message: unknown): SessionMessage | undefined {
-  if (!isRecord(message) || !isSession(message["session"])) return undefined;
-  const { type, session, reason } = message;
-  if (type === "renewed") return { type, session };
+  if (!isRecord(message)) return undefined;
+  const { type, fingerprint, session, reason } = message;
+  if (typeof fingerprint !== "string") return undefined;
+  if (type === "uncertain") return { type, fingerprint };
+  if (!isSession(session) || session.fingerprint !== fingerprint) return undefined;
+  if (type === "renewed") return { type, fingerprint, session };
   const known = endReasons.find((one) => one === reason);
-  return type === "ended" && known !== undefined ? { type, session, reason: known } : undefined;
+  if (type !== "ended" || known === undefined) return undefined;
+  return { type, fingerprint, session, reason: known };
 }
 
 export function readUserMessage(message: unknown): UserMessage | undefined {
@@ -38,22 +45,11 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null;
 }
 
-const numbers = [
-  "generation",
-  "createdAt",
-  "renewedAt",
-  "lastSeenAt",
-  "accessExpiresAt",
-  "idleExpiresAt",
-  "absoluteExpiresAt",
-  "graceEndsAt",
-] as const satisfies readonly (keyof Session)[];
-
 function isSession(value: unknown): value is Session {
   return (
     isRecord(value) &&
     typeof value["fingerprint"] === "string" &&
     typeof value["userId"] === "string" &&
-    numbers.every((field) => Number.isSafeInteger(value[field]))
+    integerFields.every((field) => Number.isSafeInteger(value[field]))
   );
 }

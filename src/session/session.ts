@@ -23,6 +23,18 @@ export interface Session {
   readonly ipAddress: string | null;
 }
 
+/** Where a session comes from outside, these are checked. */
+export const integerFields = [
+  "generation",
+  "createdAt",
+  "renewedAt",
+  "lastSeenAt",
+  "accessExpiresAt",
+  "idleExpiresAt",
+  "absoluteExpiresAt",
+  "graceEndsAt",
+] as const satisfies readonly (keyof Session)[];
+
 /** How long things last, in milliseconds. */
 export interface Lifetimes {
   /** From a login or renewal to the expiry of its access token. */

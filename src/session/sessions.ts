@@ -18,6 +18,7 @@ import {
   type Claims,
   type TokenPair,
   type TokenReading,
+  type TokenRefusal,
 } from "./token.ts";
 import type { Topics } from "./topics.ts";
 
@@ -70,7 +71,7 @@ export class Sessions {
   }
 
   /** Checks an access token without asking the store: what it says, or why it will not do. */
-  verify(token: string | undefined): TokenReading | { readonly ok: false; reason: "MISSING" } {
+  verify(token: string | undefined): TokenReading<TokenRefusal | "MISSING"> {
     const { ring, clock } = this.#options;
     return token === undefined
       ? { ok: false, reason: "MISSING" }
@@ -158,9 +159,19 @@ export class Sessions {
   /** Ends a session; resolves to how many this call ended: 1, or 0. */
   async end(fingerprint: string, reason: EndReason): Promise<number> {
     const { store, clock } = this.#options;
-    const session = await store.end(fingerprint, clock());
-    if (session === undefined) return 0;
-    await this.#announce({ type: "ended", session, reason });
+    let session: Session | undefined;
+    try {
+      session = await store.end(fingerprint, clock());
+    } catch (error) {
+      void this.#announce({ type: "uncertain", fingerprint });
+      throw error;
+    }
+    if (session === undefined) {
+      // Perhaps by an earlier attempt, whose answer was lost and which therefore told nobody.
+      await this.#announce({ type: "uncertain", fingerprint });
+      return 0;
+    }
+    await this.#announce({ type: "ended", fingerprint, session, reason });
     return 1;
   }
 
@@ -206,16 +217,16 @@ export class Sessions {
     if (renewal.outcome === "absent") return { outcome: "refused", reason: "ENDED", claims };
     const { outcome, session } = renewal;
     if (outcome === "reused") {
-      await this.#announce({ type: "ended", session, reason: "RENEWAL_REUSED" });
+      await this.#announce({ type: "ended", fingerprint, session, reason: "RENEWAL_REUSED" });
       return { outcome: "refused", reason: "REUSED", claims };
     }
-    if (outcome === "stepped") await this.#announce({ type: "renewed", session });
+    if (outcome === "stepped") await this.#announce({ type: "renewed", fingerprint, session });
     return { outcome: "renewed", session, tokens: mintPair(ring, claims.secret, session) };
   }
 
   async #announce(message: SessionMessage): Promise<void> {
     for (const listener of this.#witnesses) listener(message);
-    await this.#publish(sessionTopic(message.session.fingerprint), message);
+    await this.#publish(sessionTopic(message.fingerprint), message);
   }
 
   /** The store has the change already, and every node rechecks: a lost message costs time, not truth. */

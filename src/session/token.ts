@@ -36,10 +36,10 @@ export type TokenRefusal = Extract<
   "MALFORMED" | "BAD_SIGNATURE" | "WRONG_KIND" | "EXPIRED"
 >;
 
-export type TokenReading =
+export type TokenReading<Refusal extends RefusalReason = TokenRefusal> =
   | { readonly ok: true; readonly claims: Claims }
   /** The claims are there when the signature was good. */
-  | { readonly ok: false; readonly reason: TokenRefusal; readonly claims?: Claims };
+  | { readonly ok: false; readonly reason: Refusal; readonly claims?: Claims };
 
 /** The pair that a login or a renewal returns. */
 export interface TokenPair {

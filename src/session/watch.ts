@@ -17,7 +17,8 @@ export type SessionEvent =
   | {
       readonly type: "ENDED";
       readonly session: Session;
-      readonly reason: EndReason;
+      /** Null when nobody heard it: the message was lost. */
+      readonly reason: EndReason | null;
       readonly at: number;
     };
 
@@ -34,9 +35,9 @@ export async function watchSessions(
   userId: string,
   options: WatchOptions,
 ): Promise<Stream<SessionEvent>> {
-  const watch = new Watch(options);
+  const watch = new Watch(userId, options);
   try {
-    await watch.open(userId);
+    await watch.open();
   } catch (error) {
     watch.stream.close();
     throw error;
@@ -45,41 +46,46 @@ export async function watchSessions(
 }
 
 interface Watched {
+  session: Session;
   leave: Unsubscribe | undefined;
-  forgetExpiry: () => void;
+  cancelDeadline: () => void;
 }
 
 /**
  * Every change of a session is said once, on that session's topic; so a watch is on the topics of all
- * of a user's sessions, and on the user's own for new ones.
+ * of a user's sessions, and on the user's own for new ones. What was not heard is found out by reading
+ * the list again: after a gap, and when a session should have expired.
  */
 class Watch {
   readonly stream: Stream<SessionEvent>;
+  readonly #userId: string;
   readonly #options: WatchOptions;
   readonly #sessions = new Map<string, Watched>();
+  readonly #leaveGaps: Unsubscribe;
   #leaveUser: Unsubscribe | undefined;
   #closed = false;
 
-  constructor(options: WatchOptions) {
+  constructor(userId: string, options: WatchOptions) {
+    this.#userId = userId;
     this.#options = options;
     this.stream = new Stream(() => this.#close());
+    this.#leaveGaps = options.topics.onGap(() => this.#refreshLater());
   }
 
-  async open(userId: string): Promise<void> {
+  async open(): Promise<void> {
     const { topics, list } = this.#options;
-    this.#leaveUser = await topics.subscribe(userTopic(userId), (message) =>
-      this.#started(message),
-    );
+    this.#leaveUser = await topics.subscribe(userTopic(this.#userId), (message) => {
+      const started = readUserMessage(message);
+      if (started !== undefined) this.#started(started.session);
+    });
     // Listed after the subscription: a session that starts meanwhile is in the one or in the other.
-    const sessions = await list(userId);
+    const sessions = await list(this.#userId);
     await Promise.all(sessions.map((session) => this.#follow(session)));
     if (this.#closed) this.#close();
   }
 
-  #started(message: unknown): void {
-    const started = readUserMessage(message);
-    if (started === undefined) return;
-    const { session } = started;
+  #started(session: Session): void {
+    if (this.#sessions.has(session.fingerprint)) return;
     this.stream.push({ type: "STARTED", session, at: session.createdAt });
     this.#follow(session).catch((error: unknown) =>
       this.#options.onFault("a new session is not watched", error),
@@ -89,63 +95,88 @@ class Watch {
   async #follow(session: Session): Promise<void> {
     const { fingerprint } = session;
     if (this.#closed || this.#sessions.has(fingerprint)) return;
-    const watched: Watched = { leave: undefined, forgetExpiry: this.#expire(session) };
+    const watched: Watched = { session, leave: undefined, cancelDeadline: () => {} };
     this.#sessions.set(fingerprint, watched);
-    const leave = await this.#options.topics.subscribe(sessionTopic(fingerprint), (message) => {
-      const read = readSessionMessage(message);
-      if (read?.session.fingerprint === fingerprint) this.#changed(read);
-    });
-    if (this.#sessions.get(fingerprint) === watched) watched.leave = leave;
-    else leave();
+    this.#setDeadline(watched);
+    try {
+      const leave = await this.#options.topics.subscribe(sessionTopic(fingerprint), (message) => {
+        const read = readSessionMessage(message);
+        if (read?.fingerprint === fingerprint) this.#hear(watched, read);
+      });
+      if (this.#sessions.get(fingerprint) === watched) watched.leave = leave;
+      else leave();
+    } catch (error) {
+      this.#forget(watched);
+      throw error;
+    }
   }
 
-  #changed(message: SessionMessage): void {
-    const { session } = message;
-    const watched = this.#sessions.get(session.fingerprint);
-    if (watched === undefined) return;
-    if (message.type === "renewed") {
-      watched.forgetExpiry();
-      watched.forgetExpiry = this.#expire(session);
-      this.stream.push({ type: "RENEWED", session, at: session.renewedAt });
-    } else this.#ended(session, message.reason);
+  #hear(watched: Watched, message: SessionMessage): void {
+    switch (message.type) {
+      case "renewed":
+        return this.#renewed(watched, message.session);
+      case "ended":
+        return this.#ended(watched, message.reason);
+      case "uncertain":
+        return this.#refreshLater();
+    }
   }
 
-  #ended(session: Session, reason: EndReason): void {
-    this.#forget(session.fingerprint);
+  #renewed(watched: Watched, session: Session): void {
+    if (session.generation <= watched.session.generation) return;
+    watched.session = session;
+    this.#setDeadline(watched);
+    this.stream.push({ type: "RENEWED", session, at: session.renewedAt });
+  }
+
+  #ended(watched: Watched, reason: EndReason | null): void {
+    if (!this.#forget(watched)) return;
+    const { session } = watched;
     this.stream.push({ type: "ENDED", session, reason, at: this.#options.clock() });
   }
 
   /** Nobody announces an expiry: it happens by itself. */
-  #expire(session: Session): () => void {
-    const { deadlines, onFault } = this.#options;
-    return deadlines.set(session.idleExpiresAt, () => {
-      this.#expired(session).catch((error: unknown) =>
-        onFault("a watched session could not be read at its expiry", error),
-      );
-    });
+  #setDeadline(watched: Watched): void {
+    watched.cancelDeadline();
+    const { idleExpiresAt } = watched.session;
+    watched.cancelDeadline = this.#options.deadlines.set(idleExpiresAt, () => this.#refreshLater());
   }
 
-  /** The message of a renewal may have been lost: the store has the last word. */
-  async #expired(session: Session): Promise<void> {
-    const { fingerprint, userId } = session;
-    const listed = await this.#options.list(userId);
-    const renewed = listed.find((one) => one.fingerprint === fingerprint);
-    const watched = this.#sessions.get(fingerprint);
-    if (watched === undefined) return;
-    if (renewed === undefined) this.#ended(session, "EXPIRED");
-    else this.#changed({ type: "renewed", session: renewed });
+  #refreshLater(): void {
+    this.#refresh().catch((error: unknown) =>
+      this.#options.onFault("watched sessions could not be read", error),
+    );
   }
 
-  #forget(fingerprint: string): void {
-    const watched = this.#sessions.get(fingerprint);
+  async #refresh(): Promise<void> {
+    const { list, clock } = this.#options;
+    // What starts while the list is read is not in it, and has not ended for that.
+    const before = [...this.#sessions.values()];
+    const listed = await list(this.#userId);
+    if (this.#closed) return;
+    for (const watched of before) {
+      const { fingerprint, idleExpiresAt } = watched.session;
+      const session = listed.find((one) => one.fingerprint === fingerprint);
+      if (session !== undefined) this.#renewed(watched, session);
+      else this.#ended(watched, idleExpiresAt <= clock() ? "EXPIRED" : null);
+    }
+    for (const session of listed) this.#started(session);
+  }
+
+  /** Whether it was still watched. */
+  #forget(watched: Watched): boolean {
+    const { fingerprint } = watched.session;
+    if (this.#sessions.get(fingerprint) !== watched) return false;
     this.#sessions.delete(fingerprint);
-    watched?.forgetExpiry();
-    watched?.leave?.();
+    watched.cancelDeadline();
+    watched.leave?.();
+    return true;
   }
 
   #close(): void {
     this.#closed = true;
+    this.#leaveGaps();
     this.#leaveUser?.();
-    for (const fingerprint of this.#sessions.keys()) this.#forget(fingerprint);
+    for (const watched of this.#sessions.values()) this.#forget(watched);
   }
 }

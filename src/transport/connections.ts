@@ -53,7 +53,7 @@ export class Connections {
   /**
    * Puts a life under the session of these claims: joins the session's topic, waits until that is
    * confirmed, and only then reads the session, so that an end is either read or heard. Whatever the
-   * outcome, the life stays a member until `leave`.
+   * outcome, the life stays a member until it ends.
    */
   async admit(
     claims: Claims,
@@ -73,17 +73,18 @@ export class Connections {
     return authentication;
   }
 
-  leave(fingerprint: string, life: Life): void {
-    const group = this.#groups.get(fingerprint);
-    if (group?.lives.delete(life) && group.lives.size === 0) this.#drop(group);
-  }
-
-  /** What a fresh read of a session with connections here says about them. */
-  update(fingerprint: string, session: Session | undefined): void {
-    const group = this.#groups.get(fingerprint);
-    if (group === undefined) return;
-    if (session === undefined) this.#end(group, "ENDED");
-    else this.#extend(group, session);
+  /** Reads these sessions again, and does what has to be done about them. */
+  async recheck(fingerprints: readonly string[]): Promise<void> {
+    const { sessions, clock } = this.#options;
+    const found = await sessions.readMany(fingerprints);
+    for (const [index, fingerprint] of fingerprints.entries()) {
+      const group = this.#groups.get(fingerprint);
+      const session = found[index];
+      if (group === undefined) continue;
+      if (session === undefined) this.#end(group, "ENDED");
+      else if (session.accessExpiresAt <= clock()) this.#end(group, "EXPIRED");
+      else this.#extend(group, session);
+    }
   }
 
   /** Ends all connections, whatever their session. */
@@ -103,13 +104,17 @@ export class Connections {
     const group = this.#groups.get(fingerprint) ?? this.#open(fingerprint);
     if (group.lives.size >= this.#options.maxPerSession) return undefined;
     group.lives.add(life);
+    life.onEnd(() => {
+      group.lives.delete(life);
+      if (group.lives.size === 0) this.#drop(group);
+    });
     return group;
   }
 
   #open(fingerprint: string): Group {
     const subscribed = this.#options.topics.subscribe(sessionTopic(fingerprint), (message) => {
       const read = readSessionMessage(message);
-      if (read?.session.fingerprint === fingerprint) this.#hear(read);
+      if (read?.fingerprint === fingerprint) this.#hear(read);
     });
     const group: Group = {
       fingerprint,
@@ -125,35 +130,31 @@ export class Connections {
   }
 
   #hear(message: SessionMessage): void {
-    const group = this.#groups.get(message.session.fingerprint);
+    const group = this.#groups.get(message.fingerprint);
     if (group === undefined) return;
-    if (message.type === "ended") this.#end(group, "ENDED");
-    else this.#extend(group, message.session);
+    switch (message.type) {
+      case "ended":
+        return this.#end(group, "ENDED");
+      case "renewed":
+        return this.#extend(group, message.session);
+      case "uncertain":
+        return this.#look(group);
+    }
   }
 
   #extend(group: Group, { accessExpiresAt }: Session): void {
     if (accessExpiresAt <= group.accessExpiresAt || group.lives.size === 0) return;
     group.accessExpiresAt = accessExpiresAt;
     group.cancelDeadline();
-    group.cancelDeadline = this.#options.deadlines.set(accessExpiresAt, () => {
-      this.#expire(group).catch((error: unknown) =>
-        this.#options.onFault("an expired session could not be read", error),
-      );
-    });
+    // The message of a renewal may have been lost: the store has the last word.
+    group.cancelDeadline = this.#options.deadlines.set(accessExpiresAt, () => this.#look(group));
   }
 
-  /** The message of a renewal may have been lost: the store has the last word. */
-  async #expire(group: Group): Promise<void> {
-    const { sessions, clock } = this.#options;
-    let session: Session | undefined;
-    try {
-      [session] = await sessions.readMany([group.fingerprint]);
-    } catch (error) {
-      this.#end(group, "UNAVAILABLE");
-      throw error;
-    }
-    if (session !== undefined && session.accessExpiresAt <= clock()) this.#end(group, "EXPIRED");
-    else this.update(group.fingerprint, session);
+  #look(group: Group): void {
+    this.recheck([group.fingerprint]).catch((error: unknown) => {
+      this.#options.onFault("a session could not be read", error);
+      if (group.accessExpiresAt <= this.#options.clock()) this.#end(group, "UNAVAILABLE");
+    });
   }
 
   #end(group: Group, ending: Ending): void {

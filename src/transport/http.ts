@@ -1,69 +1,65 @@
-/** Who asks over HTTP: the caller of each request, and his place when he asks for something that lasts. */
-import type { IncomingMessage } from "node:http";
-import type { Caller, Entry } from "../graphql/context.ts";
-import { serviceUnavailable, tooManyConnections, unauthenticated } from "../graphql/errors.ts";
-import { Life } from "../session/life.ts";
-import type { Sessions } from "../session/sessions.ts";
-import type { Claims } from "../session/token.ts";
-import type { Connections } from "./connections.ts";
-import { deviceOf, tokenFromHeader } from "./credentials.ts";
-import { refusalOf, type NoteRefusal, type Refusal } from "./refusals.ts";
+/** The HTTP server: hands requests to the engine and upgrades to the sockets, and closes without a loose end. */
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { Engine } from "../graphql/engine.ts";
+import { identifyRequest, type RequestOptions } from "./requests.ts";
+import type { SocketServer } from "./socket.ts";
 
-export interface HttpOptions {
-  readonly sessions: Sessions;
-  readonly connections: Connections;
-  readonly noteRefusal: NoteRefusal;
-  readonly trustedProxies: number;
+export interface HttpServerOptions extends RequestOptions {
+  readonly engine: Engine;
+  readonly sockets: SocketServer;
 }
 
-/** A token that does not serve makes the request anonymous, so that an old header never blocks `login`. */
-export async function identifyRequest(
-  request: IncomingMessage,
-  options: HttpOptions,
-): Promise<Caller> {
-  const { sessions, trustedProxies } = options;
-  const device = deviceOf(request, trustedProxies);
-  const authentication = await sessions.authenticate(
-    tokenFromHeader(request.headers.authorization),
-  );
-  const noted = new Set<Refusal["reason"]>();
-  const note = (reason: Refusal["reason"], claims?: Claims) => {
-    if (!noted.has(reason)) options.noteRefusal({ transport: "http", reason, device, claims });
-    noted.add(reason);
-  };
-  const refusal = refusalOf(authentication);
-  // Without a token it is worth a line only where one was needed.
-  if (refusal !== undefined && refusal !== "MISSING") note(refusal, authentication.claims);
-  const caller = { authentication, device, noteRefusal: note };
-  if (authentication.state !== "signedIn") return caller;
-  let held = false;
-  return {
-    ...caller,
-    enter: () => enter(authentication.claims, options, note),
-    holdForReply: () => (held = true),
-    isHeld: () => held,
-  };
-}
+export class HttpServer {
+  readonly #options: HttpServerOptions;
+  readonly #server: Server;
+  /** Connections that asked nothing yet; Node does not count them among the idle ones that it closes. */
+  readonly #unused = new Set<Socket>();
 
-async function enter(
-  claims: Claims,
-  { sessions, connections }: HttpOptions,
-  note: (reason: Refusal["reason"], claims: Claims) => void,
-): Promise<Entry> {
-  const life = new Life();
-  const leave = () => connections.leave(claims.fingerprint, life);
-  // The generation was checked when the request came; a renewal since does not matter.
-  const admission = await connections.admit(claims, life, () => sessions.checkAgain(claims));
-  if (admission.state === "signedIn") return { life, leave };
-  leave();
-  if (admission.state === "tooMany") {
-    note("TOO_MANY_CONNECTIONS", claims);
-    return { error: tooManyConnections() };
+  constructor(options: HttpServerOptions) {
+    this.#options = options;
+    this.#server = createServer((request, response) => this.#answer(request, response))
+      .on("upgrade", (request: IncomingMessage, stream: Socket, head: Buffer) => {
+        this.#unused.delete(request.socket);
+        options.sockets.upgrade(request, stream, head);
+      })
+      .on("connection", (socket: Socket) => {
+        this.#unused.add(socket);
+        socket.once("close", () => this.#unused.delete(socket));
+      });
   }
-  if (admission.state === "unavailable") {
-    note("STORE_UNAVAILABLE", claims);
-    return { error: serviceUnavailable() };
+
+  /** Resolves to the port. Rejects when it is taken, among other things. */
+  async listen(port: number, host: string): Promise<number> {
+    this.#server.listen(port, host);
+    await once(this.#server, "listening");
+    const address = this.#server.address();
+    return typeof address === "object" ? (address?.port ?? port) : port;
   }
-  note(admission.reason, claims);
-  return { error: unauthenticated(admission.reason) };
+
+  /** @param patience milliseconds that requests get to be answered. */
+  async close(patience: number): Promise<void> {
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    for (const socket of this.#unused) socket.destroy();
+    await this.#options.sockets.close();
+    const timer = setTimeout(() => this.#server.closeAllConnections(), patience);
+    await closed;
+    clearTimeout(timer);
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    const { engine, onFault } = this.#options;
+    this.#unused.delete(request.socket);
+    // Yoga makes a URL of it, and answers with a stack where that fails.
+    if (!URL.canParse(`http://${request.headers.host ?? "localhost"}`)) {
+      response.writeHead(400).end();
+      return;
+    }
+    const identify = () => identifyRequest(request, response, this.#options);
+    Promise.resolve(engine.handle(request, response, { identify })).catch((error: unknown) => {
+      onFault("a request was not answered", error);
+      response.destroy();
+    });
+  }
 }

@@ -1,18 +1,20 @@
 /** What graphql-ws asks of its server: who may connect, and how an operation runs. */
-import type {
-  execute,
-  ExecutionArgs,
-  ExecutionResult,
-  FormattedExecutionResult,
+import {
+  getOperationAST,
   GraphQLError,
-  GraphQLFormattedError,
-  GraphQLSchema,
-  parse,
-  subscribe,
-  validate,
+  type execute,
+  type ExecutionArgs,
+  type ExecutionResult,
+  type FormattedExecutionResult,
+  type GraphQLFormattedError,
+  type GraphQLSchema,
+  type parse,
+  type subscribe,
+  type validate,
 } from "graphql";
 import type { Context, ServerOptions, SubscribePayload } from "graphql-ws";
-import type { Caller, CurfewContext } from "../graphql/context.ts";
+import { Caller } from "../graphql/caller.ts";
+import type { CurfewContext } from "../graphql/context.ts";
 import type { Engine } from "../graphql/engine.ts";
 import {
   endingError,
@@ -25,35 +27,30 @@ import type { Life } from "../session/life.ts";
 import type { Device } from "../session/session.ts";
 import type { Authentication, Sessions } from "../session/sessions.ts";
 import type { Claims } from "../session/token.ts";
-import { closeForRefusal, closes, type Close } from "./close-codes.ts";
-import type { Connections } from "./connections.ts";
+import { admit, endingFor, type AdmissionOptions, type Note } from "./admission.ts";
 import { tokenFromConnectionParams } from "./credentials.ts";
-import { refusalOf, type NoteRefusal, type Refusal } from "./refusals.ts";
 
 /** A socket as this file needs it. */
 export interface Socket {
   readonly device: Device;
   /** From the opening of the socket on; its end closes the socket. */
   readonly life: Life;
-  /** Set as soon as the token of `connection_init` is verified; whoever closes the socket leaves for it. */
+  /** Logs each reason once. */
+  readonly note: Note;
+  /** Set when the socket is acknowledged. */
   claims: Claims | undefined;
-  readonly isOpen: () => boolean;
-  readonly close: (close: Close) => void;
+  /** How many operations were begun and are not over. */
+  operations: number;
   /** By operation: what waits for its answer to be sent. */
   readonly onReplied: Map<string, () => void>;
 }
 
-export interface OperationOptions {
+export interface OperationOptions extends AdmissionOptions {
   readonly engine: Engine;
   readonly sessions: Sessions;
-  readonly connections: Connections;
-  readonly noteRefusal: NoteRefusal;
   readonly maxOperations: number;
   /** Milliseconds from the opening of a socket to its `connection_init`, which may wait for a renewal. */
   readonly initTimeout: number;
-  /** Milliseconds that checking a `connection_init` may take. */
-  readonly admissionTimeout: number;
-  readonly onFault: (what: string, error: unknown) => void;
 }
 
 /** As graphql-ws hands it over, with absent fields undefined. */
@@ -92,80 +89,66 @@ export function socketHooks(options: OperationOptions): Hooks {
   };
 }
 
-/** The payload of the acknowledgement, or false after closing the socket with a reason. */
+/** The payload of the acknowledgement, or false after the end of the socket. */
 async function connect(
   { connectionParams, extra: socket }: SocketContext,
   options: OperationOptions,
 ): Promise<Record<string, unknown> | false> {
-  const { sessions, connections } = options;
+  const { sessions } = options;
+  const { life, note } = socket;
   const reading = sessions.verify(tokenFromConnectionParams(connectionParams));
-  if (!reading.ok) return refuse(socket, { ...reading, state: "refused" }, options);
+  if (!reading.ok) {
+    note(reading.reason, reading.claims);
+    life.end(endingFor(reading.reason));
+    return false;
+  }
   const { claims } = reading;
+  const session = await admit(claims, life, () => sessions.check(claims), note, options);
+  if (session === undefined) return false;
   socket.claims = claims;
-  const admission = await inTime(
-    connections.admit(claims, socket.life, () => sessions.check(claims)),
-    options.admissionTimeout,
-  );
-  if (admission === undefined) return turnAway(socket, "TIMEOUT", closes.tryAgainLater, options);
-  if (admission.state === "tooMany")
-    return turnAway(socket, "TOO_MANY_CONNECTIONS", closes.tooManyConnections, options);
-  if (admission.state !== "signedIn") return refuse(socket, admission, options);
-  // Closed, or ended, while it was checked: then it is closing already.
-  if (!socket.isOpen() || socket.life.ending !== undefined) return false;
-  const { accessExpiresAt, fingerprint } = admission.session;
   return {
-    sessionId: fingerprint,
-    accessTokenExpiresAt: new Date(accessExpiresAt).toISOString(),
+    sessionId: session.fingerprint,
+    accessTokenExpiresAt: new Date(session.accessExpiresAt).toISOString(),
   };
-}
-
-function refuse(
-  socket: Socket,
-  authentication: Exclude<Authentication, { readonly state: "signedIn" }>,
-  options: OperationOptions,
-): false {
-  socket.claims ??= authentication.claims;
-  const reason = refusalOf(authentication) ?? "ENDED";
-  return turnAway(socket, reason, closeForRefusal(authentication), options);
-}
-
-function turnAway(
-  socket: Socket,
-  reason: Refusal["reason"],
-  close: Close,
-  { noteRefusal }: OperationOptions,
-): false {
-  const { device, claims } = socket;
-  noteRefusal({ transport: "socket", reason, device, claims });
-  socket.close(close);
-  return false;
 }
 
 /** What to execute, or the errors that answer the operation; the socket stays open in either case. */
 async function prepare(
-  { extra: socket, subscriptions }: SocketContext,
+  { extra: socket }: SocketContext,
   id: string,
   payload: SubscribePayload,
   options: OperationOptions,
 ): Promise<OperationArgs | readonly GraphQLError[]> {
+  socket.operations += 1;
+  const prepared = await begin(socket, id, payload, options);
+  // Only what is executed is ever done.
+  if (Array.isArray(prepared)) socket.operations -= 1;
+  return prepared;
+}
+
+async function begin(
+  socket: Socket,
+  id: string,
+  payload: SubscribePayload,
+  { sessions, engine, maxOperations, onFault }: OperationOptions,
+): Promise<OperationArgs | readonly GraphQLError[]> {
   const { life, claims } = socket;
   if (life.ending !== undefined) return [endingError(life.ending)];
   if (claims === undefined) return [unauthenticated("MISSING")];
-  if (Object.keys(subscriptions).length > options.maxOperations)
-    return [tooManyOperations(options.maxOperations)];
+  if (socket.operations > maxOperations) return [tooManyOperations(maxOperations)];
   try {
-    const authentication = await options.sessions.checkAgain(claims);
+    const authentication = await sessions.checkAgain(claims);
     if (authentication.state === "unavailable") return [serviceUnavailable()];
     if (authentication.state === "refused") {
-      life.end(authentication.reason === "EXPIRED" ? "EXPIRED" : "ENDED");
+      life.end(endingFor(authentication.reason));
       return [unauthenticated(authentication.reason)];
     }
-    const identify = () => callerOf(socket, id, authentication, options.noteRefusal);
-    const enveloped: Enveloped = options.engine.getEnveloped({ identify, params: payload });
+    const identify = () => callerOf(socket, id, authentication);
+    const enveloped: Enveloped = engine.getEnveloped({ identify, params: payload });
     return await compile(enveloped, payload);
   } catch (error) {
     const shown = maskError(error);
-    if (shown !== error) options.onFault("an operation could not begin", error);
+    if (shown !== error) onFault("an operation could not begin", error);
     return [shown];
   }
 }
@@ -178,6 +161,8 @@ async function compile(
   const document = enveloped.parse(query);
   const problems = enveloped.validate(schema, document);
   if (problems.length > 0) return problems;
+  if (!getOperationAST(document, operationName))
+    return [new GraphQLError("Unable to identify operation")];
   return {
     schema,
     document,
@@ -189,20 +174,15 @@ async function compile(
   };
 }
 
-function callerOf(
-  socket: Socket,
-  id: string,
-  authentication: Authentication,
-  noteRefusal: NoteRefusal,
-): Caller {
-  const { life, device } = socket;
-  let held = false;
-  return {
+function callerOf(socket: Socket, id: string, authentication: Authentication): Caller {
+  const { life, device, note } = socket;
+  return new Caller({
     authentication,
     device,
     life,
-    enter: async () => ({ life, leave: () => {} }),
-    holdForReply: () => {
+    noteRefusal: note,
+    onDone: () => void (socket.operations -= 1),
+    onLastWord: () => {
       const release = () => {
         clearTimeout(timer);
         socket.onReplied.delete(id);
@@ -210,23 +190,8 @@ function callerOf(
       };
       const timer = setTimeout(release, replyTimeout);
       socket.onReplied.set(id, release);
-      life.hold();
-      held = true;
     },
-    isHeld: () => held,
-    noteRefusal: (reason, claims) => noteRefusal({ transport: "socket", reason, device, claims }),
-  };
-}
-
-/** Undefined when it takes longer; what comes later is nobody's, errors included. */
-async function inTime<T>(promise: Promise<T>, time: number): Promise<T | undefined> {
-  const late = Promise.withResolvers<undefined>();
-  const timer = setTimeout(late.resolve, time, undefined);
-  try {
-    return await Promise.race([promise, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
+  });
 }
 
 /** Undefined where graphql-ws may send the result as it is. */

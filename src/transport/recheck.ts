@@ -1,11 +1,8 @@
 /** Rereads the sessions of all connections: what a lost message would have told is found out so. */
 import type { Deadlines } from "../session/deadlines.ts";
-import type { Sessions } from "../session/sessions.ts";
-import { StoreUnavailable } from "../session/store.ts";
 import type { Connections } from "./connections.ts";
 
 export interface RecheckOptions {
-  readonly sessions: Sessions;
   readonly connections: Connections;
   readonly deadlines: Deadlines;
   readonly clock: () => number;
@@ -27,13 +24,15 @@ export class Recheck {
   readonly #options: RecheckOptions;
   readonly #timer: NodeJS.Timeout;
   #lastStart: number;
+  /** When the store last answered all of a recheck. */
+  #lastAnswer: number;
+  #failing = false;
   #running = false;
   #again = false;
-  #outageSince: number | undefined;
 
   constructor(options: RecheckOptions) {
     this.#options = options;
-    this.#lastStart = options.clock();
+    this.#lastStart = this.#lastAnswer = options.clock();
     this.#timer = setInterval(() => this.tick(), tickInterval);
   }
 
@@ -41,9 +40,10 @@ export class Recheck {
     const { clock, deadlines, connections, interval, outageGrace } = this.#options;
     const now = clock();
     deadlines.tick(now);
-    if (this.#outageSince !== undefined && now - this.#outageSince >= outageGrace)
-      connections.endAll("UNAVAILABLE");
-    if (now - this.#lastStart >= interval) this.now();
+    const givenUp = this.#failing && now - this.#lastAnswer >= outageGrace;
+    if (givenUp) connections.endAll("UNAVAILABLE");
+    // Given up, it asks all the time: a connection that the store lets in again should not be ended.
+    if (givenUp || now - this.#lastStart >= interval) this.now();
   }
 
   /** Rechecks all sessions; if a recheck is under way, once more after it. */
@@ -63,24 +63,21 @@ export class Recheck {
     this.#running = true;
     try {
       await this.#readAll();
-      this.#outageSince = undefined;
+      this.#lastAnswer = start;
+      this.#failing = false;
     } catch (error) {
-      if (error instanceof StoreUnavailable) this.#outageSince ??= start;
+      // Whatever the error: sessions that cannot be read are not known to live.
+      this.#failing = true;
       onFault("the sessions of the connections could not be rechecked", error);
-    } finally {
-      this.#running = false;
     }
+    this.#running = false;
     if (this.#again) this.now();
   }
 
   async #readAll(): Promise<void> {
-    const { sessions, connections } = this.#options;
+    const { connections } = this.#options;
     const { fingerprints } = connections;
-    for (let start = 0; start < fingerprints.length; start += batch) {
-      const some = fingerprints.slice(start, start + batch);
-      const found = await sessions.readMany(some);
-      for (const [index, fingerprint] of some.entries())
-        connections.update(fingerprint, found[index]);
-    }
+    for (let start = 0; start < fingerprints.length; start += batch)
+      await connections.recheck(fingerprints.slice(start, start + batch));
   }
 }

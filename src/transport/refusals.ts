@@ -37,6 +37,20 @@ export function describeRefusal({ transport, reason, device, claims }: Refusal):
   };
 }
 
+/** For one request or socket: each reason is noted once, however often it is met. */
+export function notesOf(
+  transport: Refusal["transport"],
+  device: Device,
+  noteRefusal: NoteRefusal,
+): (reason: Refusal["reason"], claims?: Claims) => void {
+  const noted = new Set<Refusal["reason"]>();
+  return (reason, claims) => {
+    if (noted.has(reason)) return;
+    noted.add(reason);
+    noteRefusal({ transport, reason, device, claims });
+  };
+}
+
 /** Why this is not a session, in the words of the log; undefined when it is one. */
 export function refusalOf(authentication: Authentication): Refusal["reason"] | undefined {
   switch (authentication.state) {

@@ -1,16 +1,18 @@
 /** The WebSocket server: opens sockets, feeds graphql-ws with their messages, and closes them. */
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { CloseCode, handleProtocols, makeServer } from "graphql-ws";
+import { CloseCode, handleProtocols, makeServer, MessageType, stringifyMessage } from "graphql-ws";
 import { WebSocketServer, type RawData, type ServerOptions, type WebSocket } from "ws";
 import { Life } from "../session/life.ts";
-import { closeForEnding, type Close } from "./close-codes.ts";
+import { closes } from "./close-codes.ts";
 import { deviceOf } from "./credentials.ts";
 import { socketHooks, type OperationOptions, type Socket } from "./operations.ts";
 import type { AllowsOrigin } from "./origins.ts";
+import { notesOf, type NoteRefusal } from "./refusals.ts";
 import { endInSlices } from "./slices.ts";
 
 export interface SocketOptions extends OperationOptions {
+  readonly noteRefusal: NoteRefusal;
   readonly trustedProxies: number;
   /** Bytes of one message. */
   readonly maxMessageSize: number;
@@ -21,13 +23,16 @@ export interface SocketOptions extends OperationOptions {
 const closeTimeout = 1_000;
 /** Milliseconds between pings; a socket that did not answer the one before is cut. */
 const keepAlive = 12_000;
+/** Bytes that may wait for a client to read them; he who lets more pile up is cut. */
+const maxBacklog = 8 * 1024 * 1024;
+const pong = stringifyMessage({ type: MessageType.Pong });
 
 export class SocketServer {
   readonly #options: SocketOptions;
   readonly #protocol: ReturnType<typeof makeServer<Record<string, unknown>, Socket>>;
   readonly #server: WebSocketServer;
   /** Each open socket, with whether it answered the last ping. */
-  readonly #sockets = new Map<WebSocket, { readonly life: Life; alive: boolean }>();
+  readonly #sockets = new Map<WebSocket, { readonly socket: Socket; alive: boolean }>();
   readonly #pings: NodeJS.Timeout;
   #closing = false;
 
@@ -71,7 +76,7 @@ export class SocketServer {
   async close(): Promise<void> {
     this.#closing = true;
     clearInterval(this.#pings);
-    const lives = [...this.#sockets.values()].map(({ life }) => life);
+    const lives = [...this.#sockets.values()].map(({ socket }) => socket.life);
     const gone = [...this.#sockets.keys()].map(
       (ws) => new Promise((resolve) => ws.once("close", resolve)),
     );
@@ -80,18 +85,21 @@ export class SocketServer {
   }
 
   #open(ws: WebSocket, request: IncomingMessage): void {
-    const { connections, trustedProxies, onFault } = this.#options;
+    const { noteRefusal, trustedProxies, onFault } = this.#options;
+    const device = deviceOf(request, trustedProxies);
     const life = new Life();
-    const state = { life, alive: true };
     const socket: Socket = {
-      device: deviceOf(request, trustedProxies),
+      device,
       life,
+      note: notesOf("socket", device, noteRefusal),
       claims: undefined,
-      isOpen: () => ws.readyState === ws.OPEN,
-      close: ({ code, reason }: Close) => ws.close(code, reason),
+      operations: 0,
       onReplied: new Map(),
     };
-    life.onEnd((ending) => socket.close(closeForEnding(ending)));
+    life.onEnd((ending) => {
+      if (ending !== "LEFT") ws.close(closes[ending].code, closes[ending].reason);
+    });
+    const state = { socket, alive: true };
     this.#sockets.set(ws, state);
 
     let onMessage: (data: string) => Promise<void> = () => Promise.resolve();
@@ -101,6 +109,8 @@ export class SocketServer {
         send: (data) => send(ws, data),
         close: (code, reason) => ws.close(code, reason),
         onMessage: (callback) => (onMessage = callback),
+        // Without the payload of the ping: nobody may have us send what he sends.
+        onPing: () => send(ws, pong),
       },
       socket,
     );
@@ -119,7 +129,7 @@ export class SocketServer {
     ws.on("error", () => {});
     ws.once("close", (code, reason) => {
       this.#sockets.delete(ws);
-      if (socket.claims !== undefined) connections.leave(socket.claims.fingerprint, life);
+      life.end("LEFT");
       onClose(code, String(reason)).catch((error: unknown) =>
         onFault("a closed socket was not cleaned up", error),
       );
@@ -142,6 +152,7 @@ function reject(stream: Duplex, status: string): void {
 /** What cannot be sent any more is dropped: the socket is closing, and its client is told by that. */
 function send(ws: WebSocket, data: string): Promise<void> {
   if (ws.readyState !== ws.OPEN) return Promise.resolve();
+  if (ws.bufferedAmount > maxBacklog) ws.terminate();
   return new Promise((resolve) => ws.send(data, () => resolve()));
 }
 

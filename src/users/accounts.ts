@@ -28,7 +28,15 @@ export interface Refused {
 }
 
 export type Registration = { readonly outcome: "registered"; readonly user: User } | Invalid | Busy;
-export type Authentication = { readonly outcome: "accepted"; readonly user: User } | Refused | Busy;
+/** A password that was right when it was checked. */
+export interface Accepted {
+  readonly outcome: "accepted";
+  readonly user: User;
+  /** What it was checked against. */
+  readonly passwordHash: string;
+}
+
+export type Authentication = Accepted | Refused | Busy;
 export type PasswordChange = { readonly outcome: "changed" } | Refused | Invalid | Busy;
 
 /** Everything rejects with `StoreUnavailable` when the directory cannot be asked. */
@@ -65,7 +73,13 @@ export class Accounts {
     const verification = await this.#verify(found?.passwordHash, password);
     if (verification === "busy") return { outcome: "busy" };
     if (verification === "mismatch" || !found || found.user.locked) return { outcome: "refused" };
-    return { outcome: "accepted", user: found.user };
+    return { outcome: "accepted", ...found };
+  }
+
+  /** Whether nothing was changed since that would have had the password refused. */
+  async stillAccepts({ user, passwordHash }: Accepted): Promise<boolean> {
+    const current = await this.#directory.passwordHash(user.id);
+    return current === passwordHash && !(await this.isGone(user.id));
   }
 
   /** Ending the user's other sessions afterwards is the caller's. */

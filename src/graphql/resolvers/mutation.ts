@@ -1,8 +1,9 @@
 /** Resolvers of the mutations: signing in and out, renewal, and the user's hold on his sessions. */
 import { requireSession, type CurfewContext } from "../context.ts";
-import { refusalMessage, unauthenticated } from "../errors.ts";
+import { refusalMessage, sessionsLeftOver, unauthenticated } from "../errors.ts";
 import type { MutationResolvers } from "../generated.ts";
 import type { Issued } from "../../session/sessions.ts";
+import { StoreUnavailable } from "../../session/store.ts";
 import type { User } from "../../users/directory.ts";
 
 export const Mutation: MutationResolvers = {
@@ -19,12 +20,19 @@ export const Mutation: MutationResolvers = {
   },
 
   login: async (_parent, { email, password }, context) => {
-    const authentication = await context.accounts.authenticate(email, password);
+    const { accounts, sessions } = context;
+    const authentication = await accounts.authenticate(email, password);
     switch (authentication.outcome) {
-      case "accepted":
-        return signedIn(await start(authentication.user, context));
+      case "accepted": {
+        const issued = await start(authentication.user, context);
+        // The password may have been changed, and the sessions ended, while it was checked: now that
+        // this session can be found, either that found it, or this finds that.
+        if (await accounts.stillAccepts(authentication)) return signedIn(issued);
+        await sessions.end(issued.session.fingerprint, "PASSWORD_CHANGED");
+        return wrongCredentials();
+      }
       case "refused":
-        return invalidCredentials("The e-mail address or the password is wrong.");
+        return wrongCredentials();
       case "busy":
         return tooManyAttempts();
     }
@@ -38,19 +46,17 @@ export const Mutation: MutationResolvers = {
     return { __typename: "RenewalRefused", reason, message: refusalMessage(reason) };
   },
 
-  logout: async (_parent, { token }, { sessions, caller }) => {
-    const own = caller.authentication.claims;
-    const claims = token == null ? own : sessions.identify(token);
+  logout: async (_parent, { token }, context) => {
+    const { sessions, caller } = context;
+    const claims = token == null ? caller.authentication.claims : sessions.identify(token);
     if (claims === undefined) return { endedSessions: 0 };
-    // The answer to him who ends his own session still goes out on the socket that this closes.
-    if (claims.fingerprint === own?.fingerprint) caller.holdForReply?.();
-    return { endedSessions: await sessions.end(claims.fingerprint, "LOGOUT") };
+    const { fingerprint } = claims;
+    return ending(fingerprint, context, () => sessions.end(fingerprint, "LOGOUT"));
   },
 
   endSession: async (_parent, { id }, context) => {
-    const { userId, fingerprint } = requireSession(context);
-    if (id === fingerprint) context.caller.holdForReply?.();
-    return { endedSessions: await context.sessions.endOwn(userId, id, "ENDED_BY_USER") };
+    const { userId } = requireSession(context);
+    return ending(id, context, () => context.sessions.endOwn(userId, id, "ENDED_BY_USER"));
   },
 
   endOtherSessions: async (_parent, _args, context) => {
@@ -63,10 +69,16 @@ export const Mutation: MutationResolvers = {
   changePassword: async (_parent, { currentPassword, newPassword }, context) => {
     const { userId, fingerprint } = requireSession(context);
     const { accounts, sessions, caller } = context;
+    // What the change will need, asked for before it: where it is not to be had, nothing has changed.
+    await sessions.list(userId);
     const change = await accounts.changePassword(userId, currentPassword, newPassword);
     switch (change.outcome) {
       case "changed": {
-        const endedSessions = await sessions.endOthers(userId, fingerprint, "PASSWORD_CHANGED");
+        const endedSessions = await sessions
+          .endOthers(userId, fingerprint, "PASSWORD_CHANGED")
+          .catch((error: unknown) => {
+            throw error instanceof StoreUnavailable ? sessionsLeftOver() : error;
+          });
         const { claims } = caller.authentication;
         if (claims === undefined) throw unauthenticated("ENDED");
         const renewal = await sessions.rotate(claims);
@@ -83,12 +95,30 @@ export const Mutation: MutationResolvers = {
   },
 };
 
+/** He who ends his own session is still told so, on the socket that this closes; then he is signed out. */
+async function ending(
+  fingerprint: string,
+  { caller }: CurfewContext,
+  end: () => Promise<number>,
+): Promise<{ endedSessions: number }> {
+  if (fingerprint !== caller.authentication.claims?.fingerprint)
+    return { endedSessions: await end() };
+  caller.takeLastWord();
+  const endedSessions = await end();
+  caller.life.end("ENDED");
+  return { endedSessions };
+}
+
 function start(user: User, { sessions, caller }: CurfewContext): Promise<Issued> {
   return sessions.start(user.id, caller.device);
 }
 
 function signedIn(issued: Issued) {
   return { __typename: "SignedIn", tokens: issued, viewer: issued.session } as const;
+}
+
+function wrongCredentials() {
+  return invalidCredentials("The e-mail address or the password is wrong.");
 }
 
 function invalidCredentials(message: string) {

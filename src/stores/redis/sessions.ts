@@ -68,6 +68,7 @@ export class RedisSessions implements SessionStore {
     );
     if (outcome === "absent") return { outcome };
     const session = decode(fingerprint, unflatten(record));
+    if (session === undefined) return { outcome: "absent" };
     if (outcome === "reused") await this.#unlist(session.userId, [fingerprint]);
     return { outcome, session };
   }
@@ -80,6 +81,7 @@ export class RedisSessions implements SessionStore {
     const record = await ask(this.#client.curfewEnd(sessionKey(fingerprint)));
     if (record.length === 0) return undefined;
     const session = decode(fingerprint, unflatten(record));
+    if (session === undefined) return undefined;
     await this.#unlist(session.userId, [fingerprint]);
     return onlyLive(session, now);
   }

@@ -1,0 +1,67 @@
+/** Who asks for an operation, as the transport saw him, and the life that the operation runs in. */
+import type { Life } from "../session/life.ts";
+import type { RefusalReason } from "../session/reasons.ts";
+import type { Device } from "../session/session.ts";
+import type { Authentication } from "../session/sessions.ts";
+import type { Claims } from "../session/token.ts";
+
+export interface CallerOptions {
+  readonly authentication: Authentication;
+  readonly device: Device;
+  /** Of the socket or of the request; it has ended at the latest when the client leaves. */
+  readonly life: Life;
+  /** Puts the life under the session, or ends it; where that was not done when it began. */
+  readonly join?: () => Promise<void>;
+  /** Called when the answer is to go out before the life's listeners are told of its end. */
+  readonly onLastWord?: () => void;
+  /** Called once, when the operation was answered or its stream is closed. */
+  readonly onDone?: () => void;
+  /** Logs why the caller is not signed in. */
+  readonly noteRefusal: (reason: RefusalReason, claims?: Claims) => void;
+}
+
+export class Caller {
+  readonly authentication: Authentication;
+  readonly device: Device;
+  readonly life: Life;
+  readonly noteRefusal: CallerOptions["noteRefusal"];
+  readonly #join: CallerOptions["join"];
+  readonly #onLastWord: CallerOptions["onLastWord"];
+  #onDone: CallerOptions["onDone"];
+  #joined: Promise<void> | undefined;
+  #hasLastWord = false;
+
+  constructor(options: CallerOptions) {
+    this.authentication = options.authentication;
+    this.device = options.device;
+    this.life = options.life;
+    this.noteRefusal = options.noteRefusal;
+    this.#join = options.join;
+    this.#onLastWord = options.onLastWord;
+    this.#onDone = options.onDone;
+  }
+
+  /** For operations that last: afterwards the life ends with the session, or has ended. */
+  async join(): Promise<void> {
+    this.#joined ??= this.#join?.();
+    await this.#joined;
+  }
+
+  done(): void {
+    const onDone = this.#onDone;
+    this.#onDone = undefined;
+    onDone?.();
+  }
+
+  /** Of all answers only that of the operation that ends its own session goes out after the end. */
+  get hasLastWord(): boolean {
+    return this.#hasLastWord;
+  }
+
+  takeLastWord(): void {
+    if (this.#hasLastWord) return;
+    this.#hasLastWord = true;
+    this.life.hold();
+    this.#onLastWord?.();
+  }
+}

@@ -1,0 +1,100 @@
+/** A subscription's events until its life ends; then one error, then no more. */
+import type { ExecutionResult } from "graphql";
+import type { Ending, Life } from "../session/life.ts";
+import { endingError, maskError } from "./errors.ts";
+
+type Step = IteratorResult<ExecutionResult, undefined>;
+
+export interface EndableStreamOptions {
+  readonly life: Life;
+  /** Is told of what the source throws and the client may not see. */
+  readonly onSourceFault: (error: unknown) => void;
+  /** Called once, whoever closes it. */
+  readonly onClose: () => void;
+}
+
+/** Ends although its source waits: an async generator in the middle of an `await` cannot be returned. */
+export class EndableStream implements AsyncIterableIterator<ExecutionResult, undefined> {
+  readonly #source: AsyncIterator<ExecutionResult>;
+  readonly #options: EndableStreamOptions;
+  readonly #forget: () => void;
+  #waiting: PromiseWithResolvers<Step> | undefined;
+  #last: ExecutionResult | undefined;
+  #closed = false;
+
+  constructor(source: AsyncIterable<ExecutionResult>, options: EndableStreamOptions) {
+    this.#source = source[Symbol.asyncIterator]();
+    this.#options = options;
+    this.#forget = options.life.onEnd((ending) => this.#end(ending));
+  }
+
+  next(): Promise<Step> {
+    if (this.#closed) return Promise.resolve(this.#final());
+    const waiting = Promise.withResolvers<Step>();
+    this.#waiting = waiting;
+    this.#source.next().then(
+      (result) => {
+        // From the moment the end is known nothing is delivered; `#end` answers.
+        if (this.#closed || this.#options.life.ending !== undefined) return;
+        if (result.done !== true) return this.#answer(result);
+        this.#close();
+        this.#answer(this.#final());
+      },
+      (error: unknown) => {
+        const shown = maskError(error);
+        if (shown !== error) this.#options.onSourceFault(error);
+        if (this.#closed || this.#options.life.ending !== undefined) return;
+        this.#waiting = undefined;
+        this.#close();
+        waiting.reject(shown);
+      },
+    );
+    return waiting.promise;
+  }
+
+  return(): Promise<Step> {
+    this.#close();
+    this.#last = undefined;
+    this.#answer(this.#final());
+    return Promise.resolve(this.#final());
+  }
+
+  throw(error: unknown): Promise<Step> {
+    void this.return();
+    return Promise.reject(error);
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return();
+  }
+
+  #end(ending: Ending): void {
+    this.#last = { errors: [endingError(ending)] };
+    this.#close();
+    if (this.#waiting !== undefined) this.#answer(this.#final());
+  }
+
+  #answer(step: Step): void {
+    this.#waiting?.resolve(step);
+    this.#waiting = undefined;
+  }
+
+  #final(): Step {
+    const last = this.#last;
+    this.#last = undefined;
+    return last === undefined ? { done: true, value: undefined } : { done: false, value: last };
+  }
+
+  #close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#forget();
+    this.#options.onClose();
+    // Not awaited, since it may wait for the next event; and gone either way.
+    this.#source.return?.().then(undefined, () => {});
+  }
+}

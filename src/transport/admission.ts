@@ -1,0 +1,80 @@
+/** Lets something long-lived run under its session, or ends it and says why in the log. */
+import type { Ending, Life } from "../session/life.ts";
+import type { Session } from "../session/session.ts";
+import type { Authentication } from "../session/sessions.ts";
+import type { RefusalReason } from "../session/reasons.ts";
+import type { Claims } from "../session/token.ts";
+import type { Connections } from "./connections.ts";
+import type { Refusal } from "./refusals.ts";
+
+export interface AdmissionOptions {
+  readonly connections: Connections;
+  /** Milliseconds that it may take. */
+  readonly admissionTimeout: number;
+  readonly onFault: (what: string, error: unknown) => void;
+}
+
+export type Note = (reason: Refusal["reason"], claims?: Claims) => void;
+
+const endings = {
+  MISSING: "UNAUTHENTICATED",
+  MALFORMED: "UNAUTHENTICATED",
+  BAD_SIGNATURE: "UNAUTHENTICATED",
+  WRONG_KIND: "UNAUTHENTICATED",
+  EXPIRED: "EXPIRED",
+  SUPERSEDED: "EXPIRED",
+  ENDED: "ENDED",
+  REUSED: "ENDED",
+  USER_GONE: "ENDED",
+} as const satisfies Record<RefusalReason, Ending>;
+
+/** How a life ends whose token is refused so. */
+export function endingFor(reason: RefusalReason): Ending {
+  return endings[reason];
+}
+
+/** The session that the life runs under from now on; undefined when the life has ended. */
+export async function admit(
+  claims: Claims,
+  life: Life,
+  check: () => Promise<Authentication>,
+  note: Note,
+  { connections, admissionTimeout, onFault }: AdmissionOptions,
+): Promise<Session | undefined> {
+  const turnAway = (reason: Refusal["reason"], ending: Ending) => {
+    note(reason, claims);
+    life.end(ending);
+    return undefined;
+  };
+  let admission;
+  try {
+    admission = await inTime(connections.admit(claims, life, check), admissionTimeout);
+  } catch (error) {
+    onFault("a session could not be checked", error);
+    return turnAway("STORE_UNAVAILABLE", "UNAVAILABLE");
+  }
+  switch (admission?.state) {
+    case undefined:
+      return turnAway("TIMEOUT", "UNAVAILABLE");
+    case "unavailable":
+      return turnAway("STORE_UNAVAILABLE", "UNAVAILABLE");
+    case "tooMany":
+      return turnAway("TOO_MANY_CONNECTIONS", "TOO_MANY");
+    case "refused":
+      return turnAway(admission.reason, endingFor(admission.reason));
+    case "signedIn":
+      // It may have ended, or its client left, while it was checked.
+      return life.ending === undefined ? admission.session : undefined;
+  }
+}
+
+/** Undefined when it takes longer; what comes later is nobody's, errors included. */
+async function inTime<T>(promise: Promise<T>, time: number): Promise<T | undefined> {
+  const late = Promise.withResolvers<undefined>();
+  const timer = setTimeout(late.resolve, time, undefined);
+  try {
+    return await Promise.race([promise, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,43 @@
+/** Who asks over HTTP: the caller of each request, and how a request that lasts comes under its session. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { Caller } from "../graphql/caller.ts";
+import { Life } from "../session/life.ts";
+import type { Sessions } from "../session/sessions.ts";
+import { admit, type AdmissionOptions } from "./admission.ts";
+import { deviceOf, tokenFromHeader } from "./credentials.ts";
+import { notesOf, refusalOf, type NoteRefusal } from "./refusals.ts";
+
+export interface RequestOptions extends AdmissionOptions {
+  readonly sessions: Sessions;
+  readonly noteRefusal: NoteRefusal;
+  readonly trustedProxies: number;
+}
+
+/** A token that does not serve makes the request anonymous, so that an old header never blocks `login`. */
+export async function identifyRequest(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: RequestOptions,
+): Promise<Caller> {
+  const { sessions, noteRefusal, trustedProxies } = options;
+  const life = new Life();
+  // With its answer, or without: either way nothing of it has a reader any more.
+  response.once("close", () => life.end("LEFT"));
+  const device = deviceOf(request, trustedProxies);
+  const note = notesOf("http", device, noteRefusal);
+  const authentication = await sessions.authenticate(
+    tokenFromHeader(request.headers.authorization),
+  );
+  const refusal = refusalOf(authentication);
+  // Without a token it is worth a line only where one was needed.
+  if (refusal !== undefined && refusal !== "MISSING") note(refusal, authentication.claims);
+  const caller = { authentication, device, life, noteRefusal: note };
+  if (authentication.state !== "signedIn") return new Caller(caller);
+  const { claims } = authentication;
+  return new Caller({
+    ...caller,
+    // The generation was checked when the request came; a renewal since does not matter.
+    join: async () =>
+      void (await admit(claims, life, () => sessions.checkAgain(claims), note, options)),
+  });
+}
