@@ -1,17 +1,18 @@
 import { expect, it } from "vitest";
 import type { Ending } from "../../src/session/life.ts";
 import { refusalReasons } from "../../src/session/reasons.ts";
-import { StoreUnavailable } from "../../src/session/store.ts";
-import { closeForEnding, closeForRefusal, closes } from "../../src/transport/close-codes.ts";
+import { endingFor } from "../../src/transport/admission.ts";
+import { closes, type Close } from "../../src/transport/close-codes.ts";
 
 const unauthenticated = "4401 UNAUTHENTICATED";
 const ended = "4401 SESSION_ENDED";
 const expired = "4403 SESSION_EXPIRED";
 
 it("every refusal has its code: final when only a login helps, retryable when a renewal does", () => {
+  const table: Partial<Record<Ending, Close>> = closes;
   const codes = refusalReasons.map((reason) => {
-    const close = closeForRefusal({ state: "refused", reason });
-    return [reason, `${close.code} ${close.reason}`];
+    const close = table[endingFor(reason)];
+    return [reason, `${close?.code} ${close?.reason}`];
   });
   expect(Object.fromEntries(codes)).toEqual({
     MISSING: unauthenticated,
@@ -26,20 +27,10 @@ it("every refusal has its code: final when only a login helps, retryable when a 
   });
 });
 
-it("a store that cannot be asked is no refusal", () => {
-  const cause = new StoreUnavailable("It is down.");
-  const close = closeForRefusal({ state: "unavailable", claims: undefined as never, cause });
-  expect(close).toEqual({ code: 1013, reason: "TRY_AGAIN_LATER" });
-});
-
-it.each([
-  ["ENDED", 4401, "SESSION_ENDED"],
-  ["EXPIRED", 4403, "SESSION_EXPIRED"],
-  ["UNAVAILABLE", 1013, "TRY_AGAIN_LATER"],
-  ["GOING_AWAY", 1012, "SERVICE_RESTART"],
-  ["TOO_SLOW", 1013, "TOO_SLOW"],
-] as const)("a socket whose life ends as %s closes with %i %s", (ending: Ending, code, reason) => {
-  expect(closeForEnding(ending)).toEqual({ code, reason });
+it("the other ends bring a client back, some time later", () => {
+  expect(closes.UNAVAILABLE).toEqual({ code: 1013, reason: "TRY_AGAIN_LATER" });
+  expect(closes.TOO_MANY).toEqual({ code: 1013, reason: "TOO_MANY_CONNECTIONS" });
+  expect(closes.GOING_AWAY).toEqual({ code: 1012, reason: "SERVICE_RESTART" });
 });
 
 it("no code is one that makes clients loop or give up for good by mistake, and each may be sent", () => {

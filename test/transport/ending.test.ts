@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { testApp } from "../helpers/app.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { login, logout, newEmail, register, renew } from "../helpers/http.ts";
-import { intercept, memoryTopics } from "../helpers/parts.ts";
+import { intercept, memoryStore, memoryTopics, plannable } from "../helpers/parts.ts";
 import { RawSocket } from "../helpers/raw-socket.ts";
 import { connect } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
@@ -77,7 +77,7 @@ it("a mutation under way when its session ends is not answered any more", async 
   expect(JSON.stringify(socket.messages.pending)).not.toContain("secret");
 });
 
-it("nor is it while a logout over the same socket still waits to be answered", async () => {
+it("nor is it, and no event comes, while a logout over the same socket waits to be answered", async () => {
   const app = testApp();
   const publishing = Promise.withResolvers<void>();
   const goOn = Promise.withResolvers<void>();
@@ -93,10 +93,13 @@ it("nor is it while a logout over the same socket still waits to be answered", a
   await using curfew = await startCurfew({ ...app.schema, parts: { topics } });
   const { accessToken } = await register(curfew.url);
   await using socket = await connect(curfew.socketUrl, accessToken);
+  socket.subscribe("events", "subscription { said }");
+  expect((await socket.messages.next()).payload.data).toEqual({ said: "ready" });
   socket.subscribe("1", `mutation { sayLater(text: "secret") }`);
   await app.started;
   socket.subscribe("2", "mutation { logout { endedSessions } }");
   await publishing.promise;
+  await curfew.events.publish("said", "secret");
   app.open();
   await until(() => app.calls.length === 1);
   goOn.resolve();
@@ -157,6 +160,19 @@ it("mutations that race the end are done before it or not at all, and none is an
   expect(await socket.closed).toEqual(sessionEnded);
   await until(() => endedAt < Infinity);
   expect(app.calls).toHaveLength(endedAt);
+});
+
+it("a mutation is not done whose session ends between its check and its beginning", async () => {
+  const app = testApp();
+  const { plan, ...parts } = plannable({ store: memoryStore(), topics: memoryTopics() });
+  await using curfew = await startCurfew({ ...app.schema, parts });
+  const { accessToken, sessionId } = await register(curfew.url);
+  await using socket = await connect(curfew.socketUrl, accessToken);
+  plan("when read", sessionId, () => curfew.sessions.end(sessionId, "LOGOUT"));
+  socket.subscribe("1", `mutation { say(text: "late") }`);
+  expect(await socket.closed).toEqual(sessionEnded);
+  await until(() => curfew.connections.size === 0);
+  expect(app.calls).toEqual([]);
 });
 
 it("a socket that is closed by its client leaves nothing behind", async () => {

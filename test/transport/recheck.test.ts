@@ -45,7 +45,7 @@ function openNode() {
     maxPerSession: 10,
     onFault,
   });
-  const shared = { sessions, connections, deadlines, clock, onFault };
+  const shared = { connections, deadlines, clock, onFault };
   const recheck = new Recheck({ ...shared, interval, outageGrace });
   const join = async () => {
     const { session, tokens } = await sessions.start("user", device);
@@ -55,8 +55,7 @@ function openNode() {
     const { claims } = reading;
     const admission = await connections.admit(claims, life, () => sessions.check(claims));
     expect(admission.state).toBe("signedIn");
-    const leave = () => connections.leave(session.fingerprint, life);
-    return { life, leave, fingerprint: session.fingerprint, tokens };
+    return { life, fingerprint: session.fingerprint, tokens };
   };
   return {
     clock,
@@ -135,8 +134,6 @@ it("while the store is gone connections live on for the grace, and then end retr
     node.recheck.tick();
     await until(() => node.faults.length > before);
   };
-  // The outage begins with the first read that fails.
-  await fail(interval);
   for (let time = interval; time < outageGrace; time += interval) await fail(interval);
   expect(life.ending).toBeUndefined();
   node.clock.advance(interval);
@@ -164,7 +161,7 @@ it("the last connection of a session takes its topic and its deadline along", as
   using node = openNode();
   const joined = [await node.join(), await node.join()];
   expect([node.topics.subscriptions, node.deadlines.size]).toEqual([2, 2]);
-  for (const { leave } of joined) leave();
+  for (const { life } of joined) life.end("LEFT");
   await until(() => node.topics.subscriptions === 0);
   expect([node.deadlines.size, node.connections.size]).toEqual([0, 0]);
   expect(node.connections.fingerprints).toEqual([]);
