@@ -160,7 +160,8 @@ class Watch {
       if (session !== undefined) this.#renewed(watched, session);
       else this.#ended(watched, idleExpiresAt <= clock() ? "EXPIRED" : null);
     }
-    for (const session of listed) this.#started(session);
+    const known = new Set(before.map(({ session }) => session.fingerprint));
+    for (const session of listed) if (!known.has(session.fingerprint)) this.#started(session);
   }
 
   /** Whether it was still watched. */
