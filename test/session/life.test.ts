@@ -84,14 +84,34 @@ test("a life that is held ends when it is released", () => {
   expect(heard).toEqual(["ENDED"]);
 });
 
+test("a life that is held twice ends when it is released twice", () => {
+  const life = new Life();
+  const heard = listenTo(life);
+  life.hold();
+  life.hold();
+  life.end("ENDED");
+  life.release();
+  expect(heard).toEqual([]);
+  life.release();
+  expect(heard).toEqual(["ENDED"]);
+});
+
+test("nothing holds the life of a client that has left", () => {
+  const life = new Life();
+  const heard = listenTo(life);
+  life.hold();
+  life.end("LEFT");
+  expect(heard).toEqual(["LEFT"]);
+});
+
 test("a life that is released lives on when nothing ended it, and can end later", () => {
   const life = new Life();
   const heard = listenTo(life);
   life.hold();
   life.release();
   expect(heard).toEqual([]);
-  life.end("TOO_SLOW");
-  expect(heard).toEqual(["TOO_SLOW"]);
+  life.end("EXPIRED");
+  expect(heard).toEqual(["EXPIRED"]);
 });
 
 test("a race gives what the promise gives, or its failure", async () => {

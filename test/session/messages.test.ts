@@ -10,25 +10,28 @@ import { endReasons } from "../../src/session/reasons.ts";
 import { beginSession, type Session } from "../../src/session/session.ts";
 import { device, lifetimes } from "../helpers/domain.ts";
 
-const session = beginSession("a fingerprint", "ada", device, lifetimes, Date.UTC(2030, 0, 1));
+const fingerprint = "a fingerprint";
+const session = beginSession(fingerprint, "ada", device, lifetimes, Date.UTC(2030, 0, 1));
 
 /** What a message is after it went over the wire. */
 const sent = (message: unknown): unknown => JSON.parse(JSON.stringify(message));
 
 test("what is said is heard as it was said", () => {
-  const renewed = { type: "renewed", session };
+  const renewed = { type: "renewed", fingerprint, session };
   expect(readSessionMessage(sent(renewed))).toEqual(renewed);
   for (const reason of endReasons) {
-    const ended = { type: "ended", session, reason };
+    const ended = { type: "ended", fingerprint, session, reason };
     expect(readSessionMessage(sent(ended))).toEqual(ended);
   }
+  const uncertain = { type: "uncertain", fingerprint };
+  expect(readSessionMessage(sent(uncertain))).toEqual(uncertain);
   const started = { type: "started", session };
   expect(readUserMessage(sent(started))).toEqual(started);
 });
 
 test("what a later version adds is left out", () => {
-  const message = { type: "renewed", session, colour: "red" };
-  expect(readSessionMessage(message)).toEqual({ type: "renewed", session });
+  const renewed = { type: "renewed", fingerprint, session };
+  expect(readSessionMessage({ ...renewed, colour: "red" })).toEqual(renewed);
 });
 
 test("a session without a known device is a session", () => {
@@ -37,17 +40,23 @@ test("a session without a known device is a session", () => {
 });
 
 test.each([
-  ["another type", { type: "moved", session }],
-  ["no type", { session }],
-  ["an end without a reason", { type: "ended", session }],
-  ["an end for an unknown reason", { type: "ended", session, reason: "BOREDOM" }],
-  ["an end for an inherited reason", { type: "ended", session, reason: "constructor" }],
-  ["no session", { type: "renewed" }],
-  ["null for a session", { type: "renewed", session: null }],
+  ["another type", { type: "moved", fingerprint, session }],
+  ["no type", { fingerprint, session }],
+  ["an end without a reason", { type: "ended", fingerprint, session }],
+  ["an end for an unknown reason", { type: "ended", fingerprint, session, reason: "BOREDOM" }],
+  [
+    "an end for an inherited reason",
+    { type: "ended", fingerprint, session, reason: "constructor" },
+  ],
+  ["no session", { type: "renewed", fingerprint }],
+  ["no fingerprint", { type: "renewed", session }],
+  ["the fingerprint of another session", { type: "renewed", fingerprint: "other", session }],
+  ["a doubt about nothing", { type: "uncertain" }],
+  ["null for a session", { type: "renewed", fingerprint, session: null }],
   ["text", "renewed"],
   ["null", null],
   ["nothing", undefined],
-  ["a list", [{ type: "renewed", session }]],
+  ["a list", [{ type: "renewed", fingerprint, session }]],
 ])("is ignored: %s", (_, message) => {
   expect(readSessionMessage(message)).toBeUndefined();
   expect(readUserMessage(message)).toBeUndefined();
@@ -59,14 +68,14 @@ const fields = Object.keys(session).filter(
 
 test.each(fields)("is ignored: a session with a broken %s", (field) => {
   for (const broken of [undefined, null, {}, Number.NaN, 0.5, -Infinity]) {
-    const message = { session: { ...session, [field]: broken } };
+    const message = { fingerprint, session: { ...session, [field]: broken } };
     expect(readSessionMessage({ ...message, type: "renewed" })).toBeUndefined();
     expect(readUserMessage({ ...message, type: "started" })).toBeUndefined();
   }
 });
 
 test("one kind of message is not taken for the other", () => {
-  expect(readSessionMessage({ type: "started", session })).toBeUndefined();
+  expect(readSessionMessage({ type: "started", fingerprint, session })).toBeUndefined();
   expect(readUserMessage({ type: "renewed", session })).toBeUndefined();
 });
 

@@ -33,7 +33,7 @@ describe("a renewal", () => {
     const heard = await hear(session.fingerprint);
     const renewed = await renew(tokens.renewalToken);
     expect(heard).toEqual(["renewed"]);
-    expect(witnessed).toEqual([{ type: "renewed", session: renewed.session }]);
+    expect(witnessed).toMatchObject([{ type: "renewed", session: renewed.session }]);
   });
 
   test("can follow an access token that expired long ago", async () => {

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { StoreUnavailable, type SessionStore } from "../../src/session/store.ts";
 import { MemoryTopics } from "../../src/stores/memory/topics.ts";
 import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
-import { lifetimes, minute, raise, second, startDomain } from "../helpers/domain.ts";
+import { lifetimes, minute, raise, second, startDomain, type Domain } from "../helpers/domain.ts";
 
 /** Topics that take no message while they are down. */
 class BrokenTopics extends MemoryTopics {
@@ -51,7 +51,7 @@ describe("a message that cannot be sent", () => {
     const { login, logout, witnessed, faults } = startMute();
     const { session, tokens } = await login();
     await logout(tokens.accessToken);
-    expect(witnessed).toEqual([{ type: "ended", session, reason: "LOGOUT" }]);
+    expect(witnessed).toMatchObject([{ type: "ended", session, reason: "LOGOUT" }]);
     const fault = "a message to the other nodes was not sent";
     expect(faults).toEqual([fault, fault]);
   });
@@ -99,7 +99,7 @@ describe("a store that cannot be asked", () => {
     expect(await access(tokens.accessToken)).toBe("signedIn");
   });
 
-  test("fails a login, a renewal, a logout and a list, and promises nothing", async () => {
+  test("fails a login, a renewal, a logout and a list, and promises nothing but to look again", async () => {
     const state = wrapStore();
     const { login, renewal, logout, sessions, witnessed } = startDomain({ store: state.store });
     const { tokens, session } = await login();
@@ -113,7 +113,7 @@ describe("a store that cannot be asked", () => {
       sessions.endOthers("ada", "", "LOGOUT"),
     ];
     for (const attempt of attempts) await expect(attempt).rejects.toThrow(StoreUnavailable);
-    expect(witnessed).toEqual([]);
+    expect(witnessed).toEqual([{ type: "uncertain", fingerprint: session.fingerprint }]);
     state.down = false;
     expect(await renewal(tokens.renewalToken)).toBe("renewed");
   });
@@ -168,7 +168,7 @@ describe("a store that cannot be asked", () => {
 describe("a renewal that races with the end of its session", () => {
   type Pair = { readonly accessToken: string; readonly renewalToken: string };
 
-  async function expectNothingAccepted(domain: ReturnType<typeof startDomain>, pairs: Pair[]) {
+  async function expectNothingAccepted(domain: Domain, pairs: Pair[]) {
     for (const { accessToken, renewalToken } of pairs) {
       expect(await domain.access(accessToken)).toBe("ENDED");
       expect(await domain.renewal(renewalToken)).toBe("ENDED");
@@ -211,7 +211,13 @@ describe("a renewal that races with the end of its session", () => {
     await expectNothingAccepted(domain, pairs);
   });
 
-  test("fifty times over, in whatever order, leaves nothing accepted", async () => {
+  test.each([
+    ["a logout", ({ logout }: Domain, token: string) => logout(token)],
+    [
+      "a change of the password elsewhere",
+      ({ sessions }: Domain) => sessions.endOthers("ada", "elsewhere", "PASSWORD_CHANGED"),
+    ],
+  ])("fifty times over with %s, in whatever order, leaves nothing accepted", async (_, end) => {
     const domain = startDomain();
     for (let round = 0; round < 50; round++) {
       const { tokens } = await domain.login();
@@ -220,8 +226,8 @@ describe("a renewal that races with the end of its session", () => {
         const renewal = await domain.sessions.renew(tokens.renewalToken);
         if (renewal.outcome === "renewed") pairs.push(renewal.tokens);
       };
-      const ending = () => domain.logout(tokens.accessToken);
-      const crowd = Array.from({ length: 10 }, (_, i) => (i === round % 10 ? ending : renewing));
+      const ending = () => end(domain, tokens.accessToken);
+      const crowd = Array.from({ length: 10 }, (__, i) => (i === round % 10 ? ending : renewing));
       await Promise.all(crowd.map((act) => act()));
       await expectNothingAccepted(domain, pairs);
     }

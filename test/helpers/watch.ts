@@ -1,0 +1,54 @@
+/** Watches over real topics that say who listens, and that can fail, break and take a while. */
+import { Deadlines } from "../../src/session/deadlines.ts";
+import { StoreUnavailable } from "../../src/session/store.ts";
+import type { Stream } from "../../src/session/stream.ts";
+import type { Topics } from "../../src/session/topics.ts";
+import { watchSessions, type SessionEvent, type WatchOptions } from "../../src/session/watch.ts";
+import { MemoryTopics } from "../../src/stores/memory/topics.ts";
+import { raise, startDomain } from "./domain.ts";
+
+class CountedTopics extends MemoryTopics implements Topics {
+  readonly joined: string[] = [];
+  readonly gapListeners = new Set<() => void>();
+  refuse: (topic: string) => boolean = () => false;
+  joining: (topic: string) => Promise<void> = async () => {};
+
+  override async subscribe(...[topic, listener]: Parameters<Topics["subscribe"]>) {
+    if (this.refuse(topic)) throw new StoreUnavailable("No such luck");
+    const leave = await super.subscribe(topic, listener);
+    this.joined.push(topic);
+    await this.joining(topic);
+    return () => {
+      leave();
+      const index = this.joined.indexOf(topic);
+      if (index >= 0) this.joined.splice(index, 1);
+    };
+  }
+
+  override onGap(listener: () => void) {
+    this.gapListeners.add(listener);
+    return () => this.gapListeners.delete(listener);
+  }
+}
+
+export function startWatched() {
+  const topics = new CountedTopics(raise);
+  const domain = startDomain({ topics });
+  const deadlines = new Deadlines(domain.clock.now);
+  const watch = (userId = "ada", options: Partial<WatchOptions> = {}) =>
+    watchSessions(userId, {
+      topics,
+      deadlines,
+      clock: domain.clock.read,
+      list: (id) => domain.sessions.list(id),
+      onFault: (what) => domain.faults.push(what),
+      ...options,
+    });
+  return { ...domain, topics, deadlines, watch };
+}
+
+/** The next event, or undefined at the end. */
+export async function next(stream: Stream<SessionEvent>): Promise<SessionEvent | undefined> {
+  const { value } = await stream.next();
+  return value;
+}
