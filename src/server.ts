@@ -45,6 +45,7 @@ export interface Curfew extends AsyncDisposable {
 /** Bytes of one HTTP body or one socket message. */
 const maxMessageSize = 256 * 1024;
 const initTimeout = 10_000;
+const keepAlive = 12_000;
 const admissionTimeout = 5_000;
 
 /**
@@ -161,6 +162,7 @@ async function assemble(ingredients: Ingredients): Promise<Curfew> {
     maxMessageSize,
     maxOperations: options.maxOperationsPerSocket,
     initTimeout,
+    keepAlive,
   });
   const http = new HttpServer({ ...shared, engine, sockets });
 

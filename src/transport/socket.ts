@@ -21,8 +21,6 @@ export interface SocketOptions extends OperationOptions {
 
 /** Milliseconds after which a socket is cut whose client does not answer the close frame. */
 const closeTimeout = 1_000;
-/** Milliseconds between pings; a socket that did not answer the one before is cut. */
-const keepAlive = 12_000;
 /** Bytes that may wait for a client to read them; he who lets more pile up is cut. */
 const maxBacklog = 8 * 1024 * 1024;
 const pong = stringifyMessage({ type: MessageType.Pong });
@@ -48,7 +46,7 @@ export class SocketServer {
       handleProtocols,
     };
     this.#server = new WebSocketServer(settings);
-    this.#pings = setInterval(() => this.#ping(), keepAlive);
+    this.#pings = setInterval(() => this.#ping(), options.keepAlive);
   }
 
   get size(): number {

@@ -66,6 +66,15 @@ describe("a socket is closed", () => {
     expect(await socket.closed).toMatchObject({ code: 4408 });
   });
 
+  it("without a word when it answers no ping, and not when it does", async () => {
+    await using curfew = await startCurfew();
+    await using sockets = await socketServer(curfew, { keepAlive: 50 });
+    await using lively = await new TestSocket(sockets.url).opened();
+    await using deaf = await new TestSocket(sockets.url, { autoPong: false }).opened();
+    expect(await deaf.closed).toMatchObject({ code: 1006 });
+    expect(lively.ws.readyState).toBe(WebSocket.OPEN);
+  });
+
   it("with 1013 when checking its connection_init takes too long; then nothing of it stays", async () => {
     const confirmed = Promise.withResolvers<void>();
     const topics = counted(memoryTopics());
@@ -133,7 +142,7 @@ async function upgradeStatus(url: string, options: ClientOptions = {}): Promise<
 /** Sockets to a server's sessions, with time limits of a test's own. No operation is run on them. */
 async function socketServer(
   { sessions, connections }: TestCurfew,
-  limits: { readonly initTimeout?: number; readonly admissionTimeout?: number },
+  limits: Partial<Record<"initTimeout" | "admissionTimeout" | "keepAlive", number>>,
 ) {
   const refusals: Refusal[] = [];
   const sockets = new SocketServer({
@@ -147,6 +156,7 @@ async function socketServer(
     maxOperations: 1,
     initTimeout: 10_000,
     admissionTimeout: 10_000,
+    keepAlive: 10_000,
     onFault: (_what, error) => {
       throw error;
     },
