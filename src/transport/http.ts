@@ -51,6 +51,10 @@ export class HttpServer {
   #answer(request: IncomingMessage, response: ServerResponse): void {
     const { engine, onFault } = this.#options;
     this.#unused.delete(request.socket);
+    // Node closes what is idle when the server begins to close, and not what becomes so afterwards.
+    response.once("close", () => {
+      if (!this.#server.listening) setImmediate(() => this.#server.closeIdleConnections());
+    });
     // Yoga makes a URL of it, and answers with a stack where that fails.
     if (!URL.canParse(`http://${request.headers.host ?? "localhost"}`)) {
       response.writeHead(400).end();

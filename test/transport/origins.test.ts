@@ -17,6 +17,7 @@ it.each([
   ["https://app.test:8443", "another port"],
   ["https://app.test.evil.test", "a longer host"],
   ["https://evilapp.test", "another host"],
+  ["https://a.example.com.evil.test", "a longer host than a subdomain's"],
   ["https://example.com", "not a subdomain"],
   ["https://.example.com", "an empty subdomain"],
   ["https://evil.test/.example.com", "a path that looks like a host"],
