@@ -44,9 +44,10 @@ export interface Curfew extends AsyncDisposable {
 
 /** Bytes of one HTTP body or one socket message. */
 const maxMessageSize = 256 * 1024;
+/** Milliseconds each; the parts that they are passed to say what for. */
 const initTimeout = 10_000;
-const keepAlive = 12_000;
 const admissionTimeout = 5_000;
+const keepAlive = 12_000;
 
 /**
  * Starts a server.

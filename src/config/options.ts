@@ -72,7 +72,7 @@ export interface Options {
    */
   readonly outageGrace: number;
   /**
-   * Over how long a stopping server spreads the closing of its connections.
+   * How long a stopping server waits for requests that are being answered.
    *
    * @default 10_000 (10s)
    */
