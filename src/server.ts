@@ -168,7 +168,7 @@ async function assemble(ingredients: Ingredients): Promise<Curfew> {
   const http = new HttpServer({ ...shared, engine, sockets });
 
   const close = async () => {
-    connections.endAll("GOING_AWAY");
+    connections.goAway();
     await http.close(options.drainTime);
     recheck.close();
     connections.close();

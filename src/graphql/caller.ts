@@ -5,13 +5,16 @@ import type { Device } from "../session/session.ts";
 import type { Authentication } from "../session/sessions.ts";
 import type { Claims } from "../session/token.ts";
 
+/** How long it lasts: as a stream does, or as a request that is slow to answer. */
+export type Stay = "stream" | "slowRequest";
+
 export interface CallerOptions {
   readonly authentication: Authentication;
   readonly device: Device;
   /** Of the socket or of the request; it has ended at the latest when the client leaves. */
   readonly life: Life;
   /** Puts the life under the session, or ends it; where that was not done when it began. */
-  readonly join?: () => Promise<void>;
+  readonly join?: (stay: Stay) => Promise<void>;
   /** Called when the answer is to go out before the life's listeners are told of its end. */
   readonly onLastWord?: () => void;
   /** Called once, when the operation was answered or its stream is closed. */
@@ -42,8 +45,8 @@ export class Caller {
   }
 
   /** For operations that last: afterwards the life ends with the session, or has ended. */
-  async join(): Promise<void> {
-    this.#joined ??= this.#join?.();
+  async join(stay: Stay): Promise<void> {
+    this.#joined ??= this.#join?.(stay);
     await this.#joined;
   }
 

@@ -23,7 +23,7 @@ export interface Services {
 /** The context of Curfew's resolvers and of the app's. */
 export interface CurfewContext extends Services {
   readonly caller: Caller;
-  /** The session of the request, while it is alive; null when signed out. */
+  /** The session of the request when it began; null when signed out. See `requireSession`. */
   readonly session: Session | null;
 }
 
@@ -34,27 +34,20 @@ export interface SessionView {
 }
 
 export function createContext(services: Services, caller: Caller): CurfewContext {
-  return {
-    ...services,
-    caller,
-    get session() {
-      const { authentication, life } = caller;
-      return authentication.state === "signedIn" && life.ending === undefined
-        ? authentication.session
-        : null;
-    },
-  };
+  const { authentication } = caller;
+  const session = authentication.state === "signedIn" ? authentication.session : null;
+  return { ...services, caller, session };
 }
 
 /**
- * The session of the request.
+ * The session of the request, which has not ended since it began.
  *
  * @throws GraphQLError `UNAUTHENTICATED` when there is none, `SERVICE_UNAVAILABLE` when that is unknown.
  */
-export function requireSession(context: CurfewContext): Session {
-  const { session, caller } = context;
-  if (session !== null) return session;
-  const { authentication } = caller;
+export function requireSession({ caller }: CurfewContext): Session {
+  const { authentication, life } = caller;
+  if (authentication.state === "signedIn" && life.ending === undefined)
+    return authentication.session;
   if (authentication.state === "unavailable") throw serviceUnavailable();
   const reason = authentication.state === "refused" ? authentication.reason : "ENDED";
   caller.noteRefusal(reason, authentication.claims);

@@ -27,7 +27,7 @@ export function useSessionEnd(
     if (life.ending !== undefined) return stopped(life.ending);
     const beginning = Promise.resolve(begin());
     const result = await life.race(beginning, stopped);
-    if (isAsyncIterable(result)) await caller.join();
+    if (isAsyncIterable(result)) await caller.join("stream");
     if (life.ending !== undefined && !caller.hasLastWord) {
       // A stream that has begun, or still may, has no reader.
       beginning.then(abandon, () => {});
@@ -49,7 +49,7 @@ export function useSessionEnd(
 
   async function execute(caller: Caller, begin: () => Result | Promise<Result>): Promise<Result> {
     const timer = setTimeout(() => {
-      caller.join().catch((error: unknown) => {
+      caller.join("slowRequest").catch((error: unknown) => {
         onFault("a slow request could not join its session", error);
         caller.life.end("UNAVAILABLE");
       });
@@ -63,7 +63,7 @@ export function useSessionEnd(
 
   /** Under its session first, and the source of events after: nothing can end unnoticed in between. */
   async function subscribe(caller: Caller, begin: () => Result | Promise<Result>): Promise<Result> {
-    await caller.join();
+    await caller.join("stream");
     return runToDone(caller, begin);
   }
 

@@ -1,4 +1,5 @@
 /** Lets something long-lived run under its session, or ends it and says why in the log. */
+import type { Stay } from "../graphql/caller.ts";
 import type { Ending, Life } from "../session/life.ts";
 import type { Session } from "../session/session.ts";
 import type { Authentication } from "../session/sessions.ts";
@@ -33,12 +34,18 @@ export function endingFor(reason: RefusalReason): Ending {
   return endings[reason];
 }
 
+export interface Applicant {
+  readonly claims: Claims;
+  readonly life: Life;
+  /** Asks the store about the session. */
+  readonly check: () => Promise<Authentication>;
+  readonly note: Note;
+  readonly stay: Stay;
+}
+
 /** The session that the life runs under from now on; undefined when the life has ended. */
 export async function admit(
-  claims: Claims,
-  life: Life,
-  check: () => Promise<Authentication>,
-  note: Note,
+  { claims, life, check, note, stay }: Applicant,
   { connections, admissionTimeout, onFault }: AdmissionOptions,
 ): Promise<Session | undefined> {
   const turnAway = (reason: Refusal["reason"], ending: Ending) => {
@@ -48,7 +55,7 @@ export async function admit(
   };
   let admission;
   try {
-    admission = await inTime(connections.admit(claims, life, check), admissionTimeout);
+    admission = await inTime(connections.admit(claims, life, check, stay), admissionTimeout);
   } catch (error) {
     onFault("a session could not be checked", error);
     return turnAway("STORE_UNAVAILABLE", "UNAVAILABLE");

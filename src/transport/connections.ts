@@ -1,4 +1,5 @@
 /** Everything long-lived that runs on this node, by session: how it comes under its session and ends with it. */
+import type { Stay } from "../graphql/caller.ts";
 import type { Deadlines } from "../session/deadlines.ts";
 import type { Ending, Life } from "../session/life.ts";
 import { readSessionMessage, sessionTopic, type SessionMessage } from "../session/messages.ts";
@@ -26,6 +27,8 @@ export type Admission = Authentication | { readonly state: "tooMany" };
 interface Group {
   readonly fingerprint: string;
   readonly lives: Set<Life>;
+  /** Requests that are slow to be answered: they end with the session, but are no connections. */
+  readonly requests: Set<Life>;
   readonly subscribed: Promise<Unsubscribe>;
   accessExpiresAt: number;
   cancelDeadline: () => void;
@@ -34,6 +37,7 @@ interface Group {
 export class Connections {
   readonly #options: ConnectionsOptions;
   readonly #groups = new Map<string, Group>();
+  readonly #strangers = new Set<Life>();
   readonly #stopWitnessing: () => void;
 
   constructor(options: ConnectionsOptions) {
@@ -46,8 +50,9 @@ export class Connections {
     return [...this.#groups.keys()];
   }
 
+  /** What runs under a session here, slow requests among it. */
   get size(): number {
-    return this.#groups.values().reduce((sum, { lives }) => sum + lives.size, 0);
+    return this.#groups.values().reduce((sum, group) => sum + sizeOf(group), 0);
   }
 
   /**
@@ -59,8 +64,9 @@ export class Connections {
     claims: Claims,
     life: Life,
     check: () => Promise<Authentication>,
+    stay: Stay = "stream",
   ): Promise<Admission> {
-    const group = this.#join(claims.fingerprint, life);
+    const group = this.#join(claims.fingerprint, life, stay);
     if (group === undefined) return { state: "tooMany" };
     try {
       await group.subscribed;
@@ -87,12 +93,21 @@ export class Connections {
     }
   }
 
-  /** Ends all connections, whatever their session. */
-  endAll(ending: Ending): void {
-    endInSlices(
-      [...this.#groups.values()].flatMap(({ lives }) => [...lives]),
-      ending,
-    );
+  /** For a stream without a session, which only the server itself ends. */
+  shelter(life: Life): void {
+    this.#strangers.add(life);
+    life.onEnd(() => this.#strangers.delete(life));
+  }
+
+  /** The sessions cannot be read: ends everything that runs under one. */
+  giveUp(): void {
+    for (const group of this.#groups.values()) this.#end(group, "UNAVAILABLE");
+  }
+
+  /** Ends all connections; requests are still answered. */
+  goAway(): void {
+    const lives = this.#groups.values().flatMap((group) => group.lives);
+    endInSlices([...lives, ...this.#strangers], "GOING_AWAY");
   }
 
   close(): void {
@@ -100,13 +115,15 @@ export class Connections {
     for (const group of this.#groups.values()) this.#drop(group);
   }
 
-  #join(fingerprint: string, life: Life): Group | undefined {
+  #join(fingerprint: string, life: Life, stay: Stay): Group | undefined {
     const group = this.#groups.get(fingerprint) ?? this.#open(fingerprint);
-    if (group.lives.size >= this.#options.maxPerSession) return undefined;
-    group.lives.add(life);
+    const isStream = stay === "stream";
+    if (isStream && group.lives.size >= this.#options.maxPerSession) return undefined;
+    const members = isStream ? group.lives : group.requests;
+    members.add(life);
     life.onEnd(() => {
-      group.lives.delete(life);
-      if (group.lives.size === 0) this.#drop(group);
+      members.delete(life);
+      if (sizeOf(group) === 0) this.#drop(group);
     });
     return group;
   }
@@ -119,6 +136,7 @@ export class Connections {
     const group: Group = {
       fingerprint,
       lives: new Set(),
+      requests: new Set(),
       subscribed,
       accessExpiresAt: 0,
       cancelDeadline: () => {},
@@ -143,7 +161,7 @@ export class Connections {
   }
 
   #extend(group: Group, { accessExpiresAt }: Session): void {
-    if (accessExpiresAt <= group.accessExpiresAt || group.lives.size === 0) return;
+    if (accessExpiresAt <= group.accessExpiresAt || sizeOf(group) === 0) return;
     group.accessExpiresAt = accessExpiresAt;
     group.cancelDeadline();
     // The message of a renewal may have been lost: the store has the last word.
@@ -158,7 +176,7 @@ export class Connections {
   }
 
   #end(group: Group, ending: Ending): void {
-    endInSlices([...group.lives], ending);
+    endInSlices([...group.lives, ...group.requests], ending);
   }
 
   #drop(group: Group): void {
@@ -173,4 +191,8 @@ export class Connections {
   #forget(group: Group): void {
     if (this.#groups.get(group.fingerprint) === group) this.#groups.delete(group.fingerprint);
   }
+}
+
+function sizeOf({ lives, requests }: Group): number {
+  return lives.size + requests.size;
 }

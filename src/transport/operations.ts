@@ -103,7 +103,8 @@ async function connect(
     return false;
   }
   const { claims } = reading;
-  const session = await admit(claims, life, () => sessions.check(claims), note, options);
+  const check = () => sessions.check(claims);
+  const session = await admit({ claims, life, check, note, stay: "stream" }, options);
   if (session === undefined) return false;
   socket.claims = claims;
   return {

@@ -41,7 +41,7 @@ export class Recheck {
     const now = clock();
     deadlines.tick(now);
     const givenUp = this.#failing && now - this.#lastAnswer >= outageGrace;
-    if (givenUp) connections.endAll("UNAVAILABLE");
+    if (givenUp) connections.giveUp();
     // Given up, it asks all the time: a connection that the store lets in again should not be ended.
     if (givenUp || now - this.#lastStart >= interval) this.now();
   }

@@ -1,6 +1,6 @@
 /** Who asks over HTTP: the caller of each request, and how a request that lasts comes under its session. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { Caller } from "../graphql/caller.ts";
+import { Caller, type Stay } from "../graphql/caller.ts";
 import { Life } from "../session/life.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { admit, type AdmissionOptions } from "./admission.ts";
@@ -32,12 +32,16 @@ export async function identifyRequest(
   // Without a token it is worth a line only where one was needed.
   if (refusal !== undefined && refusal !== "MISSING") note(refusal, authentication.claims);
   const caller = { authentication, device, life, noteRefusal: note };
-  if (authentication.state !== "signedIn") return new Caller(caller);
+  if (authentication.state !== "signedIn") {
+    const shelter = async (stay: Stay) => {
+      if (stay === "stream") options.connections.shelter(life);
+    };
+    return new Caller({ ...caller, join: shelter });
+  }
   const { claims } = authentication;
-  return new Caller({
-    ...caller,
-    // The generation was checked when the request came; a renewal since does not matter.
-    join: async () =>
-      void (await admit(claims, life, () => sessions.checkAgain(claims), note, options)),
-  });
+  // The generation was checked when the request came; a renewal since does not matter.
+  const check = () => sessions.checkAgain(claims);
+  const join = async (stay: Stay) =>
+    void (await admit({ claims, life, check, note, stay }, options));
+  return new Caller({ ...caller, join });
 }

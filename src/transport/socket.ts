@@ -17,6 +17,8 @@ export interface SocketOptions extends OperationOptions {
   /** Bytes of one message. */
   readonly maxMessageSize: number;
   readonly allowsOrigin: AllowsOrigin;
+  /** Milliseconds between pings; a socket that did not answer the one before is cut. */
+  readonly keepAlive: number;
 }
 
 /** Milliseconds after which a socket is cut whose client does not answer the close frame. */

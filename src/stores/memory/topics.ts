@@ -34,7 +34,7 @@ export class MemoryTopics implements Topics {
   }
 
   /** Nothing gets lost within a process. */
-  onGap(): Unsubscribe {
+  onGap(_listener: () => void): Unsubscribe {
     return () => {};
   }
 
