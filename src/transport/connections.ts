@@ -87,9 +87,13 @@ export class Connections {
       const group = this.#groups.get(fingerprint);
       const session = found[index];
       if (group === undefined) continue;
-      if (session === undefined) this.#end(group, "ENDED");
-      else if (session.accessExpiresAt <= clock()) this.#end(group, "EXPIRED");
-      else this.#extend(group, session);
+      if (session === undefined) {
+        this.#end(group, "ENDED");
+        continue;
+      }
+      // A renewal may have been heard while this was read.
+      this.#extend(group, session);
+      if (group.accessExpiresAt <= clock()) this.#end(group, "EXPIRED");
     }
   }
 

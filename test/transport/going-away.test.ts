@@ -7,6 +7,7 @@ import { startCurfew } from "../helpers/curfew.ts";
 import { ask, register } from "../helpers/http.ts";
 import { openStream } from "../helpers/sse.ts";
 import { connect, TestSocket } from "../helpers/socket.ts";
+import { until } from "../helpers/until.ts";
 
 const serviceRestart = { code: 1012, reason: "SERVICE_RESTART" };
 
@@ -38,4 +39,26 @@ it("it does not wait for connections that never asked anything", async () => {
   const cut = once(idle, "close");
   await curfew.close();
   await cut;
+});
+
+it("a stream of somebody who is not signed in is told too, and keeps no server waiting", async () => {
+  await using curfew = await startCurfew({ ...testApp().schema, drainTime: 60_000 });
+  await using stream = await openStream(curfew.url, "subscription { heard }");
+  expect((await stream.events.next()).data).toEqual({ data: { heard: "ready" } });
+  await curfew.close();
+  const { data } = await stream.events.next();
+  expect(data.errors[0].extensions).toEqual({ code: "SERVICE_RESTART" });
+  await stream.ended;
+});
+
+it("a request that is slow to be answered is answered", async () => {
+  const { schema, open } = testApp();
+  await using curfew = await startCurfew({ ...schema, drainTime: 60_000 });
+  const { accessToken: token } = await register(curfew.url);
+  const answer = ask(curfew.url, "{ slow }", { token });
+  await until(() => curfew.connections.size === 1);
+  const closed = curfew.close();
+  open();
+  expect((await answer).data).toEqual({ slow: "done" });
+  await closed;
 });
