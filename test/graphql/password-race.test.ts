@@ -1,0 +1,208 @@
+/** Passwords that change, and users who go, while others sign in and renew: none of them keeps a session. */
+import { describe, expect, it } from "vitest";
+import type { CurfewOptions } from "../../src/server.ts";
+import { StoreUnavailable, type SessionStore } from "../../src/session/store.ts";
+import { fakeClock, startCurfew, type TestCurfew } from "../helpers/curfew.ts";
+import { ask, login, newEmail, password, register, renew } from "../helpers/http.ts";
+import { breakable, intercept, memoryStore, memoryUsers } from "../helpers/parts.ts";
+
+const newPassword = "a whole new password";
+
+function change({ url }: TestCurfew, token: string) {
+  const query = `mutation ($password: String!, $newPassword: String!) {
+    changePassword(currentPassword: $password, newPassword: $newPassword) {
+      __typename ... on PasswordChanged { endedSessions }
+    }
+  }`;
+  return ask(url, query, { token, variables: { password, newPassword } });
+}
+
+/** A login that may fail: the outcome, and the token if there is one. */
+async function tryLogin({ url }: TestCurfew, email: string, word: string = password) {
+  const query = `mutation ($email: String!, $password: String!) {
+    login(email: $email, password: $password) {
+      __typename ... on SignedIn { tokens { accessToken } }
+    }
+  }`;
+  const { data } = await ask(url, query, { variables: { email, password: word } });
+  const { __typename: outcome, tokens } = data.login;
+  return { outcome, token: tokens?.accessToken as string | undefined };
+}
+
+/** Whom the token signs in. */
+async function viewer({ url }: TestCurfew, token: string) {
+  return (await ask(url, "{ viewer { session { id } } }", { token })).data.viewer;
+}
+
+/** A store on which the next change of the kind waits, before it is made or when it was, for the test. */
+function pausing(kind: "create" | "renew", point: "before" | "after") {
+  const reached = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  let armed = false;
+  const pass = async () => {
+    reached.resolve();
+    await gate.promise;
+  };
+  const pause =
+    <Args extends unknown[], Result>(real: (...args: Args) => Promise<Result>) =>
+    async (...args: Args): Promise<Result> => {
+      const isIt = armed;
+      armed = false;
+      if (isIt && point === "before") await pass();
+      const result = await real(...args);
+      if (isIt && point === "after") await pass();
+      return result;
+    };
+  const store = intercept<SessionStore>(memoryStore(), { [kind]: pause });
+  const arm = () => {
+    armed = true;
+    return reached.promise;
+  };
+  return { store, arm, goOn: () => gate.resolve() };
+}
+
+describe("a login with the old password", () => {
+  it.each(["before", "after"] as const)(
+    "leaves no session that is changed when its password was found right, %s its session was kept",
+    async (point) => {
+      const { store, arm, goOn } = pausing("create", point);
+      await using curfew = await startCurfew({ parts: { store } });
+      const email = newEmail();
+      const mine = await register(curfew.url, email);
+      const reached = arm();
+      const thief = tryLogin(curfew, email);
+      await reached;
+      expect((await change(curfew, mine.accessToken)).data.changePassword).toEqual({
+        __typename: "PasswordChanged",
+        endedSessions: point === "before" ? 0 : 1,
+      });
+      goOn();
+      expect(await thief).toEqual({ outcome: "InvalidCredentials", token: undefined });
+      const left = await curfew.sessions.list(mine.userId);
+      expect(left.map(({ fingerprint }) => fingerprint)).toEqual([mine.sessionId]);
+    },
+  );
+
+  it("leaves none, however many race the change", async () => {
+    await using curfew = await startCurfew();
+    const email = newEmail();
+    const mine = await register(curfew.url, email);
+    const changed = new AbortController();
+    const tokens: string[] = [];
+    const thief = async () => {
+      while (!changed.signal.aborted) {
+        const { token } = await tryLogin(curfew, email);
+        if (token !== undefined) tokens.push(token);
+      }
+    };
+    const thieves = Array.from({ length: 12 }, thief);
+    const { data } = await change(curfew, mine.accessToken);
+    changed.abort();
+    await Promise.all(thieves);
+    expect(data.changePassword).toMatchObject({ __typename: "PasswordChanged" });
+    for (const token of tokens) expect(await viewer(curfew, token)).toBeNull();
+    expect(await curfew.sessions.list(mine.userId)).toHaveLength(1);
+  });
+});
+
+it.each(["locked", "deleted"])(
+  "a user who is %s while his password is checked gets no session",
+  async (what) => {
+    const { store, arm, goOn } = pausing("create", "before");
+    const users = memoryUsers();
+    await using curfew = await startCurfew({ parts: { store, users } });
+    const email = newEmail();
+    const { userId } = await register(curfew.url, email);
+    const reached = arm();
+    const outcome = tryLogin(curfew, email);
+    await reached;
+    if (what === "locked") await users.setLocked(userId, true);
+    else await users.delete(userId);
+    goOn();
+    expect(await outcome).toEqual({ outcome: "InvalidCredentials", token: undefined });
+    expect(await curfew.sessions.list(userId)).toHaveLength(1);
+  },
+);
+
+it.each(["before", "after"] as const)(
+  "a renewal under way, %s it was kept, gives no token that outlives the change of the password",
+  async (point) => {
+    const { store, arm, goOn } = pausing("renew", point);
+    await using curfew = await startCurfew({ parts: { store } });
+    const email = newEmail();
+    const mine = await register(curfew.url, email);
+    const other = await login(curfew.url, email);
+    const reached = arm();
+    const renewing = renew(curfew.url, other.renewalToken);
+    await reached;
+    const { data } = await change(curfew, mine.accessToken);
+    expect(data.changePassword.endedSessions).toBe(1);
+    goOn();
+    const renewed = await renewing;
+    if (point === "before") expect(renewed).toBe("ENDED");
+    const pairs = typeof renewed === "string" ? [other] : [other, renewed];
+    for (const { accessToken, renewalToken } of pairs) {
+      expect(await viewer(curfew, accessToken)).toBeNull();
+      expect(await renew(curfew.url, renewalToken)).toBe("ENDED");
+    }
+  },
+);
+
+describe("a change of the password", () => {
+  /** A store one of whose methods can be made to fail. */
+  function failing(method: "ofUser" | "end") {
+    let isDown = false;
+    const store = intercept<SessionStore>(memoryStore(), {
+      [method]:
+        (real: (...args: unknown[]) => unknown) =>
+        (...args: unknown[]) =>
+          isDown ? Promise.reject(new StoreUnavailable("It is down for a test.")) : real(...args),
+    });
+    return { store, goDown: () => void (isDown = true), comeBack: () => void (isDown = false) };
+  }
+  const start = (store: SessionStore, options: CurfewOptions = {}) =>
+    startCurfew({ ...options, parts: { store } });
+
+  it("is not made while the sessions that it would end cannot be found", async () => {
+    const { store, goDown, comeBack } = failing("ofUser");
+    await using curfew = await start(store);
+    const email = newEmail();
+    const { accessToken } = await register(curfew.url, email);
+    goDown();
+    const { errors } = await change(curfew, accessToken);
+    expect(errors).toMatchObject([{ extensions: { code: "SERVICE_UNAVAILABLE" } }]);
+    comeBack();
+    expect((await tryLogin(curfew, email, newPassword)).outcome).toBe("InvalidCredentials");
+    expect((await tryLogin(curfew, email)).outcome).toBe("SignedIn");
+  });
+
+  it("that was made says so when the store then fails", async () => {
+    const { store, goDown, comeBack } = failing("end");
+    await using curfew = await start(store);
+    const email = newEmail();
+    const { accessToken } = await register(curfew.url, email);
+    await login(curfew.url, email);
+    goDown();
+    const { errors } = await change(curfew, accessToken);
+    const code = "SERVICE_UNAVAILABLE";
+    expect(errors).toMatchObject([{ path: ["changePassword"], extensions: { code } }]);
+    expect(errors?.[0]?.message).toContain("The password is changed");
+    comeBack();
+    expect((await tryLogin(curfew, email)).outcome).toBe("InvalidCredentials");
+    expect((await tryLogin(curfew, email, newPassword)).outcome).toBe("SignedIn");
+  });
+});
+
+it("a directory of users that is away for longer than the grace uses up no renewal token", async () => {
+  const clock = fakeClock();
+  const users = breakable(memoryUsers());
+  await using curfew = await startCurfew({ clock, parts: { users: users.part } });
+  const { renewalToken, sessionId } = await register(curfew.url);
+  users.goDown();
+  const query = "mutation ($token: String!) { renew(renewalToken: $token) { __typename } }";
+  const { errors } = await ask(curfew.url, query, { variables: { token: renewalToken } });
+  expect(errors).toMatchObject([{ extensions: { code: "SERVICE_UNAVAILABLE" } }]);
+  clock.advance(11_000);
+  users.comeBack();
+  expect(await renew(curfew.url, renewalToken)).toMatchObject({ sessionId });
+});

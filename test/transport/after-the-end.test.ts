@@ -1,0 +1,197 @@
+/** What runs on when its session has ended: it does no more for it, and says no more than that it has ended. */
+import { describe, expect, it } from "vitest";
+import type { CurfewOptions } from "../../src/server.ts";
+import { StoreUnavailable } from "../../src/session/store.ts";
+import { startCurfew } from "../helpers/curfew.ts";
+import { ask, login, logout, newEmail, register } from "../helpers/http.ts";
+import { intercept, lent, memoryStore, memoryTopics, memoryUsers } from "../helpers/parts.ts";
+import { Queue } from "../helpers/queue.ts";
+import { connect } from "../helpers/socket.ts";
+import { openStream } from "../helpers/sse.ts";
+import { until } from "../helpers/until.ts";
+
+const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
+const extensions = { code: "UNAUTHENTICATED", reason: "ENDED" };
+
+describe("what follows a logout in the same mutation is refused", () => {
+  // It may be null, so that its refusal leaves the other answer as it is.
+  const typeDefs = /* GraphQL */ `
+    extend type Mutation {
+      others: Int @authenticated
+    }
+  `;
+  function app() {
+    const calls: string[] = [];
+    const resolvers: CurfewOptions["resolvers"] = {
+      Mutation: { others: () => calls.push("others") },
+    };
+    return { schema: { typeDefs, resolvers }, calls };
+  }
+  const query = "mutation { logout { endedSessions } others }";
+  const answer = {
+    data: { logout: { endedSessions: 1 }, others: null },
+    errors: [{ path: ["others"], extensions }],
+  };
+
+  it("over HTTP", async () => {
+    const { schema, calls } = app();
+    await using curfew = await startCurfew(schema);
+    const { accessToken: token } = await register(curfew.url);
+    expect(await ask(curfew.url, query, { token })).toMatchObject(answer);
+    expect(calls).toEqual([]);
+  });
+
+  it("over a socket, which closes after the answer", async () => {
+    const { schema, calls } = app();
+    await using curfew = await startCurfew(schema);
+    const { accessToken } = await register(curfew.url);
+    await using socket = await connect(curfew.socketUrl, accessToken);
+    socket.subscribe("1", query);
+    expect(await socket.closed).toEqual(sessionEnded);
+    expect(await socket.messages.next()).toMatchObject({ type: "next", payload: answer });
+    expect(calls).toEqual([]);
+  });
+
+  it("and so the other sessions stay", async () => {
+    await using curfew = await startCurfew();
+    const email = newEmail();
+    const { accessToken: token } = await register(curfew.url, email);
+    const other = await login(curfew.url, email);
+    const { errors } = await ask(
+      curfew.url,
+      "mutation { logout { endedSessions } endOtherSessions { endedSessions } }",
+      { token },
+    );
+    expect(errors).toMatchObject([{ path: ["endOtherSessions"], extensions }]);
+    expect(await logout(curfew.url, other.accessToken)).toBe(1);
+  });
+});
+
+it("a slow request whose session ends is answered so, and does nothing more that needs a session", async () => {
+  const gate = Promise.withResolvers<void>();
+  const ran = new Queue<string>();
+  await using curfew = await startCurfew({
+    typeDefs: /* GraphQL */ `
+      type Mutation {
+        wait: Boolean
+        guarded: Boolean @authenticated
+        open: Boolean
+      }
+    `,
+    resolvers: {
+      Mutation: {
+        wait: () => gate.promise,
+        guarded: () => ran.push("guarded"),
+        open: () => ran.push("open"),
+      },
+    },
+  });
+  const { accessToken: token } = await register(curfew.url);
+  const answer = ask(curfew.url, "mutation { wait guarded open }", { token });
+  await until(() => curfew.connections.size === 1, "the request to have come under its session");
+  await logout(curfew.url, token);
+  const { data, errors } = await answer;
+  expect(data ?? null).toBeNull();
+  expect(errors).toMatchObject([{ extensions }]);
+  gate.resolve();
+  expect(await ran.next()).toBe("open");
+});
+
+describe("what the source of a subscription throws is masked for the client, and logged once", () => {
+  const app: CurfewOptions = {
+    typeDefs: "type Subscription { flow: Int }",
+    resolvers: {
+      Subscription: {
+        flow: {
+          subscribe: async function* () {
+            yield { flow: 1 };
+            throw new Error("a secret of the app");
+          },
+        },
+      },
+    },
+  };
+  const masked = {
+    message: "Unexpected error.",
+    extensions: { code: "INTERNAL_SERVER_ERROR" },
+  };
+
+  it("over a socket", async () => {
+    await using curfew = await startCurfew(app);
+    const { accessToken } = await register(curfew.url);
+    await using socket = await connect(curfew.socketUrl, accessToken);
+    socket.subscribe("1", "subscription { flow }");
+    expect((await socket.messages.next()).payload).toEqual({ data: { flow: 1 } });
+    expect(await socket.messages.next()).toMatchObject({ id: "1", payload: [masked] });
+    expect(curfew.log.filter((line) => JSON.stringify(line).includes("a secret"))).toHaveLength(1);
+  });
+
+  it("over server-sent events", async () => {
+    await using curfew = await startCurfew(app);
+    await using stream = await openStream(curfew.url, "subscription { flow }");
+    expect((await stream.events.next()).data).toEqual({ data: { flow: 1 } });
+    expect((await stream.events.next()).data).toMatchObject({ errors: [masked] });
+    await stream.ended;
+    expect(curfew.log.filter((line) => JSON.stringify(line).includes("a secret"))).toHaveLength(1);
+  });
+});
+
+describe("an end that took effect and whose answer was lost", () => {
+  /** Two nodes that find nothing out by a recheck, and their store. */
+  async function startNodes() {
+    let answers: "all" | "not the end" | "none" = "all";
+    const lost = () => Promise.reject(new StoreUnavailable("The answer was lost."));
+    const store = intercept(memoryStore(), {
+      end: (real) => async (fingerprint, now) => {
+        const ended = await real(fingerprint, now);
+        return answers === "all" ? ended : lost();
+      },
+      readMany: (real) => (fingerprints, now) =>
+        answers === "none" ? lost() : real(fingerprints, now),
+    });
+    await using opened = new AsyncDisposableStack();
+    const shared = { store, topics: memoryTopics(), users: memoryUsers() };
+    for (const part of Object.values(shared)) opened.defer(() => part.close());
+    const parts = { store: lent(store), topics: lent(shared.topics), users: lent(shared.users) };
+    const options = { parts, recheckInterval: 3_600_000, outageGrace: 3_600_000 };
+    const here = opened.use(await startCurfew(options));
+    const there = opened.use(await startCurfew(options));
+    const all = opened.move();
+    const answer = (which: typeof answers) => void (answers = which);
+    return { here, there, answer, [Symbol.asyncDispose]: () => all.disposeAsync() };
+  }
+  const query = "mutation { logout { endedSessions } }";
+  const unavailable = [{ extensions: { code: "SERVICE_UNAVAILABLE" } }];
+
+  it("closes the sockets of the session on all nodes all the same", async () => {
+    await using nodes = await startNodes();
+    const { here, there } = nodes;
+    const { accessToken: token } = await register(here.url);
+    await using near = await connect(here.socketUrl, token);
+    await using far = await connect(there.socketUrl, token);
+    nodes.answer("not the end");
+    expect((await ask(here.url, query, { token })).errors).toMatchObject(unavailable);
+    expect(await near.closed).toEqual(sessionEnded);
+    expect(await far.closed).toEqual(sessionEnded);
+  });
+
+  it("closes them when it is asked for again, although there is nothing left to end", async () => {
+    await using nodes = await startNodes();
+    const { here, there } = nodes;
+    const { accessToken: token } = await register(here.url);
+    await using near = await connect(here.socketUrl, token);
+    await using far = await connect(there.socketUrl, token);
+    nodes.answer("none");
+    expect((await ask(here.url, query, { token })).errors).toMatchObject(unavailable);
+    nodes.answer("all");
+    for (const socket of [near, far]) {
+      socket.send({ type: "ping" });
+      expect(await socket.messages.next()).toEqual({ type: "pong" });
+    }
+    const again = "mutation ($token: String) { logout(token: $token) { endedSessions } }";
+    const { data } = await ask(here.url, again, { variables: { token } });
+    expect(data.logout).toEqual({ endedSessions: 0 });
+    expect(await near.closed).toEqual(sessionEnded);
+    expect(await far.closed).toEqual(sessionEnded);
+  });
+});

@@ -1,0 +1,219 @@
+/** Who leaves, or ends an operation, before it has begun or while it runs: nothing of it stays behind. */
+import { describe, expect, it } from "vitest";
+import type { CurfewContext } from "../../src/graphql/context.ts";
+import type { CurfewOptions } from "../../src/server.ts";
+import type { Life } from "../../src/session/life.ts";
+import { testApp } from "../helpers/app.ts";
+import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
+import { logout, register } from "../helpers/http.ts";
+import { counted, intercept, memoryStore, memoryTopics } from "../helpers/parts.ts";
+import { Queue } from "../helpers/queue.ts";
+import { connect, type TestSocket } from "../helpers/socket.ts";
+import { until } from "../helpers/until.ts";
+
+/** Subscriptions that begin when the test lets them, and a query that is answered then. */
+function gatedApp() {
+  const gate = Promise.withResolvers<void>();
+  const begun = new Queue<Life>();
+  const opened = new Queue<void>();
+  const returned = new Queue<void>();
+  const resolved: unknown[] = [];
+  const subscribe = async (_parent: unknown, _args: unknown, context: CurfewContext) => {
+    begun.push(context.caller.life);
+    await gate.promise;
+    const source = await context.events.subscribe("said");
+    const leave = source.return.bind(source);
+    source.return = () => (returned.push(), leave());
+    opened.push();
+    return source;
+  };
+  const resolve = (text: unknown) => (resolved.push(text), text);
+  const slow = async (_parent: unknown, _args: unknown, context: CurfewContext) => {
+    begun.push(context.caller.life);
+    await gate.promise;
+    return "done";
+  };
+  return {
+    schema: {
+      typeDefs: /* GraphQL */ `
+        type Query {
+          hello: String
+          slow: String
+        }
+        type Subscription {
+          said: String! @authenticated
+          heard: String!
+        }
+      `,
+      resolvers: {
+        Query: { hello: () => "world", slow },
+        Subscription: { said: { subscribe, resolve }, heard: { subscribe, resolve } },
+      },
+    } satisfies CurfewOptions,
+    /** The lives of operations that wait for `open`. */
+    begun,
+    /** The sources that were opened, and those that were returned. */
+    opened,
+    returned,
+    /** What the subscriptions' resolvers were called with. */
+    resolved,
+    open: () => gate.resolve(),
+  };
+}
+
+function ended(life: Life): Promise<unknown> {
+  return new Promise((resolve) => life.onEnd(resolve));
+}
+
+/** A request that its client gives up; of its answer nothing is read. */
+function request(url: string, query: string, token?: string) {
+  const abort = new AbortController();
+  const headers = {
+    accept: "text/event-stream, application/json",
+    "content-type": "application/json",
+    ...(token !== undefined && { authorization: `Bearer ${token}` }),
+  };
+  const body = JSON.stringify({ query });
+  fetch(url, { method: "POST", headers, body, signal: abort.signal }).catch(() => {});
+  return { abort: () => abort.abort() };
+}
+
+describe("a client of a stream that leaves while its subscription begins", () => {
+  it.each([
+    ["said", "signed in"],
+    ["heard", "signed in"],
+    ["heard", "anonymous"],
+  ])("leaves no source of %s behind, %s", async (field, who) => {
+    const app = gatedApp();
+    await using curfew = await startCurfew(app.schema);
+    const { accessToken } = await register(curfew.url);
+    const token = who === "anonymous" ? undefined : accessToken;
+    const client = request(curfew.url, `subscription { ${field} }`, token);
+    const life = await app.begun.next();
+    client.abort();
+    await ended(life);
+    app.open();
+    await app.returned.next();
+    expect(curfew.connections.size).toBe(0);
+  });
+
+  it("leaves no watch of its sessions behind", async () => {
+    const listing = new Queue<void>();
+    const gate = Promise.withResolvers<void>();
+    const topics = counted(memoryTopics());
+    const store = intercept(memoryStore(), {
+      ofUser: (real) => async (userId, now) => {
+        listing.push();
+        await gate.promise;
+        return real(userId, now);
+      },
+    });
+    await using curfew = await startCurfew({ parts: { topics: topics.part, store } });
+    const { accessToken: token } = await register(curfew.url);
+    const client = request(curfew.url, "subscription { sessionEvents { type } }", token);
+    await listing.next();
+    client.abort();
+    await until(() => curfew.connections.size === 0, "the client to have left");
+    gate.resolve();
+    await until(() => topics.subscriptions === 0, "the watch to have ended");
+  });
+
+  it("leaves its place to others, however often it comes and goes", async () => {
+    const app = gatedApp();
+    await using curfew = await startCurfew({ ...app.schema, maxSocketsPerSession: 2 });
+    const { accessToken: token, sessionId } = await register(curfew.url);
+    for (let i = 0; i < 3; i += 1) {
+      const client = request(curfew.url, "subscription { said }", token);
+      const life = await app.begun.next();
+      client.abort();
+      await ended(life);
+    }
+    app.open();
+    for (let i = 0; i < 3; i += 1) await app.returned.next();
+    await using one = await connect(curfew.socketUrl, token);
+    await using two = await connect(curfew.socketUrl, token);
+    for (const socket of [one, two]) expect(socket.ack.sessionId).toBe(sessionId);
+  });
+});
+
+describe("an operation's id that is used again while the one before begins", () => {
+  const uses = 4;
+
+  async function useAgain(app: ReturnType<typeof gatedApp>, socket: TestSocket) {
+    for (let i = 0; i < uses; i += 1) {
+      if (i > 0) socket.send({ id: "1", type: "complete" });
+      socket.subscribe("1", "subscription { said }");
+      await app.begun.next();
+    }
+    app.open();
+    for (let i = 0; i < uses; i += 1) await app.opened.next();
+  }
+
+  /** What is said now is resolved for the other session's subscription, and for no other. */
+  async function expectSilence(app: ReturnType<typeof gatedApp>, curfew: TestCurfew) {
+    const { accessToken } = await register(curfew.url);
+    // It listens after the others, so what it is told they would have been told before.
+    await using witness = await connect(curfew.socketUrl, accessToken);
+    witness.subscribe("1", "subscription { said }");
+    await app.opened.next();
+    await curfew.events.publish("said", "after the end");
+    expect((await witness.messages.next()).payload.data).toEqual({ said: "after the end" });
+    expect(app.resolved).toEqual(["after the end"]);
+  }
+
+  it("hides no source from the closing of the socket", async () => {
+    const app = gatedApp();
+    await using curfew = await startCurfew(app.schema);
+    const { accessToken } = await register(curfew.url);
+    await using socket = await connect(curfew.socketUrl, accessToken);
+    await useAgain(app, socket);
+    socket.ws.terminate();
+    for (let i = 0; i < uses; i += 1) await app.returned.next();
+    await logout(curfew.url, accessToken);
+    await expectSilence(app, curfew);
+  });
+
+  it("hides none from a logout", async () => {
+    const app = gatedApp();
+    await using curfew = await startCurfew(app.schema);
+    const { accessToken } = await register(curfew.url);
+    await using socket = await connect(curfew.socketUrl, accessToken);
+    await useAgain(app, socket);
+    await logout(curfew.url, accessToken);
+    expect(await socket.closed).toEqual({ code: 4401, reason: "SESSION_ENDED" });
+    await expectSilence(app, curfew);
+    for (let i = 0; i < uses; i += 1) await app.returned.next();
+  });
+});
+
+it("operations that are completed and still run count for the socket's limit", async () => {
+  const app = gatedApp();
+  await using curfew = await startCurfew({ ...app.schema, maxOperationsPerSocket: 1 });
+  const { accessToken } = await register(curfew.url);
+  await using socket = await connect(curfew.socketUrl, accessToken);
+  socket.subscribe("1", "{ slow }");
+  await app.begun.next();
+  socket.send({ id: "1", type: "complete" });
+  let tries = 1;
+  const ask = async () => {
+    socket.subscribe(`${(tries += 1)}`, "{ hello }");
+    return socket.messages.next();
+  };
+  const refused = { type: "error", payload: [{ extensions: { code: "TOO_MANY_REQUESTS" } }] };
+  expect(await ask()).toMatchObject(refused);
+  app.open();
+  await until(async () => (await ask()).type === "next", "the first to be done");
+});
+
+it("a slow request takes no connection's place, and leaves its session with its client", async () => {
+  const app = testApp();
+  await using curfew = await startCurfew({ ...app.schema, maxSocketsPerSession: 1 });
+  const { accessToken: token, sessionId } = await register(curfew.url);
+  const client = request(curfew.url, "{ slow }", token);
+  await until(() => curfew.connections.size === 1, "the request to have come under its session");
+  await using socket = await connect(curfew.socketUrl, token);
+  expect(socket.ack.sessionId).toBe(sessionId);
+  expect(curfew.connections.size).toBe(2);
+  client.abort();
+  await until(() => curfew.connections.size === 1, "the request to have left");
+});

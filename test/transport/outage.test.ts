@@ -1,0 +1,98 @@
+/** A store that fails: for some sessions, in ways nobody foresaw, or for longer than connections may wait. */
+import { expect, it } from "vitest";
+import { fakeClock, startCurfew } from "../helpers/curfew.ts";
+import { register } from "../helpers/http.ts";
+import { breakable, intercept, memoryStore } from "../helpers/parts.ts";
+import { startRedis } from "../helpers/redis.ts";
+import { connect, type TestSocket } from "../helpers/socket.ts";
+import { until } from "../helpers/until.ts";
+
+const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
+const tryAgainLater = { code: 1013, reason: "TRY_AGAIN_LATER" };
+const recheckInterval = 5_000;
+const outageGrace = 30_000;
+
+/** A clock that is moved by the test, and the ticks of the server that looks at it. */
+function tickingClock() {
+  const clock = fakeClock();
+  let looks = 0;
+  return {
+    clock: () => ((looks += 1), clock()),
+    advance: clock.advance,
+    /** While nobody asks it for anything, only its timer has a server look at the clock. */
+    ticks: (count: number) => {
+      const enough = looks + count;
+      return until(() => looks >= enough, "the server's timer");
+    },
+  };
+}
+
+async function expectOpen(socket: TestSocket) {
+  socket.send({ type: "ping" });
+  expect(await socket.messages.next()).toEqual({ type: "pong" });
+}
+
+it.each(["graceEndsAt", "userId"])(
+  "a record that has lost its %s keeps no other session from being rechecked",
+  async (field) => {
+    await using redis = await startRedis();
+    const short = { recheckInterval: 100, outageGrace: 3_600_000 };
+    await using curfew = await startCurfew({ redisUrl: redis.url, ...short });
+    const damaged = await register(curfew.url);
+    const ended = await register(curfew.url);
+    const kept = await register(curfew.url);
+    await using one = await connect(curfew.socketUrl, damaged.accessToken);
+    await using two = await connect(curfew.socketUrl, ended.accessToken);
+    await using three = await connect(curfew.socketUrl, kept.accessToken);
+    await redis.command("HDEL", `curfew:session:{${damaged.sessionId}}`, field);
+    // As another node ends it whose message is lost.
+    await redis.command("DEL", `curfew:session:{${ended.sessionId}}`);
+    expect(await two.closed).toEqual(sessionEnded);
+    // What cannot be read is nobody's session.
+    expect(await one.closed).toEqual(sessionEnded);
+    await expectOpen(three);
+  },
+);
+
+it("after an outage longer than the grace, connections that the store allows again stay", async () => {
+  const { clock, advance, ticks } = tickingClock();
+  const store = breakable(memoryStore());
+  const parts = { store: store.part };
+  await using curfew = await startCurfew({ clock, parts, recheckInterval, outageGrace });
+  const { accessToken } = await register(curfew.url);
+  await using before = await connect(curfew.socketUrl, accessToken);
+  store.goDown();
+  advance(recheckInterval);
+  await until(() => curfew.log.some(({ err }) => err !== undefined), "a recheck to fail");
+  advance(outageGrace);
+  expect(await before.closed).toEqual(tryAgainLater);
+  store.comeBack();
+  await using after = await connect(curfew.socketUrl, accessToken);
+  await ticks(3);
+  await expectOpen(after);
+});
+
+it("a store that fails in ways nobody foresaw is away: connections wait for the grace, and end retryably", async () => {
+  const { clock, advance, ticks } = tickingClock();
+  let broken = false;
+  const store = intercept(memoryStore(), {
+    readMany: (real) => async (fingerprints, now) => {
+      if (broken) throw new TypeError("It cannot read that");
+      return real(fingerprints, now);
+    },
+  });
+  await using curfew = await startCurfew({ clock, parts: { store }, recheckInterval, outageGrace });
+  const { accessToken } = await register(curfew.url);
+  await using socket = await connect(curfew.socketUrl, accessToken);
+  broken = true;
+  const faults = () => curfew.log.filter(({ err }) => err !== undefined).length;
+  for (let time = recheckInterval; time < outageGrace; time += recheckInterval) {
+    const known = faults();
+    advance(recheckInterval);
+    await until(() => faults() > known, "a recheck to fail");
+  }
+  await ticks(3);
+  await expectOpen(socket);
+  advance(recheckInterval);
+  expect(await socket.closed).toEqual(tryAgainLater);
+});
