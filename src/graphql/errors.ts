@@ -33,9 +33,9 @@ export function serviceUnavailable(): GraphQLError {
 }
 
 /** The password was changed, and then the store did not answer. */
-export function sessionsLeftOver(): GraphQLError {
+export function halfDone(): GraphQLError {
   const message =
-    "The password is changed, but not every other session could be ended; call endOtherSessions.";
+    "The password is changed, but other sessions may be left: renew the tokens and call endOtherSessions.";
   return coded("SERVICE_UNAVAILABLE", message);
 }
 

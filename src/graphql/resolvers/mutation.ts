@@ -1,6 +1,6 @@
 /** Resolvers of the mutations: signing in and out, renewal, and the user's hold on his sessions. */
 import { requireSession, type CurfewContext } from "../context.ts";
-import { refusalMessage, sessionsLeftOver, unauthenticated } from "../errors.ts";
+import { refusalMessage, halfDone, unauthenticated } from "../errors.ts";
 import type { MutationResolvers } from "../generated.ts";
 import type { Issued } from "../../session/sessions.ts";
 import { StoreUnavailable } from "../../session/store.ts";
@@ -67,24 +67,16 @@ export const Mutation: MutationResolvers = {
   },
 
   changePassword: async (_parent, { currentPassword, newPassword }, context) => {
-    const { userId, fingerprint } = requireSession(context);
-    const { accounts, sessions, caller } = context;
+    const { userId } = requireSession(context);
+    const { accounts, sessions } = context;
     // What the change will need, asked for before it: where it is not to be had, nothing has changed.
     await sessions.list(userId);
     const change = await accounts.changePassword(userId, currentPassword, newPassword);
     switch (change.outcome) {
-      case "changed": {
-        const endedSessions = await sessions
-          .endOthers(userId, fingerprint, "PASSWORD_CHANGED")
-          .catch((error: unknown) => {
-            throw error instanceof StoreUnavailable ? sessionsLeftOver() : error;
-          });
-        const { claims } = caller.authentication;
-        if (claims === undefined) throw unauthenticated("ENDED");
-        const renewal = await sessions.rotate(claims);
-        if (renewal.outcome === "refused") throw unauthenticated(renewal.reason);
-        return { __typename: "PasswordChanged", endedSessions, tokens: renewal };
-      }
+      case "changed":
+        return afterPasswordChange(context).catch((error: unknown) => {
+          throw error instanceof StoreUnavailable ? halfDone() : error;
+        });
       case "refused":
         return invalidCredentials("The current password is wrong.");
       case "invalid":
@@ -94,6 +86,17 @@ export const Mutation: MutationResolvers = {
     }
   },
 };
+
+async function afterPasswordChange(context: CurfewContext) {
+  const { userId, fingerprint } = requireSession(context);
+  const { sessions, caller } = context;
+  const endedSessions = await sessions.endOthers(userId, fingerprint, "PASSWORD_CHANGED");
+  const { claims } = caller.authentication;
+  if (claims === undefined) throw unauthenticated("ENDED");
+  const renewal = await sessions.rotate(claims);
+  if (renewal.outcome === "refused") throw unauthenticated(renewal.reason);
+  return { __typename: "PasswordChanged", endedSessions, tokens: renewal } as const;
+}
 
 /** He who ends his own session is still told so, on the socket that this closes; then he is signed out. */
 async function ending(
