@@ -91,7 +91,7 @@ describe("signing in", () => {
   test("takes the e-mail in any case, with white space around it", async () => {
     const user = await register();
     const answer = await accounts.authenticate("\tADA@example.com ", "correct horse");
-    expect(answer).toEqual({ outcome: "accepted", user });
+    expect(answer).toMatchObject({ outcome: "accepted", user });
   });
 
   test("takes the password in any Unicode form", async () => {
