@@ -18,6 +18,8 @@ interface Judgement {
   readonly why?: string;
 }
 
+const exitCodes = { accepted: 0, refused: 1, unknown: 2 } as const;
+
 /** A label with what there is to say; an indented label belongs to the one before. */
 type Fact = readonly [label: string, value: string];
 
@@ -40,7 +42,7 @@ try {
     const options = loadOptions(process.env);
     const report = await inspect(token, options, Date.now());
     console.log([verdict(token, report), ...table(report.facts)].join("\n"));
-    process.exitCode = report.standing === "accepted" ? 0 : 1;
+    process.exitCode = exitCodes[report.standing];
   }
 } catch (error) {
   console.error(messageOf(error));

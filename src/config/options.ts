@@ -78,7 +78,7 @@ export interface Options {
    */
   readonly drainTime: number;
   /**
-   * Sockets of one session on one node.
+   * Sockets and SSE streams of one session on one node.
    *
    * @default 100
    */

@@ -31,6 +31,7 @@ export class Caller {
   readonly #join: CallerOptions["join"];
   readonly #onLastWord: CallerOptions["onLastWord"];
   #onDone: CallerOptions["onDone"];
+  #joinedAs: Stay | undefined;
   #joined: Promise<void> | undefined;
   #hasLastWord = false;
 
@@ -46,7 +47,11 @@ export class Caller {
 
   /** For operations that last: afterwards the life ends with the session, or has ended. */
   async join(stay: Stay): Promise<void> {
-    this.#joined ??= this.#join?.(stay);
+    // A request that was slow may turn out to be a stream, and then joins as one.
+    if (this.#joinedAs !== stay && this.#joinedAs !== "stream") {
+      this.#joinedAs = stay;
+      this.#joined = this.#join?.(stay);
+    }
     await this.#joined;
   }
 

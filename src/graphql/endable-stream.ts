@@ -17,7 +17,7 @@ export interface EndableStreamOptions {
 export class EndableStream implements AsyncIterableIterator<ExecutionResult, undefined> {
   readonly #source: AsyncIterator<ExecutionResult>;
   readonly #options: EndableStreamOptions;
-  readonly #forget: () => void;
+  #forget = () => {};
   #waiting: PromiseWithResolvers<Step> | undefined;
   #last: ExecutionResult | undefined;
   #closed = false;

@@ -28,7 +28,8 @@ export function useSessionEnd(
     const beginning = Promise.resolve(begin());
     const result = await life.race(beginning, stopped);
     if (isAsyncIterable(result)) await caller.join("stream");
-    if (life.ending !== undefined && !caller.hasLastWord) {
+    // The last word is an answer, not a stream: that would have nobody to end it.
+    if (life.ending !== undefined && (!caller.hasLastWord || isAsyncIterable(result))) {
       // A stream that has begun, or still may, has no reader.
       beginning.then(abandon, () => {});
       return stopped(life.ending);

@@ -1,6 +1,12 @@
 /** The Yoga engine: one pipeline that HTTP and the socket both execute on. */
 import { NoSchemaIntrospectionCustomRule, type GraphQLSchema } from "graphql";
-import { createYoga, useReadinessCheck, type Plugin, type YogaLogger } from "graphql-yoga";
+import {
+  _createLRUCache,
+  createYoga,
+  useReadinessCheck,
+  type Plugin,
+  type YogaLogger,
+} from "graphql-yoga";
 import type { Caller } from "./caller.ts";
 import { createContext, type CurfewContext, type Services } from "./context.ts";
 import { useSessionEnd } from "./ending.ts";
@@ -37,6 +43,7 @@ export function createEngine(options: EngineOptions) {
     maskedErrors: { maskError },
     maxRequestBodySize: options.maxBodySize,
     multipart: false,
+    parserAndValidationCache: { documentCache: smallCache(), errorCache: smallCache() },
     cors: ({ headers }) => {
       const origin = headers.get("origin") ?? "";
       if (!allowsOrigin(origin, headers.get("host"))) return false;
@@ -59,6 +66,17 @@ export function createEngine(options: EngineOptions) {
       ...(options.introspection ? [] : [withoutIntrospection]),
     ],
   });
+}
+
+/** A parsed document takes more than a hundred times the memory of its text, and anybody can send one. */
+function smallCache<Value extends object>() {
+  const cache = _createLRUCache<Value>({ max: 128 });
+  return {
+    get: (text: string) => cache.get(text),
+    set: (text: string, value: Value) => {
+      if (text.length <= 4096) cache.set(text, value);
+    },
+  };
 }
 
 /** Answers are for one caller, and for one origin: no cache may give them to another (RFC 9111 §5.2.2.5). */

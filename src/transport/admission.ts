@@ -6,7 +6,7 @@ import type { Authentication } from "../session/sessions.ts";
 import type { RefusalReason } from "../session/reasons.ts";
 import type { Claims } from "../session/token.ts";
 import type { Connections } from "./connections.ts";
-import type { Refusal } from "./refusals.ts";
+import type { Note, Refusal } from "./refusals.ts";
 
 export interface AdmissionOptions {
   readonly connections: Connections;
@@ -14,8 +14,6 @@ export interface AdmissionOptions {
   readonly admissionTimeout: number;
   readonly onFault: (what: string, error: unknown) => void;
 }
-
-export type Note = (reason: Refusal["reason"], claims?: Claims) => void;
 
 const endings = {
   MISSING: "UNAUTHENTICATED",

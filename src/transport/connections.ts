@@ -64,7 +64,7 @@ export class Connections {
     claims: Claims,
     life: Life,
     check: () => Promise<Authentication>,
-    stay: Stay = "stream",
+    stay: Stay,
   ): Promise<Admission> {
     const group = this.#join(claims.fingerprint, life, stay);
     if (group === undefined) return { state: "tooMany" };
@@ -123,10 +123,11 @@ export class Connections {
     const group = this.#groups.get(fingerprint) ?? this.#open(fingerprint);
     const isStream = stay === "stream";
     if (isStream && group.lives.size >= this.#options.maxPerSession) return undefined;
-    const members = isStream ? group.lives : group.requests;
-    members.add(life);
+    group.requests.delete(life);
+    (isStream ? group.lives : group.requests).add(life);
     life.onEnd(() => {
-      members.delete(life);
+      group.lives.delete(life);
+      group.requests.delete(life);
       if (sizeOf(group) === 0) this.#drop(group);
     });
     return group;

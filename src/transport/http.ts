@@ -19,7 +19,12 @@ export class HttpServer {
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
-    this.#server = createServer((request, response) => this.#answer(request, response))
+    // Who offers another protocol, such as h2c, is answered in this one (RFC 9110 §7.8).
+    const shouldUpgradeCallback = ({ headers }: IncomingMessage) =>
+      /^websocket$/i.test(headers.upgrade ?? "");
+    this.#server = createServer({ shouldUpgradeCallback }, (request, response) =>
+      this.#answer(request, response),
+    )
       .on("upgrade", (request: IncomingMessage, stream: Socket, head: Buffer) => {
         this.#unused.delete(request.socket);
         options.sockets.upgrade(request, stream, head);

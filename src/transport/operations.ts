@@ -27,8 +27,9 @@ import type { Life } from "../session/life.ts";
 import type { Device } from "../session/session.ts";
 import type { Authentication, Sessions } from "../session/sessions.ts";
 import type { Claims } from "../session/token.ts";
-import { admit, endingFor, type AdmissionOptions, type Note } from "./admission.ts";
+import { admit, endingFor, type AdmissionOptions } from "./admission.ts";
 import { tokenFromConnectionParams } from "./credentials.ts";
+import { refusalOf, type Note } from "./refusals.ts";
 
 /** A socket as this file needs it. */
 export interface Socket {
@@ -105,7 +106,11 @@ async function connect(
   const { claims } = reading;
   const check = () => sessions.check(claims);
   const session = await admit({ claims, life, check, note, stay: "stream" }, options);
-  if (session === undefined) return false;
+  if (session === undefined) {
+    // Its end may be known and not told yet; it closes the socket before graphql-ws does.
+    if (life.ending !== undefined) life.end(life.ending);
+    return false;
+  }
   socket.claims = claims;
   return {
     sessionId: session.fingerprint,
@@ -133,12 +138,17 @@ async function begin(
   payload: SubscribePayload,
   { sessions, engine, maxOperations, onFault }: OperationOptions,
 ): Promise<OperationArgs | readonly GraphQLError[]> {
-  const { life, claims } = socket;
+  const { life, claims, note } = socket;
   if (life.ending !== undefined) return [endingError(life.ending)];
   if (claims === undefined) return [unauthenticated("MISSING")];
-  if (socket.operations > maxOperations) return [tooManyOperations(maxOperations)];
+  if (socket.operations > maxOperations) {
+    note("TOO_MANY_OPERATIONS", claims);
+    return [tooManyOperations(maxOperations)];
+  }
   try {
     const authentication = await sessions.checkAgain(claims);
+    const refusal = refusalOf(authentication);
+    if (refusal !== undefined) note(refusal, claims);
     if (authentication.state === "unavailable") return [serviceUnavailable()];
     if (authentication.state === "refused") {
       life.end(endingFor(authentication.reason));

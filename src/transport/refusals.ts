@@ -7,10 +7,20 @@ import type { Claims } from "../session/token.ts";
 export interface Refusal {
   readonly transport: "http" | "socket";
   readonly reason:
-    RefusalReason | "STORE_UNAVAILABLE" | "TOO_MANY_CONNECTIONS" | "TIMEOUT" | "ORIGIN";
+    | RefusalReason
+    | "STORE_UNAVAILABLE"
+    | "TOO_MANY_CONNECTIONS"
+    | "TOO_MANY_OPERATIONS"
+    | "TIMEOUT"
+    | "ORIGIN"
+    /** What graphql-ws closes a socket for, by its code. */
+    | `PROTOCOL_${number}`;
   readonly device: Device;
   readonly claims?: Claims | undefined;
 }
+
+/** Notes a refusal of one request or socket. */
+export type Note = (reason: Refusal["reason"], claims?: Claims) => void;
 
 export type NoteRefusal = (refusal: Refusal) => void;
 
@@ -42,7 +52,7 @@ export function notesOf(
   transport: Refusal["transport"],
   device: Device,
   noteRefusal: NoteRefusal,
-): (reason: Refusal["reason"], claims?: Claims) => void {
+): Note {
   const noted = new Set<Refusal["reason"]>();
   return (reason, claims) => {
     if (noted.has(reason)) return;

@@ -51,10 +51,6 @@ export class SocketServer {
     this.#pings = setInterval(() => this.#ping(), options.keepAlive);
   }
 
-  get size(): number {
-    return this.#sockets.size;
-  }
-
   /** Takes over an HTTP connection that asks for an upgrade to WebSocket. */
   upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
     const { allowsOrigin, noteRefusal, trustedProxies } = this.#options;
@@ -107,7 +103,12 @@ export class SocketServer {
       {
         protocol: ws.protocol,
         send: (data) => send(ws, data),
-        close: (code, reason) => ws.close(code, reason),
+        close: (code = CloseCode.InternalServerError, reason = "") => {
+          if (ws.readyState !== ws.OPEN) return;
+          socket.note(`PROTOCOL_${code}`, socket.claims);
+          // It may quote what the client sent, and no more than 123 bytes fit into the frame.
+          ws.close(code, Buffer.from(reason).subarray(0, 120).toString());
+        },
         onMessage: (callback) => (onMessage = callback),
         // Without the payload of the ping: nobody may have us send what he sends.
         onPing: () => send(ws, pong),

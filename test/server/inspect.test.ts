@@ -192,9 +192,9 @@ it("makes nothing where there is nothing, and says so", async () => {
   const dataDir = join(folder.path, "nothing");
   const verdict = `This access token can be neither accepted nor refused: there is no data in ${dataDir}.`;
 
-  expect(await inspect(accessToken, { DATA_DIR: dataDir })).toMatchObject({ code: 1, verdict });
+  expect(await inspect(accessToken, { DATA_DIR: dataDir })).toMatchObject({ code: 2, verdict });
   expect(await inspect(accessToken, { DATA_DIR: dataDir, CURFEW_SECRETS: secret })).toMatchObject({
-    code: 1,
+    code: 2,
     verdict,
     facts: { signature: "right", session: "unknown" },
   });
@@ -212,7 +212,7 @@ it("asks Redis, and never takes its silence for an end", async () => {
   expect(await inspect(accessToken, env)).toMatchObject({ code: 0, facts: { session: "live" } });
   await redis.kill();
   expect(await inspect(accessToken, env)).toMatchObject({
-    code: 1,
+    code: 2,
     verdict: expect.stringMatching(
       /^This access token can be neither accepted nor refused: its session cannot be looked up \(Redis at 127\.0\.0\.1:\d+ cannot be used: .*ECONNREFUSED.*\)\.$/,
     ),

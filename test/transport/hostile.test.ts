@@ -1,6 +1,8 @@
 /** What no honest client sends: it is refused in a word, at no great cost, and harms nobody. */
 import { once } from "node:events";
 import { connect as dial } from "node:net";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, it, vi } from "vitest";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import { ask, password, register } from "../helpers/http.ts";
@@ -201,4 +203,18 @@ it("a request that is refused many times for one reason is one line of the log",
   expect(reasons).toEqual("MISSING MALFORMED MALFORMED WRONG_KIND WRONG_KIND MISSING".split(" "));
   const lines = curfew.log.filter(({ event }) => event === "refused");
   expect(lines.map(({ reason }) => reason)).toEqual(["MISSING", "MALFORMED", "WRONG_KIND"]);
+});
+
+it("documents that are large are not kept, parsed, for later", async () => {
+  await using curfew = await startCurfew();
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const heap = () => (collect(), process.memoryUsage().heapUsed);
+  const fields = " __typename".repeat(20_000);
+  await ask(curfew.url, `{ first: __typename${fields} }`);
+  const before = heap();
+  for (const name of ["a", "b", "c", "d", "e", "f"])
+    await ask(curfew.url, `{ ${name}: __typename${fields} }`);
+  // One of them, parsed, takes 10 MB.
+  expect(heap() - before).toBeLessThan(20 * 2 ** 20);
 });

@@ -1,4 +1,7 @@
 /** GraphQL over HTTP: whom a token makes the caller, and what becomes of requests that are not right. */
+import { once } from "node:events";
+import { request as httpRequest, type IncomingMessage } from "node:http";
+import { json } from "node:stream/consumers";
 import { describe, expect, it } from "vitest";
 import { KeyRing } from "../../src/session/keys.ts";
 import { mintToken, readToken } from "../../src/session/token.ts";
@@ -222,4 +225,23 @@ it("/health says that the process runs, and /ready that it can serve", async () 
   expect([await status("/health"), await status("/ready")]).toEqual([200, 503]);
   store.comeBack();
   expect(await status("/ready")).toBe(200);
+});
+
+it("who offers another protocol is answered in this one", async () => {
+  await using curfew = await startCurfew();
+  const { port, hostname } = new URL(curfew.url);
+  const request = httpRequest({
+    port,
+    host: hostname,
+    path: "/graphql",
+    method: "POST",
+    headers: {
+      connection: "Upgrade, HTTP2-Settings",
+      upgrade: "h2c",
+      "http2-settings": "AAMAAABk",
+      "content-type": "application/json",
+    },
+  }).end(JSON.stringify({ query: "{ __typename }" }));
+  const [response] = (await once(request, "response")) as [IncomingMessage];
+  expect(await json(response)).toEqual({ data: { __typename: "Query" } });
 });

@@ -5,6 +5,7 @@ import { logout, register } from "../helpers/http.ts";
 import { Queue } from "../helpers/queue.ts";
 import { connect } from "../helpers/socket.ts";
 import { openStream } from "../helpers/sse.ts";
+import { until } from "../helpers/until.ts";
 
 /** A list that grows when the test says so. */
 function streamingApp() {
@@ -57,4 +58,42 @@ it("a list that a query streams ends at logout over a socket", async () => {
   expect(await socket.closed).toEqual({ code: 4401, reason: "SESSION_ENDED" });
   expect(JSON.stringify(socket.messages.pending)).not.toContain("items");
   await app.stopped;
+});
+
+it("a list that is slow to begin counts as a stream once it has, and is told when the server goes", async () => {
+  const app = streamingApp();
+  const begun = Promise.withResolvers<void>();
+  const later = { ...app.schema.resolvers.Query, slow: () => begun.promise.then(() => 1) };
+  await using curfew = await startCurfew({
+    typeDefs: `${app.schema.typeDefs} extend type Query { slow: Int @authenticated }`,
+    resolvers: { Query: later },
+    drainTime: 60_000,
+  });
+  const { accessToken: token } = await register(curfew.url);
+  const opening = openStream(curfew.url, "{ slow ticks @stream }", { token });
+  // By now it has joined its session as a request that is slow.
+  await until(() => curfew.connections.size === 1);
+  begun.resolve();
+  await using stream = await opening;
+  expect((await stream.events.next()).data).toMatchObject({ data: { slow: 1 } });
+  await curfew.close();
+  const extensions = { code: "SERVICE_RESTART" };
+  expect((await stream.events.next()).data).toMatchObject({ errors: [{ extensions }] });
+  await app.stopped;
+});
+
+it("a logout that also asks for such a list is refused the list, and leaves nothing running", async () => {
+  const app = streamingApp();
+  await using curfew = await startCurfew({
+    typeDefs: `${app.schema.typeDefs} type Mutation { items: [Int!]! }`,
+    resolvers: { Mutation: { items: app.schema.resolvers.Query.ticks } },
+  });
+  const { accessToken: token } = await register(curfew.url);
+  const query = "mutation { logout { endedSessions } items @stream }";
+  await using stream = await openStream(curfew.url, query, { token });
+  const extensions = { code: "UNAUTHENTICATED", reason: "ENDED" };
+  expect((await stream.events.next()).data).toMatchObject({ errors: [{ extensions }] });
+  await stream.ended;
+  await app.stopped;
+  expect(curfew.connections.size).toBe(0);
 });

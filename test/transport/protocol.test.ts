@@ -36,6 +36,17 @@ describe("a socket is closed", () => {
     expect(await socket.closed).toMatchObject({ code: 4409 });
   });
 
+  it("with 4409 however long that id is", async () => {
+    await using curfew = await startCurfew();
+    const { accessToken } = await register(curfew.url);
+    await using socket = await connect(curfew.socketUrl, accessToken);
+    const id = "ä".repeat(5000);
+    socket.subscribe(id, "subscription { sessionEvents { type } }");
+    socket.subscribe(id, "subscription { sessionEvents { type } }");
+    expect(await socket.closed).toMatchObject({ code: 4409 });
+    expect(curfew.log).toContainEqual(expect.objectContaining({ reason: "PROTOCOL_4409" }));
+  });
+
   it("with 4406 when it speaks no protocol that is known", async () => {
     await using curfew = await startCurfew();
     const ws = new WebSocket(curfew.socketUrl);

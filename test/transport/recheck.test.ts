@@ -53,7 +53,7 @@ function openNode() {
     if (!reading.ok) throw new Error(reading.reason);
     const life = new Life();
     const { claims } = reading;
-    const admission = await connections.admit(claims, life, () => sessions.check(claims));
+    const admission = await connections.admit(claims, life, () => sessions.check(claims), "stream");
     expect(admission.state).toBe("signedIn");
     return { life, fingerprint: session.fingerprint, tokens };
   };

@@ -129,7 +129,7 @@ function invalidCredentials(message: string) {
 }
 
 function invalidInput(fields: readonly { readonly field: string; readonly message: string }[]) {
-  const message = "Some of the input is not right; `fields` says what.";
+  const message = fields.map((field) => field.message).join(" ");
   return { __typename: "InvalidInput", message, fields } as const;
 }
 
