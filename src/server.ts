@@ -127,6 +127,7 @@ async function assemble(ingredients: Ingredients): Promise<Curfew> {
 
   const events = new Events(topics);
   const list = (userId: string) => sessions.list(userId);
+  let closing = false;
   const services: Services = {
     sessions,
     accounts,
@@ -142,7 +143,7 @@ async function assemble(ingredients: Ingredients): Promise<Curfew> {
     services,
     logger: yogaLogger(logger),
     onFault,
-    isReady: async () => (await store.ping(), true),
+    isReady: async () => !closing && (await store.ping(), true),
     maxBodySize: maxMessageSize,
     allowsOrigin,
     graphiql: options.graphiql,
@@ -168,7 +169,7 @@ async function assemble(ingredients: Ingredients): Promise<Curfew> {
   const http = new HttpServer({ ...shared, engine, sockets });
 
   const close = async () => {
-    connections.goAway();
+    closing = true;
     await http.close(options.drainTime);
     recheck.close();
     connections.close();

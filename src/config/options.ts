@@ -72,7 +72,8 @@ export interface Options {
    */
   readonly outageGrace: number;
   /**
-   * How long a stopping server waits for requests that are being answered.
+   * How long a stopping server waits for requests that are being answered, and over how long it closes
+   * its connections: evenly, but at least 20 each 100 ms, so that with few of them it stops soon.
    *
    * @default 10_000 (10s)
    */

@@ -108,10 +108,9 @@ export class Connections {
     for (const group of this.#groups.values()) this.#end(group, "UNAVAILABLE");
   }
 
-  /** Ends all connections; requests are still answered. */
-  goAway(): void {
-    const lives = this.#groups.values().flatMap((group) => group.lives);
-    endInSlices([...lives, ...this.#strangers], "GOING_AWAY");
+  /** All that is connected, signed in or not; requests are answered and done. */
+  get lives(): Life[] {
+    return [...this.#groups.values().flatMap((group) => group.lives), ...this.#strangers];
   }
 
   close(): void {

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Engine } from "../graphql/engine.ts";
+import { drain } from "./drain.ts";
 import { identifyRequest, type RequestOptions } from "./requests.ts";
 import type { SocketServer } from "./socket.ts";
 
@@ -43,13 +44,16 @@ export class HttpServer {
     return typeof address === "object" ? (address?.port ?? port) : port;
   }
 
-  /** @param patience milliseconds that requests get to be answered. */
-  async close(patience: number): Promise<void> {
+  /** @param time milliseconds in which requests are answered and connections end, a few at a time. */
+  async close(time: number): Promise<void> {
+    const { connections, sockets } = this.#options;
     const closed = new Promise((resolve) => this.#server.close(resolve));
     for (const socket of this.#unused) socket.destroy();
-    await this.#options.sockets.close();
-    const timer = setTimeout(() => this.#server.closeAllConnections(), patience);
-    await closed;
+    const timer = setTimeout(() => this.#server.closeAllConnections(), time);
+    // What becomes a stream only now is among them at the next look.
+    const stopDraining = drain(() => [...connections.lives, ...sockets.lives], time);
+    await Promise.all([closed, sockets.close()]);
+    stopDraining();
     clearTimeout(timer);
   }
 

@@ -9,7 +9,6 @@ import { deviceOf } from "./credentials.ts";
 import { socketHooks, type OperationOptions, type Socket } from "./operations.ts";
 import type { AllowsOrigin } from "./origins.ts";
 import { notesOf, type NoteRefusal } from "./refusals.ts";
-import { endInSlices } from "./slices.ts";
 
 export interface SocketOptions extends OperationOptions {
   readonly noteRefusal: NoteRefusal;
@@ -68,16 +67,19 @@ export class SocketServer {
     this.#server.handleUpgrade(request, stream, head, (ws) => this.#open(ws, request));
   }
 
-  /** Ends all sockets with 1012, those that are not authenticated yet too; resolves when they are gone. */
+  /** Those that are not authenticated yet too. */
+  get lives(): Life[] {
+    return [...this.#sockets.values()].map(({ socket }) => socket.life);
+  }
+
+  /** Lets no more in; resolves when all sockets are gone. */
   async close(): Promise<void> {
     this.#closing = true;
-    clearInterval(this.#pings);
-    const lives = [...this.#sockets.values()].map(({ socket }) => socket.life);
     const gone = [...this.#sockets.keys()].map(
       (ws) => new Promise((resolve) => ws.once("close", resolve)),
     );
-    endInSlices(lives, "GOING_AWAY");
     await Promise.all(gone);
+    clearInterval(this.#pings);
   }
 
   #open(ws: WebSocket, request: IncomingMessage): void {

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
+import { connect as connectTcp, createServer } from "node:net";
 import { once } from "node:events";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -92,6 +92,36 @@ it("SIGTERM closes the sockets with 1012 and exits 0, with no token in what was 
   expect(output).toContain("WRONG_KIND");
   expect(output + errors).not.toMatch(/curfew_(access|renewal)_/);
 });
+
+it("a second SIGTERM does not wait", async () => {
+  await using server = await startServer({ PORT: "0", DATA_DIR: ":memory:", DRAIN_TIME: "1h" });
+  const { port, hostname } = new URL(server.url);
+  // A request that never gets whole is answered never.
+  const request = connectTcp(Number(port), hostname);
+  await once(request, "connect");
+  request.write("POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{");
+  request.on("error", () => {});
+  await ask(server.url, whoAmI);
+
+  const ended = server.stop("SIGTERM");
+  await until(async () => !(await accepts(server.port)), "the server to stop accepting");
+  const first = await Promise.race([ended, ask(server.url, whoAmI).catch(() => "still there")]);
+  expect(first).toBe("still there");
+  await server.stop("SIGTERM");
+  expect(await ended).toMatchObject({ code: null });
+});
+
+/** Whether somebody listens there. */
+async function accepts(port: string): Promise<boolean> {
+  const socket = connectTcp(Number(port), "127.0.0.1");
+  const outcome = Promise.withResolvers<boolean>();
+  socket.once("connect", () => outcome.resolve(true)).once("error", () => outcome.resolve(false));
+  try {
+    return await outcome.promise;
+  } finally {
+    socket.destroy();
+  }
+}
 
 it("says at the start where it is, where its data is and what to try, which works", async () => {
   await using folder = await newFolder();

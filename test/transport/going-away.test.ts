@@ -62,3 +62,60 @@ it("a request that is slow to be answered is answered", async () => {
   expect((await answer).data).toEqual({ slow: "done" });
   await closed;
 });
+
+it("few connections go soon, twenty each 100 ms, and each serves until it goes", async () => {
+  await using curfew = await startCurfew({ ...testApp().schema, drainTime: 60_000 });
+  const { accessToken: token } = await register(curfew.url);
+  const sockets = await Promise.all(
+    Array.from({ length: 50 }, () => connect(curfew.socketUrl, token)),
+  );
+
+  const closed = curfew.close();
+  expect(curfew.connections.size).toBe(30);
+  const last = sockets.at(-1);
+  last?.subscribe("1", "{ hello }");
+  expect((await last?.messages.next())?.payload).toEqual({ data: { hello: "world" } });
+  await closed;
+
+  for (const socket of sockets) expect(await socket.closed).toEqual(serviceRestart);
+});
+
+it("many connections go evenly over the drain time", async () => {
+  const count = 300;
+  const drainTime = 1_000;
+  await using curfew = await startCurfew({ drainTime, maxSocketsPerSession: count });
+  const { accessToken: token } = await register(curfew.url);
+  const sockets = await Promise.all(
+    Array.from({ length: count }, () => connect(curfew.socketUrl, token)),
+  );
+  const start = performance.now();
+  const times = sockets.map((socket) => socket.closed.then(() => performance.now() - start));
+
+  await curfew.close();
+
+  const sorted = (await Promise.all(times)).toSorted((a, b) => a - b);
+  expect(sorted[count - 1]).toBeLessThan(2 * drainTime);
+  // A late timer makes it slower, never faster.
+  for (const share of [0.25, 0.5, 0.75])
+    expect(sorted[count * share]).toBeGreaterThan(drainTime * (share - 0.2));
+});
+
+it("/ready is red from the first moment on, to whoever is still connected", async () => {
+  await using curfew = await startCurfew({ drainTime: 60_000 });
+  const { port, hostname } = new URL(curfew.url);
+  const client = connectTcp(Number(port), hostname).setEncoding("utf8");
+  let answers = "";
+  client.on("data", (text: string) => (answers += text));
+  const cut = once(client, "close");
+  const request = "GET /ready HTTP/1.1\r\nHost: localhost\r\n";
+  // The second is not whole yet when the server begins to close.
+  client.write(`${request}\r\n${request}`);
+  await until(() => answers.includes("\r\n\r\n"));
+
+  const closed = curfew.close();
+  client.write("\r\n");
+  await cut;
+  await closed;
+
+  expect(answers.match(/HTTP\/1\.1 \d+/g)).toEqual(["HTTP/1.1 200", "HTTP/1.1 503"]);
+});
