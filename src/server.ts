@@ -17,6 +17,7 @@ import { originPolicy } from "./transport/origins.ts";
 import { Recheck } from "./transport/recheck.ts";
 import { describeRefusal, type NoteRefusal } from "./transport/refusals.ts";
 import { SocketServer } from "./transport/socket.ts";
+import { Turns } from "./transport/turns.ts";
 import { Accounts } from "./users/accounts.ts";
 import { Passwords } from "./users/passwords.ts";
 
@@ -48,6 +49,10 @@ const maxMessageSize = 256 * 1024;
 const initTimeout = 10_000;
 const admissionTimeout = 5_000;
 const keepAlive = 12_000;
+/** Sockets on this node that nobody has signed in on yet. */
+const maxStrangers = 1_000;
+/** Admissions to sessions: as many wait as a store that takes a second each lets in within the time. */
+const admissions = { atOnce: 100, waiting: 400 };
 
 /**
  * Starts a server.
@@ -152,6 +157,7 @@ async function assemble(ingredients: Ingredients): Promise<Curfew> {
   const shared = {
     sessions,
     connections,
+    turns: new Turns(admissions),
     admissionTimeout,
     noteRefusal,
     trustedProxies: options.trustProxy,
@@ -165,6 +171,7 @@ async function assemble(ingredients: Ingredients): Promise<Curfew> {
     maxOperations: options.maxOperationsPerSocket,
     initTimeout,
     keepAlive,
+    maxStrangers,
   });
   const http = new HttpServer({ ...shared, engine, sockets });
 

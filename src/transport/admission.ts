@@ -7,9 +7,12 @@ import type { RefusalReason } from "../session/reasons.ts";
 import type { Claims } from "../session/token.ts";
 import type { Connections } from "./connections.ts";
 import type { Note, Refusal } from "./refusals.ts";
+import type { Turns } from "./turns.ts";
 
 export interface AdmissionOptions {
   readonly connections: Connections;
+  /** Shared by all: how many may ask the store at once. */
+  readonly turns: Turns;
   /** Milliseconds that it may take. */
   readonly admissionTimeout: number;
   readonly onFault: (what: string, error: unknown) => void;
@@ -44,23 +47,28 @@ export interface Applicant {
 /** The session that the life runs under from now on; undefined when the life has ended. */
 export async function admit(
   { claims, life, check, note, stay }: Applicant,
-  { connections, admissionTimeout, onFault }: AdmissionOptions,
+  { connections, turns, admissionTimeout, onFault }: AdmissionOptions,
 ): Promise<Session | undefined> {
   const turnAway = (reason: Refusal["reason"], ending: Ending) => {
     note(reason, claims);
     life.end(ending);
     return undefined;
   };
+  const turn = turns.take(async () =>
+    // It may have ended, or been turned away, while it waited.
+    life.ending === undefined ? connections.admit(claims, life, check, stay) : undefined,
+  );
+  if (turn === undefined) return turnAway("BUSY", "UNAVAILABLE");
   let admission;
   try {
-    admission = await inTime(connections.admit(claims, life, check, stay), admissionTimeout);
+    admission = await inTime(turn, admissionTimeout);
   } catch (error) {
     onFault("a session could not be checked", error);
     return turnAway("STORE_UNAVAILABLE", "UNAVAILABLE");
   }
   switch (admission?.state) {
     case undefined:
-      return turnAway("TIMEOUT", "UNAVAILABLE");
+      return life.ending === undefined ? turnAway("TIMEOUT", "UNAVAILABLE") : undefined;
     case "unavailable":
       return turnAway("STORE_UNAVAILABLE", "UNAVAILABLE");
     case "tooMany":

@@ -38,6 +38,8 @@ export interface Socket {
   readonly life: Life;
   /** Logs each reason once. */
   readonly note: Note;
+  /** Called when its client has signed in on it. */
+  readonly onAdmitted: () => void;
   /** Set when the socket is acknowledged. */
   claims: Claims | undefined;
   /** How many operations were begun and are not over. */
@@ -112,6 +114,7 @@ async function connect(
     return false;
   }
   socket.claims = claims;
+  socket.onAdmitted();
   return {
     sessionId: session.fingerprint,
     accessTokenExpiresAt: new Date(session.accessExpiresAt).toISOString(),

@@ -11,6 +11,7 @@ export interface Refusal {
     | "STORE_UNAVAILABLE"
     | "TOO_MANY_CONNECTIONS"
     | "TOO_MANY_OPERATIONS"
+    | "BUSY"
     | "TIMEOUT"
     | "ORIGIN"
     /** What graphql-ws closes a socket for, by its code. */

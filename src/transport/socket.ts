@@ -18,6 +18,8 @@ export interface SocketOptions extends OperationOptions {
   readonly allowsOrigin: AllowsOrigin;
   /** Milliseconds between pings; a socket that did not answer the one before is cut. */
   readonly keepAlive: number;
+  /** Sockets that nobody has signed in on yet. */
+  readonly maxStrangers: number;
 }
 
 /** Milliseconds after which a socket is cut whose client does not answer the close frame. */
@@ -32,6 +34,8 @@ export class SocketServer {
   readonly #server: WebSocketServer;
   /** Each open socket, with whether it answered the last ping. */
   readonly #sockets = new Map<WebSocket, { readonly socket: Socket; alive: boolean }>();
+  /** Those that nobody has signed in on. */
+  readonly #strangers = new Set<Life>();
   readonly #pings: NodeJS.Timeout;
   #closing = false;
 
@@ -83,22 +87,29 @@ export class SocketServer {
   }
 
   #open(ws: WebSocket, request: IncomingMessage): void {
-    const { noteRefusal, trustedProxies, onFault } = this.#options;
+    const { noteRefusal, trustedProxies, maxStrangers, onFault } = this.#options;
     const device = deviceOf(request, trustedProxies);
     const life = new Life();
     const socket: Socket = {
       device,
       life,
       note: notesOf("socket", device, noteRefusal),
+      onAdmitted: () => this.#strangers.delete(life),
       claims: undefined,
       operations: 0,
       onReplied: new Map(),
     };
     life.onEnd((ending) => {
+      this.#strangers.delete(life);
       if (ending !== "LEFT") ws.close(closes[ending].code, closes[ending].reason);
     });
     const state = { socket, alive: true };
     this.#sockets.set(ws, state);
+    if (this.#strangers.size < maxStrangers) this.#strangers.add(life);
+    else {
+      socket.note("TOO_MANY_CONNECTIONS");
+      life.end("TOO_MANY");
+    }
 
     let onMessage: (data: string) => Promise<void> = () => Promise.resolve();
     const onClose = this.#protocol.opened(

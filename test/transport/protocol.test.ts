@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { WebSocket, type ClientOptions } from "ws";
 import { SocketServer } from "../../src/transport/socket.ts";
 import type { Refusal } from "../../src/transport/refusals.ts";
+import { Turns } from "../../src/transport/turns.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import { register } from "../helpers/http.ts";
 import { counted, intercept, memoryTopics } from "../helpers/parts.ts";
@@ -86,6 +87,29 @@ describe("a socket is closed", () => {
     expect(lively.ws.readyState).toBe(WebSocket.OPEN);
   });
 
+  it("with 1013 at once when too many are open that nobody has signed in on", async () => {
+    await using curfew = await startCurfew();
+    const { accessToken: token } = await register(curfew.url);
+    await using sockets = await socketServer(curfew, { maxStrangers: 2 });
+    const open = () => new TestSocket(sockets.url).opened();
+    await using one = await open();
+    await using two = await open();
+    const tooMany = { code: 1013, reason: "TOO_MANY_CONNECTIONS" };
+    await using three = await open();
+    expect(await three.closed).toEqual(tooMany);
+    expect(sockets.refusals).toMatchObject([{ reason: "TOO_MANY_CONNECTIONS" }]);
+
+    one.init({ token });
+    expect(await one.messages.next()).toMatchObject({ type: "connection_ack" });
+    two.ws.close();
+    await two.closed;
+    await using four = await open();
+    await using five = await open();
+    await using six = await open();
+    expect(await six.closed).toEqual(tooMany);
+    for (const { ws } of [one, four, five]) expect(ws.readyState).toBe(WebSocket.OPEN);
+  });
+
   it("with 1013 when checking its connection_init takes too long; then nothing of it stays", async () => {
     const confirmed = Promise.withResolvers<void>();
     const topics = counted(memoryTopics());
@@ -153,7 +177,9 @@ async function upgradeStatus(url: string, options: ClientOptions = {}): Promise<
 /** Sockets to a server's sessions, with time limits of a test's own. No operation is run on them. */
 async function socketServer(
   { sessions, connections }: TestCurfew,
-  limits: Partial<Record<"initTimeout" | "admissionTimeout" | "keepAlive", number>>,
+  limits: Partial<
+    Record<"initTimeout" | "admissionTimeout" | "keepAlive" | "maxStrangers", number>
+  >,
 ) {
   const refusals: Refusal[] = [];
   const sockets = new SocketServer({
@@ -167,7 +193,9 @@ async function socketServer(
     maxOperations: 1,
     initTimeout: 10_000,
     admissionTimeout: 10_000,
+    turns: new Turns({ atOnce: 1, waiting: 0 }),
     keepAlive: 10_000,
+    maxStrangers: 100,
     onFault: (_what, error) => {
       throw error;
     },

@@ -1,0 +1,139 @@
+/** A thousand clients at once, as after a restart: the store is asked by so many at a time, and all get in. */
+import { createClient } from "graphql-ws";
+import { expect, it } from "vitest";
+import { WebSocket } from "ws";
+import { Life } from "../../src/session/life.ts";
+import type { Session } from "../../src/session/session.ts";
+import type { Claims } from "../../src/session/token.ts";
+import { admit } from "../../src/transport/admission.ts";
+import type { Connections } from "../../src/transport/connections.ts";
+import { Turns } from "../../src/transport/turns.ts";
+import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
+import { intercept, lent, memoryStore } from "../helpers/parts.ts";
+import { device } from "../helpers/sessions.ts";
+import { TestSocket } from "../helpers/socket.ts";
+import { until } from "../helpers/until.ts";
+
+const count = 1_000;
+const atOnce = 100;
+const tryAgainLater = { code: 1013, reason: "TRY_AGAIN_LATER" };
+
+/** A store that takes its time over each read, and knows how many it had at once. */
+function slowStore(time: number) {
+  const reads = { now: 0, most: 0 };
+  const part = intercept(memoryStore(), {
+    read: (real) => async (fingerprint, now) => {
+      reads.now += 1;
+      reads.most = Math.max(reads.most, reads.now);
+      const session = await real(fingerprint, now);
+      await new Promise((resolve) => setTimeout(resolve, time));
+      reads.now -= 1;
+      return session;
+    },
+  });
+  return { part, reads };
+}
+
+async function tokensOf({ sessions }: TestCurfew): Promise<string[]> {
+  const start = () => sessions.start("user", device);
+  const issued = await Promise.all(Array.from({ length: count }, start));
+  return issued.map(({ tokens }) => tokens.accessToken);
+}
+
+it("each is let in or told to come back within the time, and the store is never overrun", async () => {
+  const store = slowStore(250);
+  await using curfew = await startCurfew({ parts: { store: store.part } });
+  const tokens = await tokensOf(curfew);
+  await using opened = new AsyncDisposableStack();
+  const sockets = await Promise.all(
+    tokens.map(() => opened.use(new TestSocket(curfew.socketUrl)).opened()),
+  );
+  const start = performance.now();
+  const outcomes = sockets.map(async (socket, i) => {
+    socket.init({ token: tokens[i] });
+    return Promise.race([socket.messages.next().then(({ type }) => type), socket.closed]);
+  });
+  const all = await Promise.all(outcomes);
+
+  expect(performance.now() - start).toBeLessThan(5_000);
+  const admitted = all.filter((outcome) => outcome === "connection_ack").length;
+  const refused = all.filter((outcome) => typeof outcome === "object");
+  expect(store.reads.most).toBe(atOnce);
+  expect(admitted).toBeGreaterThanOrEqual(500);
+  expect(refused.length).toBe(count - admitted);
+  expect(refused).toEqual(refused.map(() => tryAgainLater));
+  expect(refused.length).toBeGreaterThan(0);
+  expect(curfew.connections.size).toBe(admitted);
+});
+
+it("clients that come back by themselves are all connected in the end", async () => {
+  const store = slowStore(100);
+  await using opened = new AsyncDisposableStack();
+  opened.defer(() => store.part.close());
+  const parts = { store: lent(store.part) };
+  const options = { parts, drainTime: 0 };
+  const first = await startCurfew(options);
+  opened.defer(() => first.close());
+  const tokens = await tokensOf(first);
+  let connects = 0;
+  const clients = tokens.map((token) =>
+    createClient({
+      url: first.socketUrl,
+      webSocketImpl: WebSocket,
+      lazy: false,
+      connectionParams: { token },
+      retryAttempts: 100,
+      retryWait: () => new Promise((resolve) => setTimeout(resolve, 100 + Math.random() * 400)),
+      // A port where nobody listens yet is an error and no close.
+      shouldRetry: () => true,
+      onNonLazyError: () => {},
+      on: { connected: () => (connects += 1) },
+    }),
+  );
+  await until(() => connects === count, "all to be connected");
+  await first.close();
+
+  store.reads.most = 0;
+  const second = await startCurfew({ ...options, port: Number(new URL(first.url).port) });
+  opened.defer(() => second.close());
+  opened.defer(async () => {
+    await Promise.all(clients.map(async (client) => client.dispose()));
+  });
+  await until(() => connects === 2 * count, "all to be connected again");
+  expect(second.connections.size).toBe(count);
+  expect(store.reads.most).toBeLessThanOrEqual(atOnce);
+});
+
+it("who has left while he waited for his turn is not asked about", async () => {
+  const gate = Promise.withResolvers<void>();
+  const asked: Life[] = [];
+  const connections = {
+    admit: async (_claims: Claims, life: Life) => {
+      asked.push(life);
+      await gate.promise;
+      return { state: "signedIn", session: {} as Session, claims: {} as Claims };
+    },
+  } as unknown as Connections;
+  const turns = new Turns({ atOnce: 1, waiting: 1 });
+  const notes: string[] = [];
+  const lives = [new Life(), new Life(), new Life()];
+  const options = { connections, turns, admissionTimeout: 10_000, onFault: () => {} };
+  const applications = lives.map((life) =>
+    admit(
+      {
+        claims: {} as Claims,
+        life,
+        check: () => Promise.reject(new Error("Not asked")),
+        note: (reason) => void notes.push(reason),
+        stay: "stream",
+      },
+      options,
+    ),
+  );
+  lives[1]?.end("LEFT");
+  gate.resolve();
+  await Promise.all(applications);
+  expect(asked).toEqual([lives[0]]);
+  expect(notes).toEqual(["BUSY"]);
+  expect(lives.map(({ ending }) => ending)).toEqual([undefined, "LEFT", "UNAVAILABLE"]);
+});
