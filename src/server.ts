@@ -49,6 +49,8 @@ const maxMessageSize = 256 * 1024;
 const initTimeout = 10_000;
 const admissionTimeout = 5_000;
 const keepAlive = 12_000;
+/** Yoga sends a comment on each stream every 12 seconds. */
+const stallTimeout = 30_000;
 /** Sockets on this node that nobody has signed in on yet. */
 const maxStrangers = 1_000;
 /** Admissions to sessions: as many wait as a store that takes a second each lets in within the time. */
@@ -173,7 +175,7 @@ async function assemble(ingredients: Ingredients): Promise<Curfew> {
     keepAlive,
     maxStrangers,
   });
-  const http = new HttpServer({ ...shared, engine, sockets });
+  const http = new HttpServer({ ...shared, engine, sockets, stallTimeout });
 
   const close = async () => {
     closing = true;

@@ -11,6 +11,8 @@ export interface RequestOptions extends AdmissionOptions {
   readonly sessions: Sessions;
   readonly noteRefusal: NoteRefusal;
   readonly trustedProxies: number;
+  /** Milliseconds after which a stream is cut of which its client takes nothing. */
+  readonly stallTimeout: number;
 }
 
 /** A token that does not serve makes the request anonymous, so that an old header never blocks `login`. */
@@ -19,7 +21,7 @@ export async function identifyRequest(
   response: ServerResponse,
   options: RequestOptions,
 ): Promise<Caller> {
-  const { sessions, noteRefusal, trustedProxies } = options;
+  const { sessions, noteRefusal, trustedProxies, stallTimeout } = options;
   const life = new Life();
   // With its answer, or without: either way nothing of it has a reader any more.
   response.once("close", () => life.end("LEFT"));
@@ -31,9 +33,13 @@ export async function identifyRequest(
   const refusal = refusalOf(authentication);
   // Without a token it is worth a line only where one was needed.
   if (refusal !== undefined && refusal !== "MISSING") note(refusal, authentication.claims);
+  const stopIfStalled = (stay: Stay) => {
+    if (stay === "stream") response.setTimeout(stallTimeout);
+  };
   const caller = { authentication, device, life, noteRefusal: note };
   if (authentication.state !== "signedIn") {
     const shelter = async (stay: Stay) => {
+      stopIfStalled(stay);
       if (stay === "stream") options.connections.shelter(life);
     };
     return new Caller({ ...caller, join: shelter });
@@ -41,7 +47,9 @@ export async function identifyRequest(
   const { claims } = authentication;
   // The generation was checked when the request came; a renewal since does not matter.
   const check = () => sessions.checkAgain(claims);
-  const join = async (stay: Stay) =>
-    void (await admit({ claims, life, check, note, stay }, options));
+  const join = async (stay: Stay) => {
+    stopIfStalled(stay);
+    await admit({ claims, life, check, note, stay }, options);
+  };
   return new Caller({ ...caller, join });
 }
