@@ -53,6 +53,9 @@ export interface SessionsOptions {
   readonly onFault: (what: string, error: unknown) => void;
 }
 
+/** Of a user's sessions, so many are ended at a time. */
+const atOnce = 100;
+
 export class Sessions {
   readonly #options: SessionsOptions;
   readonly #witnesses = new Set<(message: SessionMessage) => void>();
@@ -181,11 +184,17 @@ export class Sessions {
     return session?.userId === userId ? this.end(fingerprint, reason) : 0;
   }
 
-  /** Ends all sessions of the user but that one; resolves to how many this call ended. */
+  /** Ends all sessions of the user but that one; resolves to how many this call ended. Safe to repeat. */
   async endOthers(userId: string, keep: string, reason: EndReason): Promise<number> {
     const others = (await this.list(userId)).filter(({ fingerprint }) => fingerprint !== keep);
-    const ended = await Promise.all(others.map(({ fingerprint }) => this.end(fingerprint, reason)));
-    return ended.reduce((sum, one) => sum + one, 0);
+    let ended = 0;
+    while (others.length > 0) {
+      const some = others.splice(0, atOnce).map(({ fingerprint }) => this.end(fingerprint, reason));
+      for (const one of await Promise.all(some)) ended += one;
+      // A store in this process answers at once: the event loop gets its turn all the same.
+      await new Promise(setImmediate);
+    }
+    return ended;
   }
 
   /** The user's live sessions, newest first. */

@@ -8,7 +8,7 @@ import type { Authentication, Sessions } from "../session/sessions.ts";
 import { StoreUnavailable } from "../session/store.ts";
 import type { Claims } from "../session/token.ts";
 import type { Topics, Unsubscribe } from "../session/topics.ts";
-import { endInSlices } from "./slices.ts";
+import { Slices } from "./slices.ts";
 
 export interface ConnectionsOptions {
   readonly sessions: Sessions;
@@ -38,6 +38,7 @@ export class Connections {
   readonly #options: ConnectionsOptions;
   readonly #groups = new Map<string, Group>();
   readonly #strangers = new Set<Life>();
+  readonly #slices = new Slices();
   readonly #stopWitnessing: () => void;
 
   constructor(options: ConnectionsOptions) {
@@ -180,7 +181,7 @@ export class Connections {
   }
 
   #end(group: Group, ending: Ending): void {
-    endInSlices([...group.lives, ...group.requests], ending);
+    this.#slices.end([...group.lives, ...group.requests], ending);
   }
 
   #drop(group: Group): void {

@@ -1,6 +1,6 @@
 /** Ends the connections of a server that goes away, so that their clients do not all come back at once. */
 import type { Life } from "../session/life.ts";
-import { endInSlices } from "./slices.ts";
+import { Slices } from "./slices.ts";
 
 /** Milliseconds from one look at what is left to the next. */
 const interval = 100;
@@ -17,7 +17,8 @@ export function drain(lives: () => Iterable<Life>, time: number): () => void {
   const left = () => [...new Set(lives())].filter(({ ending }) => ending === undefined);
   const looks = Math.max(1, Math.floor(time / interval));
   const share = Math.max(least, Math.ceil(left().length / looks));
-  const end = () => endInSlices(left().slice(0, share), "GOING_AWAY");
+  const slices = new Slices();
+  const end = () => slices.end(left().slice(0, share), "GOING_AWAY");
   end();
   const timer = setInterval(end, interval);
   return () => clearInterval(timer);
