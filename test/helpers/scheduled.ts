@@ -1,0 +1,132 @@
+/** Connections over ports whose every answer comes when fast-check says, in any order. */
+import { randomBytes } from "node:crypto";
+import type * as fc from "fast-check";
+import { Deadlines } from "../../src/session/deadlines.ts";
+import { KeyRing } from "../../src/session/keys.ts";
+import { Life } from "../../src/session/life.ts";
+import type { Issued } from "../../src/session/sessions.ts";
+import { Sessions } from "../../src/session/sessions.ts";
+import type { SessionStore } from "../../src/session/store.ts";
+import type { Topics } from "../../src/session/topics.ts";
+import { Connections } from "../../src/transport/connections.ts";
+import { fakeClock, secrets } from "./curfew.ts";
+import { counted, intercept, memoryStore, memoryTopics } from "./parts.ts";
+import { device, lifetimes } from "./sessions.ts";
+
+/** Asked and answered at moments of their own, between which anything may happen. */
+function scheduledStore(scheduler: fc.Scheduler, store: SessionStore): SessionStore {
+  const late =
+    <A extends unknown[], R>(name: string) =>
+    (real: (...args: A) => Promise<R>) =>
+    async (...args: A): Promise<R> => {
+      await scheduler.schedule(Promise.resolve(), `${name}: asked`);
+      const answer = await real(...args);
+      await scheduler.schedule(Promise.resolve(), `${name}: answered`);
+      return answer;
+    };
+  return intercept(store, {
+    read: late("read"),
+    readMany: late("readMany"),
+    renew: late("renew"),
+    end: late("end"),
+  });
+}
+
+export interface Safeguards {
+  /** Subscribing takes as long as the subscription. */
+  readonly acknowledgement: boolean;
+}
+
+function scheduledTopics(
+  scheduler: fc.Scheduler,
+  topics: Topics,
+  { acknowledgement }: Safeguards,
+): Topics {
+  return intercept(topics, {
+    subscribe: (real) => async (topic, listener) => {
+      const subscribed = scheduler.schedule(Promise.resolve(), "subscribe").then(async () => {
+        const leave = await real(topic, listener);
+        return leave;
+      });
+      if (!acknowledgement) return () => void subscribed.then((leave) => leave());
+      const leave = await subscribed;
+      await scheduler.schedule(Promise.resolve(), "subscribed");
+      return leave;
+    },
+    publish: (real) => async (topic, message) => {
+      await scheduler.schedule(Promise.resolve(), "publish");
+      await real(topic, message);
+    },
+  });
+}
+
+/** One node with connections, and another on which sessions are renewed and ended. */
+export async function scheduledNode(
+  scheduler: fc.Scheduler,
+  sessionCount: number,
+  safeguards: Safeguards = { acknowledgement: true },
+) {
+  const clock = fakeClock();
+  const deadlines = new Deadlines(clock());
+  const store = memoryStore();
+  const topics = counted(memoryTopics());
+  const faults: unknown[] = [];
+  const domain = {
+    store: scheduledStore(scheduler, store),
+    topics: scheduledTopics(scheduler, topics.part, safeguards),
+    ring: new KeyRing(secrets),
+    lifetimes,
+    isGone: async () => false,
+    clock,
+    randomBytes,
+    onFault: (_what: string, error: unknown) => faults.push(error),
+  };
+  const issued: Issued[] = [];
+  const starter = new Sessions({ ...domain, store, topics: memoryTopics() });
+  for (let i = 0; i < sessionCount; i += 1) issued.push(await starter.start("user", device));
+  const here = new Sessions(domain);
+  const there = new Sessions(domain);
+  const { onFault } = domain;
+  const connections = new Connections({
+    sessions: here,
+    topics: domain.topics,
+    deadlines,
+    clock,
+    maxPerSession: 3,
+    onFault,
+  });
+
+  const open: { readonly life: Life; readonly fingerprint: string }[] = [];
+  const of = (session: number) => issued[session % sessionCount] as Issued;
+  /** As a transport does: what is not admitted ends. */
+  const connect = async (session: number) => {
+    const { tokens, session: known } = of(session);
+    const reading = here.verify(tokens.accessToken);
+    const life = new Life();
+    if (!reading.ok) return;
+    open.push({ life, fingerprint: known.fingerprint });
+    const { claims } = reading;
+    const admission = await connections.admit(claims, life, () => here.check(claims));
+    if (admission.state !== "signedIn") life.end("ENDED");
+  };
+  return {
+    clock,
+    deadlines,
+    topics,
+    faults,
+    connections,
+    store,
+    open,
+    connect,
+    leave: (index: number) => open[index % Math.max(1, open.length)]?.life.end("LEFT"),
+    end: async (session: number) => there.end(of(session).session.fingerprint, "LOGOUT"),
+    endHere: async (session: number) => here.end(of(session).session.fingerprint, "LOGOUT"),
+    renew: async (session: number) => there.renew(of(session).tokens.renewalToken),
+    recheck: async () => connections.recheck(connections.fingerprints),
+    /** What has come of the time. */
+    pass: (time: number) => {
+      clock.advance(time);
+      deadlines.tick(clock());
+    },
+  };
+}

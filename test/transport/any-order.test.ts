@@ -1,0 +1,124 @@
+/** Whatever happens to connections in whatever order: none outlives its session, and nothing of them stays. */
+import * as fc from "fast-check";
+import { expect, it } from "vitest";
+import { scheduledNode, type Safeguards } from "../helpers/scheduled.ts";
+import { lifetimes } from "../helpers/sessions.ts";
+
+const runs = 300;
+const sessions = 2;
+const session = fc.nat({ max: sessions - 1 });
+
+const step = fc.oneof(
+  { weight: 5, arbitrary: fc.record({ do: fc.constant("connect" as const), of: session }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("leave" as const), of: fc.nat(9) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("end" as const), of: session }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("endHere" as const), of: session }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("renew" as const), of: session }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("recheck" as const), of: session }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant("pass" as const),
+      of: fc.constantFrom(1_000, lifetimes.access / 2, lifetimes.access),
+    }),
+  },
+);
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
+
+/** Takes the steps, and lets as many answers come in between as the scheduler says. */
+async function live(scheduler: fc.Scheduler, steps: readonly Step[], safeguards?: Safeguards) {
+  const node = await scheduledNode(scheduler, sessions, safeguards);
+  const begun: Promise<unknown>[] = [];
+  scheduler.scheduleSequence(
+    steps.map((one) => ({
+      label: JSON.stringify(one),
+      builder: async () => void begun.push(Promise.resolve(node[one.do](one.of))),
+    })),
+  );
+  await scheduler.waitIdle();
+  await Promise.all(begun);
+  await scheduler.waitIdle();
+  return node;
+}
+
+/** No recheck is made here: what is left open stays so until one. */
+async function expectNoneOutlives(node: Awaited<ReturnType<typeof live>>) {
+  const { clock, store, open } = node;
+  for (const { life, fingerprint } of open) {
+    if (life.ending !== undefined) continue;
+    const found = await store.read(fingerprint, clock());
+    expect(found, "the session of an open connection").toBeDefined();
+  }
+}
+
+it("no connection is open whose session has ended, once all messages and answers have come", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.scheduler(),
+      fc.array(step, { maxLength: 20 }),
+      async (scheduler, steps) => {
+        const node = await live(scheduler, steps);
+        await expectNoneOutlives(node);
+        expect(node.faults).toEqual([]);
+      },
+    ),
+    { numRuns: runs },
+  );
+});
+
+it("no connection is open whose access has run out, at the next tick", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.scheduler(),
+      fc.array(step, { maxLength: 20 }),
+      async (scheduler, steps) => {
+        const node = await live(scheduler, steps);
+        node.pass(250);
+        await scheduler.waitIdle();
+        for (const { life, fingerprint } of node.open) {
+          if (life.ending !== undefined) continue;
+          const found = await node.store.read(fingerprint, node.clock());
+          expect(found?.accessExpiresAt).toBeGreaterThan(node.clock() - 500);
+        }
+      },
+    ),
+    { numRuns: runs },
+  );
+});
+
+it("no topic and no deadline is kept for who has gone", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.scheduler(),
+      fc.array(step, { maxLength: 20 }),
+      async (scheduler, steps) => {
+        const node = await live(scheduler, steps);
+        const { topics, deadlines, connections, open } = node;
+        const fingerprints = new Set(
+          open.filter(({ life }) => life.ending === undefined).map((one) => one.fingerprint),
+        );
+        expect(new Set(connections.fingerprints)).toEqual(fingerprints);
+        expect([topics.subscriptions, deadlines.size]).toEqual([
+          fingerprints.size,
+          fingerprints.size,
+        ]);
+        for (const { life } of open) life.end("LEFT");
+        await scheduler.waitIdle();
+        expect([topics.subscriptions, deadlines.size, connections.size]).toEqual([0, 0, 0]);
+      },
+    ),
+    { numRuns: runs },
+  );
+});
+
+it("a subscription that is not waited for breaks this", async () => {
+  const property = fc.asyncProperty(
+    fc.scheduler(),
+    fc.array(step, { maxLength: 20 }),
+    async (scheduler, steps) => {
+      await expectNoneOutlives(await live(scheduler, steps, { acknowledgement: false }));
+    },
+  );
+  const { failed } = await fc.check(property, { numRuns: 5_000, endOnFailure: true });
+  expect(failed).toBe(true);
+});
