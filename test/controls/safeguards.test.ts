@@ -1,0 +1,178 @@
+/** Each safeguard is what holds the promise: the same course of events, with it and without it. */
+import { randomBytes } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { afterEach, expect, it, vi } from "vitest";
+import { Deadlines } from "../../src/session/deadlines.ts";
+import { KeyRing } from "../../src/session/keys.ts";
+import { Life } from "../../src/session/life.ts";
+import { Sessions } from "../../src/session/sessions.ts";
+import { Stream } from "../../src/session/stream.ts";
+import type { Topics } from "../../src/session/topics.ts";
+import type { CurfewOptions } from "../../src/server.ts";
+import { Connections } from "../../src/transport/connections.ts";
+import { Slices } from "../../src/transport/slices.ts";
+import { testApp } from "../helpers/app.ts";
+import { secrets, startCurfew } from "../helpers/curfew.ts";
+import { register } from "../helpers/http.ts";
+import { intercept, lent, memoryStore, memoryTopics } from "../helpers/parts.ts";
+import { device, lifetimes } from "../helpers/sessions.ts";
+import { connect, TestSocket } from "../helpers/socket.ts";
+import { until } from "../helpers/until.ts";
+
+/** So that nothing is found out by a recheck. */
+const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
+/** Milliseconds for what should come, and for what should not. */
+const patience = { expected: 5_000, unexpected: 500 };
+
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as () => void;
+
+afterEach(() => vi.restoreAllMocks());
+
+function sessionsOn(parts: Pick<ConstructorParameters<typeof Sessions>[0], "store" | "topics">) {
+  return new Sessions({
+    ...parts,
+    ring: new KeyRing(secrets),
+    lifetimes,
+    isGone: async () => false,
+    clock: Date.now,
+    randomBytes,
+    onFault: () => {},
+  });
+}
+
+/** A server with parts of its own, and the use cases as another node of the same store has them. */
+async function startNode(
+  replacements: Parameters<typeof intercept<Topics>>[1],
+  options?: CurfewOptions,
+) {
+  const store = memoryStore();
+  const topics = memoryTopics();
+  const parts = { store: lent(store), topics: intercept(topics, replacements) };
+  const curfew = await startCurfew({ ...unchecked, ...options, parts });
+  return { curfew, elsewhere: sessionsOn({ store, topics }), store, topics };
+}
+
+async function closes({ closed }: TestSocket, isExpected: boolean): Promise<boolean> {
+  const time = isExpected ? patience.expected : patience.unexpected;
+  return Promise.race([closed.then(() => true), pause(time, false)]);
+}
+
+/** The session ends while its first socket's subscription is on its way. */
+async function endWhileSubscribing(waits: boolean): Promise<boolean> {
+  const gate = Promise.withResolvers<void>();
+  const { curfew, elsewhere } = await startNode({
+    subscribe: (real) => async (topic, listener) => {
+      const subscribed = gate.promise.then(() => real(topic, listener));
+      if (waits) return subscribed;
+      return () => void subscribed.then((leave) => leave());
+    },
+  });
+  await using _ = curfew;
+  const { session, tokens } = await elsewhere.start("user", device);
+  await using socket = await new TestSocket(curfew.socketUrl).opened();
+  socket.init({ token: tokens.accessToken });
+  if (waits) await until(() => curfew.connections.size === 1);
+  else expect(await socket.messages.next()).toMatchObject({ type: "connection_ack" });
+  await elsewhere.end(session.fingerprint, "LOGOUT");
+  gate.resolve();
+  return await closes(socket, waits);
+}
+
+/** The message of an end is lost in a gap, of which the topics tell when it is over. */
+async function endInGap(rechecksOnReturn: boolean): Promise<boolean> {
+  const listeners: (() => void)[] = [];
+  const { curfew, store } = await startNode({
+    onGap: () => (listener) => (listeners.push(listener), () => {}),
+  });
+  await using _ = curfew;
+  const unheard = sessionsOn({ store, topics: memoryTopics() });
+  const { session, tokens } = await unheard.start("user", device);
+  await using socket = await connect(curfew.socketUrl, tokens.accessToken);
+  await unheard.end(session.fingerprint, "LOGOUT");
+  if (rechecksOnReturn) for (const tell of listeners) tell();
+  return await closes(socket, rechecksOnReturn);
+}
+
+/** The message of an end is lost, and nothing tells of that. */
+async function endUnheard(rechecks: boolean): Promise<boolean> {
+  const { curfew, store } = await startNode({}, rechecks ? { recheckInterval: 50 } : {});
+  await using _ = curfew;
+  const unheard = sessionsOn({ store, topics: memoryTopics() });
+  const { session, tokens } = await unheard.start("user", device);
+  await using socket = await connect(curfew.socketUrl, tokens.accessToken);
+  await unheard.end(session.fingerprint, "LOGOUT");
+  return await closes(socket, rechecks);
+}
+
+/** An operation comes on a socket that is known to end and whose turn to close has not come. */
+async function operateAfterTheEnd(isGated: boolean): Promise<boolean> {
+  const app = testApp();
+  await using curfew = await startCurfew(app.schema);
+  const { accessToken } = await register(curfew.url);
+  await using socket = await connect(curfew.socketUrl, accessToken);
+  for (const life of curfew.connections.lives) life.condemn("UNAVAILABLE");
+  if (!isGated) vi.spyOn(Life.prototype, "ending", "get").mockReturnValue(undefined);
+  socket.subscribe("1", 'mutation { say(text: "after the end") }');
+  if (isGated) await pause(patience.unexpected);
+  else await until(() => app.calls.length > 0, "the operation to be executed");
+  return app.calls.length === 0;
+}
+
+/** Nobody reads 5,000 events of 4 KB. */
+async function readNothing(isBounded: boolean): Promise<boolean> {
+  const heap = () => (collectGarbage(), process.memoryUsage().heapUsed);
+  const stream = isBounded ? new Stream<string>(() => {}) : new Stream<string>(() => {}, Infinity);
+  const before = heap();
+  for (let i = 0; i < 5_000; i += 1) stream.push(Buffer.alloc(4096, `${i} `).toString());
+  const grown = heap() - before;
+  await stream.return();
+  return grown < 8 * 1024 * 1024;
+}
+
+/** The connections of a thousand sessions end in one turn of the event loop. */
+async function endTogether(inSlices: boolean): Promise<boolean> {
+  const topics = memoryTopics();
+  const sessions = sessionsOn({ store: memoryStore(), topics });
+  const clock = Date.now;
+  const connections = new Connections({
+    sessions,
+    topics,
+    deadlines: new Deadlines(clock()),
+    clock,
+    maxPerSession: 1,
+    onFault: () => {},
+  });
+  let closed = 0;
+  for (let i = 0; i < 1_000; i += 1) {
+    const { tokens } = await sessions.start("user", device);
+    const reading = sessions.verify(tokens.accessToken);
+    if (!reading.ok) throw new Error(reading.reason);
+    const life = new Life();
+    life.onEnd(() => (closed += 1));
+    await connections.admit(reading.claims, life, () => sessions.check(reading.claims));
+  }
+  if (!inSlices)
+    vi.spyOn(Slices.prototype, "end").mockImplementation((lives, ending) => {
+      for (const life of lives) life.end(ending);
+    });
+  connections.giveUp();
+  const atOnce = closed;
+  await until(() => closed === 1_000);
+  connections.close();
+  return atOnce <= 200;
+}
+
+it.each([
+  ["waiting until the subscription is confirmed", endWhileSubscribing],
+  ["the recheck when the subscriber is back", endInGap],
+  ["the periodic recheck", endUnheard],
+  ["the gate before connections that have ended", operateAfterTheEnd],
+  ["the bound of a subscription's queue", readNothing],
+  ["closing in slices", endTogether],
+])("%s holds the promise, and nothing else does", async (_, holds) => {
+  expect(await holds(true)).toBe(true);
+  expect(await holds(false)).toBe(false);
+});
