@@ -1,6 +1,7 @@
 /** The command that serves: settings from the environment, until it is told to stop. */
 import { resolve } from "node:path";
 import { loadOptions, type Options } from "./config/config.ts";
+import { redisAddress } from "./parts.ts";
 import { createCurfew } from "./server.ts";
 
 try {
@@ -17,11 +18,12 @@ try {
   fail(error);
 }
 
-function greeting(url: string, { dataDir, redisUrl, graphiql }: Options): string {
+function greeting(url: string, options: Options): string {
+  const { dataDir, graphiql } = options;
   const folder = dataDir === ":memory:" ? "memory, gone at exit" : resolve(dataDir);
   return `Curfew serves GraphQL at ${url}
   users     ${folder}
-  sessions  ${redisUrl === undefined ? folder : "Redis"}
+  sessions  ${redisAddress(options) === undefined ? folder : "Redis"}
 ${graphiql ? "Open it in a browser, or make an account:" : "Make an account:"}
   curl ${url} -H 'content-type: application/json' -d '{"query":
     "mutation { register(email: \\"ada@example.com\\", password: \\"correct horse battery staple\\") { ... on SignedIn { tokens { accessToken } } ... on InvalidInput { fields { message } } } }"}'`;

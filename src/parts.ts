@@ -8,6 +8,7 @@ import { KeyRing } from "./session/keys.ts";
 import type { SessionStore } from "./session/store.ts";
 import type { Topics } from "./session/topics.ts";
 import { MemoryTopics } from "./stores/memory/topics.ts";
+import type { RedisAddress } from "./stores/redis/address.ts";
 import { closeClient, commandClient, subscriberClient } from "./stores/redis/client.ts";
 import { durabilityWarnings } from "./stores/redis/durability.ts";
 import { RedisSessions } from "./stores/redis/sessions.ts";
@@ -48,20 +49,28 @@ export async function openParts(
   let database: DatabaseSync | undefined;
   const shared = () => (database ??= keep(openDatabase(databaseFile(options))));
   const users = keep(own.users ?? new SqliteUsers(shared()));
-  const { redisUrl } = options;
-  if (redisUrl === undefined) {
+  const redis = redisAddress(options);
+  if (redis === undefined) {
     const store = keep(own.store ?? new SqliteSessions(shared()));
     const topics = keep(own.topics ?? new MemoryTopics(onError));
     return { ring, users, store, topics, warnings: [], close: closing(opened.move()) };
   }
-  const publisher = opened.adopt(await commandClient(redisUrl), closeClient);
+  const publisher = opened.adopt(await commandClient(redis), closeClient);
   const store = keep(own.store ?? new RedisSessions(publisher));
   const topics = keep(
     own.topics ??
-      new RedisTopics({ publisher, subscriber: await subscriberClient(redisUrl), onError }),
+      new RedisTopics({ publisher, subscriber: await subscriberClient(redis, publisher), onError }),
   );
   const warnings = await durabilityWarnings(publisher);
   return { ring, users, store, topics, warnings, close: closing(opened.move()) };
+}
+
+/** The Redis that the settings name, if they do. */
+export function redisAddress(options: Options): RedisAddress | undefined {
+  const { redisUrl, redisClusterNodes: nodes, redisSentinels, redisSentinelName } = options;
+  if (nodes !== undefined) return { nodes };
+  if (redisSentinels === undefined || redisSentinelName === undefined) return redisUrl;
+  return { sentinels: redisSentinels, name: redisSentinelName };
 }
 
 /** The keys of a server that was started before with these settings, if there are any. */
@@ -91,11 +100,11 @@ export async function openExistingParts(options: Options): Promise<ExistingParts
     ? opened.adopt(openDatabase(file), (it) => it.close())
     : undefined;
   const users = database && new SqliteUsers(database);
-  const { redisUrl } = options;
+  const redis = redisAddress(options);
   const store =
-    redisUrl === undefined
+    redis === undefined
       ? database && new SqliteSessions(database)
-      : new RedisSessions(opened.adopt(await commandClient(redisUrl), closeClient));
+      : new RedisSessions(opened.adopt(await commandClient(redis), closeClient));
   return store && { store, users, close: closing(opened.move()) };
 }
 

@@ -2,7 +2,15 @@
 import { inspect } from "node:util";
 import { defaultOptions, optionRules } from "./options.ts";
 import type { Options } from "./options.ts";
-import { inUnits, isServiceLink, names, unsupported, variables } from "./variables.ts";
+import {
+  inUnits,
+  isServiceLink,
+  names,
+  redisSettings,
+  secretSettings,
+  unsupported,
+  variables,
+} from "./variables.ts";
 import type { Name } from "./variables.ts";
 
 export type { Options } from "./options.ts";
@@ -13,6 +21,12 @@ const orders = [
   ["accessTokenTtl", "at most", "renewalTokenTtl"],
   ["renewalTokenTtl", "at most", "sessionMaxAge"],
   ["recheckInterval", "at most", "outageGrace"],
+] as const;
+
+/** The one is nothing without the other. */
+const sentinelPairs = [
+  ["redisSentinels", "redisSentinelName"],
+  ["redisSentinelName", "redisSentinels"],
 ] as const;
 
 /** Settings that nothing can start with. No secret and no password is in its message. */
@@ -117,10 +131,22 @@ function check({ production, faults: strays, written, value, label, assign }: So
     const example = assign(name, inUnits(right));
     faults.add(`${label(name)} must be ${relation} ${bound}. Example: ${example}`);
   }
-  if (value("secrets") === undefined && (production || value("redisUrl") !== undefined)) {
+  const isSet = (name: Name) => value(name) !== undefined;
+  const [redis, ...more] = redisSettings.filter(isSet);
+  for (const other of more) {
     faults.add(
-      `${label("secrets")} must be set where NODE_ENV=production or ${label("redisUrl")} is: every node` +
-        " and every start needs the same. `openssl rand -base64 32` makes one." +
+      `${label(other)} must be unset where ${label(redis ?? other)} is: there is one Redis`,
+    );
+  }
+  for (const [given, missing] of sentinelPairs) {
+    if (!isSet(given) || isSet(missing)) continue;
+    const example = assign(missing, variables[missing].example);
+    faults.add(`${label(missing)} must be set where ${label(given)} is. Example: ${example}`);
+  }
+  if (!isSet("secrets") && (production || redis !== undefined)) {
+    faults.add(
+      `${label("secrets")} must be set where NODE_ENV=production or ${label(redis ?? "redisUrl")} is:` +
+        " every node and every start needs the same. `openssl rand -base64 32` makes one." +
         ` Example: ${assign("secrets", variables.secrets.example)}`,
     );
   }
@@ -131,7 +157,7 @@ function check({ production, faults: strays, written, value, label, assign }: So
 /** Nothing that holds a secret, or may be one in the wrong place. */
 function quote(name: Name, value: unknown): string {
   const text = inspect(value);
-  const secret = name === "secrets" || name === "redisUrl" || text.includes("@");
+  const secret = secretSettings.includes(name) || text.includes("@");
   return secret || text.length > 32 ? "" : `, not ${text}`;
 }
 

@@ -18,7 +18,7 @@ export interface Options {
   readonly port: number;
   /**
    * Sign the tokens, at least 32 bytes each: the first signs new tokens, all of them verify. Required
-   * with `redisUrl` or `NODE_ENV=production`; otherwise one is made and kept in `dataDir`.
+   * with Redis or `NODE_ENV=production`; otherwise one is made and kept in `dataDir`.
    *
    * @default undefined
    */
@@ -35,6 +35,27 @@ export interface Options {
    * @default undefined
    */
   readonly redisUrl: string | undefined;
+  /**
+   * Instead of `redisUrl`, some nodes of a Redis Cluster: `host:port`, or URLs with the user, password
+   * and TLS that all nodes share.
+   *
+   * @default undefined
+   */
+  readonly redisClusterNodes: readonly string[] | undefined;
+  /**
+   * Instead of `redisUrl`, the Sentinels of a Redis: `host:port`, or URLs with the user, password and
+   * TLS that the Sentinels share.
+   *
+   * @default undefined
+   */
+  readonly redisSentinels: readonly string[] | undefined;
+  /**
+   * What the Sentinels call that Redis: `mymaster`, or `redis://user:password@mymaster/0` with its own
+   * user, password, database and, by `rediss:`, TLS.
+   *
+   * @default undefined
+   */
+  readonly redisSentinelName: string | undefined;
   /**
    * From a login or renewal to the expiry of its access token.
    *
@@ -136,6 +157,9 @@ export function defaultOptions(production: boolean): Options {
     secrets: undefined,
     dataDir: "./data",
     redisUrl: undefined,
+    redisClusterNodes: undefined,
+    redisSentinels: undefined,
+    redisSentinelName: undefined,
     accessTokenTtl: 1800 * second,
     renewalTokenTtl: 30 * day,
     sessionMaxAge: 90 * day,
@@ -163,6 +187,11 @@ export const optionRules = {
     .refine((secrets) => new Set(secrets).size === secrets.length, "different from each other"),
   dataDir: z.string("a text").regex(/\S/, "a folder, or :memory:"),
   redisUrl: z.url({ protocol: /^rediss?$/, hostname: /./, error: "a redis:// or rediss:// URL" }),
+  redisClusterNodes: redisPlaces(),
+  redisSentinels: redisPlaces(),
+  redisSentinelName: z
+    .string("a text")
+    .refine(isSentinelName, "a name, or a redis:// or rediss:// URL with it as the host"),
   accessTokenTtl: duration(1, 3650),
   renewalTokenTtl: duration(1, 3650),
   sessionMaxAge: duration(1, 3650),
@@ -196,8 +225,45 @@ function duration(minMilliseconds: number, maxDays: number) {
     .max(maxDays * day, error);
 }
 
+function redisPlaces() {
+  const error = "a host and port, or a redis:// or rediss:// URL of them";
+  return z
+    .array(z.string("a text").refine(isRedisPlace, error), "a list of hosts and ports")
+    .min(1, "at least one host and port")
+    .refine(shareCredentials, "URLs with the same protocol, user and password, if any has them");
+}
+
 function is32Bytes(secret: string): boolean {
   return Buffer.byteLength(secret) >= 32;
+}
+
+function redisUrlOf(text: string): URL | null {
+  return URL.parse(text.includes("://") ? text : `redis://${text}`);
+}
+
+function isRedisPlace(text: string): boolean {
+  const url = redisUrlOf(text);
+  return url !== null && /^rediss?:$/.test(url.protocol) && /^[^/?#]+$/.test(bare(url));
+}
+
+function isSentinelName(text: string): boolean {
+  const url = redisUrlOf(text);
+  if (url === null || !/^rediss?:$/.test(url.protocol) || url.port !== "") return false;
+  return /^[\w.-]+$/.test(url.hostname) && /^(\/\d*)?$/.test(url.pathname);
+}
+
+/** What follows the credentials. */
+function bare(url: URL): string {
+  return url.host + url.pathname + url.search + url.hash;
+}
+
+/** To ignore those of all but the first would be to start another server than was asked for. */
+function shareCredentials(texts: readonly string[]): boolean {
+  const given = texts.filter(isRedisPlace).map((text) => {
+    const url = redisUrlOf(text);
+    return `${url?.protocol} ${url?.username} ${url?.password}`;
+  });
+  return new Set(given).size <= 1;
 }
 
 /** Browsers send no path, no default port and no capitals, so an origin with one would never match. */

@@ -16,6 +16,17 @@ export const variables: Readonly<Record<Name, Variable>> = {
   secrets: { name: "CURFEW_SECRETS", example: "newest-secret,older-secret", read: asList },
   dataDir: { name: "DATA_DIR", example: "./data", read: asText },
   redisUrl: { name: "REDIS_URL", example: "redis://localhost:6379", read: asText },
+  redisClusterNodes: {
+    name: "REDIS_CLUSTER_NODES",
+    example: "10.0.0.1:6379,10.0.0.2:6379",
+    read: asList,
+  },
+  redisSentinels: {
+    name: "REDIS_SENTINELS",
+    example: "10.0.0.1:26379,10.0.0.2:26379",
+    read: asList,
+  },
+  redisSentinelName: { name: "REDIS_SENTINEL_NAME", example: "mymaster", read: asText },
   accessTokenTtl: { name: "ACCESS_TOKEN_TTL", example: "30m", read: asDuration },
   renewalTokenTtl: { name: "RENEWAL_TOKEN_TTL", example: "30d", read: asDuration },
   sessionMaxAge: { name: "SESSION_MAX_AGE", example: "90d", read: asDuration },
@@ -32,13 +43,16 @@ export const variables: Readonly<Record<Name, Variable>> = {
   logLevel: { name: "LOG_LEVEL", example: "info", read: asText },
 };
 
+/** Where sessions are shared: at most one of these. */
+export const redisSettings = ["redisUrl", "redisClusterNodes", "redisSentinels"] as const;
+
+/** May hold a password. */
+export const secretSettings: readonly Name[] = ["secrets", "redisSentinelName", ...redisSettings];
+
 export const names = Object.keys(variables) as Name[];
 
 /** Refused, because to ignore them would be to start another server than was asked for. */
 export const unsupported: Readonly<Record<string, string>> = {
-  REDIS_CLUSTER_NODES: "Redis Cluster",
-  REDIS_SENTINELS: "Redis Sentinel",
-  REDIS_SENTINEL_NAME: "Redis Sentinel",
   DATABASE_URL: "PostgreSQL",
   MAX_SESSIONS_PER_USER: "limit on a user's sessions",
 };

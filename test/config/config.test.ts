@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import { checkOptions, ConfigError, loadOptions } from "../../src/config/config.ts";
 import { defaultOptions } from "../../src/config/options.ts";
-import { names, variables } from "../../src/config/variables.ts";
+import { names, variables, type Name } from "../../src/config/variables.ts";
 
 const secret = "a-secret-of-thirty-two-bytes-and-more";
 const older = "an-older-secret-of-thirty-two-bytes";
@@ -17,7 +17,8 @@ function faultsOf(start: () => unknown): readonly string[] {
   }
   return [];
 }
-const faults = (env: Record<string, string>) => faultsOf(() => loadOptions(env));
+const sentinel: readonly Name[] = ["redisSentinels", "redisSentinelName"];
+const faults = (env: Record<string, string | undefined>) => faultsOf(() => loadOptions(env));
 
 describe("the environment", () => {
   test("may be empty: then everything has its default", () => {
@@ -54,6 +55,9 @@ describe("the environment", () => {
       secrets: [secret, older],
       dataDir: ":memory:",
       redisUrl: "rediss://user:password@redis.example.com:6380/1",
+      redisClusterNodes: undefined,
+      redisSentinels: undefined,
+      redisSentinelName: undefined,
       accessTokenTtl: 500,
       renewalTokenTtl: 7_200_000,
       sessionMaxAge: 86_400_000,
@@ -84,7 +88,9 @@ describe("the environment", () => {
   });
 
   test.each(names.filter((name) => name !== "secrets"))("has a right example for %s", (name) => {
-    const env = { CURFEW_SECRETS: secret, [variables[name].name]: variables[name].example };
+    const pair = sentinel.includes(name) ? sentinel : [name];
+    const examples = pair.map((each) => [variables[each].name, variables[each].example]);
+    const env = { CURFEW_SECRETS: secret, ...(Object.fromEntries(examples) as typeof process.env) };
     expect(faults(env)).toEqual([]);
   });
 });
@@ -203,6 +209,74 @@ describe("a wrong value stops the start and is explained", () => {
   });
 });
 
+describe("one Redis", () => {
+  const set = (env: Record<string, string>) => faults({ CURFEW_SECRETS: secret, ...env });
+  const nodes = "a host and port, or a redis:// or rediss:// URL of them. Example:";
+  const cluster = "REDIS_CLUSTER_NODES=10.0.0.1:6379,10.0.0.2:6379";
+  const name =
+    "REDIS_SENTINEL_NAME must be a name, or a redis:// or rediss:// URL with it as the host." +
+    " Example: REDIS_SENTINEL_NAME=mymaster";
+
+  test("may be a cluster, or one that Sentinels know, with users and TLS", () => {
+    expect(
+      loadOptions({
+        CURFEW_SECRETS: secret,
+        REDIS_CLUSTER_NODES: "rediss://app:p%2Cw@a.example:7000, rediss://app:p%2Cw@[::1]:7001",
+      }),
+    ).toMatchObject({
+      redisClusterNodes: ["rediss://app:p%2Cw@a.example:7000", "rediss://app:p%2Cw@[::1]:7001"],
+    });
+    expect(
+      loadOptions({
+        CURFEW_SECRETS: secret,
+        REDIS_SENTINELS: "a.example,b.example:26380",
+        REDIS_SENTINEL_NAME: "redis://app:hunter2@the_master.1/2",
+      }),
+    ).toMatchObject({
+      redisSentinels: ["a.example", "b.example:26380"],
+      redisSentinelName: "redis://app:hunter2@the_master.1/2",
+    });
+  });
+
+  test.each([
+    ["a:1,http://user:hunter2@b:2", `REDIS_CLUSTER_NODES (number 2) must be ${nodes} ${cluster}`],
+    ["a:1,b:x", `REDIS_CLUSTER_NODES (number 2) must be ${nodes} ${cluster}`],
+    ["redis://a:1/1", `REDIS_CLUSTER_NODES (number 1) must be ${nodes} ${cluster}`],
+    [",", `REDIS_CLUSTER_NODES must be at least one host and port. Example: ${cluster}`],
+    [
+      "redis://:hunter2@a:1,b:1",
+      "REDIS_CLUSTER_NODES must be URLs with the same protocol, user and password, if any has them." +
+        ` Example: ${cluster}`,
+    ],
+  ])("with the nodes %s cannot be", (value, fault) => {
+    expect(set({ REDIS_CLUSTER_NODES: value })).toEqual([fault]);
+  });
+
+  test.each(["my master", "redis://:hunter2@m/x", "redis://m:6379", "http://m", "m/a"])(
+    "by the name %s cannot be",
+    (value) => {
+      expect(set({ REDIS_SENTINELS: "a:1", REDIS_SENTINEL_NAME: value })).toEqual([name]);
+    },
+  );
+
+  test("is one", () => {
+    const all = { REDIS_URL: "redis://a", REDIS_CLUSTER_NODES: "a:1", REDIS_SENTINELS: "a:1" };
+    expect(set({ ...all, REDIS_SENTINEL_NAME: "m" })).toEqual([
+      "REDIS_CLUSTER_NODES must be unset where REDIS_URL is: there is one Redis",
+      "REDIS_SENTINELS must be unset where REDIS_URL is: there is one Redis",
+    ]);
+  });
+
+  test.each([
+    ["REDIS_SENTINELS", "REDIS_SENTINEL_NAME", "mymaster"],
+    ["REDIS_SENTINEL_NAME", "REDIS_SENTINELS", "10.0.0.1:26379,10.0.0.2:26379"],
+  ])("with %s needs %s", (given, missing, example) => {
+    expect(set({ [given]: "m" })).toEqual([
+      `${missing} must be set where ${given} is. Example: ${missing}=${example}`,
+    ]);
+  });
+});
+
 describe("durations fit each other", () => {
   test.each([
     [
@@ -238,15 +312,17 @@ describe("durations fit each other", () => {
 describe("secrets", () => {
   const example = "Example: CURFEW_SECRETS=newest-secret,older-secret";
 
-  test.each([{ REDIS_URL: "redis://localhost" }, { NODE_ENV: "production" }])(
-    "must be set with %o",
-    (env) => {
-      expect(faults(env)).toEqual([
-        "CURFEW_SECRETS must be set where NODE_ENV=production or REDIS_URL is: every node and every" +
-          ` start needs the same. \`openssl rand -base64 32\` makes one. ${example}`,
-      ]);
-    },
-  );
+  test.each([
+    ["REDIS_URL", { REDIS_URL: "redis://localhost" }],
+    ["REDIS_URL", { NODE_ENV: "production" }],
+    ["REDIS_CLUSTER_NODES", { REDIS_CLUSTER_NODES: "a:1" }],
+    ["REDIS_SENTINELS", { REDIS_SENTINELS: "a:1", REDIS_SENTINEL_NAME: "m" }],
+  ])("must be set with %s: %o", (name, env) => {
+    expect(faults(env)).toEqual([
+      `CURFEW_SECRETS must be set where NODE_ENV=production or ${name} is: every node and every` +
+        ` start needs the same. \`openssl rand -base64 32\` makes one. ${example}`,
+    ]);
+  });
 
   test.each([
     ["short", "(number 1) must be at least 32 bytes long"],
@@ -269,6 +345,7 @@ describe("secrets", () => {
       CURFEW_SECRETS: "hunter2",
       CURFEW_SECRET: secret,
       REDIS_URL: `http${url}`,
+      REDIS_SENTINEL_NAME: url,
       DATABASE_URL: url,
       HOST: url,
       PORT: secret,
@@ -276,16 +353,13 @@ describe("secrets", () => {
       ALLOWED_ORIGINS: `https://user:hunter2@a.example,${secret}`,
     };
     const text = faults(env).join("\n");
-    expect(faults(env)).toHaveLength(9);
+    expect(faults(env)).toHaveLength(11);
     for (const hidden of ["hunter2", secret, older]) expect(text).not.toContain(hidden);
   });
 });
 
 describe("variables that are no settings", () => {
   test.each([
-    ["REDIS_CLUSTER_NODES", "Redis Cluster"],
-    ["REDIS_SENTINELS", "Redis Sentinel"],
-    ["REDIS_SENTINEL_NAME", "Redis Sentinel"],
     ["DATABASE_URL", "PostgreSQL"],
     ["MAX_SESSIONS_PER_USER", "limit on a user's sessions"],
   ])("%s stops the start rather than be ignored", (name, what) => {

@@ -1,5 +1,15 @@
 /** Connections to Redis that fail fast, never repeat a command by themselves and notice a dead link. */
-import { Redis, type Cluster, type RedisOptions } from "ioredis";
+import { Cluster, Redis } from "ioredis";
+import {
+  describeAddress,
+  endpoint,
+  sentinelEndpoint,
+  wrongUrl,
+  type ClusterAddress,
+  type RedisAddress,
+  type SentinelAddress,
+} from "./address.ts";
+import { allReached, clusterClient, ClusterPath, type LinkOptions } from "./cluster.ts";
 
 export type RedisClient = Redis | Cluster;
 
@@ -17,31 +27,55 @@ const failFast = {
   autoResendUnfulfilledCommands: false,
   connectTimeout: linkTimeout,
   socketTimeout: linkTimeout,
-} satisfies RedisOptions;
+  sentinelCommandTimeout: linkTimeout,
+  /** From one attempt to connect to the next: whoever waits for a failover should not wait for this. */
+  retryStrategy: (times: number) => Math.min(50 * 2 ** times, 1000) * (0.5 + Math.random() / 2),
+  /** A master that has become a replica: whoever leads to Redis may lead to the new master by now. */
+  reconnectOnError: ({ message }: Error) => message.startsWith("READONLY"),
+} satisfies LinkOptions;
 
 /**
- * For everything but subscriptions. Commands go out in batches, and a batch waits for the one before:
- * where Redis hangs, a command fails after at most twice the time limit.
+ * For everything but subscriptions. To one server commands go out in batches, and a batch waits for
+ * the one before: where Redis hangs, a command fails after at most twice the time limit.
  *
  * @param timeLimit for the answer to a batch, in milliseconds
  */
-export async function commandClient(url: string, timeLimit = 1000): Promise<Redis> {
-  return connect(url, { ...failFast, commandTimeout: timeLimit, enableAutoPipelining: true });
+export async function commandClient(address: RedisAddress, timeLimit = 1000): Promise<RedisClient> {
+  const options = { ...failFast, commandTimeout: timeLimit };
+  const client = isCluster(address)
+    ? clusterClient(address, options)
+    : plainClient(address, { ...options, enableAutoPipelining: true });
+  await usable(client, address);
+  if (client instanceof Cluster) await allReached(client);
+  return client;
 }
 
 /**
  * For subscriptions. Nobody waits for an answer here, so a probe finds out whether the link is dead.
  * Who uses it subscribes again after each 'ready': ioredis would, but says neither when nor whether it
  * succeeded, and a failure of its own is an unhandled rejection.
+ *
+ * @param commands the client beside it, which knows a cluster's nodes as they come and go
  */
-export async function subscriberClient(url: string): Promise<Redis> {
-  return connect(url, { ...failFast, autoResubscribe: false }, (client) => {
-    let probe: NodeJS.Timeout | undefined;
-    client.on("ready", () => {
-      probe = setInterval(() => void client.ping().catch(ignore), probeInterval).unref();
-    });
-    client.on("close", () => clearInterval(probe));
+export async function subscriberClient(
+  address: RedisAddress,
+  commands?: RedisClient,
+): Promise<Redis> {
+  const options = { ...failFast, autoResubscribe: false };
+  const path = isCluster(address) ? new ClusterPath(address, commands) : undefined;
+  const client = path
+    ? new Redis({ ...options, ...path.options, replyMapping: "legacy" })
+    : plainClient(address as Exclude<RedisAddress, ClusterAddress>, options);
+  let probe: NodeJS.Timeout | undefined;
+  client.on("ready", () => {
+    probe = setInterval(() => {
+      if (path?.isStale()) client.disconnect(true);
+      else void client.ping().catch(ignore);
+    }, probeInterval).unref();
   });
+  client.on("close", () => clearInterval(probe));
+  await usable(client, address);
+  return client;
 }
 
 /** Resolves when the link is down and stays so. To close twice is harmless. */
@@ -56,33 +90,54 @@ export async function closeClient(client: RedisClient): Promise<void> {
 /** For failures that somebody else is told of. */
 export function ignore(): void {}
 
-async function connect(
-  url: string,
-  options: RedisOptions,
-  prepare: (client: Redis) => void = ignore,
-): Promise<Redis> {
-  // The URL is not in the message, since it may hold a password.
-  const parsed = URL.parse(url);
-  if (parsed === null || !/^rediss?:$/.test(parsed.protocol)) {
-    throw new Error("The Redis URL is wrong: it looks like redis://user:password@host:6379/0");
-  }
-  const client = new Redis(url, { ...options, replyMapping: "legacy" });
-  // Every command tells of its own failure; ioredis would print them all once more.
-  client.on("error", ignore);
-  prepare(client);
+function isCluster(address: RedisAddress): address is ClusterAddress {
+  return typeof address === "object" && "nodes" in address;
+}
+
+function plainClient(address: string | SentinelAddress, options: LinkOptions): Redis {
+  if (typeof address === "object")
+    return new Redis({ ...options, ...sentinelOptions(address), replyMapping: "legacy" });
+  // ioredis takes what is no URL for the path of a socket.
+  if (!address.includes("://")) throw new Error(wrongUrl);
+  endpoint(address);
+  return new Redis(address, { ...options, replyMapping: "legacy" });
+}
+
+function sentinelOptions({ sentinels, name }: SentinelAddress): LinkOptions {
+  const places = sentinels.map(sentinelEndpoint);
+  const { username, password, tls } = places[0] ?? {};
+  const { host, port: _, ...master } = endpoint(name);
+  return {
+    sentinels: places.map((place) => ({ host: place.host, port: place.port })),
+    ...(username !== undefined && { sentinelUsername: username }),
+    ...(password !== undefined && { sentinelPassword: password }),
+    ...(tls && { sentinelTLS: tls }),
+    name: host,
+    ...master,
+    ...(master.tls && { enableTLSForSentinelMode: true }),
+  };
+}
+
+/** Waits for the link; what cannot be reached now is not waited for. */
+async function usable(client: RedisClient, address: RedisAddress): Promise<void> {
   try {
     await ready(client);
-    return client;
+    // Every command tells of its own failure; ioredis would print them all once more.
+    client.on("error", ignore);
   } catch (error) {
-    client.disconnect();
+    client.on("error", ignore).disconnect();
     const reason = error instanceof Error ? error.message : String(error);
     // oxlint-disable-next-line eslint/preserve-caught-error -- its command may hold the password
-    throw new Error(`Redis at ${parsed.host} cannot be used: ${reason}`);
+    throw new Error(`${describeAddress(address)} cannot be used: ${reason}`);
   }
 }
 
-function ready(client: Redis): Promise<void> {
+function ready(client: RedisClient): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  client.once("ready", resolve).once("error", reject);
-  return promise.finally(() => client.off("ready", resolve).off("error", reject));
+  // A cluster that is not whole closes without an error, and tries again for ever.
+  const closed = () => reject(new Error("it closed the connection, or is a cluster that is down"));
+  client.once("ready", resolve).once("error", reject).once("close", closed);
+  return promise.finally(() =>
+    client.off("ready", resolve).off("error", reject).off("close", closed),
+  );
 }

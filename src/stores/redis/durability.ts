@@ -1,8 +1,15 @@
 /** Tells an operator whose Redis would forget what it acknowledged: a logout that is forgotten is undone. */
-import type { Redis } from "ioredis";
+import { Cluster, type Redis } from "ioredis";
+import type { RedisClient } from "./client.ts";
 
-/** What is unsafe about the server's settings, one sentence each; none where it does not show them. */
-export async function durabilityWarnings(client: Redis): Promise<string[]> {
+/** What is unsafe about the servers' settings, one sentence each; none where they do not show them. */
+export async function durabilityWarnings(client: RedisClient): Promise<string[]> {
+  const servers = client instanceof Cluster ? client.nodes("master") : [client];
+  const warnings = await Promise.all(servers.map(warningsOf));
+  return [...new Set(warnings.flat())];
+}
+
+async function warningsOf(client: Redis): Promise<string[]> {
   const settings = await Promise.all(
     ["appendonly", "maxmemory-policy"].map(async (name) => {
       // Hosted servers hide their settings; theirs are not for us to judge.
