@@ -1,5 +1,6 @@
 /** Every setting: what it does, its unit, its default, and what a value must be. */
 import { z } from "zod";
+import { redisPlaces, redisSentinelName } from "./redis.ts";
 
 /** All durations are in milliseconds. Each has a variable in the environment too: see `variables`. */
 export interface Options {
@@ -187,11 +188,9 @@ export const optionRules = {
     .refine((secrets) => new Set(secrets).size === secrets.length, "different from each other"),
   dataDir: z.string("a text").regex(/\S/, "a folder, or :memory:"),
   redisUrl: z.url({ protocol: /^rediss?$/, hostname: /./, error: "a redis:// or rediss:// URL" }),
-  redisClusterNodes: redisPlaces(),
-  redisSentinels: redisPlaces(),
-  redisSentinelName: z
-    .string("a text")
-    .refine(isSentinelName, "a name, or a redis:// or rediss:// URL with it as the host"),
+  redisClusterNodes: redisPlaces,
+  redisSentinels: redisPlaces,
+  redisSentinelName,
   accessTokenTtl: duration(1, 3650),
   renewalTokenTtl: duration(1, 3650),
   sessionMaxAge: duration(1, 3650),
@@ -225,45 +224,8 @@ function duration(minMilliseconds: number, maxDays: number) {
     .max(maxDays * day, error);
 }
 
-function redisPlaces() {
-  const error = "a host and port, or a redis:// or rediss:// URL of them";
-  return z
-    .array(z.string("a text").refine(isRedisPlace, error), "a list of hosts and ports")
-    .min(1, "at least one host and port")
-    .refine(shareCredentials, "URLs with the same protocol, user and password, if any has them");
-}
-
 function is32Bytes(secret: string): boolean {
   return Buffer.byteLength(secret) >= 32;
-}
-
-function redisUrlOf(text: string): URL | null {
-  return URL.parse(text.includes("://") ? text : `redis://${text}`);
-}
-
-function isRedisPlace(text: string): boolean {
-  const url = redisUrlOf(text);
-  return url !== null && /^rediss?:$/.test(url.protocol) && /^[^/?#]+$/.test(bare(url));
-}
-
-function isSentinelName(text: string): boolean {
-  const url = redisUrlOf(text);
-  if (url === null || !/^rediss?:$/.test(url.protocol) || url.port !== "") return false;
-  return /^[\w.-]+$/.test(url.hostname) && /^(\/\d*)?$/.test(url.pathname);
-}
-
-/** What follows the credentials. */
-function bare(url: URL): string {
-  return url.host + url.pathname + url.search + url.hash;
-}
-
-/** To ignore those of all but the first would be to start another server than was asked for. */
-function shareCredentials(texts: readonly string[]): boolean {
-  const given = texts.filter(isRedisPlace).map((text) => {
-    const url = redisUrlOf(text);
-    return `${url?.protocol} ${url?.username} ${url?.password}`;
-  });
-  return new Set(given).size <= 1;
 }
 
 /** Browsers send no path, no default port and no capitals, so an origin with one would never match. */

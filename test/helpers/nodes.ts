@@ -9,9 +9,12 @@ export interface Nodes extends AsyncDisposable {
   readonly there: TestCurfew;
 }
 
-/** @param others for the second node alone */
+/**
+ * @param redis one server, or the settings of another kind
+ * @param others for the second node alone
+ */
 export async function startNodes(
-  redis: RedisServer,
+  redis: RedisServer | CurfewOptions,
   options: CurfewOptions = {},
   others: CurfewOptions = {},
 ): Promise<Nodes> {
@@ -20,7 +23,7 @@ export async function startNodes(
   const start = async (one: CurfewOptions) =>
     opened.use(
       await startCurfew({
-        redisUrl: redis.url,
+        ...("url" in redis ? { redisUrl: redis.url } : redis),
         ...one,
         parts: { ...one.parts, users: lent(users) },
       }),

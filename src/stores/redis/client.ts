@@ -78,11 +78,14 @@ export async function subscriberClient(
   return client;
 }
 
+const closed = new WeakSet<RedisClient>();
+
 /** Resolves when the link is down and stays so. To close twice is harmless. */
 export async function closeClient(client: RedisClient): Promise<void> {
   // Between two attempts to connect there is no link, and no event would tell of its end.
   const linked = client.status !== "end" && client.status !== "reconnecting";
   const ended = new Promise((resolve) => client.once("end", resolve));
+  closed.add(client);
   client.disconnect();
   if (linked) await ended;
 }
@@ -96,11 +99,18 @@ function isCluster(address: RedisAddress): address is ClusterAddress {
 
 function plainClient(address: string | SentinelAddress, options: LinkOptions): Redis {
   if (typeof address === "object")
-    return new Redis({ ...options, ...sentinelOptions(address), replyMapping: "legacy" });
+    return revived(new Redis({ ...options, ...sentinelOptions(address), replyMapping: "legacy" }));
   // ioredis takes what is no URL for the path of a socket.
   if (!address.includes("://")) throw new Error(wrongUrl);
   endpoint(address);
   return new Redis(address, { ...options, replyMapping: "legacy" });
+}
+
+/** Told of a failover while it looks for the master, ioredis would give the connection up for good. */
+function revived(client: Redis): Redis {
+  return client.on("end", () => {
+    if (!closed.has(client)) client.connect().catch(ignore);
+  });
 }
 
 function sentinelOptions({ sentinels, name }: SentinelAddress): LinkOptions {
@@ -112,6 +122,9 @@ function sentinelOptions({ sentinels, name }: SentinelAddress): LinkOptions {
     ...(username !== undefined && { sentinelUsername: username }),
     ...(password !== undefined && { sentinelPassword: password }),
     ...(tls && { sentinelTLS: tls }),
+    // An old master that still runs takes commands for seconds after there is a new one.
+    failoverDetector: true,
+    sentinelReconnectStrategy: () => linkTimeout,
     name: host,
     ...master,
     ...(master.tls && { enableTLSForSentinelMode: true }),
@@ -120,24 +133,29 @@ function sentinelOptions({ sentinels, name }: SentinelAddress): LinkOptions {
 
 /** Waits for the link; what cannot be reached now is not waited for. */
 async function usable(client: RedisClient, address: RedisAddress): Promise<void> {
+  // Every command tells of its own failure; ioredis would print them all once more.
+  client.on("error", ignore);
   try {
     await ready(client);
-    // Every command tells of its own failure; ioredis would print them all once more.
-    client.on("error", ignore);
   } catch (error) {
-    client.on("error", ignore).disconnect();
-    const reason = error instanceof Error ? error.message : String(error);
+    void closeClient(client);
+    const { lastNodeError: cause = error } = error as { lastNodeError?: unknown };
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const said = reason.replace("Connection is closed.", "nobody answers there");
     // oxlint-disable-next-line eslint/preserve-caught-error -- its command may hold the password
-    throw new Error(`${describeAddress(address)} cannot be used: ${reason}`);
+    throw new Error(`${describeAddress(address)} cannot be used: ${said}`);
   }
 }
 
 function ready(client: RedisClient): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  // A cluster that is not whole closes without an error, and tries again for ever.
-  const closed = () => reject(new Error("it closed the connection, or is a cluster that is down"));
-  client.once("ready", resolve).once("error", reject).once("close", closed);
+  const began = performance.now();
+  // A cluster seems down to a node that has left it, or just comes: another one is asked then.
+  const tryAgain = (): void => {
+    if (performance.now() - began > linkTimeout) reject(new Error("the cluster is down"));
+  };
+  client.once("ready", resolve).once("error", reject).on("close", tryAgain);
   return promise.finally(() =>
-    client.off("ready", resolve).off("error", reject).off("close", closed),
+    client.off("ready", resolve).off("error", reject).off("close", tryAgain),
   );
 }

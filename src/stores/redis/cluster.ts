@@ -30,9 +30,13 @@ export function clusterClient({ nodes }: ClusterAddress, options: LinkOptions): 
     redisOptions: { ...rest, ...credentialsOf(places), replyMapping: "legacy" },
   });
   // Otherwise a node would be linked by its first command, and others that come meanwhile be refused.
+  // Not before it is ready, which it finds out over a link of its own making.
+  const reachNew = (node: Redis): void => {
+    if (cluster.status === "ready") void reach(node);
+  };
   return cluster
     .on("ready", () => void allReached(cluster))
-    .on("+node", (node: Redis) => setImmediate(reach, node));
+    .on("+node", (node: Redis) => setImmediate(reachNew, node));
 }
 
 /** Resolves when there is a link to each node, or it has failed. */
@@ -96,9 +100,7 @@ export class ClusterPath {
 
   #known(): readonly Endpoint[] {
     if (!(this.#commands instanceof Cluster)) return [];
-    return this.#commands
-      .nodes()
-      .map(({ options: { host = "", port = 0 } }) => ({ host, port: Number(port) }));
+    return this.#commands.nodes().map(({ options: { host = "", port = 0 } }) => ({ host, port }));
   }
 }
 

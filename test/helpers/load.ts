@@ -1,0 +1,73 @@
+/** Clients that use and renew their sessions all the time, while something happens to Redis. */
+import { ask, register, renew, type Answer, type SignedIn } from "./http.ts";
+
+export interface Load {
+  /** Answers so far. */
+  readonly counts: { fine: number; unavailable: number };
+  /** Whatever else they were told. */
+  readonly wrong: unknown[];
+  /** Resolves to the clients' latest tokens. */
+  stop(): Promise<SignedIn[]>;
+}
+
+/** As many clients as there are sessions, each on one node after the other. */
+export function putLoad(urls: readonly string[], sessions: readonly SignedIn[]): Load {
+  const counts = { fine: 0, unavailable: 0 };
+  const wrong: unknown[] = [];
+  const stopping = new AbortController();
+
+  /** Whether it was done; what was not may be asked again. */
+  const note = ({ data, errors }: Answer, isFine: (data: any) => boolean): boolean => {
+    if (errors === undefined && isFine(data)) return (counts.fine += 1) > 0;
+    if (errors?.[0]?.extensions?.["code"] === "SERVICE_UNAVAILABLE") counts.unavailable += 1;
+    else wrong.push(errors ?? data);
+    return false;
+  };
+
+  const client = async (first: SignedIn): Promise<SignedIn> => {
+    const tokens = { ...first };
+    for (let turn = 0; !stopping.signal.aborted || turn % 4 !== 0; turn += 1) {
+      const url = urls[turn % urls.length] ?? "";
+      if (turn % 4 !== 3) {
+        const answer = await ask(url, "{ own }", { token: tokens.accessToken });
+        note(answer, ({ own }) => own === tokens.sessionId);
+        continue;
+      }
+      // Until it is known, the access token may be good no longer.
+      for (let done = false; !done && wrong.length === 0;) {
+        const variables = { renewalToken: tokens.renewalToken };
+        const answer = await ask(url, renewal, { variables });
+        done = note(answer, ({ renew: { tokens: next } }) => next !== undefined);
+        if (done) Object.assign(tokens, answer.data.renew.tokens);
+      }
+    }
+    return tokens;
+  };
+
+  const clients = sessions.map(client);
+  return {
+    counts,
+    wrong,
+    stop() {
+      stopping.abort();
+      return Promise.all(clients);
+    },
+  };
+}
+
+const renewal = `mutation ($renewalToken: String!) {
+  renew(renewalToken: $renewalToken) {
+    ... on SignedIn { tokens { accessToken renewalToken } }
+    ... on RenewalRefused { reason }
+  }
+}`;
+
+export async function registerMany(url: string, count: number): Promise<SignedIn[]> {
+  return Promise.all(Array.from({ length: count }, () => register(url)));
+}
+
+/** All of them are live and can be renewed. */
+export async function allRenew(url: string, sessions: readonly SignedIn[]): Promise<boolean> {
+  const pairs = await Promise.all(sessions.map(({ renewalToken }) => renew(url, renewalToken)));
+  return pairs.every((pair) => typeof pair === "object");
+}

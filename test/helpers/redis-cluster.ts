@@ -1,0 +1,176 @@
+/** A real Redis Cluster of a test's own: three masters with a replica each. */
+import { freePorts, RedisProcess } from "./redis-process.ts";
+import { until } from "./until.ts";
+
+/** Milliseconds after which the others take a node for dead. */
+const nodeTimeout = 1000;
+
+const config = [
+  "cluster-enabled yes",
+  `cluster-node-timeout ${nodeTimeout}`,
+  "cluster-replica-validity-factor 0",
+  "repl-diskless-sync-delay 0",
+  "repl-ping-replica-period 1",
+  'save ""',
+  "appendonly no",
+];
+
+export interface NodeState {
+  readonly id: string;
+  readonly port: number;
+  readonly flags: readonly string[];
+  readonly masterId: string;
+  readonly slots: readonly string[];
+}
+
+export class RedisCluster implements AsyncDisposable {
+  readonly nodes: readonly RedisProcess[];
+
+  private constructor(nodes: readonly RedisProcess[]) {
+    this.nodes = nodes;
+  }
+
+  static async start(): Promise<RedisCluster> {
+    await using opened = new AsyncDisposableStack();
+    const ports = await freePorts(6);
+    const nodes = await Promise.all(ports.map((port) => RedisProcess.start(port, config)));
+    for (const node of nodes) opened.use(node);
+    const cluster = new RedisCluster(nodes);
+    await cluster.#assemble();
+    opened.move();
+    return cluster;
+  }
+
+  /** As settings have it. */
+  get places(): string[] {
+    return this.nodes.map(({ place }) => place);
+  }
+
+  async slotOf(key: string): Promise<number> {
+    for (const node of this.nodes) {
+      const slot = await node.command("CLUSTER", "KEYSLOT", key).catch(() => undefined);
+      if (typeof slot === "number") return slot;
+    }
+    throw new Error("No node answers");
+  }
+
+  /** The master that has the slot now. */
+  async masterOf(slot: number): Promise<RedisProcess> {
+    const owns = (range: string) => {
+      const [first = NaN, last = first] = range.split("-").map(Number);
+      return first <= slot && slot <= last;
+    };
+    const state = (await this.states()).find(({ slots }) => slots.some(owns));
+    if (state === undefined) throw new Error(`No master has the slot ${slot}`);
+    return this.at(state.port);
+  }
+
+  async idOf(node: RedisProcess): Promise<string> {
+    return String(await node.command("CLUSTER", "MYID"));
+  }
+
+  async replicaOf(master: RedisProcess): Promise<RedisProcess> {
+    const id = await this.idOf(master);
+    const replica = (await this.states()).find(
+      ({ masterId, flags }) => masterId === id && !isDown(flags),
+    );
+    if (replica === undefined) throw new Error("It has no replica");
+    return this.at(replica.port);
+  }
+
+  at(port: number): RedisProcess {
+    const node = this.nodes.find((one) => one.port === port);
+    if (node === undefined) throw new Error("No such node");
+    return node;
+  }
+
+  /** As the first node that answers sees it. */
+  async states(): Promise<NodeState[]> {
+    for (const node of this.nodes) {
+      const reply = await node.command("CLUSTER", "NODES").catch(() => undefined);
+      if (typeof reply === "string") return reply.trim().split("\n").map(parse);
+    }
+    throw new Error("No node answers");
+  }
+
+  /** Until all nodes that answer agree that it works. */
+  async whole(): Promise<void> {
+    const isWhole = async () => {
+      const infos = this.nodes.map((node) => node.command("CLUSTER", "INFO").catch(() => ""));
+      const answers = (await Promise.all(infos)).filter((info) => info !== "");
+      return answers.length > 3 && answers.every((info) => /cluster_state:ok/.test(String(info)));
+    };
+    await until(isWhole, "the cluster to be whole", 20_000);
+  }
+
+  /** From here on the keys of the slot are in both places. */
+  async beginMove(slot: number, source: RedisProcess, target: RedisProcess): Promise<void> {
+    const [from, to] = [await this.idOf(source), await this.idOf(target)];
+    await target.command("CLUSTER", "SETSLOT", slot, "IMPORTING", from);
+    await source.command("CLUSTER", "SETSLOT", slot, "MIGRATING", to);
+  }
+
+  async moveKeys(slot: number, source: RedisProcess, target: RedisProcess): Promise<void> {
+    const keys = await source.command("CLUSTER", "GETKEYSINSLOT", slot, 1000);
+    if (!Array.isArray(keys) || keys.length === 0) return;
+    const to = ["127.0.0.1", target.port, "", 0, 5000, "KEYS"] as const;
+    await source.command("MIGRATE", ...to, ...(keys as string[]));
+  }
+
+  async endMove(slot: number, source: RedisProcess, target: RedisProcess): Promise<void> {
+    const to = await this.idOf(target);
+    for (const node of [target, source]) await node.command("CLUSTER", "SETSLOT", slot, "NODE", to);
+  }
+
+  async #assemble(): Promise<void> {
+    const [first, ...others] = this.nodes;
+    if (first === undefined) throw new Error("No nodes");
+    await Promise.all(
+      this.nodes.map((node, i) => node.command("CLUSTER", "SET-CONFIG-EPOCH", i + 1)),
+    );
+    await Promise.all(
+      this.nodes.slice(0, 3).map((node, i) => {
+        const bounds = [0, 5461, 10_923, 16_384] as const;
+        return node.command("CLUSTER", "ADDSLOTSRANGE", bounds[i] ?? 0, (bounds[i + 1] ?? 0) - 1);
+      }),
+    );
+    for (const { port } of others) await first.command("CLUSTER", "MEET", "127.0.0.1", port);
+    const knowAll = async () => {
+      const replies = this.nodes.map((node) => node.command("CLUSTER", "NODES"));
+      const seen = (await Promise.all(replies)).map((reply) => String(reply).trim().split("\n"));
+      return seen.every((lines) => lines.length === 6 && !lines.join().includes("handshake"));
+    };
+    await until(knowAll, "the nodes to meet");
+    await Promise.all(
+      this.nodes.slice(3).map(async (replica, i) => {
+        const id = await this.nodes[i]?.command("CLUSTER", "MYID");
+        await replica.command("CLUSTER", "REPLICATE", String(id));
+      }),
+    );
+    const attached = async () => {
+      const infos = this.nodes.slice(3).map((replica) => replica.info("replication"));
+      return (await Promise.all(infos)).every((info) => info.get("master_link_status") === "up");
+    };
+    await until(attached, "the replicas to be attached", 20_000);
+    await this.whole();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node[Symbol.asyncDispose]()));
+  }
+}
+
+function isDown(flags: readonly string[]): boolean {
+  return flags.some((flag) => flag.startsWith("fail"));
+}
+
+function parse(line: string): NodeState {
+  const [id = "", address = "", flags = "", masterId = "", , , , , ...slots] = line.split(" ");
+  return {
+    id,
+    port: Number(/:(\d+)/.exec(address)?.[1]),
+    flags: flags.split(","),
+    masterId,
+    slots: slots.filter((slot) => !slot.startsWith("[")),
+  };
+}

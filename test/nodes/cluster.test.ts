@@ -1,0 +1,153 @@
+/** Two nodes on a Redis Cluster that fails over and moves its slots under load: nobody is signed out by it. */
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { testApp } from "../helpers/app.ts";
+import { ask, logout, register, renew } from "../helpers/http.ts";
+import { allRenew, putLoad, registerMany } from "../helpers/load.ts";
+import { startNodes } from "../helpers/nodes.ts";
+import { RedisCluster } from "../helpers/redis-cluster.ts";
+import { connect } from "../helpers/socket.ts";
+import { until } from "../helpers/until.ts";
+
+const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
+/** So that nothing is found out by a recheck. */
+const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
+
+let cluster: RedisCluster;
+const unhandled: unknown[] = [];
+const note = (error: unknown) => unhandled.push(error);
+
+beforeAll(async () => {
+  process.on("unhandledRejection", note).on("uncaughtException", note);
+  cluster = await RedisCluster.start();
+}, 40_000);
+afterEach(() => expect(unhandled).toEqual([]));
+afterAll(async () => {
+  await cluster[Symbol.asyncDispose]();
+  process.off("unhandledRejection", note).off("uncaughtException", note);
+});
+
+const start = (options = {}) =>
+  startNodes({ redisClusterNodes: cluster.places }, { ...testApp().schema, ...options });
+
+const slotOf = (sessionId: string) => cluster.slotOf(`curfew:session:{${sessionId}}`);
+const masterOf = async (sessionId: string) => cluster.masterOf(await slotOf(sessionId));
+const own = (url: string, token: string) => ask(url, "{ own }", { token });
+
+it("a login on one node can be used, renewed and ended on the other, and its sockets end", async () => {
+  await using nodes = await start(unchecked);
+  const { here, there } = nodes;
+  for (const session of await registerMany(here.url, 6)) {
+    const next = await renew(there.url, session.renewalToken);
+    if (typeof next === "string") throw new Error(next);
+    await using socket = await connect(here.socketUrl, next.accessToken);
+    expect(await logout(there.url, next.accessToken)).toBe(1);
+    expect(await socket.closed).toEqual(sessionEnded);
+    for (const { url } of [here, there])
+      expect((await own(url, next.accessToken)).errors?.[0]?.extensions).toMatchObject({
+        reason: "ENDED",
+      });
+  }
+});
+
+it("slots that move while their sessions are used lose none of them", async () => {
+  await using nodes = await start();
+  const urls = [nodes.here.url, nodes.there.url];
+  const sessions = await registerMany(nodes.here.url, 12);
+  const load = putLoad(urls, sessions);
+  const goesOn = async () => {
+    const { fine } = load.counts;
+    await until(() => load.counts.fine > fine + 24 || load.wrong.length > 0, "the load");
+  };
+  for (const { sessionId } of sessions.slice(0, 6)) {
+    const slot = await slotOf(sessionId);
+    const source = await cluster.masterOf(slot);
+    const target = cluster.nodes.slice(0, 3).find((node) => node !== source);
+    if (target === undefined) throw new Error("No other master");
+    await cluster.beginMove(slot, source, target);
+    await goesOn();
+    await cluster.moveKeys(slot, source, target);
+    await goesOn();
+    await cluster.endMove(slot, source, target);
+    expect(await masterOf(sessionId)).toBe(target);
+  }
+  await goesOn();
+  const latest = await load.stop();
+  expect(load.wrong).toEqual([]);
+  expect(await allRenew(nodes.there.url, latest)).toBe(true);
+}, 40_000);
+
+it("a master that dies under load signs nobody out, and brings nobody back", async () => {
+  const recheckInterval = 1000;
+  await using nodes = await start({ recheckInterval });
+  const { here, there } = nodes;
+  const sessions = await registerMany(here.url, 12);
+  const ended = await registerMany(here.url, 3);
+  const leaving = await register(here.url);
+  const master = await masterOf(leaving.sessionId);
+  for (const { accessToken } of ended) await logout(here.url, accessToken);
+  await using staying = await connect(there.socketUrl, sessions[0]?.accessToken ?? "");
+  await using socket = await connect(there.socketUrl, leaving.accessToken);
+  for (const one of cluster.nodes.slice(0, 3)) await (await cluster.replicaOf(one)).hasAllOf(one);
+
+  const load = putLoad([here.url, there.url], sessions);
+  await until(() => load.counts.fine > 50, "the load");
+  await master.kill();
+  const end = async () => {
+    const query = "mutation { logout { endedSessions } }";
+    const { data, errors } = await ask(here.url, query, { token: leaving.accessToken });
+    if (errors !== undefined)
+      expect(errors[0]?.extensions).toMatchObject({ code: "SERVICE_UNAVAILABLE" });
+    return data?.logout?.endedSessions === 1;
+  };
+  await until(end, "the logout", 15_000);
+  const acknowledged = performance.now();
+  expect(await socket.closed).toEqual(sessionEnded);
+  expect(performance.now() - acknowledged).toBeLessThan(recheckInterval + 2000);
+  const { fine } = load.counts;
+  await until(() => load.counts.fine > fine + 50 || load.wrong.length > 0, "the load");
+
+  const latest = await load.stop();
+  expect(load.wrong).toEqual([]);
+  expect(load.counts.unavailable).toBeGreaterThan(0);
+  await cluster.whole();
+  expect(await allRenew(there.url, latest)).toBe(true);
+  for (const { accessToken, renewalToken } of [...ended, leaving]) {
+    const { errors } = await own(there.url, accessToken);
+    expect(errors?.[0]?.extensions).toMatchObject({ reason: "ENDED" });
+    expect(await renew(here.url, renewalToken)).toBe("ENDED");
+  }
+  staying.send({ type: "ping" });
+  await until(() => staying.messages.pending.some(({ type }) => type === "pong"));
+}, 40_000);
+
+it("a renewal that the replica missed signs nobody out: the newer token goes on", async () => {
+  await using nodes = await start();
+  const { here, there } = nodes;
+  // Of a master that has a replica, which not every one has after the test before.
+  let session = await register(here.url);
+  const hasReplica = async () => {
+    const master = await masterOf(session.sessionId);
+    const replica = await cluster.replicaOf(master).catch(() => undefined);
+    if (replica === undefined) session = await register(here.url);
+    return replica !== undefined;
+  };
+  await until(hasReplica, "a session that is replicated");
+  const master = await masterOf(session.sessionId);
+  const replica = await cluster.replicaOf(master);
+  await replica.hasAllOf(master);
+  replica.freeze();
+  await master.command("CLIENT", "KILL", "TYPE", "replica");
+  const newer = await renew(here.url, session.renewalToken);
+  if (typeof newer === "string") throw new Error(newer);
+  await master.kill();
+  replica.thaw();
+
+  const isBack = async () => (await own(there.url, newer.accessToken)).errors === undefined;
+  await until(isBack, "the replica to take over", 20_000);
+  expect(await masterOf(session.sessionId)).toBe(replica);
+  const stored = await there.sessions.readMany([session.sessionId]);
+  expect(stored).toMatchObject([{ generation: 0 }]);
+  const next = await renew(there.url, newer.renewalToken);
+  expect(next).toMatchObject({ sessionId: session.sessionId });
+  expect(await there.sessions.readMany([session.sessionId])).toMatchObject([{ generation: 2 }]);
+}, 40_000);

@@ -1,0 +1,120 @@
+/** Two nodes on a Redis that Sentinels watch, while its master dies: nobody is signed out by it. */
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { testApp } from "../helpers/app.ts";
+import { ask, logout, register, renew } from "../helpers/http.ts";
+import { allRenew, putLoad, registerMany } from "../helpers/load.ts";
+import { startNodes } from "../helpers/nodes.ts";
+import { masterName, RedisSentinels } from "../helpers/redis-sentinel.ts";
+import { connect } from "../helpers/socket.ts";
+import { until } from "../helpers/until.ts";
+
+const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
+/** So that nothing is found out by a recheck. */
+const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
+
+let redis: RedisSentinels;
+const unhandled: unknown[] = [];
+const note = (error: unknown) => unhandled.push(error);
+
+beforeAll(async () => {
+  process.on("unhandledRejection", note).on("uncaughtException", note);
+  redis = await RedisSentinels.start();
+}, 40_000);
+afterEach(() => expect(unhandled).toEqual([]));
+afterAll(async () => {
+  await redis[Symbol.asyncDispose]();
+  process.off("unhandledRejection", note).off("uncaughtException", note);
+});
+
+const start = (options = {}) =>
+  startNodes(
+    { redisSentinels: redis.places, redisSentinelName: masterName },
+    { ...testApp().schema, ...options },
+  );
+
+const own = (url: string, token: string) => ask(url, "{ own }", { token });
+
+it("a login on one node can be used, renewed and ended on the other, and its sockets end", async () => {
+  await using nodes = await start(unchecked);
+  const { here, there } = nodes;
+  const session = await register(here.url);
+  const next = await renew(there.url, session.renewalToken);
+  if (typeof next === "string") throw new Error(next);
+  await using socket = await connect(here.socketUrl, next.accessToken);
+  expect(await logout(there.url, next.accessToken)).toBe(1);
+  expect(await socket.closed).toEqual(sessionEnded);
+  for (const { url } of [here, there])
+    expect((await own(url, next.accessToken)).errors?.[0]?.extensions).toMatchObject({
+      reason: "ENDED",
+    });
+});
+
+it("a renewal that the replicas missed signs nobody out: the newer token goes on", async () => {
+  await using nodes = await start();
+  const { here, there } = nodes;
+  const session = await register(here.url);
+  const [master, replicas] = [await redis.master(), await redis.replicas()];
+  for (const replica of replicas) {
+    await replica.hasAllOf(master);
+    replica.freeze();
+  }
+  await master.command("CLIENT", "KILL", "TYPE", "replica");
+  const newer = await renew(here.url, session.renewalToken);
+  if (typeof newer === "string") throw new Error(newer);
+  await master.kill();
+  for (const replica of replicas) replica.thaw();
+
+  await redis.failedOver(master);
+  const isBack = async () => (await own(there.url, newer.accessToken)).errors === undefined;
+  await until(isBack, "the replica to take over", 20_000);
+  const stored = await there.sessions.readMany([session.sessionId]);
+  expect(stored).toMatchObject([{ generation: 0 }]);
+  const next = await renew(there.url, newer.renewalToken);
+  expect(next).toMatchObject({ sessionId: session.sessionId });
+  expect(await there.sessions.readMany([session.sessionId])).toMatchObject([{ generation: 2 }]);
+  await master.restart();
+  await redis.whole();
+}, 40_000);
+
+it("a master that dies under load signs nobody out, and brings nobody back", async () => {
+  const recheckInterval = 1000;
+  await using nodes = await start({ recheckInterval });
+  const { here, there } = nodes;
+  const sessions = await registerMany(here.url, 8);
+  const ended = await registerMany(here.url, 3);
+  const leaving = await register(here.url);
+  for (const { accessToken } of ended) await logout(here.url, accessToken);
+  await using staying = await connect(there.socketUrl, sessions[0]?.accessToken ?? "");
+  await using socket = await connect(there.socketUrl, leaving.accessToken);
+  const master = await redis.master();
+  for (const replica of await redis.replicas()) await replica.hasAllOf(master);
+
+  const load = putLoad([here.url, there.url], sessions);
+  await until(() => load.counts.fine > 50, "the load");
+  await master.kill();
+  const end = async () => {
+    const query = "mutation { logout { endedSessions } }";
+    const { data, errors } = await ask(here.url, query, { token: leaving.accessToken });
+    if (errors !== undefined)
+      expect(errors[0]?.extensions).toMatchObject({ code: "SERVICE_UNAVAILABLE" });
+    return data?.logout?.endedSessions === 1;
+  };
+  await until(end, "the logout", 20_000);
+  const acknowledged = performance.now();
+  expect(await socket.closed).toEqual(sessionEnded);
+  expect(performance.now() - acknowledged).toBeLessThan(recheckInterval + 2000);
+  const { fine } = load.counts;
+  await until(() => load.counts.fine > fine + 50 || load.wrong.length > 0, "the load");
+
+  const latest = await load.stop();
+  expect(load.wrong).toEqual([]);
+  expect(load.counts.unavailable).toBeGreaterThan(0);
+  expect(await allRenew(there.url, latest)).toBe(true);
+  for (const { accessToken, renewalToken } of [...ended, leaving]) {
+    const { errors } = await own(there.url, accessToken);
+    expect(errors?.[0]?.extensions).toMatchObject({ reason: "ENDED" });
+    expect(await renew(here.url, renewalToken)).toBe("ENDED");
+  }
+  staying.send({ type: "ping" });
+  await until(() => staying.messages.pending.some(({ type }) => type === "pong"));
+}, 40_000);

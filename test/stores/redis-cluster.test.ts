@@ -1,0 +1,174 @@
+/** Sessions and topics in a Redis Cluster: the contracts, and what only a cluster does. */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { closeClient, commandClient, subscriberClient } from "../../src/stores/redis/client.ts";
+import { durabilityWarnings } from "../../src/stores/redis/durability.ts";
+import { RedisSessions } from "../../src/stores/redis/sessions.ts";
+import { RedisTopics } from "../../src/stores/redis/topics.ts";
+import { sessionStoreContract } from "../contract/session-store.contract.ts";
+import { topicsContract } from "../contract/topics.contract.ts";
+import { RedisCluster, type NodeState } from "../helpers/redis-cluster.ts";
+import { freePorts, RedisProcess } from "../helpers/redis-process.ts";
+import { lifetimes, newSession, start } from "../helpers/sessions.ts";
+import { until } from "../helpers/until.ts";
+
+let cluster: RedisCluster;
+const unhandled: unknown[] = [];
+const note = (error: unknown) => unhandled.push(error);
+
+beforeAll(async () => {
+  process.on("unhandledRejection", note).on("uncaughtException", note);
+  cluster = await RedisCluster.start();
+}, 40_000);
+afterEach(() => expect(unhandled).toEqual([]));
+afterAll(async () => {
+  await cluster[Symbol.asyncDispose]();
+  process.off("unhandledRejection", note).off("uncaughtException", note);
+});
+
+async function openStore() {
+  const store = new RedisSessions(await commandClient({ nodes: cluster.places }));
+  return Object.assign(store, { [Symbol.asyncDispose]: () => store.close() });
+}
+
+async function openNode() {
+  const address = { nodes: cluster.places };
+  const publisher = await commandClient(address);
+  const subscriber = await subscriberClient(address, publisher);
+  const errors: unknown[] = [];
+  const topics = new RedisTopics({ publisher, subscriber, onError: (e) => errors.push(e) });
+  let gaps = 0;
+  topics.onGap(() => gaps++);
+  const close = async () => {
+    await topics.close();
+    await closeClient(publisher);
+  };
+  /** The one that the subscriber is linked to. */
+  const node = () => cluster.at(subscriber.stream.remotePort ?? 0);
+  return { topics, errors, gaps: () => gaps, node, close, [Symbol.asyncDispose]: close };
+}
+
+sessionStoreContract("Redis Cluster", async () => {
+  const store = await openStore();
+  return { store, dispose: () => store.close() };
+});
+
+topicsContract("Redis Cluster", async () => {
+  const [one, two] = [await openNode(), await openNode()];
+  const dispose = async () => {
+    await Promise.all([one.close(), two.close()]);
+  };
+  return { here: one.topics, there: two.topics, errors: one.errors, dispose };
+});
+
+const recordOf = (fingerprint: string) => `curfew:session:{${fingerprint}}`;
+
+test("sessions of one user are spread over the masters, and read from all of them", async () => {
+  await using store = await openStore();
+  const sessions = Array.from({ length: 2500 }, () => newSession("spread"));
+  await Promise.all(sessions.map((session) => store.create(session)));
+  const fingerprints = sessions.map(({ fingerprint }) => fingerprint);
+  expect(await store.readMany(fingerprints, start)).toEqual(sessions);
+  expect(await store.ofUser("spread", start)).toHaveLength(2500);
+  const masters = cluster.nodes.slice(0, 3);
+  const counts = await Promise.all(masters.map((master) => master.command("DBSIZE")));
+  expect(counts.every((count) => Number(count) > 500)).toBe(true);
+});
+
+test("while a slot is moved, its sessions are read and written, and nobody else's fail", async () => {
+  await using store = await openStore();
+  const sessions = Array.from({ length: 200 }, () => newSession());
+  await Promise.all(sessions.map((session) => store.create(session)));
+  const [moved] = sessions;
+  if (moved === undefined) throw new Error("None");
+  const slot = await cluster.slotOf(recordOf(moved.fingerprint));
+  const source = await cluster.masterOf(slot);
+  const target = cluster.nodes.slice(0, 3).find((node) => node !== source);
+  if (target === undefined) throw new Error("None");
+  const fingerprints = sessions.map(({ fingerprint }) => fingerprint);
+
+  await cluster.beginMove(slot, source, target);
+  expect(await store.readMany(fingerprints, start)).toEqual(sessions);
+  await cluster.moveKeys(slot, source, target);
+  expect(await store.readMany(fingerprints, start)).toEqual(sessions);
+  // Neither has seen the script or knows where to ask: the one says ASK, the other NOSCRIPT.
+  await target.command("SCRIPT", "FLUSH");
+  const renewed = await store.renew(moved.fingerprint, 0, lifetimes, start);
+  expect(renewed).toMatchObject({ outcome: "stepped", session: { generation: 1 } });
+  await cluster.endMove(slot, source, target);
+  expect(await store.end(moved.fingerprint, start)).toMatchObject({ generation: 1 });
+  expect(await store.read(moved.fingerprint, start)).toBeUndefined();
+});
+
+describe("a subscriber", () => {
+  test("whose link is cut goes to another node, and tells of the gap", async () => {
+    await using node = await openNode();
+    const heard: unknown[] = [];
+    await node.topics.subscribe("cut", (message) => heard.push(message));
+    for (const round of [1, 2, 3]) {
+      const before = node.node();
+      await before.command("CLIENT", "KILL", "TYPE", "pubsub");
+      await until(() => node.gaps() === round, "the gap");
+      expect(node.node()).not.toBe(before);
+      await node.topics.publish("cut", round);
+      await until(() => heard.includes(round), "the message");
+    }
+  });
+
+  test("whose node hangs finds out, and goes to another", async () => {
+    await using node = await openNode();
+    await node.topics.subscribe("hung", () => {});
+    const hung = node.node();
+    hung.freeze();
+    try {
+      await until(() => node.gaps() === 1, "the gap");
+      expect(node.node()).not.toBe(hung);
+    } finally {
+      hung.thaw();
+      await cluster.whole();
+    }
+  });
+
+  test("whose node leaves the cluster, and would hear nothing more, goes to another", async () => {
+    await using node = await openNode();
+    await node.topics.subscribe("left", () => {});
+    // A replica is easily lost: cut the link until it leads to one.
+    const isReplica = ({ flags }: NodeState) => flags.includes("slave");
+    const states = (await cluster.states()).filter(isReplica);
+    const replicas = new Set(states.map(({ port }) => cluster.at(port)));
+    const isAtReplica = async () => {
+      if (replicas.has(node.node())) return true;
+      const gaps = node.gaps();
+      await node.node().command("CLIENT", "KILL", "TYPE", "pubsub");
+      await until(() => node.gaps() > gaps, "the gap");
+      return replicas.has(node.node());
+    };
+    await until(isAtReplica, "a link to a replica");
+    const [left, gaps] = [node.node(), node.gaps()];
+    const id = await cluster.idOf(left);
+    const others = cluster.nodes.filter((other) => other !== left);
+    await Promise.all(others.map((other) => other.command("CLUSTER", "FORGET", id)));
+    await left.command("CLUSTER", "RESET", "HARD");
+    await until(() => node.gaps() > gaps, "the gap", 15_000);
+    expect(node.node()).not.toBe(left);
+  }, 25_000);
+});
+
+test("a cluster that cannot be used is refused at the start, and said where", async () => {
+  const none = commandClient({ nodes: ["redis://someone:hunter2@127.0.0.1:1", "127.0.0.1:2"] });
+  await expect(none).rejects.toThrow(
+    /^The Redis cluster at 127\.0\.0\.1:1, 127\.0\.0\.1:2 cannot be used: nobody answers there$/,
+  );
+  const wrong = commandClient({ nodes: [`redis://someone:hunter2@${cluster.places[0]}`] });
+  await expect(wrong).rejects.toThrow(/cannot be used: .*WRONGPASS/);
+  await using lone = await RedisProcess.start((await freePorts(1))[0] ?? 0, [
+    "cluster-enabled yes",
+  ]);
+  const down = commandClient({ nodes: [lone.place] });
+  await expect(down).rejects.toThrow(/cannot be used: the cluster is down$/);
+});
+
+test("what its masters would forget is told once", async () => {
+  const client = await commandClient({ nodes: cluster.places });
+  expect(await durabilityWarnings(client)).toEqual([expect.stringContaining("appendonly no")]);
+  await closeClient(client);
+});

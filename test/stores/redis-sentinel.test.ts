@@ -1,0 +1,106 @@
+/** Sessions and topics in a Redis that Sentinels watch: the contracts, and a master that changes. */
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { closeClient, commandClient, subscriberClient } from "../../src/stores/redis/client.ts";
+import { RedisSessions } from "../../src/stores/redis/sessions.ts";
+import { RedisTopics } from "../../src/stores/redis/topics.ts";
+import { sessionStoreContract } from "../contract/session-store.contract.ts";
+import { topicsContract } from "../contract/topics.contract.ts";
+import { masterName, RedisSentinels } from "../helpers/redis-sentinel.ts";
+import { newSession, start } from "../helpers/sessions.ts";
+import { until } from "../helpers/until.ts";
+
+let redis: RedisSentinels;
+const unhandled: unknown[] = [];
+const note = (error: unknown) => unhandled.push(error);
+
+beforeAll(async () => {
+  process.on("unhandledRejection", note).on("uncaughtException", note);
+  redis = await RedisSentinels.start();
+}, 40_000);
+afterEach(() => expect(unhandled).toEqual([]));
+afterAll(async () => {
+  await redis[Symbol.asyncDispose]();
+  process.off("unhandledRejection", note).off("uncaughtException", note);
+});
+
+const address = (name = masterName) => ({ sentinels: redis.places, name });
+
+async function openNode() {
+  const publisher = await commandClient(address());
+  const subscriber = await subscriberClient(address());
+  const errors: unknown[] = [];
+  const topics = new RedisTopics({ publisher, subscriber, onError: (e) => errors.push(e) });
+  let gaps = 0;
+  topics.onGap(() => gaps++);
+  const close = async () => {
+    await topics.close();
+    await closeClient(publisher);
+  };
+  const store = new RedisSessions(publisher);
+  return { topics, store, errors, gaps: () => gaps, close, [Symbol.asyncDispose]: close };
+}
+
+sessionStoreContract("Redis with Sentinels", async () => {
+  const store = new RedisSessions(await commandClient(address()));
+  return { store, dispose: () => store.close() };
+});
+
+topicsContract("Redis with Sentinels", async () => {
+  const [one, two] = [await openNode(), await openNode()];
+  const dispose = async () => {
+    await Promise.all([one.close(), two.close()]);
+  };
+  return { here: one.topics, there: two.topics, errors: one.errors, dispose };
+});
+
+test("a name that the Sentinels do not know, or Sentinels that are not there, are refused", async () => {
+  await expect(commandClient(address("another"))).rejects.toThrow(
+    /^The Redis that the Sentinels at .* call another cannot be used: /,
+  );
+  const nowhere = { sentinels: ["redis://:hunter2@127.0.0.1:1"], name: "redis://:hunter2@m" };
+  const error: unknown = await subscriberClient(nowhere).catch((reason: unknown) => reason);
+  expect(String(error)).toMatch(/at 127\.0\.0\.1:1 call m cannot be used: .*nobody answers/);
+  expect(String(error)).not.toContain("hunter2");
+});
+
+test("users, passwords and the database are those of the Redis, and of the Sentinels", async () => {
+  const user = ["ACL", "SETUSER", "app", "on", ">p,w", "~*", "&*", "+@all"] as const;
+  for (const each of [...redis.servers, ...redis.sentinels]) await each.command(...user);
+  const client = await commandClient({
+    sentinels: redis.places.map((place) => `redis://app:p%2Cw@${place}`),
+    name: `redis://app:p%2Cw@${masterName}/3`,
+  });
+  expect(await client.call("ACL", "WHOAMI")).toBe("app");
+  expect(await client.call("CLIENT", "INFO")).toContain(" db=3 ");
+  await closeClient(client);
+  const wrong = { sentinels: redis.places, name: `redis://app:no@${masterName}` };
+  await expect(commandClient(wrong)).rejects.toThrow("WRONGPASS");
+});
+
+test("when another is made the master, commands and messages go there", async () => {
+  await using node = await openNode();
+  const session = newSession();
+  await node.store.create(session);
+  const heard: unknown[] = [];
+  await node.topics.subscribe("topic", (message) => heard.push(message));
+  const old = await redis.master();
+  for (const replica of await redis.replicas()) await replica.hasAllOf(old);
+  await redis.sentinels[0]?.command("SENTINEL", "FAILOVER", masterName);
+  const master = await redis.failedOver(old);
+
+  await until(() => node.gaps() > 0, "the gap");
+  await until(() => node.store.ping().then(...yesNo), "the new master");
+  await until(() => node.topics.publish("topic", "there").then(...yesNo), "the publisher");
+  await until(() => heard.includes("there"), "the message");
+  expect(await node.store.read(session.fingerprint, start)).toEqual(session);
+  await until(
+    () => node.store.touch(session.fingerprint, start + 1).then(...yesNo),
+    "a write to be taken",
+  );
+  expect(await node.store.read(session.fingerprint, start)).toMatchObject({
+    lastSeenAt: start + 1,
+  });
+  expect(await master.command("EXISTS", `curfew:session:{${session.fingerprint}}`)).toBe(1);
+}, 30_000);
+
+const yesNo = [() => true, () => false] as const;
