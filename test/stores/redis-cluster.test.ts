@@ -99,6 +99,24 @@ test("while a slot is moved, its sessions are read and written, and nobody else'
   expect(await store.read(moved.fingerprint, start)).toBeUndefined();
 });
 
+test("messages of a topic arrive in the order they were sent in, whoever sent them", async () => {
+  await using one = await openNode();
+  await using two = await openNode();
+  const heard = new Map<string, unknown[]>();
+  const topics = Array.from({ length: 20 }, (_, i) => `ordered ${i}`);
+  for (const topic of topics) {
+    heard.set(topic, []);
+    await one.topics.subscribe(topic, (message) => heard.get(topic)?.push(message));
+  }
+  const numbers = Array.from({ length: 40 }, (_, i) => i);
+  for (const number of numbers) {
+    const sender = number % 2 ? one.topics : two.topics;
+    await Promise.all(topics.map((topic) => sender.publish(topic, number)));
+  }
+  await until(() => topics.every((topic) => heard.get(topic)?.length === 40), "all messages");
+  expect([...heard.values()]).toEqual(topics.map(() => numbers));
+});
+
 describe("a subscriber", () => {
   test("whose link is cut goes to another node, and tells of the gap", async () => {
     await using node = await openNode();

@@ -1,6 +1,7 @@
 /** Redis Cluster: a client for commands that never waits or repeats, and a path for subscriptions. */
 import { createConnection } from "node:net";
 import { connect as createTlsConnection } from "node:tls";
+import { crc32 } from "node:zlib";
 import { AbstractConnector, Cluster, type Redis, type RedisOptions } from "ioredis";
 import { endpoint, hostAndPort, type ClusterAddress, type Endpoint } from "./address.ts";
 
@@ -47,6 +48,22 @@ export async function allReached(cluster: Cluster): Promise<void> {
 async function reach(node: Redis): Promise<void> {
   // It waits for the link if that is being made.
   if (node.status !== "end") await node.ping().catch(() => {});
+}
+
+/**
+ * The client, with all messages of a topic going out from one node, as long as the same ones are
+ * there: ioredis would send each from any node, and they would overtake each other.
+ */
+export function publishingInOrder(cluster: Cluster): Cluster {
+  const publish = async (topic: string, message: string): Promise<number> => {
+    const linked = cluster.nodes("master").filter(({ status }) => status === "ready");
+    const places = linked.map(({ options: { host = "", port = 0 } }) => `${host} ${port}`);
+    const place = places.toSorted()[crc32(topic) % places.length];
+    return (linked[places.indexOf(place ?? "")] ?? cluster).publish(topic, message);
+  };
+  return new Proxy(cluster, {
+    get: (target, name): unknown => (name === "publish" ? publish : Reflect.get(target, name)),
+  });
 }
 
 /**

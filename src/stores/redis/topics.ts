@@ -1,9 +1,11 @@
 /** Topics across machines: graphql-redis-subscriptions, on a connection that cannot let it down. */
 import { RedisPubSub } from "graphql-redis-subscriptions";
+import { Cluster } from "ioredis";
 import { StoreUnavailable } from "../../session/store.ts";
 import type { Listener, Topics, Unsubscribe } from "../../session/topics.ts";
 import { Channels } from "./channels.ts";
 import { closeClient, type RedisClient } from "./client.ts";
+import { publishingInOrder } from "./cluster.ts";
 
 export interface RedisTopicsOptions {
   /** Stays its opener's, to share and to close. */
@@ -40,7 +42,7 @@ export class RedisTopics implements Topics {
     this.#options = options;
     this.#channels = new Channels(subscriber, () => this.#tellOfGap(), onError);
     this.#pubsub = new RedisPubSub({
-      publisher,
+      publisher: publisher instanceof Cluster ? publishingInOrder(publisher) : publisher,
       subscriber: channelsAs(subscriber, this.#channels),
     });
   }
