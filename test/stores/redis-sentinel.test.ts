@@ -77,6 +77,19 @@ test("users, passwords and the database are those of the Redis, and of the Senti
   await expect(commandClient(wrong)).rejects.toThrow("WRONGPASS");
 });
 
+test("a failover that is told of while the master is being looked for ends no connection", async () => {
+  const client = await commandClient(address());
+  // What ioredis does then: it has no event of its own to wait for here.
+  const connector = Reflect.get(client, "connector") as { disconnect(): void };
+  let ends = 0;
+  client.on("end", () => (ends += 1)).once("connecting", () => connector.disconnect());
+  client.disconnect(true);
+  await until(() => ends === 1, "the end");
+  await until(() => client.status === "ready", "its return");
+  await closeClient(client);
+  expect([ends, client.status]).toEqual([2, "end"]);
+});
+
 test("when another is made the master, commands and messages go there", async () => {
   await using node = await openNode();
   const session = newSession();
