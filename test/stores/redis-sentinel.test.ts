@@ -1,5 +1,5 @@
 /** Sessions and topics in a Redis that Sentinels watch: the contracts, and a master that changes. */
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { closeClient, commandClient, subscriberClient } from "../../src/stores/redis/client.ts";
 import { RedisSessions } from "../../src/stores/redis/sessions.ts";
 import { RedisTopics } from "../../src/stores/redis/topics.ts";
@@ -88,6 +88,29 @@ test("a failover that is told of while the master is being looked for ends no co
   await until(() => client.status === "ready", "its return");
   await closeClient(client);
   expect([ends, client.status]).toEqual([2, "end"]);
+});
+
+test("a Sentinel that is down is no trouble, and nothing is printed about it", async () => {
+  const [gone, other] = redis.sentinels;
+  if (gone === undefined || other === undefined) throw new Error("None");
+  const listeners = async () =>
+    String(await other.command("CLIENT", "LIST", "TYPE", "pubsub")).split("\n").length;
+  const printed = vi.spyOn(console, "error");
+  await gone.kill();
+  try {
+    for (const open of [commandClient, subscriberClient]) {
+      const before = await listeners();
+      const client = await open(address());
+      // All three are tried at once, and to be refused takes no longer.
+      await until(async () => (await listeners()) > before, "the link to another one");
+      await closeClient(client);
+    }
+    expect(printed).not.toHaveBeenCalled();
+  } finally {
+    printed.mockRestore();
+    await gone.restart();
+    await redis.whole();
+  }
 });
 
 test("when another is made the master, commands and messages go there", async () => {

@@ -3,12 +3,12 @@ import { Cluster, Redis } from "ioredis";
 import {
   describeAddress,
   endpoint,
-  sentinelEndpoint,
   wrongUrl,
   type ClusterAddress,
   type RedisAddress,
   type SentinelAddress,
 } from "./address.ts";
+import { sentinelOptions } from "./sentinel.ts";
 import { allReached, clusterClient, ClusterPath, type LinkOptions } from "./cluster.ts";
 
 export type RedisClient = Redis | Cluster;
@@ -98,37 +98,17 @@ function isCluster(address: RedisAddress): address is ClusterAddress {
 }
 
 function plainClient(address: string | SentinelAddress, options: LinkOptions): Redis {
-  if (typeof address === "object")
-    return revived(new Redis({ ...options, ...sentinelOptions(address), replyMapping: "legacy" }));
+  if (typeof address === "object") {
+    const client = new Redis({ ...options, ...sentinelOptions(address), replyMapping: "legacy" });
+    // Told of a failover while it looks for the master, ioredis would give the link up for good.
+    return client.on("end", () => {
+      if (!closed.has(client)) client.connect().catch(ignore);
+    });
+  }
   // ioredis takes what is no URL for the path of a socket.
   if (!address.includes("://")) throw new Error(wrongUrl);
   endpoint(address);
   return new Redis(address, { ...options, replyMapping: "legacy" });
-}
-
-/** Told of a failover while it looks for the master, ioredis would give the connection up for good. */
-function revived(client: Redis): Redis {
-  return client.on("end", () => {
-    if (!closed.has(client)) client.connect().catch(ignore);
-  });
-}
-
-function sentinelOptions({ sentinels, name }: SentinelAddress): LinkOptions {
-  const places = sentinels.map(sentinelEndpoint);
-  const { username, password, tls } = places[0] ?? {};
-  const { host, port: _, ...master } = endpoint(name);
-  return {
-    sentinels: places.map((place) => ({ host: place.host, port: place.port })),
-    ...(username !== undefined && { sentinelUsername: username }),
-    ...(password !== undefined && { sentinelPassword: password }),
-    ...(tls && { sentinelTLS: tls }),
-    // An old master that still runs takes commands for seconds after there is a new one.
-    failoverDetector: true,
-    sentinelReconnectStrategy: () => linkTimeout,
-    name: host,
-    ...master,
-    ...(master.tls && { enableTLSForSentinelMode: true }),
-  };
 }
 
 /** Waits for the link; what cannot be reached now is not waited for. */
