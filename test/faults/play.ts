@@ -1,0 +1,109 @@
+/** Plays one scenario once: nodes and clients, the fault, the recovery, and the verdict on the trace. */
+import { writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { newEmail, register } from "../helpers/http.ts";
+import { until } from "../helpers/until.ts";
+import { check, type Verdict } from "./check.ts";
+import { Client } from "./client.ts";
+import { startCluster, type Cluster } from "./cluster.ts";
+import type { Scenario } from "./faults.ts";
+import { Random } from "./random.ts";
+import { Trace } from "./trace.ts";
+
+export interface World extends Pick<Cluster, "redis" | "nodes"> {
+  readonly trace: Trace;
+  readonly random: Random;
+  /** Signed in, with a socket on every node: theirs are the sessions that are to end. */
+  readonly victims: readonly Client[];
+}
+
+export interface Run extends Pick<Verdict, "worst" | "ends" | "closes"> {
+  readonly seed: number;
+  /** All that went wrong, with where the trace is. */
+  readonly faults: readonly string[];
+  readonly acceptedAfterEnd: number;
+  readonly pastBound: number;
+}
+
+const users = 2;
+/** Milliseconds in which those who have signed out go on trying, after the last of their sockets is closed. */
+const aftermath = 300;
+
+export async function play(scenario: Scenario, seed: number): Promise<Run> {
+  const random = new Random(seed);
+  const trace = new Trace();
+  const { settings, bounds } = scenario;
+  await using cluster = await startCluster({
+    nodes: scenario.nodes ?? [{}, {}],
+    env: {
+      RECHECK_INTERVAL: `${settings.recheckInterval}ms`,
+      OUTAGE_GRACE: `${settings.outageGrace}ms`,
+      // Longer than any outage here: he whose renewal is in doubt asks again when it is over.
+      RENEWAL_GRACE: "1m",
+    },
+    ...(scenario.redis && { redis: scenario.redis }),
+  });
+  const { nodes, redis } = cluster;
+  const newClient = (email: string, quiet = false) =>
+    new Client({ trace, nodes, email, random: random.fork(), quiet });
+  const load: Client[] = [];
+  const victims: Client[] = [];
+  await using clients = new AsyncDisposableStack();
+  clients.defer(async () => {
+    await Promise.all([...load, ...victims].map((client) => client.stop()));
+  });
+  for (let user = 0; user < users; user += 1) {
+    const email = newEmail();
+    await register(nodes[0]?.url ?? "", email);
+    load.push(newClient(email), newClient(email));
+    victims.push(newClient(email, user === 0));
+  }
+  await Promise.all(load.map((client) => client.login()));
+  for (const client of load) client.start();
+  for (const victim of victims) {
+    await victim.login();
+    await Promise.all(nodes.map((node) => victim.connect(node)));
+  }
+  await pause(random.between(50, 400));
+
+  const faults: string[] = [];
+  for (const victim of victims) victim.start();
+  await scenario.act({ trace, random, redis, nodes, victims });
+  const healed = trace.now();
+  const settle = async (what: string, condition: () => boolean, patience: number) => {
+    await until(condition, what, patience).catch((error: unknown) => faults.push(String(error)));
+  };
+  await settle(
+    "the sockets of those who signed out",
+    () => victims.every(({ openSockets }) => openSockets === 0),
+    bounds.end + 1000,
+  );
+  await settle(
+    "everybody else to be served again",
+    () => load.every(({ lastSuccess }) => lastSuccess > healed),
+    10_000,
+  );
+  await pause(aftermath);
+  await clients.disposeAsync();
+  faults.push(...(await cluster.stop()));
+
+  const { violations, ...verdict } = check(trace.entries, bounds);
+  faults.push(...violations.map(({ rule, at, what }) => `${rule} at ${at.toFixed(1)}: ${what}`));
+  const count = (rule: string) => violations.filter((one) => one.rule === rule).length;
+  if (faults.length > 0) faults.push(await keep(trace, scenario.name, seed));
+  return {
+    ...verdict,
+    seed,
+    faults,
+    acceptedAfterEnd: count("ACCEPTED_AFTER_END"),
+    pastBound: count("OPEN_PAST_BOUND") + count("OPEN_IN_OUTAGE") + count("DELIVERED_PAST_BOUND"),
+  };
+}
+
+async function keep(trace: Trace, name: string, seed: number): Promise<string> {
+  const file = join(tmpdir(), `curfew-trace-${name.replaceAll(/\W+/g, "-")}-${seed}.jsonl`);
+  await writeFile(file, trace.entries.map((entry) => `${JSON.stringify(entry)}\n`).join(""));
+  return `seed ${seed}, trace in ${file}`;
+}
