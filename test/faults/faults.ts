@@ -1,9 +1,8 @@
 /** The faults: what is promised under each, and how it is brought about. */
 import { setTimeout as pause } from "node:timers/promises";
 import type { Env } from "../helpers/command.ts";
+import { freeze, here, names, signOut, there } from "./acts.ts";
 import type { Bounds } from "./check.ts";
-import type { Client } from "./client.ts";
-import type { Node } from "./cluster.ts";
 import type { World } from "./play.ts";
 
 /** In milliseconds. */
@@ -28,6 +27,7 @@ export interface Scenario {
 
 /** Rechecks are rare, so that nothing is found out by one. */
 const unchecked: Settings = { recheckInterval: 30_000, outageGrace: 30_000 };
+const defaults: Settings = { recheckInterval: 5000, outageGrace: 30_000 };
 const short: Settings = { recheckInterval: 1000, outageGrace: 3000 };
 /** For the timer that looks every 250 ms, and for a machine that does other things too. */
 const slack = 500;
@@ -36,9 +36,10 @@ function promised(promise: string, milliseconds: number) {
   return { promise, bounds: { end: milliseconds, outage: Infinity } };
 }
 const atOnce = promised("at once", slack);
+const byReturn = promised("return of the link (0.5 s)", 500 + slack);
 const byRecheck = promised("recheck interval (1 s)", short.recheckInterval + slack);
-/** A link that is silent for 3 s is given up; that is looked into every second. */
-const deadLink = promised("dead link (4 s)", 4000 + slack);
+/** A link that owes an answer for 3 s is given up, and it is asked every second. */
+const deadLink = promised("dead link (4 s), return of the link (0.5 s)", 4500 + slack);
 const withinGrace = {
   promise: "outage grace (3 s)",
   bounds: { end: short.outageGrace + slack, outage: short.outageGrace + slack },
@@ -87,7 +88,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: "subscribers killed during logout",
-    ...promised("return of the link (1 s)", 1000 + slack),
+    ...byReturn,
     settings: unchecked,
     async act(world) {
       const { redis, random } = world;
@@ -99,7 +100,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: "links cut during logout",
-    ...promised("return of the link (1 s)", 1000 + slack),
+    ...byReturn,
     settings: unchecked,
     async act(world) {
       const { random } = world;
@@ -141,11 +142,10 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   {
-    name: "Redis frozen, shorter than the outage grace",
-    promise: "outage grace (6 s)",
-    bounds: { end: 6000 + slack, outage: 6000 + slack },
-    settings: { recheckInterval: 1000, outageGrace: 6000 },
-    act: (world) => freeze(world, 3000),
+    name: "Redis frozen for 10 s",
+    ...promised("the outage, and the recheck interval (5 s)", 15_000 + slack),
+    settings: defaults,
+    act: (world) => freeze(world, 10_000),
   },
   {
     name: "Redis frozen, longer than the outage grace",
@@ -228,35 +228,3 @@ export const scenarios: readonly Scenario[] = [
     act: signOut,
   },
 ];
-
-/** Where the victims sign out. */
-function here({ nodes }: World): Node {
-  return nodes[0] as Node;
-}
-
-/** Where that has to be heard of. */
-function there({ nodes }: World): Node {
-  return nodes[1] as Node;
-}
-
-function names({ nodes }: World): string[] {
-  return nodes.map(({ name }) => name);
-}
-
-/** Repeats what was not acknowledged, as a time-out says nothing. */
-async function signOut(world: World, node: Node = here(world)): Promise<void> {
-  const end = async (victim: Client) => {
-    while (!(await victim.logout(node))) await pause(100);
-  };
-  await Promise.all(world.victims.map(end));
-}
-
-async function freeze(world: World, milliseconds: number): Promise<void> {
-  there(world).proxy.lose('"ended"');
-  await signOut(world);
-  const recovered = world.trace.outage(names(world));
-  world.redis.freeze();
-  await pause(milliseconds);
-  recovered();
-  world.redis.thaw();
-}

@@ -98,8 +98,8 @@ it("loses the messages that hold a text, and nothing else", async () => {
   await using net = await open();
   const link = await net.link();
   net.proxy.lose("bad");
-  const message = (text: string) =>
-    `*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$${text.length}\r\n${text}\r\n`;
-  link.socket.write(`+PONG\r\n${message("bad")}${message("good")}+bad\r\n`);
+  const message = (text: string, kind = "*") =>
+    `${kind}3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$${text.length}\r\n${text}\r\n`;
+  link.socket.write(`+PONG\r\n${message("bad")}${message("bad", ">")}${message("good")}+bad\r\n`);
   await until(() => link.heard() === `+PONG\r\n${message("good")}+bad\r\n`);
 });

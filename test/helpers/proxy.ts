@@ -141,13 +141,14 @@ class Link {
   }
 }
 
-const head = Buffer.from("*3\r\n$7\r\nmessage\r\n");
+/** After `*` in RESP2, and `>` in RESP3. */
+const head = Buffer.from("3\r\n$7\r\nmessage\r\n");
 
 /** Each message comes in one piece here: they are short, and the loopback does not split them. */
 function withoutMessages(data: Buffer, text: string): Buffer {
-  const start = data.indexOf(head);
+  const start = data.indexOf(head) - 1;
   if (start < 0) return data;
-  const channelEnd = bulkEnd(data, start + head.length);
+  const channelEnd = bulkEnd(data, start + 1 + head.length);
   const end = bulkEnd(data, channelEnd);
   const message = data.subarray(start, end);
   const kept = message.includes(text) ? data.subarray(0, start) : data.subarray(0, end);
