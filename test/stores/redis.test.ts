@@ -4,6 +4,7 @@ import { StoreUnavailable, type SessionStore } from "../../src/session/store.ts"
 import { commandClient } from "../../src/stores/redis/client.ts";
 import { RedisSessions } from "../../src/stores/redis/sessions.ts";
 import { sessionStoreContract } from "../contract/session-store.contract.ts";
+import { startProxy } from "../helpers/proxy.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
 import { lifetimes, newSession, start } from "../helpers/sessions.ts";
 import { until } from "../helpers/until.ts";
@@ -269,3 +270,23 @@ describe("a client", () => {
 });
 
 const yesNo = [() => true, () => false] as const;
+
+test("a renewal that comes late, after its caller has renewed again twice, is no reuse", async () => {
+  await using store = await openStore();
+  await using proxy = await startProxy(redis.port);
+  const slow = new RedisSessions(await commandClient(`redis://127.0.0.1:${proxy.port}`, 100));
+  const session = newSession();
+  const { fingerprint } = session;
+  await store.create(session);
+  proxy.stall();
+  await expect(slow.renew(fingerprint, 0, lifetimes, start)).rejects.toThrow(StoreUnavailable);
+  expect((await store.renew(fingerprint, 0, lifetimes, start + 1)).outcome).toBe("stepped");
+  expect((await store.renew(fingerprint, 1, lifetimes, start + 2)).outcome).toBe("stepped");
+
+  proxy.heal();
+  // On the same link, and so after it.
+  await slow.ping();
+
+  expect(await store.read(fingerprint, start + 3)).toMatchObject({ generation: 2 });
+  await slow.close();
+});

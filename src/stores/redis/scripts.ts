@@ -73,6 +73,10 @@ if presented < current then
   if presented == current - 1 and tonumber(ARGV[1]) < tonumber(session.graceEndsAt) then
     return {'converged', record}
   end
+  -- Asked before the last renewal was: it was long under way, and whoever asked has gone on without it.
+  if tonumber(ARGV[1]) < tonumber(session.renewedAt) then
+    return redis.error_reply('LATE The session was renewed since')
+  end
   redis.call('DEL', KEYS[1])
   return {'reused', record}
 end
