@@ -42,8 +42,10 @@ export class Recheck {
     deadlines.tick(now);
     const givenUp = this.#failing && now - this.#lastAnswer >= outageGrace;
     if (givenUp) connections.giveUp();
-    // Given up, it asks all the time: a connection that the store lets in again should not be ended.
-    if (givenUp || now - this.#lastStart >= interval) this.now();
+    // After a failure it asks all the time: what was missed is found out as soon as the store is back,
+    // and a connection that the store lets in again should not be ended.
+    const retry = this.#failing && !this.#running;
+    if (retry || now - this.#lastStart >= interval) this.now();
   }
 
   /** Rechecks all sessions; if a recheck is under way, once more after it. */

@@ -124,6 +124,20 @@ it("a recheck asked for during another is made after it", async () => {
   expect(node.reads.length).toBeLessThanOrEqual(2);
 });
 
+it("a recheck that failed is tried again at once, not at its next turn", async () => {
+  using node = openNode();
+  const { fingerprint, life } = await node.join();
+  node.store.goDown();
+  node.recheck.now();
+  await until(() => node.faults.length === 1);
+  node.store.comeBack();
+  await node.elsewhere.end(fingerprint, "LOGOUT");
+  node.clock.advance(1);
+  node.recheck.tick();
+  await until(() => life.ending !== undefined);
+  expect(life.ending).toBe("ENDED");
+});
+
 it("while the store is gone connections live on for the grace, and then end retryably", async () => {
   using node = openNode();
   const { life } = await node.join();
