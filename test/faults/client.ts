@@ -88,12 +88,17 @@ export class Client {
     await socket.settled;
   }
 
-  /** Ends the session; whether that was acknowledged. From the first attempt on it does not sign in again. */
-  async logout(node: Address): Promise<boolean> {
+  /**
+   * Ends the session; whether that was acknowledged. From the first attempt on it does not sign in again.
+   *
+   * @param asHeader whether the token is the request's, and so is asked about first
+   */
+  async logout(node: Address, asHeader = this.#random.next() < 0.5): Promise<boolean> {
     this.giveUp();
     const token = this.#pair?.accessToken;
     const done = this.#trace.invoke({ name: "logout", session: this.#session, node: node.name });
-    const answer = await this.#ask(node, "mutation { logout { endedSessions } }", { token });
+    const query = "mutation ($token: String) { logout(token: $token) { endedSessions } }";
+    const answer = await this.#ask(node, query, asHeader ? { token } : { variables: { token } });
     const acknowledged = answer?.data?.logout !== undefined && answer.data.logout !== null;
     done({ kind: acknowledged ? "ok" : "unknown" });
     return acknowledged;

@@ -66,7 +66,8 @@ export async function play(scenario: Scenario, seed: number): Promise<Run> {
     await victim.login();
     await Promise.all(nodes.map((node) => victim.connect(node)));
   }
-  await pause(random.between(50, 400));
+  // Rechecks come every second in most scenarios: the fault may hit any moment of it.
+  await pause(random.between(50, 1250));
 
   const faults: string[] = [];
   for (const victim of victims) victim.start();

@@ -84,6 +84,18 @@ it("holds back what a stalled link carries, and delivers it in order", async () 
   await until(() => link.heard() === "one two");
 });
 
+it("holds back the answers alone", async () => {
+  await using net = await open();
+  const link = await net.link();
+  net.proxy.stallAnswers();
+  link.socket.write("hello");
+  await until(() => net.accepted[0]?.bytesRead === 5);
+  await pause(20);
+  expect(link.heard()).toBe("");
+  net.proxy.heal();
+  await until(() => link.heard() === "hello");
+});
+
 it("delays in both directions", async () => {
   await using net = await open();
   const link = await net.link();

@@ -10,6 +10,8 @@ export interface TestProxy extends AsyncDisposable {
   halfOpen(): void;
   /** Holds everything back until `heal`, as a partition does that TCP outlives. */
   stall(): void;
+  /** Holds back what comes from the target alone: it gets everything, and does it. */
+  stallAnswers(): void;
   /** Everything takes so many milliseconds longer, in each direction. */
   delay(milliseconds: number): void;
   /** Takes the messages of Redis that hold this text out of the stream, and nothing else. */
@@ -18,7 +20,7 @@ export interface TestProxy extends AsyncDisposable {
   heal(): void;
 }
 
-type Mode = "open" | "halfOpen" | "stall";
+type Mode = "open" | "halfOpen" | "stall" | "stallAnswers";
 
 export async function startProxy(targetPort: number): Promise<TestProxy> {
   const proxy = new Proxy(targetPort);
@@ -64,6 +66,10 @@ class Proxy implements TestProxy {
     this.mode = "stall";
   }
 
+  stallAnswers(): void {
+    this.mode = "stallAnswers";
+  }
+
   delay(milliseconds: number): void {
     this.latency = milliseconds;
   }
@@ -91,8 +97,8 @@ class Link {
   readonly #near: Socket;
   readonly #far: Socket;
   readonly #proxy: Proxy;
-  /** What a stall holds back. */
-  #held: (() => void)[] = [];
+  /** What a stall holds back, by where it goes. */
+  readonly #held = new Map<Socket, (() => void)[]>();
   /** Once bytes are lost, what follows them makes no sense. */
   dead: boolean;
 
@@ -111,7 +117,7 @@ class Link {
     // A dead link says nothing, not even that it is at its end.
     near.on("close", () => far.destroy());
     far.on("close", () => {
-      if (!this.dead) this.#after(() => near.destroy());
+      if (!this.dead) this.#after(near, () => near.destroy());
     });
   }
 
@@ -121,21 +127,23 @@ class Link {
   }
 
   release(): void {
-    const held = this.#held;
-    this.#held = [];
+    const held = [...this.#held.values()].flat();
+    this.#held.clear();
     for (const pass of held) pass();
   }
 
   #pass(to: Socket, data: Buffer): void {
     if (data.length === 0) return;
-    this.#after(() => {
+    this.#after(to, () => {
       if (!this.dead && !to.destroyed) to.write(data);
     });
   }
 
-  #after(pass: () => void): void {
+  #after(to: Socket, pass: () => void): void {
     const { mode, latency } = this.#proxy;
-    if (mode === "stall" || this.#held.length > 0) this.#held.push(pass);
+    const held = this.#held.get(to) ?? [];
+    if (mode === "stall" || (mode === "stallAnswers" && to === this.#near))
+      this.#held.set(to, [...held, pass]);
     else if (latency > 0) setTimeout(pass, latency);
     else pass();
   }
