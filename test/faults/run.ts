@@ -25,7 +25,7 @@ const queue = Array.from(
   { length: Number(values.runs) },
   (_, i) => Number(values.seed) + i,
 ).flatMap((seed) => chosen.map((scenario) => ({ scenario, seed })));
-let failed = false;
+let failed = queue.length === 0;
 
 await Promise.all(Array.from({ length: Number(values.parallel) }, work));
 process.stdout.write(`${table()}\n`);
@@ -60,7 +60,7 @@ function table(): string {
   const rows = [...results].map(([{ name, promise, bounds }, runs]) => [
     name,
     `${bounds.end} ms: ${promise}`,
-    `${Math.round(Math.max(...runs.map(({ worst }) => worst)))} ms`,
+    `${Math.round(Math.max(0, ...runs.map(({ worst }) => worst)))} ms`,
     sum(runs.map(({ closes }) => closes)),
     sum(runs.map(({ acceptedAfterEnd }) => acceptedAfterEnd)),
     sum(runs.map(({ pastBound }) => pastBound)),
