@@ -152,7 +152,8 @@ async function endTogether(inSlices: boolean): Promise<boolean> {
     if (!reading.ok) throw new Error(reading.reason);
     const life = new Life();
     life.onEnd(() => (closed += 1));
-    await connections.admit(reading.claims, life, () => sessions.check(reading.claims));
+    const check = () => sessions.check(reading.claims);
+    await connections.admit(reading.claims, life, check, "stream");
   }
   if (!inSlices)
     vi.spyOn(Slices.prototype, "end").mockImplementation((lives, ending) => {

@@ -106,7 +106,7 @@ export async function scheduledNode(
     if (!reading.ok) return;
     open.push({ life, fingerprint: known.fingerprint });
     const { claims } = reading;
-    const admission = await connections.admit(claims, life, () => here.check(claims));
+    const admission = await connections.admit(claims, life, () => here.check(claims), "stream");
     if (admission.state !== "signedIn") life.end("ENDED");
   };
   return {
