@@ -94,7 +94,7 @@ it("many connections go evenly over the drain time", async () => {
   await curfew.close();
 
   const sorted = (await Promise.all(times)).toSorted((a, b) => a - b);
-  expect(sorted[count - 1]).toBeLessThan(2 * drainTime);
+  expect(sorted[count - 1]).toBeLessThan(4 * drainTime);
   // A late timer makes it slower, never faster.
   for (const share of [0.25, 0.5, 0.75])
     expect(sorted[count * share]).toBeGreaterThan(drainTime * (share - 0.2));
