@@ -103,7 +103,9 @@ export class RedisSentinels implements AsyncDisposable {
     const areAll = async () =>
       (await Promise.all(this.sentinels.map(knowsAll))).every(Boolean) &&
       (await Promise.all((await this.replicas()).map(isAttached))).every(Boolean);
-    await until(areAll, "the Sentinels to know each other and the replicas", 20_000);
+    // A Sentinel cuts everybody's links to the server that it makes a replica.
+    const isWhole = () => areAll().catch(() => false);
+    await until(isWhole, "the Sentinels to know each other and the replicas", 20_000);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

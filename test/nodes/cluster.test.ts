@@ -68,7 +68,7 @@ it("slots that move while their sessions are used lose none of them", async () =
     await cluster.moveKeys(slot, source, target);
     await goesOn();
     await cluster.endMove(slot, source, target);
-    expect(await masterOf(sessionId)).toBe(target);
+    await until(async () => (await masterOf(sessionId)) === target, "the nodes to know");
   }
   await goesOn();
   const latest = await load.stop();
@@ -144,7 +144,7 @@ it("a renewal that the replica missed signs nobody out: the newer token goes on"
 
   const isBack = async () => (await own(there.url, newer.accessToken)).errors === undefined;
   await until(isBack, "the replica to take over", 20_000);
-  expect(await masterOf(session.sessionId)).toBe(replica);
+  await until(async () => (await masterOf(session.sessionId)) === replica, "the nodes to know");
   const stored = await there.sessions.readMany([session.sessionId]);
   expect(stored).toMatchObject([{ generation: 0 }]);
   const next = await renew(there.url, newer.renewalToken);
