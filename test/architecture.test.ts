@@ -19,10 +19,11 @@ const table: Readonly<Record<string, Room>> = {
   graphql: { rooms: ["session", "users"] },
   transport: { rooms: ["session", "graphql"] },
   client: { rooms: [], packages: /^(?!node:)/ },
-  config: { rooms: [] },
+  // It checks the addresses of stores by their own grammar.
+  config: { rooms: ["stores"] },
   parts: { rooms: ["session", "stores", "users", "config"] },
   server: { rooms: [...rooms, "config", "parts"] },
-  main: { rooms: ["server", "config"] },
+  main: { rooms: ["server", "config", "parts"] },
   inspect: { rooms: ["session", "config", "parts"] },
   index: { rooms: [...rooms, "config", "parts", "server"] },
 };

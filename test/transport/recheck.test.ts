@@ -104,13 +104,13 @@ it("a renewal that was not heard of moves the deadline all the same", async () =
   expect(life.ending).toBe("EXPIRED");
 });
 
-it("thousands of sessions are reread in batches", async () => {
+it("many sessions are reread in batches", async () => {
   using node = openNode();
-  const joined = await Promise.all(Array.from({ length: 1_001 }, node.join));
+  const joined = await Promise.all(Array.from({ length: 201 }, node.join));
   await node.elsewhere.end(joined.at(-1)?.fingerprint ?? "", "LOGOUT");
   node.recheck.now();
   await until(() => joined.at(-1)?.life.ending === "ENDED");
-  expect(node.reads.map(({ length }) => length)).toEqual([500, 500, 1]);
+  expect(node.reads.map(({ length }) => length)).toEqual([100, 100, 1]);
 });
 
 it("a recheck asked for during another is made after it", async () => {
