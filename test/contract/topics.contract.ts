@@ -1,4 +1,5 @@
 /** What every carrier of messages has to do. */
+import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Listener, Topics } from "../../src/session/topics.ts";
 import { until } from "../helpers/until.ts";
@@ -18,7 +19,12 @@ export function topicsContract(name: string, makeTopics: () => Promise<MadeTopic
     let here: Topics;
     let there: Topics;
 
+    /** Of each test its own: in a cluster, what the one before said may still be under way. */
+    let a: string;
+    let b: string;
+
     beforeEach(async () => {
+      [a, b] = [randomUUID(), randomUUID()];
       made = await makeTopics();
       ({ here, there } = made);
     });
@@ -35,37 +41,37 @@ export function topicsContract(name: string, makeTopics: () => Promise<MadeTopic
 
     test("reaches every listener of the topic on every node, and no other", async () => {
       const heard: string[] = [];
-      await here.subscribe("a", (message) => heard.push(`here ${String(message)}`));
-      await here.subscribe("a", (message) => heard.push(`too ${String(message)}`));
-      await there.subscribe("a", (message) => heard.push(`there ${String(message)}`));
-      await here.subscribe("b", (message) => heard.push(`b ${String(message)}`));
-      await there.publish("a", 1);
+      await here.subscribe(a, (message) => heard.push(`here ${String(message)}`));
+      await here.subscribe(a, (message) => heard.push(`too ${String(message)}`));
+      await there.subscribe(a, (message) => heard.push(`there ${String(message)}`));
+      await here.subscribe(b, (message) => heard.push(`b ${String(message)}`));
+      await there.publish(a, 1);
       await until(() => heard.length >= 3, "three deliveries");
-      await settled("a");
+      await settled(a);
       expect(heard.filter((text) => text.endsWith("1")).toSorted()).toEqual([
         "here 1",
         "there 1",
         "too 1",
       ]);
-      expect(heard.some((text) => text.startsWith("b"))).toBe(false);
+      expect(heard.some((text) => text.startsWith(b))).toBe(false);
     });
 
     test("carries messages in order, as JSON and not as the sender's objects", async () => {
       const heard: unknown[] = [];
-      await here.subscribe("a", (message) => heard.push(message));
+      await here.subscribe(a, (message) => heard.push(message));
       const sent = { text: "\u{1F512}", list: [1, null], gone: undefined };
-      const first = there.publish("a", sent);
+      const first = there.publish(a, sent);
       sent.text = "changed";
       await first;
-      await there.publish("a", 2);
+      await there.publish(a, 2);
       await until(() => heard.length === 2, "both messages");
       expect(heard).toStrictEqual([{ text: "\u{1F512}", list: [1, null] }, 2]);
     });
 
     test("calls no listener before publish returns", async () => {
       let heard = false;
-      await here.subscribe("a", () => (heard = true));
-      const published = here.publish("a", 1);
+      await here.subscribe(a, () => (heard = true));
+      const published = here.publish(a, 1);
       expect(heard).toBe(false);
       await published;
       await until(() => heard, "the delivery");
@@ -74,12 +80,12 @@ export function topicsContract(name: string, makeTopics: () => Promise<MadeTopic
     test("lets a listener throw, and tells of it, without harm to the others", async () => {
       let heard = 0;
       const fault = new Error("A listener's");
-      await here.subscribe("a", () => {
+      await here.subscribe(a, () => {
         throw fault;
       });
-      await here.subscribe("a", () => heard++);
-      await here.publish("a", 1);
-      await here.publish("a", 2);
+      await here.subscribe(a, () => heard++);
+      await here.publish(a, 1);
+      await here.publish(a, 2);
       await until(() => heard === 2, "the other listener");
       expect(made.errors).toEqual([fault, fault]);
     });
@@ -92,35 +98,35 @@ export function topicsContract(name: string, makeTopics: () => Promise<MadeTopic
           heard.push(`${who} ${String(message)}`);
           for (const each of leave) each();
         };
-        leave.push(await here.subscribe("a", listener));
+        leave.push(await here.subscribe(a, listener));
       }
-      await here.publish("a", 1);
+      await here.publish(a, 1);
       await until(() => heard.length > 0, "the first listener");
-      await here.publish("a", 2);
-      await settled("a");
+      await here.publish(a, 2);
+      await settled(a);
       expect(heard).toEqual(["one 1"]);
     });
 
     test("keeps two subscriptions of one listener apart", async () => {
       const heard: unknown[] = [];
       const listener: Listener = (message) => heard.push(message);
-      const leave = await here.subscribe("a", listener);
-      await here.subscribe("a", listener);
+      const leave = await here.subscribe(a, listener);
+      await here.subscribe(a, listener);
       leave();
       leave();
-      await here.publish("a", 1);
-      await settled("a");
+      await here.publish(a, 1);
+      await settled(a);
       expect(heard).toEqual([1, "settled"]);
     });
 
     test("is heard again by who comes after the last has left", async () => {
       const heard: unknown[] = [];
-      const leave = await here.subscribe("a", (message) => heard.push(message));
+      const leave = await here.subscribe(a, (message) => heard.push(message));
       leave();
-      const again = here.subscribe("a", (message) => heard.push(message));
+      const again = here.subscribe(a, (message) => heard.push(message));
       leave();
       await again;
-      await there.publish("a", 1);
+      await there.publish(a, 1);
       await until(() => heard.length === 1, "the message");
     });
 
@@ -138,11 +144,11 @@ export function topicsContract(name: string, makeTopics: () => Promise<MadeTopic
 
     test("says nothing more once closed", async () => {
       let heard = 0;
-      const leave = await here.subscribe("a", () => heard++);
+      const leave = await here.subscribe(a, () => heard++);
       await here.close();
       leave();
       await here.close();
-      if (there !== here) await there.publish("a", 1);
+      if (there !== here) await there.publish(a, 1);
       expect(heard).toBe(0);
     });
   });
