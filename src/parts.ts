@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import type { Options } from "./config/config.ts";
 import { keptSecret, ownSecret } from "./config/own-secret.ts";
+import type { OnFault } from "./session/fault.ts";
 import { KeyRing } from "./session/keys.ts";
 import type { SessionStore } from "./session/store.ts";
 import type { Topics } from "./session/topics.ts";
@@ -38,7 +39,7 @@ export interface OpenParts extends Parts {
 export async function openParts(
   options: Options,
   own: Partial<Parts>,
-  onFault: (what: string, error: unknown) => void,
+  onFault: OnFault,
 ): Promise<OpenParts> {
   await using opened = new AsyncDisposableStack();
   const keep = <Part extends { close(): void | Promise<void> }>(part: Part): Part =>

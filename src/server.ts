@@ -8,6 +8,7 @@ import { Events } from "./graphql/events.ts";
 import { createSchema, type AppSchema } from "./graphql/schema.ts";
 import { yogaLogger } from "./graphql/logger.ts";
 import { openParts, type OpenParts, type Parts } from "./parts.ts";
+import type { OnFault } from "./session/fault.ts";
 import { Deadlines } from "./session/deadlines.ts";
 import { Sessions } from "./session/sessions.ts";
 import { watchSessions } from "./session/watch.ts";
@@ -90,7 +91,7 @@ interface Ingredients {
   readonly parts: OpenParts;
   readonly schema: ReturnType<typeof createSchema>;
   readonly logger: Logger;
-  readonly onFault: (what: string, error: unknown) => void;
+  readonly onFault: OnFault;
   readonly clock: () => number;
 }
 

@@ -1,6 +1,7 @@
 /** Ends running operations with their session: one mechanism for sockets, SSE streams and slow requests. */
 import { isAsyncIterable, type Plugin } from "graphql-yoga";
 import type { ExecutionArgs, ExecutionResult } from "graphql";
+import type { OnFault } from "../session/fault.ts";
 import type { Ending } from "../session/life.ts";
 import type { Caller } from "./caller.ts";
 import type { CurfewContext } from "./context.ts";
@@ -16,9 +17,7 @@ type Run = (args: ExecutionArgs) => Result | Promise<Result>;
  */
 const slowRequest = 1_000;
 
-export function useSessionEnd(
-  onFault: (what: string, error: unknown) => void,
-): Plugin<CurfewContext> {
+export function useSessionEnd(onFault: OnFault): Plugin<CurfewContext> {
   const onSourceFault = (error: unknown) => onFault("a subscription's source failed", error);
 
   /** Runs until the end comes first, and never delivers past it. */

@@ -1,4 +1,5 @@
 /** The Yoga engine: one pipeline that HTTP and the socket both execute on. */
+import type { OnFault } from "../session/fault.ts";
 import { NoSchemaIntrospectionCustomRule, type GraphQLSchema } from "graphql";
 import {
   _createLRUCache,
@@ -21,7 +22,7 @@ export interface EngineOptions {
   readonly schema: GraphQLSchema;
   readonly services: Services;
   readonly logger: YogaLogger;
-  readonly onFault: (what: string, error: unknown) => void;
+  readonly onFault: OnFault;
   /** Whether this node can serve; for `/ready`. */
   readonly isReady: () => Promise<boolean>;
   /** Bytes of a request body. */

@@ -1,4 +1,5 @@
 /** What can be done with sessions: start, authenticate, renew, end, list. The heart of Curfew. */
+import type { OnFault } from "./fault.ts";
 import { userTopic, sessionTopic, type SessionMessage, type UserMessage } from "./messages.ts";
 import type { KeyRing } from "./keys.ts";
 import type { EndReason, RefusalReason } from "./reasons.ts";
@@ -50,7 +51,7 @@ export interface SessionsOptions {
   readonly clock: () => number;
   readonly randomBytes: (size: number) => Uint8Array;
   /** Told of what went wrong without failing the caller: a message not published, a note not taken. */
-  readonly onFault: (what: string, error: unknown) => void;
+  readonly onFault: OnFault;
 }
 
 /** Of a user's sessions, so many are ended at a time. */

@@ -1,4 +1,5 @@
 /** Watches all sessions of a user: what happens to them, on any node, as a stream of events. */
+import type { OnFault } from "./fault.ts";
 import type { Deadlines } from "./deadlines.ts";
 import {
   readSessionMessage,
@@ -27,7 +28,7 @@ export interface WatchOptions {
   readonly deadlines: Deadlines;
   readonly clock: () => number;
   readonly list: (userId: string) => Promise<readonly Session[]>;
-  readonly onFault: (what: string, error: unknown) => void;
+  readonly onFault: OnFault;
 }
 
 /** Resolves once nothing that happens from then on is missed. */

@@ -1,5 +1,6 @@
 /** Lets something long-lived run under its session, or ends it and says why in the log. */
 import type { Stay } from "../graphql/caller.ts";
+import type { OnFault } from "../session/fault.ts";
 import type { Ending, Life } from "../session/life.ts";
 import type { Session } from "../session/session.ts";
 import type { Authentication } from "../session/sessions.ts";
@@ -15,7 +16,7 @@ export interface AdmissionOptions {
   readonly turns: Turns;
   /** Milliseconds that it may take. */
   readonly admissionTimeout: number;
-  readonly onFault: (what: string, error: unknown) => void;
+  readonly onFault: OnFault;
 }
 
 const endings = {

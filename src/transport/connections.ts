@@ -1,5 +1,6 @@
 /** Everything long-lived that runs on this node, by session: how it comes under its session and ends with it. */
 import type { Stay } from "../graphql/caller.ts";
+import type { OnFault } from "../session/fault.ts";
 import type { Deadlines } from "../session/deadlines.ts";
 import type { Ending, Life } from "../session/life.ts";
 import { readSessionMessage, sessionTopic, type SessionMessage } from "../session/messages.ts";
@@ -17,7 +18,7 @@ export interface ConnectionsOptions {
   readonly clock: () => number;
   /** Connections that one session may have on this node. */
   readonly maxPerSession: number;
-  readonly onFault: (what: string, error: unknown) => void;
+  readonly onFault: OnFault;
 }
 
 /** What came of a wish to run under a session. */

@@ -1,4 +1,5 @@
 /** Rereads the sessions of all connections: what a lost message would have told is found out so. */
+import type { OnFault } from "../session/fault.ts";
 import type { Deadlines } from "../session/deadlines.ts";
 import type { Connections } from "./connections.ts";
 
@@ -10,7 +11,7 @@ export interface RecheckOptions {
   readonly interval: number;
   /** Milliseconds that connections live on while the store cannot be asked. */
   readonly outageGrace: number;
-  readonly onFault: (what: string, error: unknown) => void;
+  readonly onFault: OnFault;
 }
 
 /** Sessions per read: a batch of replies is handled in one turn of the event loop, in some 2 ms. */

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Redis } from "ioredis";
+import { dieWithTests } from "./watchdog.ts";
 
 export interface RedisServer extends AsyncDisposable {
   readonly url: string;
@@ -86,7 +87,7 @@ async function launch(
     { stdio: ["ignore", "pipe", "ignore"] },
   );
   await once(child, "spawn");
-  watch(child);
+  dieWithTests(child);
   const lines: string[] = [];
   for await (const line of createInterface({ input: child.stdout })) {
     lines.push(line);
@@ -96,14 +97,6 @@ async function launch(
     }
   }
   throw new Error(`redis-server did not start:\n${lines.join("\n")}`);
-}
-
-/** However the test process dies, the pipe to the watchdog breaks and the server goes too. */
-function watch(child: ChildProcess): void {
-  const watchdog = spawn("sh", ["-c", 'cat >/dev/null; kill -9 "$0"', String(child.pid)], {
-    stdio: ["pipe", "ignore", "ignore"],
-  });
-  child.once("exit", () => watchdog.kill("SIGKILL"));
 }
 
 async function kill(child: ChildProcess): Promise<void> {

@@ -1,5 +1,5 @@
 /** Two nodes and a Redis that fails them: sessions that ended stay ended, and their sockets close in time. */
-import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { commandClient, subscriberClient } from "../../src/stores/redis/client.ts";
 import { RedisTopics } from "../../src/stores/redis/topics.ts";
 import { StoreUnavailable } from "../../src/session/store.ts";
@@ -12,6 +12,7 @@ import { startRedis, type RedisServer } from "../helpers/redis.ts";
 import { openStream } from "../helpers/sse.ts";
 import { connect, TestSocket } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
+import { expectNothingUnhandled } from "../helpers/unhandled.ts";
 
 const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
 const tryAgainLater = { code: 1013, reason: "TRY_AGAIN_LATER" };
@@ -19,25 +20,20 @@ const tryAgainLater = { code: 1013, reason: "TRY_AGAIN_LATER" };
 const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
 
 let redis: RedisServer;
-const unhandled: unknown[] = [];
-const note = (error: unknown) => unhandled.push(error);
+const note = expectNothingUnhandled();
 
 beforeAll(async () => {
-  process.on("unhandledRejection", note).on("uncaughtException", note);
   redis = await startRedis();
 });
-afterEach(() => expect(unhandled).toEqual([]));
 afterAll(async () => {
   await redis[Symbol.asyncDispose]();
-  process.off("unhandledRejection", note).off("uncaughtException", note);
 });
 
 /** Topics whose messages about sessions are all lost on the way. */
 async function muteTopics() {
   const publisher = await commandClient(redis.url);
   const subscriber = await subscriberClient(redis.url);
-  const onError = (error: unknown) => void note(error);
-  const topics = new RedisTopics({ publisher, subscriber, onError });
+  const topics = new RedisTopics({ publisher, subscriber, onError: note });
   return intercept(topics, {
     publish: () => () => Promise.reject(new StoreUnavailable("It was cut.")),
     close: (real) => async () => {

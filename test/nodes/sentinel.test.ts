@@ -1,5 +1,5 @@
 /** Two nodes on a Redis that Sentinels watch, while its master dies: nobody is signed out by it. */
-import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { testApp } from "../helpers/app.ts";
 import { ask, logout, register, renew } from "../helpers/http.ts";
 import { allRenew, putLoad, registerMany } from "../helpers/load.ts";
@@ -7,23 +7,20 @@ import { startNodes } from "../helpers/nodes.ts";
 import { masterName, RedisSentinels } from "../helpers/redis-sentinel.ts";
 import { connect } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
+import { expectNothingUnhandled } from "../helpers/unhandled.ts";
 
 const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
 /** So that nothing is found out by a recheck. */
 const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
 
 let redis: RedisSentinels;
-const unhandled: unknown[] = [];
-const note = (error: unknown) => unhandled.push(error);
+expectNothingUnhandled();
 
 beforeAll(async () => {
-  process.on("unhandledRejection", note).on("uncaughtException", note);
   redis = await RedisSentinels.start();
 }, 40_000);
-afterEach(() => expect(unhandled).toEqual([]));
 afterAll(async () => {
   await redis[Symbol.asyncDispose]();
-  process.off("unhandledRejection", note).off("uncaughtException", note);
 });
 
 const start = (options = {}) =>

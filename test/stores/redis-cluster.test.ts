@@ -1,5 +1,5 @@
 /** Sessions and topics in a Redis Cluster: the contracts, and what only a cluster does. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { closeClient, commandClient, subscriberClient } from "../../src/stores/redis/client.ts";
 import { durabilityWarnings } from "../../src/stores/redis/durability.ts";
 import { RedisSessions } from "../../src/stores/redis/sessions.ts";
@@ -10,19 +10,16 @@ import { RedisCluster, type NodeState } from "../helpers/redis-cluster.ts";
 import { freePorts, RedisProcess } from "../helpers/redis-process.ts";
 import { lifetimes, newSession, start } from "../helpers/sessions.ts";
 import { until } from "../helpers/until.ts";
+import { expectNothingUnhandled } from "../helpers/unhandled.ts";
 
 let cluster: RedisCluster;
-const unhandled: unknown[] = [];
-const note = (error: unknown) => unhandled.push(error);
+expectNothingUnhandled();
 
 beforeAll(async () => {
-  process.on("unhandledRejection", note).on("uncaughtException", note);
   cluster = await RedisCluster.start();
 }, 40_000);
-afterEach(() => expect(unhandled).toEqual([]));
 afterAll(async () => {
   await cluster[Symbol.asyncDispose]();
-  process.off("unhandledRejection", note).off("uncaughtException", note);
 });
 
 async function openStore() {

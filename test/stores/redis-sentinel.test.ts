@@ -1,5 +1,5 @@
 /** Sessions and topics in a Redis that Sentinels watch: the contracts, and a master that changes. */
-import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { closeClient, commandClient, subscriberClient } from "../../src/stores/redis/client.ts";
 import { RedisSessions } from "../../src/stores/redis/sessions.ts";
 import { RedisTopics } from "../../src/stores/redis/topics.ts";
@@ -8,19 +8,16 @@ import { topicsContract } from "../contract/topics.contract.ts";
 import { masterName, RedisSentinels } from "../helpers/redis-sentinel.ts";
 import { newSession, start } from "../helpers/sessions.ts";
 import { until } from "../helpers/until.ts";
+import { expectNothingUnhandled } from "../helpers/unhandled.ts";
 
 let redis: RedisSentinels;
-const unhandled: unknown[] = [];
-const note = (error: unknown) => unhandled.push(error);
+expectNothingUnhandled();
 
 beforeAll(async () => {
-  process.on("unhandledRejection", note).on("uncaughtException", note);
   redis = await RedisSentinels.start();
 }, 40_000);
-afterEach(() => expect(unhandled).toEqual([]));
 afterAll(async () => {
   await redis[Symbol.asyncDispose]();
-  process.off("unhandledRejection", note).off("uncaughtException", note);
 });
 
 const address = (name = masterName) => ({ sentinels: redis.places, name });

@@ -6,19 +6,16 @@ import { RedisTopics } from "../../src/stores/redis/topics.ts";
 import { topicsContract } from "../contract/topics.contract.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
 import { until } from "../helpers/until.ts";
+import { expectNothingUnhandled } from "../helpers/unhandled.ts";
 
 let redis: RedisServer;
-const unhandled: unknown[] = [];
-const note = (error: unknown) => unhandled.push(error);
+expectNothingUnhandled();
 
 beforeAll(async () => {
-  process.on("unhandledRejection", note).on("uncaughtException", note);
   redis = await startRedis();
 });
-afterEach(() => expect(unhandled).toEqual([]));
 afterAll(async () => {
   await redis[Symbol.asyncDispose]();
-  process.off("unhandledRejection", note).off("uncaughtException", note);
 });
 
 async function openNode(timeLimit = 2000) {
