@@ -142,6 +142,7 @@ it("a renewal that the replica missed signs nobody out: the newer token goes on"
   const isBack = async () => (await own(there.url, newer.accessToken)).errors === undefined;
   await until(isBack, "the replica to take over", 20_000);
   await until(async () => (await masterOf(session.sessionId)) === replica, "the nodes to know");
+  await cluster.whole();
   const stored = await there.sessions.readMany([session.sessionId]);
   expect(stored).toMatchObject([{ generation: 0 }]);
   const next = await renew(there.url, newer.renewalToken);
