@@ -12,11 +12,15 @@ import { Stream } from "../../src/session/stream.ts";
 import type { Topics } from "../../src/session/topics.ts";
 import type { CurfewOptions } from "../../src/server.ts";
 import { Connections } from "../../src/transport/connections.ts";
+import { commandClient, subscriberClient } from "../../src/stores/redis/client.ts";
+import { RedisTopics } from "../../src/stores/redis/topics.ts";
 import { Slices } from "../../src/transport/slices.ts";
 import { testApp } from "../helpers/app.ts";
 import { secrets, startCurfew } from "../helpers/curfew.ts";
 import { register } from "../helpers/http.ts";
 import { intercept, lent, memoryStore, memoryTopics } from "../helpers/parts.ts";
+import { startProxy } from "../helpers/proxy.ts";
+import { startRedis } from "../helpers/redis.ts";
 import { device, lifetimes } from "../helpers/sessions.ts";
 import { connect, TestSocket } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
@@ -166,14 +170,45 @@ async function endTogether(inSlices: boolean): Promise<boolean> {
   return atOnce <= 200;
 }
 
+/** The subscriber's link dies and TCP does not say so; another subscriber beside it, with its probe, finds out. */
+async function dieSilently(probes: boolean): Promise<boolean> {
+  await using redis = await startRedis();
+  await using proxy = await startProxy(redis.port);
+  const address = `redis://127.0.0.1:${proxy.port}`;
+  await using opened = new AsyncDisposableStack();
+  const publisher = await commandClient(redis.url);
+  opened.defer(() => publisher.disconnect());
+  const listen = async (hasProbe: boolean) => {
+    const subscriber = await subscriberClient(address);
+    if (!hasProbe) vi.spyOn(subscriber, "ping").mockResolvedValue("PONG");
+    const topics = new RedisTopics({ publisher, subscriber, onError: () => {} });
+    opened.defer(() => topics.close());
+    const back = Promise.withResolvers<true>();
+    topics.onGap(() => back.resolve(true));
+    await topics.subscribe("topic", () => {});
+    return { back: back.promise };
+  };
+  const beside = await listen(true);
+  const ours = await listen(probes);
+  proxy.halfOpen();
+  proxy.heal();
+  await beside.back;
+  return await Promise.race([ours.back, pause(patience.unexpected, false)]);
+}
+
 it.each([
   ["waiting until the subscription is confirmed", endWhileSubscribing],
   ["the recheck when the subscriber is back", endInGap],
   ["the periodic recheck", endUnheard],
+  ["the probe of the subscriber's link", dieSilently],
   ["the gate before connections that have ended", operateAfterTheEnd],
   ["the bound of a subscription's queue", readNothing],
   ["closing in slices", endTogether],
-])("%s holds the promise, and nothing else does", async (_, holds) => {
-  expect(await holds(true)).toBe(true);
-  expect(await holds(false)).toBe(false);
-});
+])(
+  "%s holds the promise, and nothing else does",
+  async (_, holds) => {
+    expect(await holds(true)).toBe(true);
+    expect(await holds(false)).toBe(false);
+  },
+  30_000,
+);

@@ -48,6 +48,11 @@ export class Client {
     this.#quiet = quiet;
   }
 
+  /** The id of the session that it has, or had last. */
+  get session(): string {
+    return this.#session;
+  }
+
   get openSockets(): number {
     return this.#sockets.filter(({ isOpen }) => isOpen).length;
   }

@@ -1,18 +1,24 @@
-/** Curfew nodes as processes of their own, each with a faulty network between it and the one Redis. */
+/** Curfew nodes as processes of their own, and the Redis that they share. */
 import { randomBytes } from "node:crypto";
 import { newFolder, startServer, type Env, type ServerProcess } from "../helpers/command.ts";
 import { startProxy, type TestProxy } from "../helpers/proxy.ts";
+import { RedisCluster } from "../helpers/redis-cluster.ts";
+import { masterName, RedisSentinels } from "../helpers/redis-sentinel.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
 import type { Address } from "./sockets.ts";
 
+/** One server, or many of them that fail over by themselves. */
+export type Redis = RedisServer | RedisSentinels | RedisCluster;
+
 export interface Node extends Address {
+  /** The network between it and a Redis that is one server. */
   readonly proxy: TestProxy;
   /** As a power cut would. */
   kill(): Promise<void>;
 }
 
 export interface Cluster extends AsyncDisposable {
-  readonly redis: RedisServer;
+  readonly redis: Redis;
   readonly nodes: readonly Node[];
   /** Stops all; resolves to what they should not have done: print errors, or exit in another way. */
   stop(): Promise<string[]>;
@@ -22,23 +28,25 @@ export interface ClusterOptions {
   /** One for each node, beside what all have. */
   readonly nodes: readonly Env[];
   readonly env: Env;
-  readonly redis?: readonly string[];
+  /** A server that persists nothing, unless given. */
+  readonly redis?: () => Promise<Redis>;
 }
 
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   await using opened = new AsyncDisposableStack();
-  const redis = opened.use(await startRedis(options.redis));
+  const redis = opened.use(await (options.redis ?? startRedis)());
   const folder = opened.use(await newFolder());
   const secret = randomBytes(32).toString("base64");
   const nodes: (Node & { readonly server: ServerProcess; readonly isKilled: () => boolean })[] = [];
   for (const [index, env] of options.nodes.entries()) {
-    const proxy = opened.use(await startProxy(redis.port));
+    const { address, proxy } = await linkTo(redis);
+    if (proxy) opened.use(proxy);
     const server = opened.use(
       await startServer({
         PORT: "0",
         DATA_DIR: folder.path,
         CURFEW_SECRETS: secret,
-        REDIS_URL: `redis://127.0.0.1:${proxy.port}`,
+        ...address,
         LOG_LEVEL: "warn",
         ...options.env,
         ...env,
@@ -51,7 +59,18 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     };
     const name = String.fromCodePoint(97 + index);
     const { url, socketUrl } = server;
-    nodes.push({ name, url, socketUrl, proxy, server, kill, isKilled: () => killed });
+    nodes.push({
+      name,
+      url,
+      socketUrl,
+      server,
+      kill,
+      isKilled: () => killed,
+      get proxy() {
+        if (proxy === undefined) throw new Error("Before this Redis there is no proxy");
+        return proxy;
+      },
+    });
   }
   const all = opened.move();
 
@@ -67,4 +86,16 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     return (await Promise.all(faults)).flat();
   };
   return { redis, nodes, stop, [Symbol.asyncDispose]: () => all.disposeAsync() };
+}
+
+/** Where a node finds Redis: one server through a network that can fail, others as they say themselves. */
+async function linkTo(redis: Redis): Promise<{ address: Env; proxy?: TestProxy }> {
+  if (redis instanceof RedisSentinels)
+    return {
+      address: { REDIS_SENTINELS: redis.places.join(), REDIS_SENTINEL_NAME: masterName },
+    };
+  if (redis instanceof RedisCluster)
+    return { address: { REDIS_CLUSTER_NODES: redis.places.join() } };
+  const proxy = await startProxy(redis.port);
+  return { address: { REDIS_URL: `redis://127.0.0.1:${proxy.port}` }, proxy };
 }

@@ -1,53 +1,37 @@
 /** The faults: what is promised under each, and how it is brought about. */
 import { setTimeout as pause } from "node:timers/promises";
-import type { Env } from "../helpers/command.ts";
-import { freeze, here, names, signOut, there } from "./acts.ts";
-import type { Bounds } from "./check.ts";
-import type { World } from "./play.ts";
+import { RedisCluster } from "../helpers/redis-cluster.ts";
+import { RedisSentinels } from "../helpers/redis-sentinel.ts";
+import { startRedis } from "../helpers/redis.ts";
+import {
+  failOverInCluster,
+  failOverToReplica,
+  freeze,
+  here,
+  moveSlots,
+  names,
+  oneRedis,
+  signOut,
+  there,
+} from "./acts.ts";
+import {
+  unchecked,
+  defaults,
+  short,
+  patient,
+  tick,
+  slack,
+  promised,
+  atOnce,
+  byReturn,
+  byRecheck,
+  byFailover,
+  deadLink,
+  withinGrace,
+  type Scenario,
+} from "./promise.ts";
 
-/** In milliseconds. */
-interface Settings {
-  readonly recheckInterval: number;
-  readonly outageGrace: number;
-}
-
-export interface Scenario {
-  readonly name: string;
-  /** What the bound is made of. */
-  readonly promise: string;
-  readonly bounds: Bounds;
-  readonly settings: Settings;
-  /** What each node has for itself; two that are alike, unless given. */
-  readonly nodes?: readonly Env[];
-  /** Arguments for the Redis server. */
-  readonly redis?: readonly string[];
-  /** Brings the fault about, ends the sessions of the victims, and heals what it broke. */
-  readonly act: (world: World) => Promise<void>;
-}
-
-/** Rechecks are rare, so that nothing is found out by one. */
-const unchecked: Settings = { recheckInterval: 30_000, outageGrace: 30_000 };
-const defaults: Settings = { recheckInterval: 5000, outageGrace: 30_000 };
-const short: Settings = { recheckInterval: 1000, outageGrace: 3000 };
-/** How often a node looks at the clock. */
-const tick = 250;
-/** For a machine that does other things too. */
-const slack = 500;
-
-function promised(promise: string, milliseconds: number) {
-  return { promise, bounds: { end: milliseconds, outage: Infinity } };
-}
-const atOnce = promised("at once", slack);
-const byReturn = promised("return of the link (0.5 s)", 500 + slack);
-const byRecheck = promised("recheck interval (1 s)", short.recheckInterval + tick + slack);
-/** A link that owes an answer for 3 s is given up, and it is asked every second. */
-const deadLink = promised("dead link (4 s), return of the link (0.5 s)", 4500 + slack);
-const withinGrace = {
-  promise: "outage grace (3 s)",
-  bounds: { end: short.outageGrace + tick + slack, outage: short.outageGrace + tick + slack },
-};
-
-const durable = ["--appendonly", "yes", "--appendfsync", "everysec"];
+const durable = () => startRedis(["--appendonly", "yes", "--appendfsync", "everysec"]);
 
 const oldKey = "the-key-that-is-about-to-be-retired-0001";
 const newKey = "the-key-that-takes-over-from-the-old-0002";
@@ -82,10 +66,11 @@ export const scenarios: readonly Scenario[] = [
     ...byRecheck,
     settings: short,
     async act(world) {
-      await world.redis.command("ACL", "SETUSER", "default", "-publish");
+      const redis = oneRedis(world);
+      await redis.command("ACL", "SETUSER", "default", "-publish");
       await signOut(world);
       await pause(byRecheck.bounds.end);
-      await world.redis.command("ACL", "SETUSER", "default", "+publish");
+      await redis.command("ACL", "SETUSER", "default", "+publish");
     },
   },
   {
@@ -93,7 +78,8 @@ export const scenarios: readonly Scenario[] = [
     ...byReturn,
     settings: unchecked,
     async act(world) {
-      const { redis, random } = world;
+      const { random } = world;
+      const redis = oneRedis(world);
       await Promise.all([
         pause(random.between(0, 5)).then(() => redis.command("CLIENT", "KILL", "TYPE", "pubsub")),
         pause(random.between(0, 5)).then(() => signOut(world)),
@@ -118,7 +104,8 @@ export const scenarios: readonly Scenario[] = [
     settings: short,
     redis: durable,
     async act(world) {
-      const { redis, random } = world;
+      const { random } = world;
+      const redis = oneRedis(world);
       there(world).proxy.lose('"ended"');
       await signOut(world);
       const recovered = world.trace.outage(names(world));
@@ -133,8 +120,10 @@ export const scenarios: readonly Scenario[] = [
     name: "Redis killed and restarted empty",
     ...withinGrace,
     settings: short,
-    async act({ redis, random, trace, victims, ...world }) {
-      const recovered = trace.outage(world.nodes.map(({ name }) => name));
+    async act(world) {
+      const { random, trace, victims } = world;
+      const redis = oneRedis(world);
+      const recovered = trace.outage(names(world));
       await redis.kill();
       trace.note({ kind: "wiped" });
       for (const victim of victims) victim.giveUp();
@@ -212,6 +201,27 @@ export const scenarios: readonly Scenario[] = [
       await pause(random.pick([0, 2000]));
       await signOut(world, there(world));
     },
+  },
+  {
+    name: "Sentinel failover",
+    ...byFailover,
+    settings: patient,
+    redis: () => RedisSentinels.start(),
+    act: failOverToReplica,
+  },
+  {
+    name: "Cluster failover",
+    ...byFailover,
+    settings: patient,
+    redis: () => RedisCluster.start(),
+    act: failOverInCluster,
+  },
+  {
+    name: "Cluster slots moved during logout",
+    ...atOnce,
+    settings: unchecked,
+    redis: () => RedisCluster.start(),
+    act: moveSlots,
   },
   {
     name: "two key rings during a rotation",

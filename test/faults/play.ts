@@ -8,7 +8,7 @@ import { until } from "../helpers/until.ts";
 import { check, type Verdict } from "./check.ts";
 import { Client } from "./client.ts";
 import { startCluster, type Cluster } from "./cluster.ts";
-import type { Scenario } from "./faults.ts";
+import type { Scenario } from "./promise.ts";
 import { Random } from "./random.ts";
 import { Trace } from "./trace.ts";
 

@@ -1,7 +1,8 @@
 /** `npm run faults`: plays every scenario many times and prints what was promised beside the worst that was seen. */
 import { parseArgs } from "node:util";
-import { scenarios, type Scenario } from "./faults.ts";
+import { scenarios } from "./faults.ts";
 import { play, type Run } from "./play.ts";
+import type { Scenario } from "./promise.ts";
 
 const { values } = parseArgs({
   options: {
@@ -29,6 +30,10 @@ let failed = queue.length === 0;
 
 await Promise.all(Array.from({ length: Number(values.parallel) }, work));
 process.stdout.write(`${table()}\n`);
+const played = [...results.values()].flat();
+say(
+  `${played.length} runs, ${played.filter(({ faults }) => faults.length > 0).length} with a fault`,
+);
 for (const error of unhandled) say(`Unhandled in the run: ${String(error)}`);
 process.exitCode = failed || unhandled.length > 0 ? 1 : 0;
 
