@@ -23,6 +23,9 @@ export class Life {
   #holds = 0;
   readonly #listeners = new Set<(ending: Ending) => void>();
 
+  /** What is being answered in it: a server that goes away lets that finish. */
+  readonly answering = new Set<object>();
+
   /** Set from the moment the end is known: from then on nothing is accepted and nothing delivered. */
   get ending(): Ending | undefined {
     return this.#ending;

@@ -8,18 +8,24 @@ const interval = 100;
 const least = 20;
 
 /**
- * Ends what there is evenly over the time, and soon what comes later.
+ * Ends what there is evenly over the time, and soon what comes later. What is just being answered has
+ * all of the time: a client that lost the answer would ask again, and have a mutation done twice.
  *
  * @param lives all that is connected now
  * @returns what stops it
  */
 export function drain(lives: () => Iterable<Life>, time: number): () => void {
-  const left = () => [...new Set(lives())].filter(({ ending }) => ending === undefined);
-  const looks = Math.max(1, Math.floor(time / interval));
-  const share = Math.max(least, Math.ceil(left().length / looks));
   const slices = new Slices();
-  const end = () => slices.end(left().slice(0, share), "GOING_AWAY");
-  end();
-  const timer = setInterval(end, interval);
+  let looksLeft = Math.max(1, Math.floor(time / interval));
+  const look = () => {
+    const left = [...new Set(lives())].filter(({ ending }) => ending === undefined);
+    if (looksLeft === 0) return slices.end(left, "GOING_AWAY");
+    const share = Math.max(least, Math.ceil(left.length / looksLeft));
+    const idle = left.filter(({ answering }) => answering.size === 0);
+    slices.end(idle.slice(0, share), "GOING_AWAY");
+    looksLeft -= 1;
+  };
+  look();
+  const timer = setInterval(look, interval);
   return () => clearInterval(timer);
 }

@@ -2,6 +2,7 @@
 import {
   getOperationAST,
   GraphQLError,
+  OperationTypeNode,
   type execute,
   type ExecutionArgs,
   type ExecutionResult,
@@ -13,6 +14,7 @@ import {
   type validate,
 } from "graphql";
 import type { Context, ServerOptions, SubscribePayload } from "graphql-ws";
+import { isAsyncIterable } from "graphql-yoga";
 import { Caller } from "../graphql/caller.ts";
 import type { CurfewContext } from "../graphql/context.ts";
 import type { Engine } from "../graphql/engine.ts";
@@ -82,12 +84,19 @@ export function socketHooks(options: OperationOptions): Hooks {
     onSubscribe: (context, id, payload) => prepare(context, id, payload, options),
     execute: (args) => (args as OperationArgs).execute(args),
     subscribe: (args) => (args as OperationArgs).subscribe(args),
+    onOperation: ({ extra: socket }, _id, payload, _args, result) => {
+      // A query whose answer comes in parts.
+      if (isAsyncIterable(result)) socket.life.answering.delete(payload);
+    },
     onNext: (_context, _id, _payload, _args, result) => formatResult(result),
     onError: (_context, _id, _payload, errors) => errors.map(formatError),
-    onComplete: ({ extra: socket }, id) => {
-      // The answer was sent; `complete` still is to be, in this turn of the event loop.
+    onComplete: ({ extra: socket }, id, payload) => {
       const replied = socket.onReplied.get(id);
-      if (replied !== undefined) setImmediate(replied);
+      // The answer was sent; `complete` still is to be, in this turn of the event loop.
+      setImmediate(() => {
+        socket.life.answering.delete(payload);
+        replied?.();
+      });
     },
   };
 }
@@ -131,8 +140,14 @@ async function prepare(
   socket.operations += 1;
   const prepared = await begin(socket, id, payload, options);
   // Only what is executed is ever done.
-  if (Array.isArray(prepared)) socket.operations -= 1;
+  if (!("document" in prepared)) socket.operations -= 1;
+  // By its payload: an id may be used again while it runs.
+  else if (!isSubscription(prepared)) socket.life.answering.add(payload);
   return prepared;
+}
+
+function isSubscription({ document, operationName }: OperationArgs): boolean {
+  return getOperationAST(document, operationName)?.operation === OperationTypeNode.SUBSCRIPTION;
 }
 
 async function begin(

@@ -63,6 +63,47 @@ it("a request that is slow to be answered is answered", async () => {
   await closed;
 });
 
+it.each([
+  ["query", "{ slow }", { slow: "done" }],
+  ["mutation", 'mutation { sayLater(text: "done") }', { sayLater: "done" }],
+])(
+  "a %s is answered to its end before its socket closes, whatever else runs there",
+  async (_, operation, data) => {
+    const { schema, started, open } = testApp();
+    await using curfew = await startCurfew({ ...schema, drainTime: 60_000 });
+    const { accessToken: token } = await register(curfew.url);
+    await using busy = await connect(curfew.socketUrl, token);
+    await using idle = await connect(curfew.socketUrl, token);
+    busy.subscribe("listening", "subscription { said }");
+    expect((await busy.messages.next()).id).toBe("listening");
+    busy.subscribe("1", operation);
+    await started;
+
+    const closed = curfew.close();
+    expect(await idle.closed).toEqual(serviceRestart);
+    busy.subscribe("2", "{ hello }");
+    expect((await busy.messages.next()).payload).toEqual({ data: { hello: "world" } });
+    expect(await busy.messages.next()).toEqual({ id: "2", type: "complete" });
+    open();
+
+    expect(await busy.messages.next()).toEqual({ id: "1", type: "next", payload: { data } });
+    expect(await busy.messages.next()).toEqual({ id: "1", type: "complete" });
+    expect(await busy.closed).toEqual(serviceRestart);
+    await closed;
+  },
+);
+
+it("an answer that does not come in the drain time is not waited for", async () => {
+  const { schema, started } = testApp();
+  await using curfew = await startCurfew({ ...schema, drainTime: 200 });
+  const { accessToken: token } = await register(curfew.url);
+  await using socket = await connect(curfew.socketUrl, token);
+  socket.subscribe("1", "{ slow }");
+  await started;
+  await curfew.close();
+  expect(await socket.closed).toEqual(serviceRestart);
+});
+
 it("few connections go soon, twenty each 100 ms, and each serves until it goes", async () => {
   await using curfew = await startCurfew({ ...testApp().schema, drainTime: 60_000 });
   const { accessToken: token } = await register(curfew.url);

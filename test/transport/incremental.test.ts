@@ -60,6 +60,19 @@ it("a list that a query streams ends at logout over a socket", async () => {
   await app.stopped;
 });
 
+it("a list that a query streams over a socket is not waited for by a server that goes away", async () => {
+  const app = streamingApp();
+  await using curfew = await startCurfew({ ...app.schema, drainTime: 60_000 });
+  const { accessToken } = await register(curfew.url);
+  await using socket = await connect(curfew.socketUrl, accessToken);
+  socket.subscribe("1", "{ ticks @stream }");
+  expect((await socket.messages.next()).payload).toMatchObject({ data: { ticks: [] } });
+  await curfew.close();
+  expect(await socket.closed).toEqual({ code: 1012, reason: "SERVICE_RESTART" });
+  app.items.push(1);
+  await app.stopped;
+});
+
 it("a list that is slow to begin counts as a stream once it has, and is told when the server goes", async () => {
   const app = streamingApp();
   const begun = Promise.withResolvers<void>();
