@@ -35,11 +35,16 @@ interface Group {
   cancelDeadline: () => void;
 }
 
+/** Sessions per read: a batch of replies is handled in one turn of the event loop, in some 2 ms. */
+const batch = 100;
+
 export class Connections {
   readonly #options: ConnectionsOptions;
   readonly #groups = new Map<string, Group>();
   readonly #strangers = new Set<Life>();
   readonly #slices = new Slices();
+  /** Those whose session is to be read in this turn of the event loop. */
+  #doubtful: Group[] = [];
   readonly #stopWitnessing: () => void;
 
   constructor(options: ConnectionsOptions) {
@@ -81,8 +86,17 @@ export class Connections {
     return authentication;
   }
 
-  /** Reads these sessions again, and does what has to be done about them. */
-  async recheck(fingerprints: readonly string[]): Promise<void> {
+  /** Reads all sessions again, and does what has to be done about them. */
+  async recheck(): Promise<void> {
+    await this.#reread([...this.#groups.keys()]);
+  }
+
+  async #reread(fingerprints: readonly string[]): Promise<void> {
+    for (let start = 0; start < fingerprints.length; start += batch)
+      await this.#rereadBatch(fingerprints.slice(start, start + batch));
+  }
+
+  async #rereadBatch(fingerprints: readonly string[]): Promise<void> {
     const { sessions, clock } = this.#options;
     const found = await sessions.readMany(fingerprints);
     for (const [index, fingerprint] of fingerprints.entries()) {
@@ -174,10 +188,19 @@ export class Connections {
     group.cancelDeadline = this.#options.deadlines.set(accessExpiresAt, () => this.#look(group));
   }
 
+  /** Very many deadlines are met at one tick: they share their reads. */
   #look(group: Group): void {
-    this.recheck([group.fingerprint]).catch((error: unknown) => {
-      this.#options.onFault("a session could not be read", error);
-      if (group.accessExpiresAt <= this.#options.clock()) this.#end(group, "UNAVAILABLE");
+    if (this.#doubtful.length === 0) queueMicrotask(() => this.#lookAtDoubtful());
+    this.#doubtful.push(group);
+  }
+
+  #lookAtDoubtful(): void {
+    const groups = this.#doubtful;
+    this.#doubtful = [];
+    this.#reread(groups.map(({ fingerprint }) => fingerprint)).catch((error: unknown) => {
+      this.#options.onFault("sessions could not be read", error);
+      for (const group of groups)
+        if (group.accessExpiresAt <= this.#options.clock()) this.#end(group, "UNAVAILABLE");
     });
   }
 

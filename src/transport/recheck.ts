@@ -14,9 +14,6 @@ export interface RecheckOptions {
   readonly onFault: OnFault;
 }
 
-/** Sessions per read: a batch of replies is handled in one turn of the event loop, in some 2 ms. */
-const batch = 100;
-
 /** How often the clock is looked at, in milliseconds. */
 const tickInterval = 250;
 
@@ -61,11 +58,11 @@ export class Recheck {
   }
 
   async #run(): Promise<void> {
-    const { clock, onFault } = this.#options;
+    const { clock, connections, onFault } = this.#options;
     const start = clock();
     this.#running = true;
     try {
-      await this.#readAll();
+      await connections.recheck();
       this.#lastAnswer = start;
       this.#failing = false;
     } catch (error) {
@@ -75,12 +72,5 @@ export class Recheck {
     }
     this.#running = false;
     if (this.#again) this.now();
-  }
-
-  async #readAll(): Promise<void> {
-    const { connections } = this.#options;
-    const { fingerprints } = connections;
-    for (let start = 0; start < fingerprints.length; start += batch)
-      await connections.recheck(fingerprints.slice(start, start + batch));
   }
 }

@@ -122,7 +122,7 @@ export async function scheduledNode(
     end: async (session: number) => there.end(of(session).session.fingerprint, "LOGOUT"),
     endHere: async (session: number) => here.end(of(session).session.fingerprint, "LOGOUT"),
     renew: async (session: number) => there.renew(of(session).tokens.renewalToken),
-    recheck: async () => connections.recheck(connections.fingerprints),
+    recheck: async () => connections.recheck(),
     /** What has come of the time. */
     pass: (time: number) => {
       clock.advance(time);

@@ -19,11 +19,15 @@ const outageGrace = 30_000;
 function openNode() {
   const clock = fakeClock();
   const reads: (readonly string[])[] = [];
+  const atOnce = { now: 0, most: 0 };
   const store = breakable(
     intercept(memoryStore(), {
-      readMany: (real) => (fingerprints, now) => {
+      readMany: (real) => async (fingerprints, now) => {
         reads.push(fingerprints);
-        return real(fingerprints, now);
+        atOnce.most = Math.max(atOnce.most, (atOnce.now += 1));
+        const found = await real(fingerprints, now);
+        atOnce.now -= 1;
+        return found;
       },
     }),
   );
@@ -64,6 +68,7 @@ function openNode() {
     deadlines,
     faults,
     reads,
+    atOnce,
     elsewhere,
     connections,
     recheck,
@@ -111,6 +116,32 @@ it("many sessions are reread in batches", async () => {
   node.recheck.now();
   await until(() => joined.at(-1)?.life.ending === "ENDED");
   expect(node.reads.map(({ length }) => length)).toEqual([100, 100, 1]);
+});
+
+it("10,000 access tokens that run out at once cost 100 reads, one after the other", async () => {
+  using node = openNode();
+  node.recheck.close();
+  const joined = await Promise.all(Array.from({ length: 10_000 }, node.join));
+  const [renewed, ...expired] = joined;
+  node.clock.advance(1_000);
+  await node.elsewhere.renew(renewed?.tokens.renewalToken ?? "");
+  node.clock.advance(lifetimes.access - 500);
+  node.deadlines.tick(node.clock());
+  await until(() => expired.every(({ life }) => life.ending === "EXPIRED"));
+  expect(renewed?.life.ending).toBeUndefined();
+  expect(node.reads.map(({ length }) => length)).toEqual(Array.from({ length: 100 }, () => 100));
+  expect(node.atOnce.most).toBe(1);
+});
+
+it("tokens that run out while the store is gone end their connections retryably, at once", async () => {
+  using node = openNode();
+  node.recheck.close();
+  const joined = await Promise.all(Array.from({ length: 201 }, node.join));
+  node.store.goDown();
+  node.clock.advance(lifetimes.access + 250);
+  node.deadlines.tick(node.clock());
+  await until(() => joined.every(({ life }) => life.ending === "UNAVAILABLE"));
+  expect(node.faults).toEqual(["sessions could not be read"]);
 });
 
 it("a recheck asked for during another is made after it", async () => {
