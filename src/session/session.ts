@@ -35,6 +35,9 @@ export const integerFields = [
   "graceEndsAt",
 ] as const satisfies readonly (keyof Session)[];
 
+/** What connections need to know of their session, again and again. */
+export type Standing = Pick<Session, "accessExpiresAt" | "idleExpiresAt">;
+
 /** How long things last, in milliseconds. */
 export interface Lifetimes {
   /** From a login or renewal to the expiry of its access token. */
@@ -105,8 +108,8 @@ export function stepSession(
   };
 }
 
-export function isLive(session: Session, now: number): boolean {
-  return now < session.idleExpiresAt;
+export function isLive({ idleExpiresAt }: Standing, now: number): boolean {
+  return now < idleExpiresAt;
 }
 
 function expiries(absoluteExpiresAt: number, lifetimes: Lifetimes, now: number) {

@@ -135,8 +135,8 @@ export class Sessions {
     return session;
   }
 
-  /** As `read`, for many at once and in their order; it does not count as use. */
-  async readMany(fingerprints: readonly string[]): Promise<readonly (Session | undefined)[]> {
+  /** How many sessions stand, in their order; undefined for what has ended. It counts as no use. */
+  async readMany(fingerprints: readonly string[]): ReturnType<SessionStore["readMany"]> {
     return this.#options.store.readMany(fingerprints, this.#options.clock());
   }
 

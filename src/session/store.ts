@@ -1,5 +1,5 @@
 /** The port to wherever sessions are kept. */
-import type { Lifetimes, Session } from "./session.ts";
+import type { Lifetimes, Session, Standing } from "./session.ts";
 
 /** What became of a renewal. Each names the session as the store has it afterwards, or had it last. */
 export type RenewalOutcome =
@@ -26,8 +26,11 @@ export interface SessionStore {
   /** Keeps a new session and lists it under its user. */
   create(session: Session): Promise<void>;
   read(fingerprint: string, now: number): Promise<Session | undefined>;
-  /** As `read`, for many at once and in their order. */
-  readMany(fingerprints: readonly string[], now: number): Promise<readonly (Session | undefined)[]>;
+  /** The standing of many live sessions, in their order: asked often, and so no more than is needed. */
+  readMany(
+    fingerprints: readonly string[],
+    now: number,
+  ): Promise<readonly (Standing | undefined)[]>;
   /** Applies `judgeRenewal` to a token of `generation` and does what it says, in one atomic step. */
   renew(
     fingerprint: string,

@@ -4,7 +4,7 @@ import type { OnFault } from "../session/fault.ts";
 import type { Deadlines } from "../session/deadlines.ts";
 import type { Ending, Life } from "../session/life.ts";
 import { readSessionMessage, sessionTopic, type SessionMessage } from "../session/messages.ts";
-import type { Session } from "../session/session.ts";
+import type { Standing } from "../session/session.ts";
 import type { Authentication, Sessions } from "../session/sessions.ts";
 import { StoreUnavailable } from "../session/store.ts";
 import type { Claims } from "../session/token.ts";
@@ -35,7 +35,7 @@ interface Group {
   cancelDeadline: () => void;
 }
 
-/** Sessions per read: a batch of replies is handled in one turn of the event loop, in some 2 ms. */
+/** Sessions per read: a batch of replies is handled in one turn of the event loop, in some 1 ms. */
 const batch = 100;
 
 export class Connections {
@@ -101,14 +101,14 @@ export class Connections {
     const found = await sessions.readMany(fingerprints);
     for (const [index, fingerprint] of fingerprints.entries()) {
       const group = this.#groups.get(fingerprint);
-      const session = found[index];
+      const standing = found[index];
       if (group === undefined) continue;
-      if (session === undefined) {
+      if (standing === undefined) {
         this.#end(group, "ENDED");
         continue;
       }
       // A renewal may have been heard while this was read.
-      this.#extend(group, session);
+      this.#extend(group, standing);
       if (group.accessExpiresAt <= clock()) this.#end(group, "EXPIRED");
     }
   }
@@ -180,7 +180,7 @@ export class Connections {
     }
   }
 
-  #extend(group: Group, { accessExpiresAt }: Session): void {
+  #extend(group: Group, { accessExpiresAt }: Standing): void {
     if (accessExpiresAt <= group.accessExpiresAt || sizeOf(group) === 0) return;
     group.accessExpiresAt = accessExpiresAt;
     group.cancelDeadline();

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { beginSession, type Session } from "../../src/session/session.ts";
 import type { SessionStore } from "../../src/session/store.ts";
-import { device, lifetimes, newSession, start } from "../helpers/sessions.ts";
+import { device, lifetimes, newSession, standingOf, start } from "../helpers/sessions.ts";
 
 export interface MadeStore {
   readonly store: SessionStore;
@@ -49,10 +49,14 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
       expect(await store.renew(unknown, 0, lifetimes, start)).toEqual({ outcome: "absent" });
     });
 
-    test("reads many in the order asked for, with gaps where there is none", async () => {
+    test("reads how many stand in the order asked for, with gaps where there is none", async () => {
       const [one, two] = [await begin(), await begin()];
       const fingerprints = [two.fingerprint, "none", one.fingerprint];
-      expect(await store.readMany(fingerprints, start)).toEqual([two, undefined, one]);
+      expect(await store.readMany(fingerprints, start)).toEqual([
+        standingOf(two),
+        undefined,
+        standingOf(one),
+      ]);
       expect(await store.readMany([], start)).toEqual([]);
     });
 

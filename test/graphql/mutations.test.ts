@@ -156,7 +156,7 @@ describe("ending other sessions", () => {
     };
     for (const id of [stranger.sessionId, "nothing", ""])
       expect(await end(id)).toEqual({ endedSessions: 0 });
-    expect(await curfew.sessions.readMany([stranger.sessionId])).toMatchObject([{ generation: 0 }]);
+    expect(await curfew.sessions.list(stranger.userId)).toMatchObject([{ generation: 0 }]);
     expect(await end(tablet.sessionId)).toEqual({ endedSessions: 1 });
     expect(await socket.closed).toMatchObject({ code: 4401, reason: "SESSION_ENDED" });
   });

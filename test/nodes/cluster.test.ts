@@ -143,9 +143,9 @@ it("a renewal that the replica missed signs nobody out: the newer token goes on"
   await until(isBack, "the replica to take over", 20_000);
   await until(async () => (await masterOf(session.sessionId)) === replica, "the nodes to know");
   await cluster.whole();
-  const stored = await there.sessions.readMany([session.sessionId]);
+  const stored = await there.sessions.list(session.userId);
   expect(stored).toMatchObject([{ generation: 0 }]);
   const next = await renew(there.url, newer.renewalToken);
   expect(next).toMatchObject({ sessionId: session.sessionId });
-  expect(await there.sessions.readMany([session.sessionId])).toMatchObject([{ generation: 2 }]);
+  expect(await there.sessions.list(session.userId)).toMatchObject([{ generation: 2 }]);
 }, 40_000);

@@ -64,11 +64,11 @@ it("a renewal that the replicas missed signs nobody out: the newer token goes on
   await redis.failedOver(master);
   const isBack = async () => (await own(there.url, newer.accessToken)).errors === undefined;
   await until(isBack, "the replica to take over", 20_000);
-  const stored = await there.sessions.readMany([session.sessionId]);
+  const stored = await there.sessions.list(session.userId);
   expect(stored).toMatchObject([{ generation: 0 }]);
   const next = await renew(there.url, newer.renewalToken);
   expect(next).toMatchObject({ sessionId: session.sessionId });
-  expect(await there.sessions.readMany([session.sessionId])).toMatchObject([{ generation: 2 }]);
+  expect(await there.sessions.list(session.userId)).toMatchObject([{ generation: 2 }]);
   await master.restart();
   await redis.whole();
 }, 40_000);

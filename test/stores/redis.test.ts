@@ -6,7 +6,7 @@ import { RedisSessions } from "../../src/stores/redis/sessions.ts";
 import { sessionStoreContract } from "../contract/session-store.contract.ts";
 import { startProxy } from "../helpers/proxy.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
-import { lifetimes, newSession, start } from "../helpers/sessions.ts";
+import { lifetimes, newSession, standingOf, start } from "../helpers/sessions.ts";
 import { until } from "../helpers/until.ts";
 
 let redis: RedisServer;
@@ -145,7 +145,7 @@ test("a damaged record is no session, and keeps nobody from reading the others",
   await store.create(whole);
   await redis.command("HSET", recordOf(damaged.fingerprint), "idleExpiresAt", "soon");
   const both = [damaged.fingerprint, whole.fingerprint];
-  expect(await store.readMany(both, start)).toEqual([undefined, whole]);
+  expect(await store.readMany(both, start)).toEqual([undefined, standingOf(whole)]);
   await redis.command("HDEL", recordOf(damaged.fingerprint), "idleExpiresAt");
   expect(await store.read(damaged.fingerprint, start)).toBeUndefined();
   await expect(store.renew(damaged.fingerprint, 0, lifetimes, start)).rejects.toThrow();

@@ -32,7 +32,7 @@ async function expectOpen(socket: TestSocket) {
   expect(await socket.messages.next()).toEqual({ type: "pong" });
 }
 
-it.each(["graceEndsAt", "userId"])(
+it.each(["accessExpiresAt", "idleExpiresAt"])(
   "a record that has lost its %s keeps no other session from being rechecked",
   async (field) => {
     await using redis = await startRedis();

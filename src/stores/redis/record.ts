@@ -1,5 +1,5 @@
 /** A session as the fields of a Redis hash, and back. */
-import { integerFields, type Session } from "../../session/session.ts";
+import { integerFields, type Session, type Standing } from "../../session/session.ts";
 import type { FlatRecord } from "./scripts.ts";
 
 /** Names and values in turn. What is null is left out; the fingerprint is in the key. */
@@ -15,9 +15,8 @@ export function decode(
   record: Readonly<Record<string, string>>,
 ): Session | undefined {
   const { userId, userAgent = null, ipAddress = null } = record;
-  const integers = integerFields.map((name) => [name, record[name] ?? ""] as const);
-  if (userId === undefined || !integers.every(([, text]) => /^\d{1,15}$/.test(text)))
-    return undefined;
+  const integers = integerFields.map((name) => [name, record[name]] as const);
+  if (userId === undefined || !integers.every(([, text]) => isInteger(text))) return undefined;
   const numbers = Object.fromEntries(integers.map(([name, text]) => [name, Number(text)]));
   return {
     fingerprint,
@@ -26,6 +25,19 @@ export function decode(
     ipAddress,
     ...(numbers as Pick<Session, (typeof integerFields)[number]>),
   };
+}
+
+export const standingFields = ["accessExpiresAt", "idleExpiresAt"] as const;
+
+/** As `decode`, of the values of these fields alone. */
+export function decodeStanding(values: readonly (string | null)[]): Standing | undefined {
+  const [accessExpiresAt, idleExpiresAt] = values;
+  if (!isInteger(accessExpiresAt) || !isInteger(idleExpiresAt)) return undefined;
+  return { accessExpiresAt: Number(accessExpiresAt), idleExpiresAt: Number(idleExpiresAt) };
+}
+
+function isInteger(text: string | null | undefined): boolean {
+  return /^\d{1,15}$/.test(text ?? "");
 }
 
 export function unflatten(flat: FlatRecord): Record<string, string> {

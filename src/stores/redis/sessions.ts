@@ -1,8 +1,8 @@
 /** Sessions in Redis: the store that many machines share. */
-import { isLive, type Lifetimes, type Session } from "../../session/session.ts";
+import { isLive, type Lifetimes, type Session, type Standing } from "../../session/session.ts";
 import { StoreUnavailable, type RenewalOutcome, type SessionStore } from "../../session/store.ts";
 import { closeClient, ignore, type RedisClient } from "./client.ts";
-import { decode, encode, unflatten } from "./record.ts";
+import { decode, decodeStanding, encode, standingFields, unflatten } from "./record.ts";
 import { defineScripts } from "./scripts.ts";
 
 /** So many reads go out at once, so that the time limit is one for Redis and not for the crowd. */
@@ -46,7 +46,8 @@ export class RedisSessions implements SessionStore {
   }
 
   async readMany(fingerprints: readonly string[], now: number) {
-    return (await this.#records(fingerprints)).map((session) => onlyLive(session, now));
+    const standings = await inBatches(fingerprints, (fingerprint) => this.#standing(fingerprint));
+    return standings.map((standing) => onlyLive(standing, now));
   }
 
   async renew(
@@ -88,7 +89,7 @@ export class RedisSessions implements SessionStore {
 
   async ofUser(userId: string, now: number): Promise<readonly Session[]> {
     const fingerprints = await ask(this.#client.zrange(userKey(userId), 0, "-1"));
-    const records = await this.#records(fingerprints);
+    const records = await inBatches(fingerprints, (fingerprint) => this.#record(fingerprint));
     // By the record alone: a session past its time here may be live by the clock that renews it.
     const gone = fingerprints.filter((_, i) => records[i] === undefined);
     if (gone.length > 0) await this.#unlist(userId, gone);
@@ -111,13 +112,10 @@ export class RedisSessions implements SessionStore {
     return Object.keys(record).length === 0 ? undefined : decode(fingerprint, record);
   }
 
-  async #records(fingerprints: readonly string[]): Promise<(Session | undefined)[]> {
-    const records: (Session | undefined)[] = [];
-    for (let i = 0; i < fingerprints.length; i += batchSize) {
-      const batch = fingerprints.slice(i, i + batchSize);
-      records.push(...(await Promise.all(batch.map((fingerprint) => this.#record(fingerprint)))));
-    }
-    return records;
+  async #standing(fingerprint: string): Promise<Standing | undefined> {
+    return decodeStanding(
+      await ask(this.#client.hmget(sessionKey(fingerprint), ...standingFields)),
+    );
   }
 
   /** The sessions have ended, whether or not this succeeds: what stays is removed at a later look. */
@@ -135,8 +133,18 @@ function userKey(userId: string): string {
   return `curfew:user:{${userId}}`;
 }
 
-function onlyLive(session: Session | undefined, now: number): Session | undefined {
+function onlyLive<T extends Standing>(session: T | undefined, now: number): T | undefined {
   return session && isLive(session, now) ? session : undefined;
+}
+
+async function inBatches<T>(
+  fingerprints: readonly string[],
+  read: (fingerprint: string) => Promise<T>,
+): Promise<T[]> {
+  const answers: T[] = [];
+  for (let i = 0; i < fingerprints.length; i += batchSize)
+    answers.push(...(await Promise.all(fingerprints.slice(i, i + batchSize).map(read))));
+  return answers;
 }
 
 /** Whatever keeps Redis from answering, its error replies included, is no answer. */

@@ -6,6 +6,7 @@ import {
   stepSession,
   type Lifetimes,
   type Session,
+  type Standing,
 } from "../../session/session.ts";
 import { StoreUnavailable, type RenewalOutcome, type SessionStore } from "../../session/store.ts";
 
@@ -32,6 +33,7 @@ const schema = `
 export class SqliteSessions implements SessionStore {
   readonly #database: DatabaseSync;
   readonly #find: StatementSync;
+  readonly #standing: StatementSync;
   readonly #ofUser: StatementSync;
   readonly #write: StatementSync;
   readonly #touch: StatementSync;
@@ -43,6 +45,9 @@ export class SqliteSessions implements SessionStore {
     database.exec(schema);
     this.#database = database;
     this.#find = database.prepare("SELECT * FROM sessions WHERE fingerprint = ?");
+    this.#standing = database.prepare(
+      "SELECT accessExpiresAt, idleExpiresAt FROM sessions WHERE fingerprint = ? AND idleExpiresAt > ?",
+    );
     this.#ofUser = database.prepare(
       "SELECT * FROM sessions WHERE userId = ? AND idleExpiresAt > ? ORDER BY createdAt DESC",
     );
@@ -70,7 +75,12 @@ export class SqliteSessions implements SessionStore {
   }
 
   async readMany(fingerprints: readonly string[], now: number) {
-    return this.#ask(() => fingerprints.map((fingerprint) => this.#live(fingerprint, now)));
+    return this.#ask(() =>
+      fingerprints.map((fingerprint) => {
+        const row = this.#standing.get(fingerprint, now);
+        return row && toStanding(row);
+      }),
+    );
   }
 
   async renew(fingerprint: string, generation: number, lifetimes: Lifetimes, now: number) {
@@ -145,4 +155,8 @@ export class SqliteSessions implements SessionStore {
 /** The table is STRICT, so the columns hold what it says. The copy gives the row a prototype. */
 function toSession(row: Record<string, SQLOutputValue>): Session {
   return { ...row } as unknown as Session;
+}
+
+function toStanding({ accessExpiresAt, idleExpiresAt }: Record<string, SQLOutputValue>): Standing {
+  return { accessExpiresAt: Number(accessExpiresAt), idleExpiresAt: Number(idleExpiresAt) };
 }
