@@ -87,6 +87,9 @@ export type RenewalVerdict = "step" | "converge" | "reuse";
 export function judgeRenewal(session: Session, generation: number, now: number): RenewalVerdict {
   // A signed token ahead of the store proves that the store lost a renewal, not that anybody cheated.
   if (generation >= session.generation) return "step";
+  // Asked before the last renewal was: long under way, or by a clock that is behind. It does not come
+  // after that renewal, and so is one of those that converge on it.
+  if (now < session.renewedAt) return "converge";
   if (generation === session.generation - 1 && now < session.graceEndsAt) return "converge";
   return "reuse";
 }

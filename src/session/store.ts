@@ -5,7 +5,7 @@ import type { Lifetimes, Session, Standing } from "./session.ts";
 export type RenewalOutcome =
   /** One step up: this call made the new generation. */
   | { readonly outcome: "stepped"; readonly session: Session }
-  /** Another call made it within the grace: the same pair again. */
+  /** Another call made it, within the grace or after this one was asked: the same pair again. */
   | { readonly outcome: "converged"; readonly session: Session }
   /** A used token after its grace: this call ended the session. */
   | { readonly outcome: "reused"; readonly session: Session }

@@ -151,6 +151,19 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
       expect(await store.read(session.fingerprint, start + 1)).toBeUndefined();
     });
 
+    test("converges on a renewal that was asked later and came first, however old the token", async () => {
+      const session = await begin();
+      await renew(session, 0, start);
+      await renew(session, 1, start + 5_000);
+      const current = await store.read(session.fingerprint, start);
+      expect(await renew(session, 0, start + 4_999)).toEqual({
+        outcome: "converged",
+        session: current,
+      });
+      expect(await store.read(session.fingerprint, start)).toEqual(current);
+      expect(await renew(session, 0, start + 5_000)).toMatchObject({ outcome: "reused" });
+    });
+
     test("steps past a token from ahead, since the store has lost a renewal", async () => {
       const session = await begin();
       expect(await renew(session, 7, start)).toMatchObject({

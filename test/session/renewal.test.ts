@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { day, device, lifetimes, minute, startDomain } from "../helpers/domain.ts";
+import { day, device, lifetimes, minute, second, startDomain } from "../helpers/domain.ts";
 
 describe("a renewal", () => {
   test("gives a new pair of the same session, with what it knew of it", async () => {
@@ -18,6 +18,25 @@ describe("a renewal", () => {
     expect(renewed.tokens.accessToken).not.toBe(tokens.accessToken);
     expect(renewed.tokens.renewalToken).not.toBe(tokens.renewalToken);
     expect(await access(renewed.tokens.accessToken)).toBe("signedIn");
+  });
+
+  test("asked of a node whose clock is behind is taken for no theft, and forks nothing", async () => {
+    const { login, renew, access, clock, node } = startDomain();
+    const behind = node({ clock: () => clock.now - 5 * second });
+    const { tokens } = await login();
+    clock.advance(minute);
+    const first = await renew(tokens.renewalToken);
+    clock.advance(second);
+    const last = await renew(first.tokens.renewalToken);
+    for (const old of [tokens, first.tokens])
+      expect(await behind.renew(old.renewalToken)).toMatchObject({
+        outcome: "renewed",
+        tokens: last.tokens,
+      });
+    expect(await access(last.tokens.accessToken)).toBe("signedIn");
+    // By then every clock knows that the token is old.
+    clock.advance(5 * second);
+    expect(await behind.renew(tokens.renewalToken)).toMatchObject({ reason: "REUSED" });
   });
 
   test("supersedes the old access token at once", async () => {

@@ -72,6 +72,12 @@ describe("a renewal", () => {
     expect(judgeRenewal(twice, 1, later)).toBe("converge");
   });
 
+  test("asked before the last one was is no reuse, however old its token", () => {
+    const twice = stepSession(renewed, 1, lifetimes, later);
+    expect(judgeRenewal(twice, 0, later - 1)).toBe("converge");
+    expect(judgeRenewal(twice, 2, later - 1)).toBe("step");
+  });
+
   test("follows the generation of the token where the store is behind", () => {
     expect(stepSession(begun, 4, lifetimes, later).generation).toBe(5);
   });

@@ -68,15 +68,10 @@ ${live}
 local session, record = live(KEYS[1], ARGV[1])
 if not session then return {'absent'} end
 
-local presented, current = tonumber(ARGV[2]), tonumber(session.generation)
+local now, presented, current = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(session.generation)
 if presented < current then
-  if presented == current - 1 and tonumber(ARGV[1]) < tonumber(session.graceEndsAt) then
-    return {'converged', record}
-  end
-  -- Asked before the last renewal was: it was long under way, and whoever asked has gone on without it.
-  if tonumber(ARGV[1]) < tonumber(session.renewedAt) then
-    return redis.error_reply('LATE The session was renewed since')
-  end
+  local inGrace = presented == current - 1 and now < tonumber(session.graceEndsAt)
+  if inGrace or now < tonumber(session.renewedAt) then return {'converged', record} end
   redis.call('DEL', KEYS[1])
   return {'reused', record}
 end
