@@ -176,7 +176,14 @@ async function assemble(ingredients: Ingredients): Promise<Curfew> {
     keepAlive,
     maxStrangers,
   });
-  const http = new HttpServer({ ...shared, engine, sockets, stallTimeout });
+  const http = new HttpServer({
+    ...shared,
+    engine,
+    sockets,
+    stallTimeout,
+    maxBodySize: maxMessageSize,
+    allowsOrigin,
+  });
 
   const close = async () => {
     closing = true;

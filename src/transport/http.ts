@@ -2,13 +2,12 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import type { Engine } from "../graphql/engine.ts";
 import { drain } from "./drain.ts";
+import { answerJson, type JsonOptions } from "./json.ts";
 import { identifyRequest, type RequestOptions } from "./requests.ts";
 import type { SocketServer } from "./socket.ts";
 
-export interface HttpServerOptions extends RequestOptions {
-  readonly engine: Engine;
+export interface HttpServerOptions extends RequestOptions, JsonOptions {
   readonly sockets: SocketServer;
 }
 
@@ -58,7 +57,7 @@ export class HttpServer {
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
-    const { engine, onFault } = this.#options;
+    const { onFault } = this.#options;
     this.#unused.delete(request.socket);
     // Node closes what is idle when the server begins to close, and not what becomes so afterwards.
     response.once("close", () => {
@@ -69,10 +68,15 @@ export class HttpServer {
       response.writeHead(400).end();
       return;
     }
-    const identify = () => identifyRequest(request, response, this.#options);
-    Promise.resolve(engine.handle(request, response, { identify })).catch((error: unknown) => {
+    this.#serve(request, response).catch((error: unknown) => {
       onFault("a request was not answered", error);
       response.destroy();
     });
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const context = { identify: () => identifyRequest(request, response, this.#options) };
+    if (await answerJson(request, response, context, this.#options)) return;
+    await this.#options.engine.handle(request, response, context);
   }
 }
