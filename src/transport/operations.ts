@@ -46,8 +46,8 @@ export interface Socket {
   claims: Claims | undefined;
   /** How many operations were begun and are not over. */
   operations: number;
-  /** By operation: what waits for its answer to be sent. */
-  readonly onReplied: Map<string, () => void>;
+  /** By operation: what waits for its answer to be sent. On few sockets anything ever does. */
+  onReplied: Map<string, () => void> | undefined;
 }
 
 export interface OperationOptions extends AdmissionOptions {
@@ -91,7 +91,7 @@ export function socketHooks(options: OperationOptions): Hooks {
     onNext: (_context, _id, _payload, _args, result) => formatResult(result),
     onError: (_context, _id, _payload, errors) => errors.map(formatError),
     onComplete: ({ extra: socket }, id, payload) => {
-      const replied = socket.onReplied.get(id);
+      const replied = socket.onReplied?.get(id);
       // The answer was sent; `complete` still is to be, in this turn of the event loop.
       setImmediate(() => {
         socket.life.answering.delete(payload);
@@ -214,10 +214,11 @@ function callerOf(socket: Socket, id: string, authentication: Authentication): C
     onLastWord: () => {
       const release = () => {
         clearTimeout(timer);
-        socket.onReplied.delete(id);
+        socket.onReplied?.delete(id);
         life.release();
       };
       const timer = setTimeout(release, replyTimeout);
+      socket.onReplied ??= new Map();
       socket.onReplied.set(id, release);
     },
   });

@@ -54,10 +54,11 @@ export function notesOf(
   device: Device,
   noteRefusal: NoteRefusal,
 ): Note {
-  const noted = new Set<Refusal["reason"]>();
+  // Made when it is needed: on few sockets there is anything to note.
+  let noted: Set<Refusal["reason"]> | undefined;
   return (reason, claims) => {
-    if (noted.has(reason)) return;
-    noted.add(reason);
+    if (noted?.has(reason) === true) return;
+    (noted ??= new Set()).add(reason);
     noteRefusal({ transport, reason, device, claims });
   };
 }

@@ -59,7 +59,7 @@ export class SocketServer {
     const { allowsOrigin, noteRefusal, trustedProxies } = this.#options;
     const { origin, host } = request.headers;
     // Until a socket is made of it, nobody else listens.
-    stream.on("error", () => stream.destroy());
+    stream.on("error", destroy);
     if (this.#closing) return reject(stream, "503 Service Unavailable");
     if (!/^\/graphql\/?(\?|$)/.test(request.url ?? "")) return reject(stream, "404 Not Found");
     // Clients that are no browsers send no origin.
@@ -97,7 +97,7 @@ export class SocketServer {
       onAdmitted: () => this.#strangers.delete(life),
       claims: undefined,
       operations: 0,
-      onReplied: new Map(),
+      onReplied: undefined,
     };
     life.onEnd((ending) => {
       this.#strangers.delete(life);
@@ -157,6 +157,11 @@ export class SocketServer {
       if (ws.readyState === ws.OPEN) ws.ping();
     }
   }
+}
+
+/** Not written as a closure of the upgrade, which would keep its request for as long as the socket. */
+function destroy(this: Duplex): void {
+  this.destroy();
 }
 
 function reject(stream: Duplex, status: string): void {
