@@ -111,6 +111,25 @@ test("every session begun is listed, however many look and end meanwhile", async
   expect(await store.ofUser("busy", start)).toHaveLength(66);
 });
 
+test("a user's very many sessions are listed page by page, and so is what has gone removed", async () => {
+  await using store = await openStore();
+  const sessions = Array.from({ length: 2_000 }, (_, i) => newSession("crowd", start + i));
+  await Promise.all(sessions.map((session) => store.create(session)));
+  const [gone, kept] = [sessions.slice(0, 1_000), sessions.slice(1_000)];
+  await redis.command("DEL", ...gone.map(({ fingerprint }) => recordOf(fingerprint)));
+  await redis.command("CONFIG", "RESETSTAT");
+
+  expect(await store.ofUser("crowd", start)).toEqual(kept.toReversed());
+
+  const stats = String(await redis.command("INFO", "commandstats"));
+  const calls = (name: string) =>
+    Number(new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(stats)?.[1]);
+  // Pages are of about a hundred: Redis may make one a little larger.
+  expect(calls("zscan")).toBeGreaterThanOrEqual(10);
+  expect(calls("zrem")).toBeGreaterThanOrEqual(5);
+  expect(await redis.command("ZCARD", indexOf("crowd"))).toBe(1_000);
+});
+
 test("a read is one command", async () => {
   await using store = await openStore();
   const session = newSession();

@@ -5,8 +5,11 @@ import { closeClient, ignore, type RedisClient } from "./client.ts";
 import { decode, decodeStanding, encode, standingFields, unflatten } from "./record.ts";
 import { defineScripts } from "./scripts.ts";
 
-/** So many reads go out at once, so that the time limit is one for Redis and not for the crowd. */
-const batchSize = 1000;
+/**
+ * So many reads go out at once, and so many members come of an index: neither Redis nor the event loop
+ * is held up for long, and the time limit is one for Redis and not for the crowd.
+ */
+const batchSize = 100;
 
 /**
  * A session is one hash, and each change of it one script on its key. Which sessions a user has is
@@ -88,13 +91,18 @@ export class RedisSessions implements SessionStore {
   }
 
   async ofUser(userId: string, now: number): Promise<readonly Session[]> {
-    const fingerprints = await ask(this.#client.zrange(userKey(userId), 0, "-1"));
-    const records = await inBatches(fingerprints, (fingerprint) => this.#record(fingerprint));
-    // By the record alone: a session past its time here may be live by the clock that renews it.
-    const gone = fingerprints.filter((_, i) => records[i] === undefined);
-    if (gone.length > 0) await this.#unlist(userId, gone);
-    return records
-      .filter((session) => session !== undefined)
+    // A scan may name a member twice.
+    const sessions = new Map<string, Session>();
+    let cursor = "0";
+    do {
+      const page = this.#client.zscan(userKey(userId), cursor, "COUNT", batchSize);
+      const [next, membersAndScores] = await ask(page);
+      const fingerprints = membersAndScores.filter((_, i) => i % 2 === 0);
+      for (const session of await this.#listed(userId, fingerprints))
+        sessions.set(session.fingerprint, session);
+      cursor = next;
+    } while (cursor !== "0");
+    return [...sessions.values()]
       .filter((session) => isLive(session, now))
       .toSorted((a, b) => b.createdAt - a.createdAt);
   }
@@ -110,6 +118,15 @@ export class RedisSessions implements SessionStore {
   async #record(fingerprint: string): Promise<Session | undefined> {
     const record = await ask(this.#client.hgetall(sessionKey(fingerprint)));
     return Object.keys(record).length === 0 ? undefined : decode(fingerprint, record);
+  }
+
+  /** The records of these members of an index, which loses those that have none. */
+  async #listed(userId: string, fingerprints: readonly string[]): Promise<readonly Session[]> {
+    const records = await inBatches(fingerprints, (fingerprint) => this.#record(fingerprint));
+    // By the record alone: a session past its time here may be live by the clock that renews it.
+    const gone = fingerprints.filter((_, i) => records[i] === undefined);
+    if (gone.length > 0) await this.#unlist(userId, gone);
+    return records.filter((session) => session !== undefined);
   }
 
   async #standing(fingerprint: string): Promise<Standing | undefined> {
