@@ -108,14 +108,23 @@ async function launch(folder: string, mode: Mode): Promise<ChildProcess> {
   throw new Error(`redis-server did not start:\n${output.join("\n")}`);
 }
 
-/** All at once, so that they differ; a cluster's nodes also listen 10,000 higher. */
+/**
+ * Below those that the system itself gives away, to links too: one of them may be taken a moment after
+ * it was found free. A cluster's nodes also listen 10,000 higher.
+ */
+const [firstPort, portCount] = [12_000, 10_000];
+/** Processes that look for ports at the same time begin in different places. */
+let lastPort = (process.pid * 199) % portCount;
+
+/** Each is given to one caller, and to another one only after all the others were. */
 export async function freePorts(count: number): Promise<number[]> {
-  const ports = new Set<number>();
-  while (ports.size < count) {
-    const port = 12_000 + Math.floor(Math.random() * 20_000);
-    if (!ports.has(port) && (await isFree(port)) && (await isFree(port + 10_000))) ports.add(port);
+  const ports: number[] = [];
+  while (ports.length < count) {
+    lastPort = (lastPort + 1) % portCount;
+    const port = firstPort + lastPort;
+    if ((await isFree(port)) && (await isFree(port + portCount))) ports.push(port);
   }
-  return [...ports];
+  return ports;
 }
 
 async function isFree(port: number): Promise<boolean> {
