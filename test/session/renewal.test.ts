@@ -1,5 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { day, device, lifetimes, minute, second, startDomain } from "../helpers/domain.ts";
+import {
+  day,
+  device,
+  lifetimes,
+  minute,
+  second as aSecond,
+  startDomain,
+} from "../helpers/domain.ts";
 
 describe("a renewal", () => {
   test("gives a new pair of the same session, with what it knew of it", async () => {
@@ -22,11 +29,11 @@ describe("a renewal", () => {
 
   test("asked of a node whose clock is behind is taken for no theft, and forks nothing", async () => {
     const { login, renew, access, clock, node } = startDomain();
-    const behind = node({ clock: () => clock.now - 5 * second });
+    const behind = node({ clock: () => clock.now - 5 * aSecond });
     const { tokens } = await login();
     clock.advance(minute);
     const first = await renew(tokens.renewalToken);
-    clock.advance(second);
+    clock.advance(aSecond);
     const last = await renew(first.tokens.renewalToken);
     for (const old of [tokens, first.tokens])
       expect(await behind.renew(old.renewalToken)).toMatchObject({
@@ -35,7 +42,7 @@ describe("a renewal", () => {
       });
     expect(await access(last.tokens.accessToken)).toBe("signedIn");
     // By then every clock knows that the token is old.
-    clock.advance(5 * second);
+    clock.advance(5 * aSecond);
     expect(await behind.renew(tokens.renewalToken)).toMatchObject({ reason: "REUSED" });
   });
 
