@@ -9,7 +9,7 @@ import { readToken, statedKeyId, type Claims } from "./session/token.ts";
 const usage = `Usage: npm run --silent inspect -- <token>
        npm run --silent inspect < file
 Without a token, or with -, it is read from standard input, where no shell history keeps it.
-The settings are the server's own: DATA_DIR, CURFEW_SECRETS, REDIS_….
+The settings are the server's own: DATA_DIR, CURFEW_SECRETS, DATABASE_URL, REDIS_….
 Exits with 0 when the server would accept the token now, 1 when not, 2 when nothing can be said.`;
 
 /** What the server would do with the token now, and why. */

@@ -19,10 +19,10 @@ try {
 }
 
 function greeting(url: string, options: Options): string {
-  const { dataDir, graphiql } = options;
+  const { dataDir, databaseUrl, graphiql } = options;
   const folder = dataDir === ":memory:" ? "memory, gone at exit" : resolve(dataDir);
   return `Curfew serves GraphQL at ${url}
-  users     ${folder}
+  users     ${databaseUrl === undefined ? folder : "PostgreSQL"}
   sessions  ${redisAddress(options) === undefined ? folder : "Redis"}
 ${graphiql ? "Open it in a browser, or make an account:" : "Make an account:"}
   curl ${url} -H 'content-type: application/json' -d '{"query":

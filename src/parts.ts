@@ -17,6 +17,7 @@ import { RedisTopics } from "./stores/redis/topics.ts";
 import { openDatabase } from "./stores/sqlite/database.ts";
 import { SqliteSessions } from "./stores/sqlite/sessions.ts";
 import type { UserDirectory } from "./users/directory.ts";
+import { PostgresUsers } from "./users/postgres.ts";
 import { SqliteUsers } from "./users/sqlite.ts";
 
 /** The ports, filled. An app may bring its own: see `createCurfew`. */
@@ -49,7 +50,13 @@ export async function openParts(
   const ring = new KeyRing(options.secrets ?? [await ownSecret(options.dataDir)]);
   let database: DatabaseSync | undefined;
   const shared = () => (database ??= keep(openDatabase(databaseFile(options))));
-  const users = keep(own.users ?? new SqliteUsers(shared()));
+  const { databaseUrl } = options;
+  const users = keep(
+    own.users ??
+      (databaseUrl === undefined
+        ? new SqliteUsers(shared())
+        : await PostgresUsers.open(databaseUrl)),
+  );
   const redis = redisAddress(options);
   if (redis === undefined) {
     const store = keep(own.store ?? new SqliteSessions(shared()));
@@ -100,7 +107,11 @@ export async function openExistingParts(options: Options): Promise<ExistingParts
   const database = existsSync(file)
     ? opened.adopt(openDatabase(file), (it) => it.close())
     : undefined;
-  const users = database && new SqliteUsers(database);
+  const { databaseUrl } = options;
+  const users =
+    databaseUrl === undefined
+      ? database && new SqliteUsers(database)
+      : opened.adopt(new PostgresUsers(databaseUrl), (it) => it.close());
   const redis = redisAddress(options);
   const store =
     redis === undefined

@@ -1,11 +1,14 @@
 #!/bin/sh
-# Makes sure that what the tests start for themselves is on the machine: Redis and a browser.
+# Makes sure that what the tests start for themselves is on the machine: Redis, PostgreSQL and a browser.
 set -eu
 
 missing() {
   for program in redis-server chromium; do
     command -v "$program" >/dev/null 2>&1 || printf ' %s' "$program"
   done
+  # Debian keeps the programs of each version in a folder that is not on the PATH.
+  ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1 ||
+    printf ' postgresql'
 }
 
 packages=$(missing)
@@ -13,7 +16,7 @@ packages=$(missing)
 
 install="apt-get update && apt-get install -y --no-install-recommends$packages"
 if ! command -v apt-get >/dev/null 2>&1; then
-  echo "The tests need$packages on the PATH. On Debian: sudo sh -c '$install'" >&2
+  echo "The tests need$packages. On Debian: sudo sh -c '$install'" >&2
   exit 1
 fi
 
@@ -28,7 +31,7 @@ fi
 
 echo "Installing what the tests need:$packages"
 log=$(mktemp)
-# Redis is packaged as a service, which may fail to start where there is no service manager. The
+# Both servers are packaged as services, which may fail to start where there is no service manager. The
 # tests start their own, so what counts is whether the programs are there afterwards.
 $root env DEBIAN_FRONTEND=noninteractive sh -c "$install" >"$log" 2>&1 || true
 if [ -n "$(missing)" ]; then

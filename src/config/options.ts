@@ -1,6 +1,8 @@
 /** Every setting: what it does, its unit, its default, and what a value must be. */
 import { z } from "zod";
+import { databaseUrl } from "./database.ts";
 import { redisPlaces, redisSentinelName } from "./redis.ts";
+import { day, duration, is32Bytes, isOrigin, second, whole } from "./rules.ts";
 
 /** All durations are in milliseconds. Each has a variable in the environment too: see `variables`. */
 export interface Options {
@@ -30,6 +32,13 @@ export interface Options {
    * @default "./data"
    */
   readonly dataDir: string;
+  /**
+   * Where many machines share the users: `postgres://user:password@host:5432/database`. Without it they
+   * are in `dataDir`.
+   *
+   * @default undefined
+   */
+  readonly databaseUrl: string | undefined;
   /**
    * Where many machines share sessions and topics; one machine needs none.
    *
@@ -147,9 +156,6 @@ export interface Options {
 
 const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 
-const second = 1000;
-const day = 86_400 * second;
-
 /** @param production whether `NODE_ENV` is `production` */
 export function defaultOptions(production: boolean): Options {
   return {
@@ -157,6 +163,7 @@ export function defaultOptions(production: boolean): Options {
     port: 4000,
     secrets: undefined,
     dataDir: "./data",
+    databaseUrl: undefined,
     redisUrl: undefined,
     redisClusterNodes: undefined,
     redisSentinels: undefined,
@@ -187,6 +194,7 @@ export const optionRules = {
     .min(1, "at least one secret")
     .refine((secrets) => new Set(secrets).size === secrets.length, "different from each other"),
   dataDir: z.string("a text").regex(/\S/, "a folder, or :memory:"),
+  databaseUrl,
   redisUrl: z.url({ protocol: /^rediss?$/, hostname: /./, error: "a redis:// or rediss:// URL" }),
   redisClusterNodes: redisPlaces,
   redisSentinels: redisPlaces,
@@ -210,26 +218,3 @@ export const optionRules = {
   introspection: z.boolean("true or false"),
   logLevel: z.enum(logLevels, `one of ${logLevels.join(", ")}`),
 } satisfies { [Name in keyof Options]: z.ZodType<NonNullable<Options[Name]>> };
-
-function whole(min: number, max: number) {
-  const error = `a whole number from ${min} to ${max}`;
-  return z.int(error).min(min, error).max(max, error);
-}
-
-function duration(minMilliseconds: number, maxDays: number) {
-  const error = `a duration from ${minMilliseconds}ms to ${maxDays}d`;
-  return z
-    .int(error)
-    .min(minMilliseconds, error)
-    .max(maxDays * day, error);
-}
-
-function is32Bytes(secret: string): boolean {
-  return Buffer.byteLength(secret) >= 32;
-}
-
-/** Browsers send no path, no default port and no capitals, so an origin with one would never match. */
-function isOrigin(text: string): boolean {
-  const origin = text.replace("://*.", "://any.");
-  return /^https?:/.test(origin) && URL.canParse(origin) && new URL(origin).origin === origin;
-}

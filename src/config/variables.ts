@@ -15,6 +15,11 @@ export const variables: Readonly<Record<Name, Variable>> = {
   port: { name: "PORT", example: "4000", read: asNumber },
   secrets: { name: "CURFEW_SECRETS", example: "newest-secret,older-secret", read: asList },
   dataDir: { name: "DATA_DIR", example: "./data", read: asText },
+  databaseUrl: {
+    name: "DATABASE_URL",
+    example: "postgres://user:password@localhost:5432/curfew",
+    read: asText,
+  },
   redisUrl: { name: "REDIS_URL", example: "redis://localhost:6379", read: asText },
   redisClusterNodes: {
     name: "REDIS_CLUSTER_NODES",
@@ -47,13 +52,17 @@ export const variables: Readonly<Record<Name, Variable>> = {
 export const redisSettings = ["redisUrl", "redisClusterNodes", "redisSentinels"] as const;
 
 /** May hold a password. */
-export const secretSettings: readonly Name[] = ["secrets", "redisSentinelName", ...redisSettings];
+export const secretSettings: readonly Name[] = [
+  "secrets",
+  "databaseUrl",
+  "redisSentinelName",
+  ...redisSettings,
+];
 
 export const names = Object.keys(variables) as Name[];
 
 /** Refused, because to ignore them would be to start another server than was asked for. */
 export const unsupported: Readonly<Record<string, string>> = {
-  DATABASE_URL: "PostgreSQL",
   MAX_SESSIONS_PER_USER: "limit on a user's sessions",
 };
 

@@ -32,6 +32,7 @@ describe("the environment", () => {
         PORT: "0",
         CURFEW_SECRETS: `${secret}, ${older}`,
         DATA_DIR: ":memory:",
+        DATABASE_URL: "postgresql://user:p%40ss@[::1]:5433/curfew?sslmode=verify-full",
         REDIS_URL: "rediss://user:password@redis.example.com:6380/1",
         ACCESS_TOKEN_TTL: "500ms",
         RENEWAL_TOKEN_TTL: "2h",
@@ -54,6 +55,7 @@ describe("the environment", () => {
       port: 0,
       secrets: [secret, older],
       dataDir: ":memory:",
+      databaseUrl: "postgresql://user:p%40ss@[::1]:5433/curfew?sslmode=verify-full",
       redisUrl: "rediss://user:password@redis.example.com:6380/1",
       redisClusterNodes: undefined,
       redisSentinels: undefined,
@@ -76,7 +78,7 @@ describe("the environment", () => {
   });
 
   test("counts as unset where it is empty or blank", () => {
-    const env: Record<string, string> = { DATABASE_URL: "" };
+    const env: Record<string, string> = { MAX_SESSIONS_PER_USER: "" };
     for (const [index, name] of names.entries()) env[variables[name].name] = " ".repeat(index % 2);
     expect(loadOptions(env)).toEqual(defaultOptions(false));
   });
@@ -206,6 +208,34 @@ describe("a wrong value stops the start and is explained", () => {
     const told = all.map((fault) => fault.split(" ")[0]);
     expect(new Set(told)).toEqual(new Set(Object.keys(env)));
     expect(() => loadOptions(env)).toThrow(["These settings are wrong:", ...all].join("\n  "));
+  });
+});
+
+describe("the URL of a database", () => {
+  test.each([
+    "postgres://localhost",
+    "postgres://user:p@ss@10.0.0.1:5432/curfew",
+    "postgres:///curfew?host=/run/postgresql",
+    "postgres://user@db.example/curfew?options=-csearch_path%3Dapp&sslrootcert=/etc/ca.pem",
+  ])("may be %s", (url) => {
+    expect(loadOptions({ DATABASE_URL: url })).toMatchObject({ databaseUrl: url });
+  });
+
+  test.each([
+    "localhost:5432",
+    "mysql://user:hunter2@localhost/curfew",
+    "postgres://",
+    "postgres:///curfew",
+    "postgres://user:123#hunter2@localhost/curfew",
+    "postgres://user:123/hunter2@localhost/curfew",
+    "postgres://user:123?hunter2@localhost/curfew",
+    "postgres://user:hunter2/4@localhost/curfew",
+    "postgres://user:hunter2@localhost:port/curfew",
+  ])("cannot be %s, and is not told", (url) => {
+    expect(faults({ DATABASE_URL: url })).toEqual([
+      "DATABASE_URL must be a postgres:// URL, with %40 and the like for signs in its password." +
+        " Example: DATABASE_URL=postgres://user:password@localhost:5432/curfew",
+    ]);
   });
 });
 
@@ -359,12 +389,14 @@ describe("secrets", () => {
 });
 
 describe("variables that are no settings", () => {
-  test.each([
-    ["DATABASE_URL", "PostgreSQL"],
-    ["MAX_SESSIONS_PER_USER", "limit on a user's sessions"],
-  ])("%s stops the start rather than be ignored", (name, what) => {
-    expect(faults({ [name]: "5" })).toEqual([`${name} must be unset: this version has no ${what}`]);
-  });
+  test.each([["MAX_SESSIONS_PER_USER", "limit on a user's sessions"]])(
+    "%s stops the start rather than be ignored",
+    (name, what) => {
+      expect(faults({ [name]: "5" })).toEqual([
+        `${name} must be unset: this version has no ${what}`,
+      ]);
+    },
+  );
 
   test.each([
     ["CURFEW_SECRET", "CURFEW_SECRETS"],

@@ -1,0 +1,181 @@
+/** Users in PostgreSQL: the directory that many machines share. */
+import { randomUUID } from "node:crypto";
+import { Socket } from "node:net";
+import { Client, Pool } from "pg";
+import { StoreUnavailable } from "../session/store.ts";
+import type { User, UserDirectory } from "./directory.ts";
+import { migrate } from "./postgres-schema.ts";
+
+/** Milliseconds each; the server gives up on a statement before the client gives up on the server. */
+const connectTimeout = 3000;
+const statementTimeout = 2000;
+const answerTimeout = 3000;
+/** A start waits for those that came first, and for what they change in a large table. */
+const migrationTimeout = 60_000;
+const goodbyeTimeout = 1000;
+
+/** Per node; whoever finds all of them in use waits as long as for a new one. */
+const maxConnections = 10;
+
+const example = "Example: DATABASE_URL=postgres://user:password@localhost:5432/curfew";
+
+/** `character_not_in_repertoire`: PostgreSQL keeps no text with a null character in it. */
+const unspeakable = "22021";
+
+interface Row {
+  readonly id: string;
+  readonly email: string;
+  readonly password_hash: string;
+  /** A bigint, as text. */
+  readonly created_at: string;
+  readonly locked: boolean;
+}
+
+export class PostgresUsers implements UserDirectory {
+  readonly #pool: Pool;
+  readonly #sockets = new Set<Socket>();
+  #closed: Promise<void> | undefined;
+
+  /** Connects when it is first asked something; `open` has also looked whether it can. */
+  constructor(url: string) {
+    this.#pool = new Pool({
+      ...settings(url, statementTimeout, answerTimeout),
+      max: maxConnections,
+      stream: () => this.#newSocket(),
+    });
+    // What breaks while nobody uses it is replaced when somebody does.
+    this.#pool.on("error", () => {});
+  }
+
+  /**
+   * Brings the tables up to date, once however many nodes start at a time.
+   *
+   * @param url `postgres://user:password@host:port/database`
+   * @throws Error naming the setting and what is wrong with it; no password is in its message
+   */
+  static async open(url: string): Promise<PostgresUsers> {
+    const socket = new Socket();
+    try {
+      const client = new Client({
+        ...settings(url, migrationTimeout, migrationTimeout + answerTimeout),
+        stream: () => socket,
+      });
+      // When it breaks, whoever waits for an answer is told.
+      client.on("error", () => {});
+      await client.connect();
+      await migrate(client);
+      await client.end();
+    } catch (error) {
+      socket.destroy();
+      const reason = reasonOf(error);
+      // oxlint-disable-next-line eslint/preserve-caught-error -- what it holds besides may be the password
+      throw new Error(`DATABASE_URL: PostgreSQL at ${placeOf(url)}: ${reason}. ${example}`);
+    }
+    return new PostgresUsers(url);
+  }
+
+  async create(email: string, passwordHash: string, now: number): Promise<User | "taken"> {
+    const row = await this.#get(
+      `INSERT INTO curfew_users (id, email, password_hash, created_at) VALUES ($1, $2, $3, $4)
+       ON CONFLICT (email) DO NOTHING RETURNING *`,
+      randomUUID(),
+      email,
+      passwordHash,
+      now,
+    );
+    return row ? toUser(row) : "taken";
+  }
+
+  async byId(id: string): Promise<User | undefined> {
+    const row = await this.#get("SELECT * FROM curfew_users WHERE id = $1", id);
+    return row && toUser(row);
+  }
+
+  async byEmail(email: string): Promise<{ user: User; passwordHash: string } | undefined> {
+    const row = await this.#get("SELECT * FROM curfew_users WHERE email = $1", email);
+    return row && { user: toUser(row), passwordHash: row.password_hash };
+  }
+
+  async passwordHash(id: string): Promise<string | undefined> {
+    return (await this.#get("SELECT * FROM curfew_users WHERE id = $1", id))?.password_hash;
+  }
+
+  async replacePasswordHash(id: string, current: string, next: string): Promise<boolean> {
+    const row = await this.#get(
+      "UPDATE curfew_users SET password_hash = $1 WHERE id = $2 AND password_hash = $3 RETURNING *",
+      next,
+      id,
+      current,
+    );
+    return row !== undefined;
+  }
+
+  async setLocked(id: string, locked: boolean): Promise<void> {
+    await this.#get("UPDATE curfew_users SET locked = $1 WHERE id = $2", locked, id);
+  }
+
+  async delete(id: string): Promise<void> {
+    await this.#get("DELETE FROM curfew_users WHERE id = $1", id);
+  }
+
+  /** Waits for what is under way, but not for a server that hangs. */
+  async close(): Promise<void> {
+    this.#closed ??= this.#end();
+    await this.#closed;
+  }
+
+  async #end(): Promise<void> {
+    const hangUp = () => this.#sockets.forEach((socket) => socket.destroy());
+    const timer = setTimeout(hangUp, goodbyeTimeout);
+    await this.#pool.end();
+    clearTimeout(timer);
+  }
+
+  #newSocket(): Socket {
+    const socket = new Socket();
+    this.#sockets.add(socket);
+    return socket.once("close", () => this.#sockets.delete(socket));
+  }
+
+  /** The pool drops a connection on which anything failed. */
+  async #get(
+    sql: string,
+    ...values: readonly (string | number | boolean)[]
+  ): Promise<Row | undefined> {
+    try {
+      const { rows } = await this.#pool.query<Row>(sql, [...values]);
+      return rows[0];
+    } catch (cause) {
+      // It was in an id that somebody made up: there is none like it.
+      if (cause instanceof Error && "code" in cause && cause.code === unspeakable) return undefined;
+      throw new StoreUnavailable("The users cannot be read or written", { cause });
+    }
+  }
+}
+
+/** What the URL says of the same things counts instead. */
+function settings(connectionString: string, statement: number, answer: number) {
+  return {
+    connectionString,
+    connectionTimeoutMillis: connectTimeout,
+    statement_timeout: statement,
+    query_timeout: answer,
+    keepAlive: true,
+    fallback_application_name: "curfew",
+  };
+}
+
+function placeOf(url: string): string {
+  const { host = "", searchParams } = URL.parse(url) ?? {};
+  return host || searchParams?.get("host") || "localhost";
+}
+
+/** Of several addresses of one host, the error of each is in the errors of one without a message. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(reasonOf).join("; ");
+  return error instanceof Error ? error.message : String(error);
+}
+
+function toUser({ id, email, created_at, locked }: Row): User {
+  return { id, email, createdAt: Number(created_at), locked };
+}

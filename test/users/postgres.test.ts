@@ -1,0 +1,188 @@
+/** Users in PostgreSQL, beyond what every directory keeps to: starts, outages, and what is told of them. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { StoreUnavailable } from "../../src/session/store.ts";
+import { PostgresUsers } from "../../src/users/postgres.ts";
+import { userDirectoryContract } from "../contract/user-directory.contract.ts";
+import { runCommand } from "../helpers/command.ts";
+import { startCurfew } from "../helpers/curfew.ts";
+import { ask, login, newEmail, password, register, renew } from "../helpers/http.ts";
+import { PostgresServer } from "../helpers/postgres.ts";
+import { startProxy } from "../helpers/proxy.ts";
+import { until } from "../helpers/until.ts";
+
+let server: PostgresServer;
+beforeAll(async () => {
+  server = await PostgresServer.start();
+}, 60_000);
+afterAll(() => server[Symbol.asyncDispose]());
+
+/** Users that are closed with the test. */
+async function open(url: string) {
+  const users = await PostgresUsers.open(url);
+  return { users, [Symbol.asyncDispose]: () => users.close() };
+}
+
+/** The way through a proxy. */
+function through(url: string, port: number): string {
+  return url.replace(/:\d+\//, `:${port}/`);
+}
+
+userDirectoryContract("PostgreSQL", async () => PostgresUsers.open(await server.newDatabase()));
+
+describe("a start", () => {
+  const versions = "SELECT version FROM curfew_migrations ORDER BY version";
+
+  // Not every race meets in the same place.
+  test.each([1, 2, 3])("makes the tables once, however many start at a time: %i", async () => {
+    const url = await server.newDatabase();
+    const starts = await Promise.all(Array.from({ length: 8 }, () => PostgresUsers.open(url)));
+    const [first, ...others] = starts;
+    const ada = await first?.create("ada@example.com", "hash", 1);
+    for (const other of others) {
+      expect(await other.byEmail("ada@example.com")).toEqual({ user: ada, passwordHash: "hash" });
+    }
+    expect(await server.query(url, versions)).toEqual([{ version: 1 }]);
+    await Promise.all(starts.map((users) => users.close()));
+  });
+
+  test("leaves what it finds, of a later version too, and needs no right to make tables then", async () => {
+    const url = await server.newDatabase();
+    {
+      await using first = await open(url);
+      await first.users.create("ada@example.com", "hash", 1);
+    }
+    await server.query(url, "INSERT INTO curfew_migrations (version) VALUES (1000)");
+    await server.query(
+      url,
+      `CREATE ROLE app LOGIN PASSWORD 'of the app';
+       GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO app`,
+    );
+    const asApp = new URL(url);
+    [asApp.username, asApp.password] = ["app", "of the app"];
+    await using second = await open(asApp.href);
+    expect(await second.users.byEmail("ada@example.com")).toBeDefined();
+    expect(await second.users.create("bob@example.com", "hash", 1)).not.toBe("taken");
+    expect(await server.query(url, versions)).toHaveLength(2);
+  });
+
+  test("leaves the tables of the app alone", async () => {
+    const url = await server.newDatabase();
+    await server.query(url, "CREATE TABLE users (name text)");
+    await using opened = await open(url);
+    expect(await opened.users.create("ada@example.com", "hash", 1)).not.toBe("taken");
+    expect(await server.query(url, "SELECT * FROM users")).toEqual([]);
+  });
+
+  const example = "Example: DATABASE_URL=postgres://user:password@localhost:5432/curfew\n";
+  test.each([
+    ["a wrong password", "postgres", "hunter2", 'password authentication failed for user "curfew"'],
+    ["a database that is not there", "nowhere", undefined, 'database "nowhere" does not exist'],
+  ])("stops with %s, and says so", async (_case, database, secret, fault) => {
+    const url = server.urlOf(database, secret);
+    const { code, output, errors } = await runCommand("src/main.ts", { DATABASE_URL: url });
+    expect({ code, output }).toEqual({ code: 1, output: "" });
+    const place = `127.0.0.1:${server.port}`;
+    expect(errors).toBe(`DATABASE_URL: PostgreSQL at ${place}: ${fault}. ${example}`);
+  });
+
+  test("stops where nobody listens or answers, without the password", async () => {
+    await using proxy = await startProxy(server.port);
+    proxy.stall();
+    const silent = through(server.urlOf("postgres", "hunter2"), proxy.port);
+    const opening = PostgresUsers.open(silent);
+    await expect(opening).rejects.toThrow(
+      `DATABASE_URL: PostgreSQL at 127.0.0.1:${proxy.port}: timeout expired. Example: `,
+    );
+    const nowhere = PostgresUsers.open("postgres://curfew:hunter2@127.0.0.1:1/curfew");
+    await expect(nowhere).rejects.toThrow(
+      "DATABASE_URL: PostgreSQL at 127.0.0.1:1: connect ECONNREFUSED 127.0.0.1:1. Example: ",
+    );
+    for (const start of [opening, nowhere]) await expect(start).rejects.not.toThrow(/hunter2/);
+  });
+});
+
+test("users outlive a server that is killed, and so does the directory", async () => {
+  await using opened = await open(await server.newDatabase());
+  const { users } = opened;
+  const ada = await users.create("ada@example.com", "hash", 1);
+  await server.kill();
+  const asked = users.byEmail("ada@example.com");
+  await expect(asked).rejects.toBeInstanceOf(StoreUnavailable);
+  await expect(asked).rejects.toHaveProperty("cause.message", expect.stringMatching(/./));
+  await server.restart();
+  expect(await users.byEmail("ada@example.com")).toEqual({ user: ada, passwordHash: "hash" });
+});
+
+test("a server that hangs is unavailable, and neither leaves the directory stuck nor its end", async () => {
+  await using proxy = await startProxy(server.port);
+  const url = through(await server.newDatabase(), proxy.port);
+  const users = await PostgresUsers.open(url);
+  const ids = Array.from({ length: 30 }, () => crypto.randomUUID());
+  // As many at a time as there are connections, and more.
+  await Promise.all(ids.map((id) => users.byId(id)));
+  proxy.stall();
+  const asked = await Promise.allSettled(ids.map((id) => users.byId(id)));
+  for (const one of asked) {
+    expect(one).toMatchObject({ status: "rejected", reason: expect.any(StoreUnavailable) });
+  }
+  proxy.heal();
+  expect(await users.byId("nobody")).toBeUndefined();
+  proxy.stall();
+  await users.close();
+  await users.close();
+});
+
+test("a statement that waits for a lock is given up by the server too", async () => {
+  const url = await server.newDatabase();
+  await using opened = await open(url);
+  const ada = await opened.users.create("ada@example.com", "hash", 1);
+  if (ada === "taken") throw new Error("taken");
+  const holding = server.query(url, "BEGIN; LOCK TABLE curfew_users; SELECT pg_sleep(4); COMMIT");
+  const locks = "SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted";
+  await until(async () => (await server.query(url, locks)).length > 0, "the lock");
+  const locking = opened.users.setLocked(ada.id, true);
+  await expect(locking).rejects.toBeInstanceOf(StoreUnavailable);
+  await expect(locking).rejects.toHaveProperty(
+    "cause.message",
+    "canceling statement due to statement timeout",
+  );
+  await holding;
+  expect(await opened.users.byId(ada.id)).toEqual(ada);
+});
+
+describe("a server with its users in PostgreSQL", () => {
+  test("shares them with other nodes", async () => {
+    const databaseUrl = await server.newDatabase();
+    await using here = await startCurfew({ databaseUrl });
+    await using there = await startCurfew({ databaseUrl });
+    const email = newEmail();
+    const { userId } = await register(here.url, email);
+    expect(await login(there.url, email)).toMatchObject({ userId });
+  });
+
+  test("answers that it is unavailable while they are, and ends nothing", async () => {
+    await using proxy = await startProxy(server.port);
+    const databaseUrl = through(await server.newDatabase(), proxy.port);
+    await using curfew = await startCurfew({ databaseUrl });
+    const email = newEmail();
+    const { accessToken: token, renewalToken, sessionId } = await register(curfew.url, email);
+    proxy.halfOpen();
+    const operations = [
+      `mutation { login(email: "${email}", password: "${password}") { __typename } }`,
+      `mutation { login(email: "${newEmail()}", password: "${password}") { __typename } }`,
+      `mutation { register(email: "${newEmail()}", password: "${password}") { __typename } }`,
+      `mutation { renew(renewalToken: "${renewalToken}") { __typename } }`,
+      `mutation { changePassword(currentPassword: "${password}", newPassword: "another ${password}") { __typename } }`,
+      "{ viewer { user { email } } }",
+    ];
+    const answers = operations.map((operation) => ask(curfew.url, operation, { token }));
+    for (const { errors } of await Promise.all(answers)) {
+      expect(errors).toMatchObject([{ extensions: { code: "SERVICE_UNAVAILABLE" } }]);
+    }
+    const { data } = await ask(curfew.url, "{ viewer { session { id } } }", { token });
+    expect(data.viewer.session.id).toBe(sessionId);
+    proxy.heal();
+    expect(await renew(curfew.url, renewalToken)).toMatchObject({ sessionId });
+    expect(await login(curfew.url, email)).toBeDefined();
+  });
+});
