@@ -98,7 +98,8 @@ interface Ingredients {
 async function assemble(ingredients: Ingredients): Promise<Curfew> {
   const { options, parts, schema, logger, onFault, clock } = ingredients;
   const { store, topics, users, ring } = parts;
-  const accounts = new Accounts(users, new Passwords());
+  const { argon2Memory: memory, argon2Passes: passes, argon2Parallelism: parallelism } = options;
+  const accounts = new Accounts(users, new Passwords({ cost: { memory, passes, parallelism } }));
   const deadlines = new Deadlines(clock());
   const sessions = new Sessions({
     store,

@@ -2,6 +2,7 @@
 import { inspect } from "node:util";
 import { defaultOptions, optionRules } from "./options.ts";
 import type { Options } from "./options.ts";
+import { leastMemory } from "./rules.ts";
 import {
   inUnits,
   isServiceLink,
@@ -130,6 +131,14 @@ function check({ production, faults: strays, written, value, label, assign }: So
     const bound = `${label(other)}, which is ${inUnits(limit)}`;
     const example = assign(name, inUnits(right));
     faults.add(`${label(name)} must be ${relation} ${bound}. Example: ${example}`);
+  }
+  const memory = leastMemory(options.argon2Passes);
+  if (options.argon2Memory < memory && !wrong.has("argon2Memory") && !wrong.has("argon2Passes")) {
+    const passes = `${label("argon2Passes")} is ${options.argon2Passes}`;
+    const example = assign("argon2Memory", String(memory));
+    faults.add(
+      `${label("argon2Memory")} must be at least ${memory} where ${passes}. Example: ${example}`,
+    );
   }
   const isSet = (name: Name) => value(name) !== undefined;
   const [redis, ...more] = redisSettings.filter(isSet);

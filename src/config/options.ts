@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { databaseUrl } from "./database.ts";
 import { redisPlaces, redisSentinelName } from "./redis.ts";
-import { day, duration, is32Bytes, isOrigin, second, whole } from "./rules.ts";
+import { day, duration, is32Bytes, isOrigin, leastMemory, second, whole } from "./rules.ts";
 
 /** All durations are in milliseconds. Each has a variable in the environment too: see `variables`. */
 export interface Options {
@@ -122,6 +122,25 @@ export interface Options {
    */
   readonly maxOperationsPerSocket: number;
   /**
+   * What a password's hash takes, in KiB; so many hashes as there are threads are computed at a time. The
+   * fewer `argon2Passes`, the more it must be.
+   *
+   * @default 19_456 (19 MiB)
+   */
+  readonly argon2Memory: number;
+  /**
+   * How often hashing a password goes over that memory.
+   *
+   * @default 2
+   */
+  readonly argon2Passes: number;
+  /**
+   * Lanes of a password's hash.
+   *
+   * @default 1
+   */
+  readonly argon2Parallelism: number;
+  /**
    * Origins whose pages may call besides the server's own: `https://app.example.com`, or
    * `https://*.example.com` for all of its subdomains.
    *
@@ -177,6 +196,9 @@ export function defaultOptions(production: boolean): Options {
     drainTime: 10 * second,
     maxSocketsPerSession: 100,
     maxOperationsPerSocket: 100,
+    argon2Memory: 19_456,
+    argon2Passes: 2,
+    argon2Parallelism: 1,
     allowedOrigins: [],
     trustProxy: 0,
     graphiql: !production,
@@ -209,6 +231,9 @@ export const optionRules = {
   drainTime: duration(0, 24),
   maxSocketsPerSession: whole(1, 1_000_000),
   maxOperationsPerSocket: whole(1, 1_000_000),
+  argon2Memory: whole(leastMemory(Infinity), 4_194_304),
+  argon2Passes: whole(1, 100),
+  argon2Parallelism: whole(1, 64),
   allowedOrigins: z.array(
     z.string("a text").refine(isOrigin, "an origin as browsers send it, without a path"),
     "a list of origins",

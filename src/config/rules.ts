@@ -27,3 +27,8 @@ export function isOrigin(text: string): boolean {
   const origin = text.replace("://*.", "://any.");
   return /^https?:/.test(origin) && URL.canParse(origin) && new URL(origin).origin === origin;
 }
+
+/** KiB that so many passes of argon2id need: the OWASP Password Storage Cheat Sheet takes them for equal. */
+export function leastMemory(passes: number): number {
+  return [47_104, 19_456, 12_288, 9216][passes - 1] ?? 7168;
+}

@@ -2,7 +2,7 @@
 import type { User, UserDirectory } from "./directory.ts";
 import { normaliseEmail } from "./email.ts";
 import { passwordProblem } from "./passwords.ts";
-import type { Passwords } from "./passwords.ts";
+import type { Passwords, Verification } from "./passwords.ts";
 
 export interface FieldProblem {
   /** The argument's name in the schema. */
@@ -32,12 +32,15 @@ export type Registration = { readonly outcome: "registered"; readonly user: User
 export interface Accepted {
   readonly outcome: "accepted";
   readonly user: User;
-  /** What it was checked against. */
+  /** What it was checked against, or what was made of it since. */
   readonly passwordHash: string;
 }
 
 export type Authentication = Accepted | Refused | Busy;
 export type PasswordChange = { readonly outcome: "changed" } | Refused | Invalid | Busy;
+
+/** A change that others keep getting ahead of is tried so often. */
+const maxTries = 3;
 
 /** Everything rejects with `StoreUnavailable` when the directory cannot be asked. */
 export class Accounts {
@@ -66,26 +69,50 @@ export class Accounts {
     return { outcome: "registered", user };
   }
 
-  /** Costs one verification, whatever the outcome, so that the time tells nobody who has an account. */
+  /**
+   * Costs one verification, whatever the outcome, so that the time tells nobody who has an account. Only
+   * a right password costs one more where the hash is outdated, which is then made anew.
+   */
   async authenticate(email: string, password: string): Promise<Authentication> {
     const address = normaliseEmail(email);
     const found = address === undefined ? undefined : await this.#directory.byEmail(address);
     const verification = await this.#verify(found?.passwordHash, password);
     if (verification === "busy") return { outcome: "busy" };
     if (verification === "mismatch" || !found || found.user.locked) return { outcome: "refused" };
-    return { outcome: "accepted", ...found };
+    const passwordHash = await this.#upgraded(found.user.id, found.passwordHash, password);
+    return { outcome: "accepted", user: found.user, passwordHash };
   }
 
-  /** Whether nothing was changed since that would have had the password refused. */
-  async stillAccepts({ user, passwordHash }: Accepted): Promise<boolean> {
+  /** Whether the password that was accepted would be so again: a mismatch if not. */
+  async stillAccepts({ user, passwordHash }: Accepted, password: string): Promise<Verification> {
     const current = await this.#directory.passwordHash(user.id);
-    return current === passwordHash && !(await this.isGone(user.id));
+    if (current === undefined || (await this.isGone(user.id))) return "mismatch";
+    // Another hash is another password, or the same one's since another login made it anew.
+    return current === passwordHash ? "match" : this.#passwords.verify(current, password);
   }
 
   /** Ending the user's other sessions afterwards is the caller's. */
   async changePassword(userId: string, current: string, next: string): Promise<PasswordChange> {
     const problem = passwordProblem(next);
     if (problem !== undefined) return invalid({ newPassword: problem });
+    for (let tries = 0; tries < maxTries; tries += 1) {
+      const change = await this.#tryChange(userId, current, next);
+      // By another change, which has this one refused, or by a login that made the hash anew.
+      if (change !== "overtaken") return change;
+    }
+    return { outcome: "busy" };
+  }
+
+  /** Whether the user was deleted or locked, and so may have no session. */
+  async isGone(userId: string): Promise<boolean> {
+    return (await this.#directory.byId(userId))?.locked ?? true;
+  }
+
+  async #tryChange(
+    userId: string,
+    current: string,
+    next: string,
+  ): Promise<PasswordChange | "overtaken"> {
     const currentHash = await this.#directory.passwordHash(userId);
     const verification = await this.#verify(currentHash, current);
     if (verification === "busy") return { outcome: "busy" };
@@ -95,12 +122,17 @@ export class Accounts {
     const nextHash = await this.#passwords.hash(next);
     if (nextHash === "busy") return { outcome: "busy" };
     const replaced = await this.#directory.replacePasswordHash(userId, currentHash, nextHash);
-    return { outcome: replaced ? "changed" : "refused" };
+    return replaced ? { outcome: "changed" } : "overtaken";
   }
 
-  /** Whether the user was deleted or locked, and so may have no session. */
-  async isGone(userId: string): Promise<boolean> {
-    return (await this.#directory.byId(userId))?.locked ?? true;
+  /** Resolves to the hash that the user has now, unless somebody else replaced it meanwhile. */
+  async #upgraded(userId: string, passwordHash: string, password: string): Promise<string> {
+    if (!this.#passwords.isOutdated(passwordHash)) return passwordHash;
+    const next = await this.#passwords.hash(password);
+    // There will be another login.
+    if (next === "busy") return passwordHash;
+    const replaced = await this.#directory.replacePasswordHash(userId, passwordHash, next);
+    return replaced ? next : passwordHash;
   }
 
   #verify(hash: string | undefined, password: string) {

@@ -1,22 +1,34 @@
 /** Hashes and verifies passwords with argon2id, a bounded number at a time. */
 import { availableParallelism } from "node:os";
-import { hash, verify } from "@node-rs/argon2";
+import { hash, verify, type Options } from "@node-rs/argon2";
 import pLimit from "p-limit";
+import { isCommon } from "./common-passwords.ts";
 
-/** 19 MiB and two passes: the OWASP Password Storage Cheat Sheet. The algorithm defaults to argon2id. */
-const cost = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
+/** What a hash takes to compute, and what whoever guesses has to spend on each guess. */
+export interface HashCost {
+  /** KiB. */
+  readonly memory: number;
+  readonly passes: number;
+  readonly parallelism: number;
+}
 
-/** No password's hash: it only costs what a hash costs to verify. */
-const nobody = `$argon2id$v=19$m=${cost.memoryCost},t=${cost.timeCost},p=${cost.parallelism}$${"A".repeat(22)}$${"A".repeat(43)}`;
+/** The OWASP Password Storage Cheat Sheet's. */
+const owasp: HashCost = { memory: 19_456, passes: 2, parallelism: 1 };
 
 const minCharacters = 8;
 const maxBytes = 1024;
 
-/** What is wrong with a password that somebody chose; undefined when nothing is. */
+/**
+ * What is wrong with a password that somebody chose; undefined when nothing is. After NIST SP 800-63B any
+ * characters will do, and none are asked for.
+ */
 export function passwordProblem(password: string): string | undefined {
   if (isOverlong(password)) return `Use at most ${maxBytes} bytes.`;
-  if ([...password].length < minCharacters) return `Use at least ${minCharacters} characters.`;
-  return undefined;
+  const chosen = canonical(password);
+  if ([...chosen].length < minCharacters) return `Use at least ${minCharacters} characters.`;
+  return isCommon(chosen)
+    ? "Use another password: this one is among the first guesses."
+    : undefined;
 }
 
 /** An argon2 hash in its own notation. */
@@ -27,7 +39,13 @@ export type Verification = "match" | "mismatch" | "busy";
 
 export interface PasswordOptions {
   /**
-   * How many are computed at once.
+   * Of new hashes.
+   *
+   * @default 19 MiB, two passes, no parallelism
+   */
+  readonly cost?: HashCost;
+  /**
+   * How many hashes are computed at once.
    *
    * @default one thread fewer than there are, of the CPU's or of libuv's pool; at least 1
    */
@@ -40,33 +58,54 @@ export interface PasswordOptions {
   readonly queue?: number;
 }
 
-/** Every password takes the same time, right or wrong, whoever's or nobody's. */
+/**
+ * Every password takes the same time, right or wrong, whoever's or nobody's; but a hash of another cost,
+ * until it is made anew, takes the time of that.
+ */
 export class Passwords {
+  readonly #cost: Options;
+  /** What a hash of that cost begins with. */
+  readonly #notation: string;
+  /** No password's hash: it only costs what a hash costs to verify. */
+  readonly #nobody: string;
   readonly #limit: ReturnType<typeof pLimit>;
   readonly #room: number;
 
-  constructor({ parallelism = spareThreads(), queue = 64 }: PasswordOptions = {}) {
+  constructor({
+    cost: { memory, passes, parallelism: lanes } = owasp,
+    parallelism = spareThreads(),
+    queue = 64,
+  }: PasswordOptions = {}) {
+    // The algorithm defaults to argon2id.
+    this.#cost = { memoryCost: memory, timeCost: passes, parallelism: lanes };
+    this.#notation = `$argon2id$v=19$m=${memory},t=${passes},p=${lanes}$`;
+    this.#nobody = `${this.#notation}${"A".repeat(22)}$${"A".repeat(43)}`;
     this.#limit = pLimit(parallelism);
     this.#room = parallelism + queue;
   }
 
   /** For a password without a `passwordProblem`. */
   async hash(password: string): Promise<PasswordHash | "busy"> {
-    return this.#inTurn(async () => (await hash(canonical(password), cost)) as PasswordHash);
+    return this.#inTurn(async () => (await hash(canonical(password), this.#cost)) as PasswordHash);
   }
 
   /** Rejects when `against` is not an argon2 hash. */
   async verify(against: string, password: string): Promise<Verification> {
     // An overlong password was never accepted, so it is not worth its own hashing, only the usual time.
     const [target, candidate] = isOverlong(password)
-      ? [nobody, ""]
+      ? [this.#nobody, ""]
       : [against, canonical(password)];
     return this.#inTurn(async () => ((await verify(target, candidate)) ? "match" : "mismatch"));
   }
 
   /** Takes the time of `verify` where there is no hash to verify against. */
   async verifyNothing(password: string): Promise<Verification> {
-    return this.verify(nobody, password);
+    return this.verify(this.#nobody, password);
+  }
+
+  /** Whether it was made at another cost, or by another algorithm, than new ones are. */
+  isOutdated(passwordHash: string): boolean {
+    return !passwordHash.startsWith(this.#notation);
   }
 
   async #inTurn<T>(work: () => Promise<T>): Promise<T | "busy"> {

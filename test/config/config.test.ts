@@ -43,6 +43,9 @@ describe("the environment", () => {
         DRAIN_TIME: "0ms",
         MAX_SOCKETS_PER_SESSION: "3",
         MAX_OPERATIONS_PER_SOCKET: "4",
+        ARGON2_MEMORY: "7168",
+        ARGON2_PASSES: "5",
+        ARGON2_PARALLELISM: "2",
         ALLOWED_ORIGINS: "https://app.example.com,https://*.example.com, http://localhost:3000",
         TRUST_PROXY: "2",
         GRAPHIQL: "false",
@@ -69,6 +72,9 @@ describe("the environment", () => {
       drainTime: 0,
       maxSocketsPerSession: 3,
       maxOperationsPerSocket: 4,
+      argon2Memory: 7168,
+      argon2Passes: 5,
+      argon2Parallelism: 2,
       allowedOrigins: ["https://app.example.com", "https://*.example.com", "http://localhost:3000"],
       trustProxy: 2,
       graphiql: false,
@@ -157,6 +163,21 @@ describe("a wrong value stops the start and is explained", () => {
       "MAX_OPERATIONS_PER_SOCKET",
       "many",
       "MAX_OPERATIONS_PER_SOCKET must be a whole number from 1 to 1000000, not 'many'. Example: MAX_OPERATIONS_PER_SOCKET=100",
+    ],
+    [
+      "ARGON2_MEMORY",
+      "19MiB",
+      "ARGON2_MEMORY must be a whole number from 7168 to 4194304, not '19MiB'. Example: ARGON2_MEMORY=65536",
+    ],
+    [
+      "ARGON2_PASSES",
+      "0",
+      "ARGON2_PASSES must be a whole number from 1 to 100, not '0'. Example: ARGON2_PASSES=3",
+    ],
+    [
+      "ARGON2_PARALLELISM",
+      "65",
+      "ARGON2_PARALLELISM must be a whole number from 1 to 64, not '65'. Example: ARGON2_PARALLELISM=1",
     ],
     [
       "TRUST_PROXY",
@@ -336,6 +357,29 @@ describe("durations fit each other", () => {
 
   test("a wrong one is not compared", () => {
     expect(faults({ ACCESS_TOKEN_TTL: "1s", RENEWAL_GRACE: "soon" })).toHaveLength(1);
+  });
+});
+
+describe("hashing costs what OWASP asks for", () => {
+  const floors = [
+    [1, 47_104],
+    [2, 19_456],
+    [3, 12_288],
+    [4, 9216],
+    [5, 7168],
+    [100, 7168],
+  ] as const;
+
+  test.each(floors)("with %i passes %i KiB at least", (passes, memory) => {
+    const env = { ARGON2_PASSES: String(passes), ARGON2_MEMORY: String(memory) };
+    expect(faults(env)).toEqual([]);
+    expect(faults({ ...env, ARGON2_MEMORY: String(memory - 1) })).toHaveLength(1);
+  });
+
+  test("and says what that is", () => {
+    expect(faults({ ARGON2_PASSES: "1" })).toEqual([
+      "ARGON2_MEMORY must be at least 47104 where ARGON2_PASSES is 1. Example: ARGON2_MEMORY=47104",
+    ]);
   });
 });
 

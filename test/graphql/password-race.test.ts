@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { CurfewOptions } from "../../src/server.ts";
 import { StoreUnavailable, type SessionStore } from "../../src/session/store.ts";
+import { Passwords } from "../../src/users/passwords.ts";
 import { fakeClock, startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import { ask, login, newEmail, password, register, renew } from "../helpers/http.ts";
 import { breakable, intercept, memoryStore, memoryUsers } from "../helpers/parts.ts";
@@ -147,6 +148,20 @@ it.each(["before", "after"] as const)(
     }
   },
 );
+
+it("logins that race each other to a hash of a new cost all get their sessions", async () => {
+  const users = memoryUsers();
+  const email = newEmail();
+  const cheap = new Passwords({ cost: { memory: 1024, passes: 1, parallelism: 1 } });
+  await users.create(email, await cheap.hash(password), 1);
+  await using curfew = await startCurfew({ parts: { users } });
+  const logins = await Promise.all(Array.from({ length: 6 }, () => tryLogin(curfew, email)));
+  for (const { outcome, token = "" } of logins) {
+    expect(outcome).toBe("SignedIn");
+    expect(await viewer(curfew, token)).not.toBeNull();
+  }
+  expect((await users.byEmail(email))?.passwordHash).toMatch(/m=19456,t=2,p=1/);
+});
 
 describe("a change of the password", () => {
   /** A store one of whose methods can be made to fail. */

@@ -3,8 +3,10 @@ import { DatabaseSync } from "node:sqlite";
 import { beforeEach, describe, expect, test } from "vitest";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import { Accounts } from "../../src/users/accounts.ts";
+import type { UserDirectory } from "../../src/users/directory.ts";
 import { Passwords } from "../../src/users/passwords.ts";
 import { SqliteUsers } from "../../src/users/sqlite.ts";
+import { intercept } from "../helpers/parts.ts";
 
 /** Counts the real verifications; `verifyNothing` is one too. */
 class CountedPasswords extends Passwords {
@@ -134,6 +136,104 @@ describe("signing in", () => {
     await expect(accounts.authenticate("ada@example.com", "correct horse")).rejects.toBeInstanceOf(
       StoreUnavailable,
     );
+  });
+});
+
+describe("a hash of another cost", () => {
+  const cheap = new Passwords({ cost: { memory: 1024, passes: 1, parallelism: 1 } });
+  const isCheap = async (id: string) => /m=1024,/.test((await users.passwordHash(id)) ?? "");
+
+  /** A user whose password was hashed before the settings were changed. */
+  async function oldTimer() {
+    const user = await users.create("ada@example.com", await cheap.hash("correct horse"), 1);
+    if (user === "taken") throw new Error("taken");
+    return user;
+  }
+
+  /** The accounts of a directory where something happens just before each replacement of a hash. */
+  function overtaken(act: () => Promise<unknown>): Accounts {
+    const directory = intercept<UserDirectory>(users, {
+      replacePasswordHash:
+        (real) =>
+        async (...args) => {
+          await act();
+          return real(...args);
+        },
+    });
+    return new Accounts(directory, passwords);
+  }
+
+  test("is made anew when its user signs in", async () => {
+    const { id, email } = await oldTimer();
+    const accepted = await accounts.authenticate(email, "correct horse");
+    expect(accepted).toMatchObject({ passwordHash: await users.passwordHash(id) });
+    expect(await users.passwordHash(id)).toMatch(/m=19456,t=2,p=1/);
+    expect(await accounts.authenticate(email, "wrong horse")).toEqual({ outcome: "refused" });
+    expect(await accounts.authenticate(email, "correct horse")).toEqual(accepted);
+  });
+
+  test("stays while nobody signs in: with a wrong password, or locked", async () => {
+    const { id, email } = await oldTimer();
+    await accounts.authenticate(email, "wrong horse");
+    await users.setLocked(id, true);
+    expect(await accounts.authenticate(email, "correct horse")).toEqual({ outcome: "refused" });
+    expect(await isCheap(id)).toBe(true);
+  });
+
+  test("waits for another time where there is no room to hash", async () => {
+    const { id, email } = await oldTimer();
+    const full = new Passwords();
+    full.hash = async () => "busy";
+    const outcome = await new Accounts(users, full).authenticate(email, "correct horse");
+    expect(outcome).toMatchObject({ outcome: "accepted" });
+    expect(await isCheap(id)).toBe(true);
+  });
+
+  test("makes way for a change of the password, which makes the login void", async () => {
+    const { id, email } = await oldTimer();
+    const change = async () => {
+      const { outcome } = await accounts.changePassword(id, "correct horse", "battery staple");
+      expect(outcome).toBe("changed");
+    };
+    const racing = overtaken(change);
+    const authentication = await racing.authenticate(email, "correct horse");
+    if (authentication.outcome !== "accepted") throw new Error(authentication.outcome);
+    expect(await racing.stillAccepts(authentication, "correct horse")).toBe("mismatch");
+    expect(await accounts.authenticate(email, "battery staple")).toMatchObject({
+      outcome: "accepted",
+    });
+  });
+
+  test("is made anew once by many who sign in at a time, and all of them stay", async () => {
+    const { email } = await oldTimer();
+    const logins = Array.from({ length: 8 }, () => accounts.authenticate(email, "correct horse"));
+    for (const login of await Promise.all(logins)) {
+      if (login.outcome !== "accepted") throw new Error(login.outcome);
+      expect(await accounts.stillAccepts(login, "correct horse")).toBe("match");
+    }
+  });
+
+  test("may be made anew during a change of the password, which then counts all the same", async () => {
+    const { id, email } = await oldTimer();
+    const racing = overtaken(() => accounts.authenticate(email, "correct horse"));
+    expect(await racing.changePassword(id, "correct horse", "battery staple")).toEqual({
+      outcome: "changed",
+    });
+    expect(await accounts.authenticate(email, "correct horse")).toEqual({ outcome: "refused" });
+    expect(await accounts.authenticate(email, "battery staple")).toMatchObject({
+      outcome: "accepted",
+    });
+  });
+
+  test("that others never stop replacing is no wrong password", async () => {
+    const { id } = await oldTimer();
+    const racing = overtaken(async () => {
+      const current = (await users.passwordHash(id)) ?? "";
+      await users.replacePasswordHash(id, current, await cheap.hash("correct horse"));
+    });
+    expect(await racing.changePassword(id, "correct horse", "battery staple")).toEqual({
+      outcome: "busy",
+    });
   });
 });
 

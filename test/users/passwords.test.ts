@@ -11,6 +11,17 @@ test("a password is hashed by argon2id with 19 MiB, two passes and one thread", 
   expect(await passwords.hash("correct horse")).not.toBe(hash);
 });
 
+test("a password is hashed at the cost that is set, which tells hashes of another", async () => {
+  const dear = new Passwords({ cost: { memory: 12_288, passes: 3, parallelism: 2 } });
+  const hash = await dear.hash("correct horse");
+  expect(hash).toMatch(/^\$argon2id\$v=19\$m=12288,t=3,p=2\$/);
+  expect(await passwords.verify(hash, "correct horse")).toBe("match");
+  expect(dear.isOutdated(hash)).toBe(false);
+  expect(passwords.isOutdated(hash)).toBe(true);
+  expect(passwords.isOutdated(await passwords.hash("correct horse"))).toBe(false);
+  expect(dear.isOutdated(hash.replace("argon2id", "argon2i"))).toBe(true);
+});
+
 test("a hash matches its own password and no other", async () => {
   const hash = await passwords.hash("correct horse");
   expect(await passwords.verify(hash, "correct horse")).toBe("match");
@@ -74,16 +85,43 @@ test("hashing, verifying and verifying nothing share the room, and failures give
   expect(await hashing).toMatch(/^\$argon2id/);
 });
 
-test.each(["12345678", "\u{1F511}".repeat(8), "\0".repeat(8), " ".repeat(8), "a".repeat(1024)])(
-  "a password of 8 characters to 1024 bytes is accepted",
+test.each([
+  "\0\u{1F511}\t \u202E\uFFFF~\u0627",
+  "eight of",
+  "19283746 5",
+  "correct horse battery staple",
+  `${"correct horse ".repeat(73)}!!`,
+])("a password of 8 characters to 1024 bytes is accepted, whatever they are", (password) => {
+  expect(passwordProblem(password)).toBeUndefined();
+});
+
+test.each([
+  "password",
+  "PassW0rd",
+  "qwertyuiop",
+  "trustno1",
+  "iloveyou1",
+  "\uFF50\uFF41\uFF53\uFF53\uFF57\uFF4F\uFF52\uFF44",
+  "12345678",
+  "87654321",
+  "AbcDabcD",
+  "abcdefghijklmnop",
+  "00000000",
+  "12121212",
+  "\u{1F511}".repeat(8),
+  " ".repeat(1024),
+])("%j is too common a password", (password) => {
+  expect(passwordProblem(password)).toBe(
+    "Use another password: this one is among the first guesses.",
+  );
+});
+
+test.each(["", "1234567", "\u{1F511}".repeat(7), "e\u0301".repeat(7)])(
+  "%j is too short a password",
   (password) => {
-    expect(passwordProblem(password)).toBeUndefined();
+    expect(passwordProblem(password)).toBe("Use at least 8 characters.");
   },
 );
-
-test.each(["", "1234567", "\u{1F511}".repeat(7)])("%j is too short a password", (password) => {
-  expect(passwordProblem(password)).toBe("Use at least 8 characters.");
-});
 
 test.each(["a".repeat(1025), "\u{1F511}".repeat(257)])("more than 1024 bytes are too long", (p) => {
   expect(passwordProblem(p)).toBe("Use at most 1024 bytes.");

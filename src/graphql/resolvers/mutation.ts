@@ -27,9 +27,10 @@ export const Mutation: MutationResolvers = {
         const issued = await start(authentication.user, context);
         // The password may have been changed, and the sessions ended, while it was checked: now that
         // this session can be found, either that found it, or this finds that.
-        if (await accounts.stillAccepts(authentication)) return signedIn(issued);
+        const standing = await accounts.stillAccepts(authentication, password);
+        if (standing === "match") return signedIn(issued);
         await sessions.end(issued.session.fingerprint, "PASSWORD_CHANGED");
-        return wrongCredentials();
+        return standing === "busy" ? tooManyAttempts() : wrongCredentials();
       }
       case "refused":
         return wrongCredentials();
