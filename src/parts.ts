@@ -10,7 +10,12 @@ import type { SessionStore } from "./session/store.ts";
 import type { Topics } from "./session/topics.ts";
 import { MemoryTopics } from "./stores/memory/topics.ts";
 import type { RedisAddress } from "./stores/redis/address.ts";
-import { closeClient, commandClient, subscriberClient } from "./stores/redis/client.ts";
+import {
+  closeClient,
+  commandClient,
+  subscriberClient,
+  type RedisClient,
+} from "./stores/redis/client.ts";
 import { durabilityWarnings } from "./stores/redis/durability.ts";
 import { RedisSessions } from "./stores/redis/sessions.ts";
 import { RedisTopics } from "./stores/redis/topics.ts";
@@ -19,6 +24,7 @@ import { SqliteSessions } from "./stores/sqlite/sessions.ts";
 import type { UserDirectory } from "./users/directory.ts";
 import { PostgresUsers } from "./users/postgres.ts";
 import { SqliteUsers } from "./users/sqlite.ts";
+import { Throttling, type Throttle } from "./users/throttling.ts";
 
 /** The ports, filled. An app may bring its own: see `createCurfew`. */
 export interface Parts {
@@ -29,6 +35,7 @@ export interface Parts {
 
 export interface OpenParts extends Parts {
   readonly ring: KeyRing;
+  readonly throttle: Throttle;
   /** What an operator should know about them. */
   readonly warnings: readonly string[];
   close(): Promise<void>;
@@ -61,7 +68,8 @@ export async function openParts(
   if (redis === undefined) {
     const store = keep(own.store ?? new SqliteSessions(shared()));
     const topics = keep(own.topics ?? new MemoryTopics(onError));
-    return { ring, users, store, topics, warnings: [], close: closing(opened.move()) };
+    const throttle = throttling(options);
+    return { ring, users, store, topics, throttle, warnings: [], close: closing(opened.move()) };
   }
   const publisher = opened.adopt(await commandClient(redis), closeClient);
   const store = keep(own.store ?? new RedisSessions(publisher));
@@ -69,8 +77,19 @@ export async function openParts(
     own.topics ??
       new RedisTopics({ publisher, subscriber: await subscriberClient(redis, publisher), onError }),
   );
+  const throttle = throttling(options, publisher);
   const warnings = await durabilityWarnings(publisher);
-  return { ring, users, store, topics, warnings, close: closing(opened.move()) };
+  return { ring, users, store, topics, throttle, warnings, close: closing(opened.move()) };
+}
+
+function throttling(options: Options, redis?: RedisClient): Throttle {
+  const limits = {
+    perAccount: options.maxLoginFailures,
+    perAddress: options.maxFailuresPerAddress,
+    registrations: options.maxRegistrationsPerAddress,
+    window: options.attemptWindow,
+  };
+  return new Throttling(limits, redis);
 }
 
 /** The Redis that the settings name, if they do. */

@@ -97,7 +97,7 @@ interface Ingredients {
 
 async function assemble(ingredients: Ingredients): Promise<Curfew> {
   const { options, parts, schema, logger, onFault, clock } = ingredients;
-  const { store, topics, users, ring } = parts;
+  const { store, topics, users, ring, throttle } = parts;
   const { argon2Memory: memory, argon2Passes: passes, argon2Parallelism: parallelism } = options;
   const accounts = new Accounts(users, new Passwords({ cost: { memory, passes, parallelism } }));
   const deadlines = new Deadlines(clock());
@@ -140,6 +140,7 @@ async function assemble(ingredients: Ingredients): Promise<Curfew> {
   const services: Services = {
     sessions,
     accounts,
+    throttle,
     users,
     events,
     clock,

@@ -1,8 +1,8 @@
 /** Settings from the environment or from code, checked as a whole before anything starts. */
 import { inspect } from "node:util";
-import { defaultOptions, optionRules } from "./options.ts";
+import { defaultOptions } from "./options.ts";
 import type { Options } from "./options.ts";
-import { leastMemory } from "./rules.ts";
+import { leastMemory, optionRules } from "./rules.ts";
 import {
   inUnits,
   isServiceLink,

@@ -1,8 +1,8 @@
-/** Every setting: what it does, its unit, its default, and what a value must be. */
-import { z } from "zod";
-import { databaseUrl } from "./database.ts";
-import { redisPlaces, redisSentinelName } from "./redis.ts";
-import { day, duration, is32Bytes, isOrigin, leastMemory, second, whole } from "./rules.ts";
+/** Every setting: what it does, its unit and its default. */
+
+/** In milliseconds. */
+const second = 1000;
+const day = 86_400 * second;
 
 /** All durations are in milliseconds. Each has a variable in the environment too: see `variables`. */
 export interface Options {
@@ -122,6 +122,32 @@ export interface Options {
    */
   readonly maxOperationsPerSocket: number;
   /**
+   * Passwords that may fail on one account from one address within `attemptWindow`; a right one begins
+   * anew. As for each limit by address, an IPv6 network of 64 bits counts as one address.
+   *
+   * @default 10
+   */
+  readonly maxLoginFailures: number;
+  /**
+   * Passwords that may fail from one address, on any accounts; and as many refused renewals.
+   *
+   * @default 100
+   */
+  readonly maxFailuresPerAddress: number;
+  /**
+   * Accounts that may be made from one address within `attemptWindow`, or not be made because there is
+   * one of that e-mail.
+   *
+   * @default 20
+   */
+  readonly maxRegistrationsPerAddress: number;
+  /**
+   * From the first of these attempts until all of them are forgotten; in whole seconds, rounded up.
+   *
+   * @default 900_000 (15m)
+   */
+  readonly attemptWindow: number;
+  /**
    * What a password's hash takes, in KiB; so many hashes as there are threads are computed at a time. The
    * fewer `argon2Passes`, the more it must be.
    *
@@ -173,7 +199,7 @@ export interface Options {
   readonly logLevel: (typeof logLevels)[number];
 }
 
-const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
+export const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 
 /** @param production whether `NODE_ENV` is `production` */
 export function defaultOptions(production: boolean): Options {
@@ -196,6 +222,10 @@ export function defaultOptions(production: boolean): Options {
     drainTime: 10 * second,
     maxSocketsPerSession: 100,
     maxOperationsPerSocket: 100,
+    maxLoginFailures: 10,
+    maxFailuresPerAddress: 100,
+    maxRegistrationsPerAddress: 20,
+    attemptWindow: 900 * second,
     argon2Memory: 19_456,
     argon2Passes: 2,
     argon2Parallelism: 1,
@@ -206,40 +236,3 @@ export function defaultOptions(production: boolean): Options {
     logLevel: "info",
   };
 }
-
-/** What a value must be. Each message goes on after "must be". */
-export const optionRules = {
-  host: z.string("a text").regex(/^[^\s/]+$/, "a host name or an address"),
-  port: whole(0, 65_535),
-  secrets: z
-    .array(z.string("a text").refine(is32Bytes, "at least 32 bytes long"), "a list of secrets")
-    .min(1, "at least one secret")
-    .refine((secrets) => new Set(secrets).size === secrets.length, "different from each other"),
-  dataDir: z.string("a text").regex(/\S/, "a folder, or :memory:"),
-  databaseUrl,
-  redisUrl: z.url({ protocol: /^rediss?$/, hostname: /./, error: "a redis:// or rediss:// URL" }),
-  redisClusterNodes: redisPlaces,
-  redisSentinels: redisPlaces,
-  redisSentinelName,
-  accessTokenTtl: duration(1, 3650),
-  renewalTokenTtl: duration(1, 3650),
-  sessionMaxAge: duration(1, 3650),
-  renewalGrace: duration(0, 3650),
-  // Those that a timer waits for end where a timer can: at 2^31 ms.
-  recheckInterval: duration(1, 24),
-  outageGrace: duration(0, 24),
-  drainTime: duration(0, 24),
-  maxSocketsPerSession: whole(1, 1_000_000),
-  maxOperationsPerSocket: whole(1, 1_000_000),
-  argon2Memory: whole(leastMemory(Infinity), 4_194_304),
-  argon2Passes: whole(1, 100),
-  argon2Parallelism: whole(1, 64),
-  allowedOrigins: z.array(
-    z.string("a text").refine(isOrigin, "an origin as browsers send it, without a path"),
-    "a list of origins",
-  ),
-  trustProxy: whole(0, 100),
-  graphiql: z.boolean("true or false"),
-  introspection: z.boolean("true or false"),
-  logLevel: z.enum(logLevels, `one of ${logLevels.join(", ")}`),
-} satisfies { [Name in keyof Options]: z.ZodType<NonNullable<Options[Name]>> };

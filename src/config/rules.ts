@@ -1,16 +1,59 @@
-/** What several settings have to be: numbers, durations, texts of a kind. */
+/** What the value of a setting must be. */
 import { z } from "zod";
+import { databaseUrl } from "./database.ts";
+import { logLevels, type Options } from "./options.ts";
+import { redisPlaces, redisSentinelName } from "./redis.ts";
 
-/** In milliseconds. */
-export const second = 1000;
-export const day = 86_400 * second;
+const day = 86_400_000;
 
-export function whole(min: number, max: number) {
+/** Each message goes on after "must be". */
+export const optionRules = {
+  host: z.string("a text").regex(/^[^\s/]+$/, "a host name or an address"),
+  port: whole(0, 65_535),
+  secrets: z
+    .array(z.string("a text").refine(is32Bytes, "at least 32 bytes long"), "a list of secrets")
+    .min(1, "at least one secret")
+    .refine((secrets) => new Set(secrets).size === secrets.length, "different from each other"),
+  dataDir: z.string("a text").regex(/\S/, "a folder, or :memory:"),
+  databaseUrl,
+  redisUrl: z.url({ protocol: /^rediss?$/, hostname: /./, error: "a redis:// or rediss:// URL" }),
+  redisClusterNodes: redisPlaces,
+  redisSentinels: redisPlaces,
+  redisSentinelName,
+  accessTokenTtl: duration(1, 3650),
+  renewalTokenTtl: duration(1, 3650),
+  sessionMaxAge: duration(1, 3650),
+  renewalGrace: duration(0, 3650),
+  // Those that a timer waits for end where a timer can: at 2^31 ms.
+  recheckInterval: duration(1, 24),
+  outageGrace: duration(0, 24),
+  drainTime: duration(0, 24),
+  maxSocketsPerSession: whole(1, 1_000_000),
+  maxOperationsPerSocket: whole(1, 1_000_000),
+  maxLoginFailures: whole(1, 1_000_000),
+  maxFailuresPerAddress: whole(1, 1_000_000),
+  maxRegistrationsPerAddress: whole(1, 1_000_000),
+  // Where attempts are counted in the process, a timer waits for this one too.
+  attemptWindow: duration(1000, 24),
+  argon2Memory: whole(leastMemory(Infinity), 4_194_304),
+  argon2Passes: whole(1, 100),
+  argon2Parallelism: whole(1, 64),
+  allowedOrigins: z.array(
+    z.string("a text").refine(isOrigin, "an origin as browsers send it, without a path"),
+    "a list of origins",
+  ),
+  trustProxy: whole(0, 100),
+  graphiql: z.boolean("true or false"),
+  introspection: z.boolean("true or false"),
+  logLevel: z.enum(logLevels, `one of ${logLevels.join(", ")}`),
+} satisfies { [Name in keyof Options]: z.ZodType<NonNullable<Options[Name]>> };
+
+function whole(min: number, max: number) {
   const error = `a whole number from ${min} to ${max}`;
   return z.int(error).min(min, error).max(max, error);
 }
 
-export function duration(minMilliseconds: number, maxDays: number) {
+function duration(minMilliseconds: number, maxDays: number) {
   const error = `a duration from ${minMilliseconds}ms to ${maxDays}d`;
   return z
     .int(error)
@@ -18,12 +61,12 @@ export function duration(minMilliseconds: number, maxDays: number) {
     .max(maxDays * day, error);
 }
 
-export function is32Bytes(secret: string): boolean {
+function is32Bytes(secret: string): boolean {
   return Buffer.byteLength(secret) >= 32;
 }
 
 /** Browsers send no path, no default port and no capitals, so an origin with one would never match. */
-export function isOrigin(text: string): boolean {
+function isOrigin(text: string): boolean {
   const origin = text.replace("://*.", "://any.");
   return /^https?:/.test(origin) && URL.canParse(origin) && new URL(origin).origin === origin;
 }

@@ -5,6 +5,7 @@ import type { Stream } from "../session/stream.ts";
 import type { SessionEvent } from "../session/watch.ts";
 import type { Accounts } from "../users/accounts.ts";
 import type { UserDirectory } from "../users/directory.ts";
+import type { Throttle } from "../users/throttling.ts";
 import type { Caller } from "./caller.ts";
 import { serviceUnavailable, unauthenticated } from "./errors.ts";
 import type { Events } from "./events.ts";
@@ -12,6 +13,7 @@ import type { Events } from "./events.ts";
 export interface Services {
   readonly sessions: Sessions;
   readonly accounts: Accounts;
+  readonly throttle: Throttle;
   readonly users: UserDirectory;
   /** The app's own messages between resolvers, on all nodes. */
   readonly events: Events;

@@ -154,7 +154,7 @@ export type RefusalReason =
 
 export type RegisterResult = InvalidInput | SignedIn | TooManyAttempts;
 
-export type RenewResult = RenewalRefused | SignedIn;
+export type RenewResult = RenewalRefused | SignedIn | TooManyAttempts;
 
 export type RenewalRefused = Problem & {
   readonly __typename?: "RenewalRefused";
@@ -212,9 +212,14 @@ export type TokenPair = {
   readonly renewalTokenExpiresAt: Scalars["DateTime"]["output"];
 };
 
+/**
+ * Too many of these failed before, on this account or from this address: the attempt was not made. Of
+ * renewals only refused ones are answered so, and never one whose token is good.
+ */
 export type TooManyAttempts = Problem & {
   readonly __typename?: "TooManyAttempts";
   readonly message: Scalars["String"]["output"];
+  /** After that many seconds it will be made. */
   readonly retryAfterSeconds: Scalars["Int"]["output"];
 };
 
@@ -357,7 +362,8 @@ export type ResolversUnionTypes<_RefType extends Record<string, unknown>> = {
     | (Omit<SignedIn, "tokens" | "viewer"> & {
         tokens: _RefType["TokenPair"];
         viewer: _RefType["Viewer"];
-      } & { __typename: "SignedIn" });
+      } & { __typename: "SignedIn" })
+    | (TooManyAttempts & { __typename: "TooManyAttempts" });
 };
 
 /** Mapping of interface types */
@@ -609,7 +615,11 @@ export type RenewResultResolvers<
   ContextType = CurfewContext,
   ParentType extends ResolversParentTypes["RenewResult"] = ResolversParentTypes["RenewResult"],
 > = {
-  __resolveType: TypeResolveFn<"RenewalRefused" | "SignedIn", ParentType, ContextType>;
+  __resolveType: TypeResolveFn<
+    "RenewalRefused" | "SignedIn" | "TooManyAttempts",
+    ParentType,
+    ContextType
+  >;
 };
 
 export type RenewalRefusedResolvers<

@@ -27,7 +27,13 @@ export interface Refused {
   readonly outcome: "refused";
 }
 
-export type Registration = { readonly outcome: "registered"; readonly user: User } | Invalid | Busy;
+/** There is a user of that e-mail. */
+export interface Taken {
+  readonly outcome: "taken";
+}
+
+export type Registration =
+  { readonly outcome: "registered"; readonly user: User } | Taken | Invalid | Busy;
 /** A password that was right when it was checked. */
 export interface Accepted {
   readonly outcome: "accepted";
@@ -65,8 +71,7 @@ export class Accounts {
     const hash = await this.#passwords.hash(password);
     if (hash === "busy") return { outcome: "busy" };
     const user = await this.#directory.create(address, hash, now);
-    if (user === "taken") return invalid({ email: "This e-mail address is already registered." });
-    return { outcome: "registered", user };
+    return user === "taken" ? { outcome: "taken" } : { outcome: "registered", user };
   }
 
   /**

@@ -61,7 +61,7 @@ const rest = `
   interface Problem { message: String! }
   union RegisterResult = SignedIn | InvalidInput | TooManyAttempts
   union LoginResult = SignedIn | InvalidCredentials | TooManyAttempts
-  union RenewResult = SignedIn | RenewalRefused
+  union RenewResult = SignedIn | RenewalRefused | TooManyAttempts
   union ChangePasswordResult = PasswordChanged | InvalidInput | InvalidCredentials | TooManyAttempts
   enum RefusalReason {
     MISSING MALFORMED BAD_SIGNATURE WRONG_KIND EXPIRED SUPERSEDED ENDED REUSED USER_GONE

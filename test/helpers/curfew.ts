@@ -22,6 +22,8 @@ export async function startCurfew(options: CurfewOptions = {}): Promise<TestCurf
     dataDir: ":memory:",
     secrets,
     logger,
+    // All tests come from one address.
+    maxRegistrationsPerAddress: 1_000_000,
     ...options,
   });
   return { ...curfew, log, socketUrl: curfew.url.replace("http", "ws") };

@@ -22,9 +22,9 @@ async function everythingIn(redis: RedisServer): Promise<string> {
   const values = await Promise.all(
     keys.map(async (key) => {
       const type = await redis.command("TYPE", key);
-      return type === "hash"
-        ? redis.command("HGETALL", key)
-        : redis.command("ZRANGE", key, 0, -1, "WITHSCORES");
+      if (type === "hash") return redis.command("HGETALL", key);
+      if (type === "string") return redis.command("GET", key);
+      return redis.command("ZRANGE", key, 0, -1, "WITHSCORES");
     }),
   );
   return JSON.stringify([keys, values]);

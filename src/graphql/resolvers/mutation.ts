@@ -1,27 +1,64 @@
 /** Resolvers of the mutations: signing in and out, renewal, and the user's hold on his sessions. */
 import { requireSession, type CurfewContext } from "../context.ts";
-import { refusalMessage, halfDone, unauthenticated } from "../errors.ts";
+import { halfDone, unauthenticated } from "../errors.ts";
 import type { MutationResolvers } from "../generated.ts";
+import {
+  busy,
+  emailTaken,
+  invalidCredentials,
+  invalidInput,
+  renewalRefused,
+  tooManyAttempts,
+  wrongCredentials,
+} from "../problems.ts";
 import type { Issued } from "../../session/sessions.ts";
 import { StoreUnavailable } from "../../session/store.ts";
+import type { Authentication, PasswordChange, Registration } from "../../users/accounts.ts";
 import type { User } from "../../users/directory.ts";
+import { normaliseEmail } from "../../users/email.ts";
+import type { Verdict } from "../../users/throttling.ts";
+
+/** Which outcomes count as attempts: those for which a password was hashed. */
+const verdicts = {
+  register: { registered: "succeeded", taken: "failed", invalid: "untried", busy: "untried" },
+  login: { accepted: "succeeded", refused: "failed", busy: "untried" },
+  changePassword: { changed: "succeeded", refused: "failed", invalid: "untried", busy: "untried" },
+} as const satisfies {
+  readonly register: Record<Registration["outcome"], Verdict>;
+  readonly login: Record<Authentication["outcome"], Verdict>;
+  readonly changePassword: Record<PasswordChange["outcome"], Verdict>;
+};
 
 export const Mutation: MutationResolvers = {
   register: async (_parent, { email, password }, context) => {
-    const registration = await context.accounts.register(email, password, context.clock());
+    const { accounts, throttle, clock, caller } = context;
+    const registration = await throttle.register({
+      address: caller.device.ipAddress,
+      make: () => accounts.register(email, password, clock()),
+      judge: ({ outcome }) => verdicts.register[outcome],
+    });
     switch (registration.outcome) {
       case "registered":
         return signedIn(await start(registration.user, context));
+      case "taken":
+        return emailTaken();
       case "invalid":
         return invalidInput(registration.fields);
       case "busy":
-        return tooManyAttempts();
+        return busy();
+      case "throttled":
+        return tooManyAttempts(registration);
     }
   },
 
   login: async (_parent, { email, password }, context) => {
-    const { accounts, sessions } = context;
-    const authentication = await accounts.authenticate(email, password);
+    const { accounts, sessions, throttle, caller } = context;
+    const authentication = await throttle.guess({
+      account: normaliseEmail(email),
+      address: caller.device.ipAddress,
+      make: () => accounts.authenticate(email, password),
+      judge: ({ outcome }) => verdicts.login[outcome],
+    });
     switch (authentication.outcome) {
       case "accepted": {
         const issued = await start(authentication.user, context);
@@ -30,21 +67,24 @@ export const Mutation: MutationResolvers = {
         const standing = await accounts.stillAccepts(authentication, password);
         if (standing === "match") return signedIn(issued);
         await sessions.end(issued.session.fingerprint, "PASSWORD_CHANGED");
-        return standing === "busy" ? tooManyAttempts() : wrongCredentials();
+        return standing === "busy" ? busy() : wrongCredentials();
       }
       case "refused":
         return wrongCredentials();
       case "busy":
-        return tooManyAttempts();
+        return busy();
+      case "throttled":
+        return tooManyAttempts(authentication);
     }
   },
 
-  renew: async (_parent, { renewalToken }, { sessions, caller }) => {
+  renew: async (_parent, { renewalToken }, { sessions, throttle, caller }) => {
     const renewal = await sessions.renew(renewalToken);
     if (renewal.outcome === "renewed") return signedIn(renewal);
-    const { reason } = renewal;
-    caller.noteRefusal(reason, renewal.claims);
-    return { __typename: "RenewalRefused", reason, message: refusalMessage(reason) };
+    const throttled = await throttle.renewalRefused(caller.device.ipAddress);
+    if (throttled !== undefined) return tooManyAttempts(throttled);
+    caller.noteRefusal(renewal.reason, renewal.claims);
+    return renewalRefused(renewal.reason);
   },
 
   logout: async (_parent, { token }, context) => {
@@ -68,11 +108,16 @@ export const Mutation: MutationResolvers = {
   },
 
   changePassword: async (_parent, { currentPassword, newPassword }, context) => {
-    const { userId } = requireSession(context);
-    const { accounts, sessions } = context;
+    const { userId, fingerprint } = requireSession(context);
+    const { accounts, sessions, throttle, caller } = context;
     // What the change will need, asked for before it: where it is not to be had, nothing has changed.
     await sessions.list(userId);
-    const change = await accounts.changePassword(userId, currentPassword, newPassword);
+    const change = await throttle.guess({
+      account: fingerprint,
+      address: caller.device.ipAddress,
+      make: () => accounts.changePassword(userId, currentPassword, newPassword),
+      judge: ({ outcome }) => verdicts.changePassword[outcome],
+    });
     switch (change.outcome) {
       case "changed":
         return afterPasswordChange(context).catch((error: unknown) => {
@@ -83,7 +128,9 @@ export const Mutation: MutationResolvers = {
       case "invalid":
         return invalidInput(change.fields);
       case "busy":
-        return tooManyAttempts();
+        return busy();
+      case "throttled":
+        return tooManyAttempts(change);
     }
   },
 };
@@ -119,23 +166,4 @@ function start(user: User, { sessions, caller }: CurfewContext): Promise<Issued>
 
 function signedIn(issued: Issued) {
   return { __typename: "SignedIn", tokens: issued, viewer: issued.session } as const;
-}
-
-function wrongCredentials() {
-  return invalidCredentials("The e-mail address or the password is wrong.");
-}
-
-function invalidCredentials(message: string) {
-  return { __typename: "InvalidCredentials", message } as const;
-}
-
-function invalidInput(fields: readonly { readonly field: string; readonly message: string }[]) {
-  const message = fields.map((field) => field.message).join(" ");
-  return { __typename: "InvalidInput", message, fields } as const;
-}
-
-/** The passwords that wait to be checked are as many as the server allows. */
-function tooManyAttempts() {
-  const message = "Too many people are signing in; try again shortly.";
-  return { __typename: "TooManyAttempts", message, retryAfterSeconds: 1 } as const;
 }

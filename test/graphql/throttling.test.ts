@@ -1,0 +1,190 @@
+/** Passwords that are guessed, accounts that are made in bulk and tokens that are tried: by field, not by request. */
+import { setTimeout as pause } from "node:timers/promises";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { Passwords } from "../../src/users/passwords.ts";
+import { startCurfew } from "../helpers/curfew.ts";
+import { ask, login, logout, newEmail, password, register, renew } from "../helpers/http.ts";
+import { connect } from "../helpers/socket.ts";
+
+afterEach(() => vi.restoreAllMocks());
+
+/** How many passwords were verified, right or wrong. */
+function countVerifications(): () => number {
+  const verify = vi.spyOn(Passwords.prototype, "verify");
+  return () => verify.mock.calls.length;
+}
+
+const outcome = "kind: __typename ... on TooManyAttempts { message retryAfterSeconds }";
+
+function logins(count: number, email: string, word = "wrong password"): string {
+  const field = (_: unknown, i: number) =>
+    `a${i}: login(email: "${email}", password: "${word}") { ${outcome} }`;
+  return `mutation { ${Array.from({ length: count }, field).join(" ")} }`;
+}
+
+async function guess(url: string, email: string, headers: Record<string, string> = {}) {
+  const { data } = await ask(url, logins(1, email), { headers });
+  return data.a0 as { kind: string; retryAfterSeconds?: number };
+}
+
+describe("a password", () => {
+  it("is verified for as many of two hundred aliases in one request as may fail", async () => {
+    await using curfew = await startCurfew({ maxLoginFailures: 10 });
+    const email = newEmail();
+    await register(curfew.url, email);
+    const verifications = countVerifications();
+    const { data } = await ask(curfew.url, logins(200, email));
+    expect(verifications()).toBe(10);
+    const kinds = Object.values<{ kind: string }>(data).map(({ kind }) => kind);
+    expect(kinds.filter((kind) => kind === "InvalidCredentials")).toHaveLength(10);
+    expect(kinds.filter((kind) => kind === "TooManyAttempts")).toHaveLength(190);
+  });
+
+  it("is verified for as many of two hundred requests at once as may fail", async () => {
+    await using curfew = await startCurfew({ maxLoginFailures: 10 });
+    const email = newEmail();
+    const verifications = countVerifications();
+    const guesses = await Promise.all(Array.from({ length: 200 }, () => guess(curfew.url, email)));
+    expect(verifications()).toBe(10);
+    expect(guesses.filter(({ kind }) => kind === "InvalidCredentials")).toHaveLength(10);
+  });
+
+  it("is not verified at all for an array of requests, which is not taken", async () => {
+    await using curfew = await startCurfew();
+    const verifications = countVerifications();
+    const query = logins(1, newEmail());
+    const response = await fetch(curfew.url, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(Array.from({ length: 200 }, () => ({ query }))),
+    });
+    expect(response.status).toBe(400);
+    expect(verifications()).toBe(0);
+  });
+
+  it("is counted over a socket as over HTTP", async () => {
+    await using curfew = await startCurfew({ maxLoginFailures: 2 });
+    const { accessToken } = await register(curfew.url);
+    const email = newEmail();
+    await guess(curfew.url, email);
+    await using socket = await connect(curfew.socketUrl, accessToken);
+    socket.subscribe("1", logins(2, email));
+    const { payload } = await socket.messages.next();
+    expect(payload.data).toMatchObject({
+      a0: { kind: "InvalidCredentials" },
+      a1: { kind: "TooManyAttempts" },
+    });
+  });
+
+  it("that is right is accepted after the seconds that were told", async () => {
+    await using curfew = await startCurfew({ maxLoginFailures: 2, attemptWindow: 1000 });
+    const email = newEmail();
+    await register(curfew.url, email);
+    await ask(curfew.url, logins(2, email));
+    const { data } = await ask(curfew.url, logins(1, email, password));
+    expect(data.a0).toEqual({
+      kind: "TooManyAttempts",
+      message: "Too many attempts; try again in a second.",
+      retryAfterSeconds: 1,
+    });
+    await pause(data.a0.retryAfterSeconds * 1000);
+    expect(await login(curfew.url, email)).toMatchObject({ userId: expect.any(String) });
+  });
+
+  it("that is right lets as many fail again", async () => {
+    await using curfew = await startCurfew({ maxLoginFailures: 3 });
+    const email = newEmail();
+    await register(curfew.url, email);
+    for (let round = 0; round < 3; round += 1) {
+      await ask(curfew.url, logins(2, email));
+      await login(curfew.url, email);
+    }
+    expect((await guess(curfew.url, email)).kind).toBe("InvalidCredentials");
+  });
+
+  it("is refused to the one who guesses and not to the owner, who comes from elsewhere", async () => {
+    await using curfew = await startCurfew({ maxLoginFailures: 2, trustProxy: 1 });
+    const email = newEmail();
+    await register(curfew.url, email);
+    const thief = { "x-forwarded-for": "198.51.100.1" };
+    const owner = { "x-forwarded-for": "198.51.100.2" };
+    for (let i = 0; i < 2; i += 1) await guess(curfew.url, email, thief);
+    expect((await guess(curfew.url, email, thief)).kind).toBe("TooManyAttempts");
+    const { data } = await ask(curfew.url, logins(1, email, password), { headers: owner });
+    expect(data.a0.kind).toBe("SignedIn");
+  });
+
+  it("is counted by the address of the connection where no proxy is trusted", async () => {
+    await using curfew = await startCurfew({ maxLoginFailures: 2 });
+    const email = newEmail();
+    const kinds: string[] = [];
+    for (let i = 0; i < 3; i += 1)
+      kinds.push((await guess(curfew.url, email, { "x-forwarded-for": `10.0.0.${i}` })).kind);
+    expect(kinds).toEqual(["InvalidCredentials", "InvalidCredentials", "TooManyAttempts"]);
+  });
+
+  it("that is current is guessed no more often to change it than to sign in", async () => {
+    await using curfew = await startCurfew({ maxLoginFailures: 2 });
+    const { accessToken: token } = await register(curfew.url);
+    const change = async (current: string) => {
+      const query = `mutation ($current: String!) {
+        changePassword(currentPassword: $current, newPassword: "another long password") { ${outcome} }
+      }`;
+      const { data } = await ask(curfew.url, query, { token, variables: { current } });
+      return data.changePassword.kind as string;
+    };
+    const kinds = [await change("wrong"), await change("wrong"), await change(password)];
+    expect(kinds).toEqual(["InvalidCredentials", "InvalidCredentials", "TooManyAttempts"]);
+  });
+});
+
+describe("accounts", () => {
+  it("are made or found taken from one address as often as is allowed", async () => {
+    await using curfew = await startCurfew({ maxRegistrationsPerAddress: 2, trustProxy: 1 });
+    const make = async (email: string, word = password, from = "198.51.100.1") => {
+      const query = `mutation { register(email: "${email}", password: "${word}") { ${outcome} } }`;
+      const { data } = await ask(curfew.url, query, { headers: { "x-forwarded-for": from } });
+      return data.register.kind as string;
+    };
+    const email = newEmail();
+    expect(await make("nobody")).toBe("InvalidInput");
+    expect(await make(email, "short")).toBe("InvalidInput");
+    expect(await make(email)).toBe("SignedIn");
+    expect(await make(email)).toBe("InvalidInput");
+    expect(await make(newEmail())).toBe("TooManyAttempts");
+    expect(await make(newEmail(), password, "198.51.100.2")).toBe("SignedIn");
+  });
+});
+
+describe("renewals", () => {
+  const tryRenew = async (url: string, token: string) => {
+    const query = `mutation ($token: String!) { renew(renewalToken: $token) { ${outcome} } }`;
+    const { data } = await ask(url, query, { variables: { token } });
+    return data.renew as { kind: string; retryAfterSeconds?: number };
+  };
+
+  it("that are refused too often are throttled, while a good token still renews", async () => {
+    await using curfew = await startCurfew({ maxFailuresPerAddress: 2 });
+    const mine = await register(curfew.url);
+    const ended = await register(curfew.url);
+    await logout(curfew.url, ended.accessToken);
+    for (const token of ["abc", ended.renewalToken])
+      expect((await tryRenew(curfew.url, token)).kind).toBe("RenewalRefused");
+    for (const token of ["abc", ended.renewalToken, mine.accessToken])
+      expect(await tryRenew(curfew.url, token)).toMatchObject({
+        kind: "TooManyAttempts",
+        retryAfterSeconds: 900,
+      });
+    expect(await renew(curfew.url, mine.renewalToken)).toMatchObject({ sessionId: mine.sessionId });
+    expect((await guess(curfew.url, newEmail())).kind).toBe("InvalidCredentials");
+  });
+
+  it("that succeed are never counted", async () => {
+    await using curfew = await startCurfew({ maxFailuresPerAddress: 1 });
+    const { renewalToken } = await register(curfew.url);
+    const all = await Promise.all(
+      Array.from({ length: 20 }, () => tryRenew(curfew.url, renewalToken)),
+    );
+    expect(new Set(all.map(({ kind }) => kind))).toEqual(new Set(["SignedIn"]));
+  });
+});

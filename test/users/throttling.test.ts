@@ -1,0 +1,245 @@
+/** How attempts are counted: in one process, and by many nodes in one Redis. */
+import { setTimeout as pause } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { closeClient, commandClient, type RedisClient } from "../../src/stores/redis/client.ts";
+import { Throttling, type Limits, type Verdict } from "../../src/users/throttling.ts";
+import { startRedis, type RedisServer } from "../helpers/redis.ts";
+
+const limits: Limits = { perAccount: 3, perAddress: 7, registrations: 2, window: 900_000 };
+const home = "192.0.2.1";
+const elsewhere = "198.51.100.7";
+
+let addresses = 0;
+/** That no other test uses. */
+function newAddress(): string {
+  return `203.0.113.${(addresses += 1)}`;
+}
+
+let redis: RedisServer;
+let client: RedisClient;
+beforeAll(async () => {
+  redis = await startRedis();
+  client = await commandClient(redis.url, 200);
+});
+afterAll(async () => {
+  await closeClient(client);
+  await redis[Symbol.asyncDispose]();
+});
+afterEach(() => vi.useRealTimers());
+
+function attempt(verdict: Verdict) {
+  return { make: async () => verdict, judge: (result: Verdict) => result };
+}
+
+/** The outcomes of so many guesses, all begun at once. */
+async function guesses(
+  throttle: Throttling,
+  count: number,
+  {
+    account,
+    address,
+    verdict = "failed",
+  }: { account?: string; address: string; verdict?: Verdict },
+): Promise<string[]> {
+  const one = { account, address, ...attempt(verdict) };
+  const all = await Promise.all(Array.from({ length: count }, () => throttle.guess(one)));
+  return all.map((result) => (typeof result === "string" ? result : result.outcome));
+}
+
+function tally(outcomes: readonly string[], outcome: string): number {
+  return outcomes.filter((one) => one === outcome).length;
+}
+
+describe.each([
+  ["in the process", () => undefined],
+  ["in Redis", () => client],
+])("attempts counted %s", (_where, backend) => {
+  const create = (given: Partial<Limits> = {}) =>
+    new Throttling({ ...limits, ...given }, backend());
+
+  test("that come at once are made as often as may fail, and no more", async () => {
+    const outcomes = await guesses(create(), 50, { account: "ada", address: newAddress() });
+    expect(tally(outcomes, "failed")).toBe(limits.perAccount);
+    expect(tally(outcomes, "throttled")).toBe(50 - limits.perAccount);
+  });
+
+  test("on one account from one address keep nobody from it elsewhere", async () => {
+    const throttle = create();
+    const account = newAddress();
+    await guesses(throttle, 10, { account, address: newAddress() });
+    expect(
+      await guesses(throttle, 1, { account, address: newAddress(), verdict: "succeeded" }),
+    ).toEqual(["succeeded"]);
+  });
+
+  test("are forgotten on an account when one succeeds, and at the address they are not", async () => {
+    const throttle = create();
+    const address = newAddress();
+    for (let round = 0; round < 3; round += 1) {
+      await guesses(throttle, 2, { account: "ada", address });
+      await guesses(throttle, 1, { account: "ada", address, verdict: "succeeded" });
+    }
+    expect(await guesses(throttle, 2, { account: "bob", address })).toEqual([
+      "failed",
+      "throttled",
+    ]);
+  });
+
+  test("from one address are bounded over all accounts, and where there is no account", async () => {
+    const throttle = create();
+    const address = newAddress();
+    for (let i = 0; i < 6; i += 1) await guesses(throttle, 1, { account: `user-${i}`, address });
+    expect(await guesses(throttle, 2, { address })).toEqual(["failed", "throttled"]);
+    expect(await guesses(throttle, 1, { account: "ada", address })).toEqual(["throttled"]);
+  });
+
+  test("that were throttled count for nothing themselves", async () => {
+    const throttle = create();
+    const address = newAddress();
+    await guesses(throttle, 100, { account: "ada", address });
+    const others = await guesses(throttle, 4, { account: "bob", address });
+    expect(others.toSorted()).toEqual(["failed", "failed", "failed", "throttled"]);
+  });
+
+  test("that were not tried, or could not be judged, count for nothing", async () => {
+    const throttle = create();
+    const address = newAddress();
+    const broken = { account: "ada", address, make: () => Promise.reject(new Error("down")) };
+    for (let i = 0; i < 10; i += 1) {
+      await guesses(throttle, 1, { account: "ada", address, verdict: "untried" });
+      await expect(throttle.guess({ ...broken, judge: () => "failed" })).rejects.toThrow("down");
+    }
+    expect(await guesses(throttle, 1, { account: "ada", address })).toEqual(["failed"]);
+  });
+
+  test("have room again after the seconds that were told, whatever was asked meanwhile", async () => {
+    const throttle = create({ window: 1000 });
+    const one = { account: "ada", address: newAddress(), ...attempt("failed") };
+    for (let i = 0; i < limits.perAccount; i += 1) expect(await throttle.guess(one)).toBe("failed");
+    await pause(500);
+    const told = await throttle.guess(one);
+    expect(told).toEqual({ outcome: "throttled", retryAfterSeconds: 1 });
+    await pause(1000);
+    expect(await throttle.guess(one)).toBe("failed");
+  });
+
+  test("to register are bounded whether or not they succeed", async () => {
+    const throttle = create();
+    const address = newAddress();
+    const one = (verdict: Verdict) => throttle.register({ address, ...attempt(verdict) });
+    expect(await one("untried")).toBe("untried");
+    expect(await one("succeeded")).toBe("succeeded");
+    expect(await one("failed")).toBe("failed");
+    expect(await one("succeeded")).toEqual({
+      outcome: "throttled",
+      retryAfterSeconds: limits.window / 1000,
+    });
+  });
+
+  test("to renew are bounded apart from the others", async () => {
+    const throttle = create();
+    const address = newAddress();
+    for (let i = 0; i < limits.perAddress; i += 1)
+      expect(await throttle.renewalRefused(address)).toBeUndefined();
+    expect(await throttle.renewalRefused(address)).toMatchObject({ outcome: "throttled" });
+    expect(await guesses(throttle, 1, { account: "ada", address })).toEqual(["failed"]);
+  });
+
+  test("come from one client where the IPv6 network is one, or the address is unknown", async () => {
+    const throttle = create({ perAccount: 1 });
+    const account = newAddress();
+    await guesses(throttle, 1, { account, address: "2001:db8::1" });
+    expect(await guesses(throttle, 1, { account, address: "2001:db8::2" })).toEqual(["throttled"]);
+    expect(await guesses(throttle, 1, { account, address: "2001:db8:0:1::" })).toEqual(["failed"]);
+    const nowhere = { account, address: null, ...attempt("failed") };
+    expect(await throttle.guess(nowhere)).toBe("failed");
+    expect(await throttle.guess(nowhere)).toMatchObject({ outcome: "throttled" });
+  });
+});
+
+describe("in the process", () => {
+  test("the time that is told is that of the fuller limit", async () => {
+    vi.useFakeTimers();
+    const throttle = new Throttling({ ...limits, perAddress: 3 });
+    await guesses(throttle, 1, { account: "bob", address: home });
+    vi.advanceTimersByTime(600_000);
+    await guesses(throttle, 2, { account: "ada", address: home });
+    // The address has room in 300 seconds, and then the account has.
+    const full = await throttle.guess({ account: "ada", address: home, ...attempt("failed") });
+    expect(full).toEqual({ outcome: "throttled", retryAfterSeconds: 300 });
+    const lower = new Throttling({ ...limits, perAddress: 3, perAccount: 2 });
+    await guesses(lower, 1, { account: "bob", address: home });
+    vi.advanceTimersByTime(600_000);
+    await guesses(lower, 2, { account: "ada", address: home });
+    const both = await lower.guess({ account: "ada", address: home, ...attempt("failed") });
+    expect(both).toEqual({ outcome: "throttled", retryAfterSeconds: 900 });
+    vi.advanceTimersByTime(900_000);
+    expect(await guesses(lower, 1, { account: "ada", address: home })).toEqual(["failed"]);
+  });
+
+  test("an attempt that outlasts its window gives nobody more in the next", async () => {
+    vi.useFakeTimers();
+    const throttle = new Throttling(limits);
+    const gate = Promise.withResolvers<Verdict>();
+    const slow = Array.from({ length: limits.perAccount }, () =>
+      throttle.guess({
+        account: "ada",
+        address: home,
+        make: () => gate.promise,
+        judge: () => "untried",
+      }),
+    );
+    await vi.advanceTimersByTimeAsync(limits.window);
+    gate.resolve("untried");
+    await Promise.all(slow);
+    const outcomes = await guesses(throttle, 50, { account: "ada", address: home });
+    expect(tally(outcomes, "failed")).toBe(limits.perAccount);
+  });
+
+  test("nothing stays when the window has passed, and no timer keeps the process", async () => {
+    vi.useFakeTimers();
+    const throttle = new Throttling(limits);
+    await guesses(throttle, 10, { account: "ada", address: home });
+    expect(vi.getTimerCount()).toBeGreaterThan(0);
+    vi.advanceTimersByTime(limits.window);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe("in Redis", () => {
+  test("nodes count together", async () => {
+    const [here, there] = [new Throttling(limits, client), new Throttling(limits, client)];
+    const one = { account: "ada", address: newAddress() };
+    expect(await guesses(here, 2, one)).toEqual(["failed", "failed"]);
+    const outcomes = await guesses(there, 2, one);
+    expect(outcomes.toSorted()).toEqual(["failed", "throttled"]);
+  });
+
+  test("keys tell nothing of whom they count, and pass with the window", async () => {
+    await redis.flush();
+    const throttle = new Throttling(limits, client);
+    await guesses(throttle, 1, { account: "ada@example.com", address: elsewhere });
+    const keys = (await redis.command("KEYS", "*")) as string[];
+    expect(keys.toSorted()).toEqual([
+      expect.stringMatching(/^curfew:attempts:account:[\w-]{22}$/),
+      expect.stringMatching(/^curfew:attempts:address:[\w-]{22}$/),
+    ]);
+    for (const key of keys) expect(await redis.command("TTL", key)).toBeGreaterThan(890);
+  });
+
+  test.each(["frozen", "killed"])(
+    "a server that is %s throttles nobody out and lets nobody through: each node counts for itself",
+    async (how) => {
+      await using other = await startRedis();
+      const link = await commandClient(other.url, 200);
+      const throttle = new Throttling(limits, link);
+      await guesses(throttle, 1, { account: "ada", address: home });
+      if (how === "frozen") other.freeze();
+      else await other.kill();
+      const outcomes = await guesses(throttle, 10, { account: "ada", address: home });
+      expect(tally(outcomes, "failed")).toBe(limits.perAccount);
+      if (how === "frozen") other.thaw();
+      await closeClient(link);
+    },
+  );
+});
