@@ -111,6 +111,7 @@ async function assemble(ingredients: Ingredients): Promise<Curfew> {
       absolute: options.sessionMaxAge,
       grace: options.renewalGrace,
     },
+    ...(options.maxSessionsPerUser > 0 && { maxPerUser: options.maxSessionsPerUser }),
     isGone: (userId) => accounts.isGone(userId),
     clock,
     randomBytes,

@@ -9,7 +9,6 @@ import {
   names,
   redisSettings,
   secretSettings,
-  unsupported,
   variables,
 } from "./variables.ts";
 import type { Name } from "./variables.ts";
@@ -45,7 +44,7 @@ export class ConfigError extends Error {
 /**
  * The options that environment variables ask for; a variable that is empty counts as unset.
  *
- * @throws {ConfigError} naming every variable that is wrong, unsupported or misspelt
+ * @throws {ConfigError} naming every variable that is wrong or misspelt
  */
 export function loadOptions(env: Readonly<Record<string, string | undefined>>): Options {
   const set = new Map<string, string>();
@@ -53,9 +52,6 @@ export function loadOptions(env: Readonly<Record<string, string | undefined>>): 
 
   const known = names.map((name) => variables[name].name);
   const faults = [...set].flatMap(([name, text]) => {
-    if (Object.hasOwn(unsupported, name)) {
-      return [`${name} must be unset: this version has no ${unsupported[name]}`];
-    }
     const stray = name.startsWith("CURFEW_") && !known.includes(name) && !isServiceLink(name, text);
     return stray ? [`${name} is not a setting. Did you mean ${nearest(name, known)}?`] : [];
   });

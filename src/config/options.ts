@@ -110,6 +110,12 @@ export interface Options {
    */
   readonly drainTime: number;
   /**
+   * Live sessions of one user; a login beyond that ends his oldest ones. 0 sets no limit.
+   *
+   * @default 100
+   */
+  readonly maxSessionsPerUser: number;
+  /**
    * Sockets and SSE streams of one session on one node.
    *
    * @default 100
@@ -220,6 +226,7 @@ export function defaultOptions(production: boolean): Options {
     recheckInterval: 5 * second,
     outageGrace: 30 * second,
     drainTime: 10 * second,
+    maxSessionsPerUser: 100,
     maxSocketsPerSession: 100,
     maxOperationsPerSocket: 100,
     maxLoginFailures: 10,

@@ -28,6 +28,7 @@ export const optionRules = {
   recheckInterval: duration(1, 24),
   outageGrace: duration(0, 24),
   drainTime: duration(0, 24),
+  maxSessionsPerUser: whole(0, 1_000_000),
   maxSocketsPerSession: whole(1, 1_000_000),
   maxOperationsPerSocket: whole(1, 1_000_000),
   maxLoginFailures: whole(1, 1_000_000),

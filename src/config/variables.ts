@@ -39,6 +39,7 @@ export const variables: Readonly<Record<Name, Variable>> = {
   recheckInterval: { name: "RECHECK_INTERVAL", example: "5s", read: asDuration },
   outageGrace: { name: "OUTAGE_GRACE", example: "30s", read: asDuration },
   drainTime: { name: "DRAIN_TIME", example: "10s", read: asDuration },
+  maxSessionsPerUser: { name: "MAX_SESSIONS_PER_USER", example: "100", read: asNumber },
   maxSocketsPerSession: { name: "MAX_SOCKETS_PER_SESSION", example: "100", read: asNumber },
   maxOperationsPerSocket: { name: "MAX_OPERATIONS_PER_SOCKET", example: "100", read: asNumber },
   argon2Memory: { name: "ARGON2_MEMORY", example: "65536", read: asNumber },
@@ -71,11 +72,6 @@ export const secretSettings: readonly Name[] = [
 ];
 
 export const names = Object.keys(variables) as Name[];
-
-/** Refused, because to ignore them would be to start another server than was asked for. */
-export const unsupported: Readonly<Record<string, string>> = {
-  MAX_SESSIONS_PER_USER: "limit on a user's sessions",
-};
 
 /** Kubernetes gives every container such variables about the services beside it, say CURFEW_PORT. */
 export function isServiceLink(name: string, text: string): boolean {

@@ -115,6 +115,13 @@ export function isLive({ idleExpiresAt }: Standing, now: number): boolean {
   return now < idleExpiresAt;
 }
 
+/** The oldest sessions, which are too many: the same ones whoever asks, in whatever order he has them. */
+export function beyondLimit(sessions: readonly Session[], limit: number): readonly Session[] {
+  const age = (a: Session, b: Session) =>
+    b.createdAt - a.createdAt || (a.fingerprint < b.fingerprint ? 1 : -1);
+  return sessions.toSorted(age).slice(limit);
+}
+
 function expiries(absoluteExpiresAt: number, lifetimes: Lifetimes, now: number) {
   const idleExpiresAt = Math.min(now + lifetimes.renewal, absoluteExpiresAt);
   return { accessExpiresAt: Math.min(now + lifetimes.access, idleExpiresAt), idleExpiresAt };

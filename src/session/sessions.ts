@@ -2,9 +2,12 @@
 import type { OnFault } from "./fault.ts";
 import { userTopic, sessionTopic, type SessionMessage, type UserMessage } from "./messages.ts";
 import type { KeyRing } from "./keys.ts";
+import type { Authentication, Issued, Renewal } from "./outcomes.ts";
 import type { EndReason, RefusalReason } from "./reasons.ts";
+import { inBatches } from "./batches.ts";
 import {
   beginSession,
+  beyondLimit,
   lastSeenResolution,
   type Device,
   type Lifetimes,
@@ -17,35 +20,20 @@ import {
   readToken,
   SessionSecret,
   type Claims,
-  type TokenPair,
   type TokenReading,
   type TokenRefusal,
 } from "./token.ts";
 import type { Topics } from "./topics.ts";
 
-/** What a request or a socket turns out to be. */
-export type Authentication =
-  | { readonly state: "signedIn"; readonly session: Session; readonly claims: Claims }
-  /** The claims are there when this server signed the token. */
-  | { readonly state: "refused"; readonly reason: RefusalReason; readonly claims?: Claims }
-  /** The store could not be asked: neither signed in nor signed out. */
-  | { readonly state: "unavailable"; readonly claims: Claims; readonly cause: StoreUnavailable };
-
-/** A live session with the tokens of its current generation. */
-export interface Issued {
-  readonly session: Session;
-  readonly tokens: TokenPair;
-}
-
-export type Renewal =
-  | ({ readonly outcome: "renewed" } & Issued)
-  | { readonly outcome: "refused"; readonly reason: RefusalReason; readonly claims?: Claims };
+export type { Authentication, Issued, Renewal } from "./outcomes.ts";
 
 export interface SessionsOptions {
   readonly store: SessionStore;
   readonly topics: Topics;
   readonly ring: KeyRing;
   readonly lifetimes: Lifetimes;
+  /** As many as a user may have; a login beyond that ends the oldest. */
+  readonly maxPerUser?: number;
   /** Whether the user was deleted or locked. */
   readonly isGone: (userId: string) => Promise<boolean>;
   readonly clock: () => number;
@@ -53,9 +41,6 @@ export interface SessionsOptions {
   /** Told of what went wrong without failing the caller: a message not published, a note not taken. */
   readonly onFault: OnFault;
 }
-
-/** Of a user's sessions, so many are ended at a time. */
-const atOnce = 100;
 
 export class Sessions {
   readonly #options: SessionsOptions;
@@ -71,6 +56,7 @@ export class Sessions {
     const session = beginSession(secret.fingerprint, userId, device, lifetimes, clock());
     await store.create(session);
     await this.#publish(userTopic(userId), { type: "started", session });
+    await this.#endOldest(userId);
     return { session, tokens: mintPair(ring, secret, session) };
   }
 
@@ -188,14 +174,7 @@ export class Sessions {
   /** Ends all sessions of the user but that one; resolves to how many this call ended. Safe to repeat. */
   async endOthers(userId: string, keep: string, reason: EndReason): Promise<number> {
     const others = (await this.list(userId)).filter(({ fingerprint }) => fingerprint !== keep);
-    let ended = 0;
-    while (others.length > 0) {
-      const some = others.splice(0, atOnce).map(({ fingerprint }) => this.end(fingerprint, reason));
-      for (const one of await Promise.all(some)) ended += one;
-      // A store in this process answers at once: the event loop gets its turn all the same.
-      await new Promise(setImmediate);
-    }
-    return ended;
+    return inBatches(others, ({ fingerprint }) => this.end(fingerprint, reason));
   }
 
   /** The user's live sessions, newest first. */
@@ -210,6 +189,19 @@ export class Sessions {
   witness(listener: (message: SessionMessage) => void): () => void {
     this.#witnesses.add(listener);
     return () => this.#witnesses.delete(listener);
+  }
+
+  /** Asked when the new session is listed: of logins at once, the last to ask sees all of them. */
+  async #endOldest(userId: string): Promise<void> {
+    const { maxPerUser, onFault } = this.#options;
+    if (maxPerUser === undefined) return;
+    try {
+      const oldest = beyondLimit(await this.list(userId), maxPerUser);
+      await inBatches(oldest, ({ fingerprint }) => this.end(fingerprint, "SESSION_LIMIT"));
+    } catch (error) {
+      // The login stands; the next one ends what this one left.
+      onFault("a user's oldest sessions were not ended", error);
+    }
   }
 
   /** @param generationOf the generation from which the session is to step up */

@@ -92,6 +92,21 @@ describe("login", () => {
   });
 });
 
+describe("a login beyond the limit of sessions", () => {
+  it("closes the sockets of the oldest session", async () => {
+    await using curfew = await startCurfew({ maxSessionsPerUser: 2 });
+    const email = newEmail();
+    const oldest = await register(curfew.url, email);
+    await using socket = await connect(curfew.socketUrl, oldest.accessToken);
+    const { accessToken: token } = await login(curfew.url, email);
+    const { sessionId } = await login(curfew.url, email);
+    expect(await socket.closed).toMatchObject({ code: 4401, reason: "SESSION_ENDED" });
+    const { data } = await ask(curfew.url, "{ viewer { sessions { id } } }", { token });
+    expect(data.viewer.sessions).toHaveLength(2);
+    expect(data.viewer.sessions[1]).toEqual({ id: sessionId });
+  });
+});
+
 describe("renew", () => {
   it("gives the next pair of the same session, and the same again to who asks again at once", async () => {
     await using curfew = await startCurfew();

@@ -24,6 +24,7 @@ export async function startCurfew(options: CurfewOptions = {}): Promise<TestCurf
     logger,
     // All tests come from one address.
     maxRegistrationsPerAddress: 1_000_000,
+    maxFailuresPerAddress: 1_000_000,
     ...options,
   });
   return { ...curfew, log, socketUrl: curfew.url.replace("http", "ws") };

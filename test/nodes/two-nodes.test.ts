@@ -92,6 +92,17 @@ it("whichever comes first, a renewal on one node or a logout on the other: no to
   }
 });
 
+it("logins at once on both nodes leave as many sessions as a user may have", async () => {
+  await using nodes = await startNodes(redis, { maxSessionsPerUser: 3 });
+  const { here, there } = nodes;
+  const { userId } = await register(here.url);
+  const logins = Array.from({ length: 40 }, (_, i) =>
+    (i % 2 ? here : there).sessions.start(userId, device),
+  );
+  await Promise.all(logins);
+  expect(await here.sessions.list(userId)).toHaveLength(3);
+});
+
 it("a used renewal token, used again on one node, closes the session's sockets on the other", async () => {
   const clock = fakeClock();
   await using nodes = await startNodes(redis, { ...unchecked, clock });

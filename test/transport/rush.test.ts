@@ -46,7 +46,7 @@ it(
   { timeout: 60_000 },
   async () => {
     const store = slowStore(250);
-    await using curfew = await startCurfew({ parts: { store: store.part } });
+    await using curfew = await startCurfew({ maxSessionsPerUser: 0, parts: { store: store.part } });
     const tokens = await tokensOf(curfew);
     await using opened = new AsyncDisposableStack();
     const sockets = await Promise.all(
@@ -78,7 +78,7 @@ it(
     await using opened = new AsyncDisposableStack();
     opened.defer(() => store.part.close());
     const parts = { store: lent(store.part) };
-    const options = { parts, drainTime: 0 };
+    const options = { parts, drainTime: 0, maxSessionsPerUser: 0 };
     const first = await startCurfew(options);
     opened.defer(() => first.close());
     const tokens = await tokensOf(first);
