@@ -27,7 +27,7 @@ export interface CurfewOptions extends Partial<Options>, AppSchema {
   readonly logger?: Logger;
   /** Instead of the parts that the settings would choose. They are closed with the server. */
   readonly parts?: Partial<Parts>;
-  /** Epoch milliseconds; for tests. */
+  /** Epoch milliseconds, which then only go up; for tests. */
   readonly clock?: () => number;
 }
 
@@ -79,7 +79,15 @@ export async function createCurfew(given: CurfewOptions = {}): Promise<Curfew> {
   const parts = await openParts(options, ownParts, onFault);
   for (const warning of parts.warnings) logger.warn(warning);
   try {
-    return await assemble({ options, parts, schema, logger, onFault, clock: clock ?? Date.now });
+    return await assemble({
+      options,
+      parts,
+      schema,
+      logger,
+      onFault,
+      clock: clock ?? Date.now,
+      uptime: clock ?? (() => performance.now()),
+    });
   } catch (error) {
     await parts.close();
     throw error;
@@ -93,10 +101,11 @@ interface Ingredients {
   readonly logger: Logger;
   readonly onFault: OnFault;
   readonly clock: () => number;
+  readonly uptime: () => number;
 }
 
 async function assemble(ingredients: Ingredients): Promise<Curfew> {
-  const { options, parts, schema, logger, onFault, clock } = ingredients;
+  const { options, parts, schema, logger, onFault, clock, uptime } = ingredients;
   const { store, topics, users, ring, throttle } = parts;
   const { argon2Memory: memory, argon2Passes: passes, argon2Parallelism: parallelism } = options;
   const accounts = new Accounts(users, new Passwords({ cost: { memory, passes, parallelism } }));
@@ -129,6 +138,7 @@ async function assemble(ingredients: Ingredients): Promise<Curfew> {
     connections,
     deadlines,
     clock,
+    uptime,
     interval: options.recheckInterval,
     outageGrace: options.outageGrace,
     onFault,

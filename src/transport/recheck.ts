@@ -7,6 +7,8 @@ export interface RecheckOptions {
   readonly connections: Connections;
   readonly deadlines: Deadlines;
   readonly clock: () => number;
+  /** Milliseconds of a clock that nobody sets: a wall clock set back would put rechecks off by as much. */
+  readonly uptime: () => number;
   /** Milliseconds from one recheck to the next. */
   readonly interval: number;
   /** Milliseconds that connections live on while the store cannot be asked. */
@@ -30,14 +32,14 @@ export class Recheck {
 
   constructor(options: RecheckOptions) {
     this.#options = options;
-    this.#lastStart = this.#lastAnswer = options.clock();
+    this.#lastStart = this.#lastAnswer = options.uptime();
     this.#timer = setInterval(() => this.tick(), tickInterval);
   }
 
   tick(): void {
-    const { clock, deadlines, connections, interval, outageGrace } = this.#options;
-    const now = clock();
-    deadlines.tick(now);
+    const { clock, uptime, deadlines, connections, interval, outageGrace } = this.#options;
+    const now = uptime();
+    deadlines.tick(clock());
     const givenUp = this.#failing && now - this.#lastAnswer >= outageGrace;
     if (givenUp) connections.giveUp();
     // After a failure it asks all the time: what was missed is found out as soon as the store is back,
@@ -48,7 +50,7 @@ export class Recheck {
 
   /** Rechecks all sessions; if a recheck is under way, once more after it. */
   now(): void {
-    this.#lastStart = this.#options.clock();
+    this.#lastStart = this.#options.uptime();
     this.#again = this.#running;
     if (!this.#running) void this.#run();
   }
@@ -58,8 +60,8 @@ export class Recheck {
   }
 
   async #run(): Promise<void> {
-    const { clock, connections, onFault } = this.#options;
-    const start = clock();
+    const { uptime, connections, onFault } = this.#options;
+    const start = uptime();
     this.#running = true;
     try {
       await connections.recheck();

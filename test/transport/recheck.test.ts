@@ -17,7 +17,10 @@ const outageGrace = 30_000;
 
 /** A node without transports, whose clock and timer are the test's. */
 function openNode() {
-  const clock = fakeClock();
+  const wall = fakeClock();
+  const uptime = fakeClock(0);
+  const advance = (time: number) => [wall, uptime].forEach((each) => each.advance(time));
+  const clock = Object.assign(() => wall(), { advance });
   const reads: (readonly string[])[] = [];
   const atOnce = { now: 0, most: 0 };
   const store = breakable(
@@ -49,7 +52,7 @@ function openNode() {
     maxPerSession: 10,
     onFault,
   });
-  const shared = { connections, deadlines, clock, onFault };
+  const shared = { connections, deadlines, clock, uptime, onFault };
   const recheck = new Recheck({ ...shared, interval, outageGrace });
   const join = async () => {
     const { session, tokens } = await sessions.start("user", device);
@@ -63,6 +66,8 @@ function openNode() {
   };
   return {
     clock,
+    /** As an operator or NTP does, while time goes on. */
+    setClock: wall.advance,
     store,
     topics,
     deadlines,
@@ -92,6 +97,27 @@ it("a session that ended unheard is found out by the next recheck, and no other 
   await until(() => ended.life.ending !== undefined);
   expect(ended.life.ending).toBe("ENDED");
   expect(kept.life.ending).toBeUndefined();
+});
+
+it("a clock that is set back puts off neither the recheck nor the end of an outage", async () => {
+  using node = openNode();
+  const [ended, kept] = [await node.join(), await node.join()];
+  await node.elsewhere.end(ended.fingerprint, "LOGOUT");
+  node.setClock(-3_600_000);
+  node.clock.advance(interval);
+  node.recheck.tick();
+  await until(() => ended.life.ending !== undefined);
+  expect(ended.life.ending).toBe("ENDED");
+
+  node.store.goDown();
+  node.clock.advance(interval);
+  node.recheck.tick();
+  await until(() => node.faults.length > 0);
+  node.setClock(-3_600_000);
+  node.clock.advance(outageGrace);
+  node.recheck.tick();
+  await until(() => kept.life.ending !== undefined);
+  expect(kept.life.ending).toBe("UNAVAILABLE");
 });
 
 it("a renewal that was not heard of moves the deadline all the same", async () => {
