@@ -144,7 +144,7 @@ export interface Options {
    * Accounts that may be made from one address within `attemptWindow`, or not be made because there is
    * one of that e-mail.
    *
-   * @default 20
+   * @default 100
    */
   readonly maxRegistrationsPerAddress: number;
   /**
@@ -231,7 +231,7 @@ export function defaultOptions(production: boolean): Options {
     maxOperationsPerSocket: 100,
     maxLoginFailures: 10,
     maxFailuresPerAddress: 100,
-    maxRegistrationsPerAddress: 20,
+    maxRegistrationsPerAddress: 100,
     attemptWindow: 900 * second,
     argon2Memory: 19_456,
     argon2Passes: 2,

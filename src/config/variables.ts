@@ -49,7 +49,7 @@ export const variables: Readonly<Record<Name, Variable>> = {
   maxFailuresPerAddress: { name: "MAX_FAILURES_PER_ADDRESS", example: "100", read: asNumber },
   maxRegistrationsPerAddress: {
     name: "MAX_REGISTRATIONS_PER_ADDRESS",
-    example: "20",
+    example: "100",
     read: asNumber,
   },
   attemptWindow: { name: "ATTEMPT_WINDOW", example: "15m", read: asDuration },
