@@ -15,6 +15,7 @@ import { watchSessions } from "./session/watch.ts";
 import { Connections } from "./transport/connections.ts";
 import { HttpServer } from "./transport/http.ts";
 import { originPolicy } from "./transport/origins.ts";
+import { Places } from "./transport/places.ts";
 import { Recheck } from "./transport/recheck.ts";
 import { describeRefusal, type NoteRefusal } from "./transport/refusals.ts";
 import { SocketServer } from "./transport/socket.ts";
@@ -44,16 +45,15 @@ export interface Curfew extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** Bytes of one HTTP body or one socket message. */
-const maxMessageSize = 256 * 1024;
 /** Milliseconds each; the parts that they are passed to say what for. */
 const initTimeout = 10_000;
 const admissionTimeout = 5_000;
 const keepAlive = 12_000;
 /** Yoga sends a comment on each stream every 12 seconds. */
 const stallTimeout = 30_000;
-/** Sockets on this node that nobody has signed in on yet. */
+/** Sockets on this node that nobody has signed in on yet: in all, and of one address. */
 const maxStrangers = 1_000;
+const maxStrangersPerAddress = 100;
 /** Admissions to sessions: as many wait as a store that takes a second each lets in within the time. */
 const admissions = { atOnce: 100, waiting: 400 };
 
@@ -165,16 +165,26 @@ async function assemble(ingredients: Ingredients): Promise<Curfew> {
     logger: yogaLogger(logger),
     onFault,
     isReady: async () => !closing && (await store.ping(), true),
-    maxBodySize: maxMessageSize,
+    maxBodySize: options.maxMessageSize,
     allowsOrigin,
     graphiql: options.graphiql,
     introspection: options.introspection,
+    limits: {
+      tokens: options.maxQueryTokens,
+      depth: options.maxQueryDepth,
+      aliases: options.maxQueryAliases,
+      directives: options.maxQueryDirectives,
+      cost: options.maxQueryCost,
+    },
   });
+  const perAddress = options.maxSocketsPerAddress || Infinity;
   const shared = {
     sessions,
     connections,
     turns: new Turns(admissions),
     admissionTimeout,
+    places: new Places({ each: perAddress }),
+    allowsOrigin,
     noteRefusal,
     trustedProxies: options.trustProxy,
     onFault,
@@ -182,20 +192,22 @@ async function assemble(ingredients: Ingredients): Promise<Curfew> {
   const sockets = new SocketServer({
     ...shared,
     engine,
-    allowsOrigin,
-    maxMessageSize,
+    maxMessageSize: options.maxMessageSize,
     maxOperations: options.maxOperationsPerSocket,
     initTimeout,
     keepAlive,
-    maxStrangers,
+    strangers: new Places({
+      each: perAddress === Infinity ? Infinity : maxStrangersPerAddress,
+      all: maxStrangers,
+    }),
   });
   const http = new HttpServer({
     ...shared,
     engine,
     sockets,
     stallTimeout,
-    maxBodySize: maxMessageSize,
-    allowsOrigin,
+    maxBodySize: options.maxMessageSize,
+    graphiql: options.graphiql,
   });
 
   const close = async () => {

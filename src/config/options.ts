@@ -1,11 +1,12 @@
 /** Every setting: what it does, its unit and its default. */
+import type { Limits } from "./limits.ts";
 
 /** In milliseconds. */
 const second = 1000;
 const day = 86_400 * second;
 
 /** All durations are in milliseconds. Each has a variable in the environment too: see `variables`. */
-export interface Options {
+export interface Options extends Limits {
   /**
    * The address to listen on. The default is reachable from this machine only, so that a first start
    * opens nothing to the network; containers need `0.0.0.0`.
@@ -110,24 +111,6 @@ export interface Options {
    */
   readonly drainTime: number;
   /**
-   * Live sessions of one user; a login beyond that ends his oldest ones. 0 sets no limit.
-   *
-   * @default 100
-   */
-  readonly maxSessionsPerUser: number;
-  /**
-   * Sockets and SSE streams of one session on one node.
-   *
-   * @default 100
-   */
-  readonly maxSocketsPerSession: number;
-  /**
-   * Operations running at once on one socket.
-   *
-   * @default 100
-   */
-  readonly maxOperationsPerSocket: number;
-  /**
    * Passwords that may fail on one account from one address within `attemptWindow`; a right one begins
    * anew. As for each limit by address, an IPv6 network of 64 bits counts as one address.
    *
@@ -229,6 +212,13 @@ export function defaultOptions(production: boolean): Options {
     maxSessionsPerUser: 100,
     maxSocketsPerSession: 100,
     maxOperationsPerSocket: 100,
+    maxSocketsPerAddress: 1_000,
+    maxMessageSize: 256 * 1024,
+    maxQueryTokens: 5_000,
+    maxQueryDepth: 30,
+    maxQueryAliases: 100,
+    maxQueryDirectives: 100,
+    maxQueryCost: 200_000,
     maxLoginFailures: 10,
     maxFailuresPerAddress: 100,
     maxRegistrationsPerAddress: 100,

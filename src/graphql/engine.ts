@@ -12,6 +12,8 @@ import type { Caller } from "./caller.ts";
 import { createContext, type CurfewContext, type Services } from "./context.ts";
 import { useSessionEnd } from "./ending.ts";
 import { maskError } from "./errors.ts";
+import { policyOf, useAnswerHeaders } from "./headers.ts";
+import { useQueryLimits, type QueryLimits } from "./limits.ts";
 
 /** What a transport passes along with each request or operation. */
 export interface ServerContext {
@@ -31,12 +33,14 @@ export interface EngineOptions {
   readonly allowsOrigin: (origin: string, host: string | null) => boolean;
   readonly graphiql: boolean;
   readonly introspection: boolean;
+  readonly limits: QueryLimits;
 }
 
 export type Engine = ReturnType<typeof createEngine>;
 
 export function createEngine(options: EngineOptions) {
   const { schema, services, logger, isReady, allowsOrigin } = options;
+  let pagePolicy: string | undefined;
   return createYoga<ServerContext, CurfewContext>({
     schema,
     context: async ({ identify }) => createContext(services, await identify()),
@@ -58,11 +62,17 @@ export function createEngine(options: EngineOptions) {
       defaultQuery,
     },
     // Nine megabytes of page, with nothing to load from elsewhere: for those who open it.
-    renderGraphiQL: async (page) =>
-      (await import("@graphql-yoga/render-graphiql")).renderGraphiQL(page),
+    renderGraphiQL: async (settings) => {
+      const { renderGraphiQL } = await import("@graphql-yoga/render-graphiql");
+      const page = renderGraphiQL(settings);
+      // Of the same settings it makes the same page.
+      pagePolicy ??= policyOf(page);
+      return page;
+    },
     plugins: [
       useSessionEnd(options.onFault),
-      privateAnswers,
+      useQueryLimits(options.limits),
+      useAnswerHeaders(() => pagePolicy),
       useReadinessCheck({ check: isReady }),
       ...(options.introspection ? [] : [withoutIntrospection]),
     ],
@@ -79,14 +89,6 @@ function smallCache<Value extends object>() {
     },
   };
 }
-
-/** Answers are for one caller, and for one origin: no cache may give them to another (RFC 9111 §5.2.2.5). */
-const privateAnswers: Plugin = {
-  onResponse: ({ response: { headers } }) => {
-    headers.append("vary", "Origin");
-    headers.set("cache-control", "no-store");
-  },
-};
 
 const withoutIntrospection: Plugin = {
   onValidate: ({ addValidationRule }) => addValidationRule(NoSchemaIntrospectionCustomRule),

@@ -1,5 +1,5 @@
 /** The top-level errors of GraphQL: what a protected field answers without a session, and what hides the unexpected. */
-import { GraphQLError } from "graphql";
+import { GraphQLError, type ASTNode } from "graphql";
 import type { Ending } from "../session/life.ts";
 import type { RefusalReason } from "../session/reasons.ts";
 import { StoreUnavailable } from "../session/store.ts";
@@ -44,12 +44,21 @@ export function tooManyOperations(limit: number): GraphQLError {
   return coded("TOO_MANY_REQUESTS", message);
 }
 
+/** The document is over a limit; the message says over which, and by how much. */
+export function tooComplex(message: string, node?: ASTNode): GraphQLError {
+  return new GraphQLError(message, {
+    extensions: { code: "QUERY_TOO_COMPLEX" },
+    nodes: node ?? null,
+  });
+}
+
 const endings = {
   UNAUTHENTICATED: () => unauthenticated("MISSING"),
   ENDED: () => unauthenticated("ENDED"),
   EXPIRED: () => unauthenticated("EXPIRED"),
   UNAVAILABLE: serviceUnavailable,
-  TOO_MANY: () => coded("TOO_MANY_CONNECTIONS", "The session has too many connections."),
+  TOO_MANY: () =>
+    coded("TOO_MANY_CONNECTIONS", "The session, or the address, has too many connections."),
   GOING_AWAY: () => coded("SERVICE_RESTART", "The server is restarting; connect again."),
   LEFT: () => coded("LEFT", "The client has left."),
 } as const satisfies Record<Ending, () => GraphQLError>;

@@ -10,7 +10,7 @@ export type Ending =
   | "EXPIRED"
   /** The store cannot be reached. */
   | "UNAVAILABLE"
-  /** Its session has as many connections as it may have. */
+  /** Its session, or its address, has as many connections as it may have. */
   | "TOO_MANY"
   /** The server is going away. */
   | "GOING_AWAY"

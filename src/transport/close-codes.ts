@@ -20,7 +20,7 @@ export const closes = {
   EXPIRED: { code: 4403, reason: "SESSION_EXPIRED" },
   /** The session cannot be checked right now. */
   UNAVAILABLE: { code: 1013, reason: "TRY_AGAIN_LATER" },
-  /** Of one session, on one node. */
+  /** Of one session or of one address, on one node. */
   TOO_MANY: { code: 1013, reason: "TOO_MANY_CONNECTIONS" },
   GOING_AWAY: { code: 1012, reason: "SERVICE_RESTART" },
 } as const satisfies Record<Exclude<Ending, "LEFT">, Close>;

@@ -2,14 +2,29 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { answerHeaders } from "../graphql/headers.ts";
+import { deviceOf } from "./credentials.ts";
 import { drain } from "./drain.ts";
 import { answerJson, type JsonOptions } from "./json.ts";
+import { isForeign, runsNothing } from "./origins.ts";
 import { identifyRequest, type RequestOptions } from "./requests.ts";
 import type { SocketServer } from "./socket.ts";
 
 export interface HttpServerOptions extends RequestOptions, JsonOptions {
   readonly sockets: SocketServer;
+  /** Whether browsers get GraphiQL's page instead of an answer. */
+  readonly graphiql: boolean;
 }
+
+/** It says nothing of who may. */
+const foreign = JSON.stringify({
+  errors: [
+    {
+      message: "Pages of other origins may not call this server, unless it lists them.",
+      extensions: { code: "FORBIDDEN_ORIGIN" },
+    },
+  ],
+});
 
 export class HttpServer {
   readonly #options: HttpServerOptions;
@@ -57,7 +72,7 @@ export class HttpServer {
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
-    const { onFault } = this.#options;
+    const { onFault, graphiql, allowsOrigin, noteRefusal, trustedProxies } = this.#options;
     this.#unused.delete(request.socket);
     // Node closes what is idle when the server begins to close, and not what becomes so afterwards.
     response.once("close", () => {
@@ -65,7 +80,15 @@ export class HttpServer {
     });
     // Yoga makes a URL of it, and answers with a stack where that fails.
     if (!URL.canParse(`http://${request.headers.host ?? "localhost"}`)) {
-      response.writeHead(400).end();
+      response.writeHead(400, answerHeaders).end();
+      return;
+    }
+    if (!runsNothing(request, graphiql) && isForeign(request, allowsOrigin)) {
+      const device = deviceOf(request, trustedProxies);
+      noteRefusal({ transport: "http", reason: "ORIGIN", device });
+      response
+        .writeHead(403, { ...answerHeaders, "content-type": "application/json; charset=utf-8" })
+        .end(foreign);
       return;
     }
     this.#serve(request, response).catch((error: unknown) => {

@@ -2,13 +2,15 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { processRegularResult, type GraphQLParams } from "graphql-yoga";
 import type { Engine, ServerContext } from "../graphql/engine.ts";
+import { answerHeaders } from "../graphql/headers.ts";
+import type { AllowsOrigin } from "./origins.ts";
 
 export interface JsonOptions {
   readonly engine: Engine;
   /** Bytes of a body. */
   readonly maxBodySize: number;
-  /** Whose pages may read the answer. */
-  readonly allowsOrigin: (origin: string, host: string | null) => boolean;
+  /** Whose pages may call, and read the answer. */
+  readonly allowsOrigin: AllowsOrigin;
 }
 
 /** A request whose body was read; the engine's adapter takes it from there. */
@@ -146,8 +148,7 @@ async function send(
   response.writeHead(status, {
     ...headers,
     "content-length": Buffer.byteLength(text),
-    vary: "Origin",
-    "cache-control": "no-store",
+    ...answerHeaders,
     ...(origin !== undefined && allowsOrigin(origin, host ?? null) && allowed(origin)),
   });
   response.end(text);

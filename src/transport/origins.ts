@@ -1,4 +1,8 @@
-/** Which pages may call: by the `Origin` that browsers send with sockets and cross-site requests (RFC 6454). */
+/**
+ * Which pages may call: by what browsers say of the page that a request comes from, and no page can change
+ * (Fetch Metadata, https://www.w3.org/TR/fetch-metadata/, and `Origin`, RFC 6454).
+ */
+import type { IncomingMessage } from "node:http";
 
 /** @param host the `Host` header of the same request */
 export type AllowsOrigin = (origin: string, host: string | null | undefined) => boolean;
@@ -9,6 +13,39 @@ export function originPolicy(listed: readonly string[]): AllowsOrigin {
   return (origin, host) =>
     (URL.canParse(origin) && new URL(origin).host === host) ||
     patterns.some((pattern) => pattern.test(origin));
+}
+
+/**
+ * Whether a page sends it that may not call: it is refused before anything is read or done, since browsers
+ * send much without asking first (forms, images, GET, text; OWASP CSRF Prevention Cheat Sheet, "Fetch
+ * Metadata headers"). The order is that of CrossOriginProtection in Go's net/http.
+ */
+export function isForeign({ headers }: IncomingMessage, allowsOrigin: AllowsOrigin): boolean {
+  const { origin, host } = headers;
+  switch (headers["sec-fetch-site"]) {
+    // No browser, or an old one, or one that does not trust plain HTTP with more.
+    case undefined:
+      return origin !== undefined && !allowsOrigin(origin, host);
+    case "same-origin":
+    // Typed by a person.
+    case "none":
+      return false;
+    // Another site, or a neighbour on the same, or the same host by plain HTTP: listed, or not at all.
+    default:
+      return origin === undefined || !allowsOrigin(origin, undefined);
+  }
+}
+
+/** Whether no operation runs for it, whoever sends it. */
+export function runsNothing(
+  { method, url = "", headers }: IncomingMessage,
+  graphiql: boolean,
+): boolean {
+  // A browser that asks whether its page may call is told so by its answer's headers.
+  if (method === "OPTIONS") return true;
+  if (method !== "GET" && method !== "HEAD") return false;
+  // People follow links to GraphiQL, with a query in them to look at.
+  return !url.includes("?") || (graphiql && headers.accept?.includes("text/html") === true);
 }
 
 function toPattern(origin: string): RegExp {

@@ -5,12 +5,15 @@ import { Life } from "../session/life.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { admit, type AdmissionOptions } from "./admission.ts";
 import { deviceOf, tokenFromHeader } from "./credentials.ts";
+import type { Places } from "./places.ts";
 import { notesOf, refusalOf, type NoteRefusal } from "./refusals.ts";
 
 export interface RequestOptions extends AdmissionOptions {
   readonly sessions: Sessions;
   readonly noteRefusal: NoteRefusal;
   readonly trustedProxies: number;
+  /** For streams, and for all sockets. */
+  readonly places: Places;
   /** Milliseconds after which a stream is cut of which its client takes nothing. */
   readonly stallTimeout: number;
 }
@@ -21,7 +24,7 @@ export async function identifyRequest(
   response: ServerResponse,
   options: RequestOptions,
 ): Promise<Caller> {
-  const { sessions, noteRefusal, trustedProxies, stallTimeout } = options;
+  const { sessions, noteRefusal, trustedProxies, places, stallTimeout } = options;
   const life = new Life();
   // With its answer, or without: either way nothing of it has a reader any more.
   response.once("close", () => life.end("LEFT"));
@@ -33,14 +36,19 @@ export async function identifyRequest(
   const refusal = refusalOf(authentication);
   // Without a token it is worth a line only where one was needed.
   if (refusal !== undefined && refusal !== "MISSING") note(refusal, authentication.claims);
-  const stopIfStalled = (stay: Stay) => {
-    if (stay === "stream") response.setTimeout(stallTimeout);
+  /** Whether it may last. */
+  const settle = (stay: Stay): boolean => {
+    if (stay !== "stream") return true;
+    response.setTimeout(stallTimeout);
+    if (places.take(device.ipAddress, life) !== undefined) return true;
+    note("TOO_MANY_CONNECTIONS", authentication.claims);
+    life.end("TOO_MANY");
+    return false;
   };
   const caller = { authentication, device, life, noteRefusal: note };
   if (authentication.state !== "signedIn") {
     const shelter = async (stay: Stay) => {
-      stopIfStalled(stay);
-      if (stay === "stream") options.connections.shelter(life);
+      if (settle(stay) && stay === "stream") options.connections.shelter(life);
     };
     return new Caller({ ...caller, join: shelter });
   }
@@ -48,8 +56,7 @@ export async function identifyRequest(
   // The generation was checked when the request came; a renewal since does not matter.
   const check = () => sessions.checkAgain(claims);
   const join = async (stay: Stay) => {
-    stopIfStalled(stay);
-    await admit({ claims, life, check, note, stay }, options);
+    if (settle(stay)) await admit({ claims, life, check, note, stay }, options);
   };
   return new Caller({ ...caller, join });
 }

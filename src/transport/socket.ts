@@ -7,7 +7,8 @@ import { Life } from "../session/life.ts";
 import { closes } from "./close-codes.ts";
 import { deviceOf } from "./credentials.ts";
 import { socketHooks, type OperationOptions, type Socket } from "./operations.ts";
-import type { AllowsOrigin } from "./origins.ts";
+import { isForeign, type AllowsOrigin } from "./origins.ts";
+import type { Places } from "./places.ts";
 import { notesOf, type NoteRefusal } from "./refusals.ts";
 
 export interface SocketOptions extends OperationOptions {
@@ -18,8 +19,10 @@ export interface SocketOptions extends OperationOptions {
   readonly allowsOrigin: AllowsOrigin;
   /** Milliseconds between pings; a socket that did not answer the one before is cut. */
   readonly keepAlive: number;
-  /** Sockets that nobody has signed in on yet. */
-  readonly maxStrangers: number;
+  /** For all sockets, and for the streams over HTTP. */
+  readonly places: Places;
+  /** For those that nobody has signed in on yet. */
+  readonly strangers: Places;
 }
 
 /** Milliseconds after which a socket is cut whose client does not answer the close frame. */
@@ -34,8 +37,6 @@ export class SocketServer {
   readonly #server: WebSocketServer;
   /** Each open socket, with whether it answered the last ping. */
   readonly #sockets = new Map<WebSocket, { readonly socket: Socket; alive: boolean }>();
-  /** Those that nobody has signed in on. */
-  readonly #strangers = new Set<Life>();
   readonly #pings: NodeJS.Timeout;
   #closing = false;
 
@@ -57,13 +58,11 @@ export class SocketServer {
   /** Takes over an HTTP connection that asks for an upgrade to WebSocket. */
   upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
     const { allowsOrigin, noteRefusal, trustedProxies } = this.#options;
-    const { origin, host } = request.headers;
     // Until a socket is made of it, nobody else listens.
     stream.on("error", destroy);
     if (this.#closing) return reject(stream, "503 Service Unavailable");
     if (!/^\/graphql\/?(\?|$)/.test(request.url ?? "")) return reject(stream, "404 Not Found");
-    // Clients that are no browsers send no origin.
-    if (origin !== undefined && !allowsOrigin(origin, host)) {
+    if (isForeign(request, allowsOrigin)) {
       const device = deviceOf(request, trustedProxies);
       noteRefusal({ transport: "socket", reason: "ORIGIN", device });
       return reject(stream, "403 Forbidden");
@@ -87,26 +86,26 @@ export class SocketServer {
   }
 
   #open(ws: WebSocket, request: IncomingMessage): void {
-    const { noteRefusal, trustedProxies, maxStrangers, onFault } = this.#options;
+    const { noteRefusal, trustedProxies, places, strangers, onFault } = this.#options;
     const device = deviceOf(request, trustedProxies);
     const life = new Life();
+    const place = places.take(device.ipAddress, life);
+    const strangerPlace = place && strangers.take(device.ipAddress, life);
     const socket: Socket = {
       device,
       life,
       note: notesOf("socket", device, noteRefusal),
-      onAdmitted: () => this.#strangers.delete(life),
+      onAdmitted: () => strangerPlace?.(),
       claims: undefined,
       operations: 0,
       onReplied: undefined,
     };
     life.onEnd((ending) => {
-      this.#strangers.delete(life);
       if (ending !== "LEFT") ws.close(closes[ending].code, closes[ending].reason);
     });
     const state = { socket, alive: true };
     this.#sockets.set(ws, state);
-    if (this.#strangers.size < maxStrangers) this.#strangers.add(life);
-    else {
+    if (strangerPlace === undefined) {
       socket.note("TOO_MANY_CONNECTIONS");
       life.end("TOO_MANY");
     }

@@ -43,6 +43,13 @@ describe("the environment", () => {
         DRAIN_TIME: "0ms",
         MAX_SOCKETS_PER_SESSION: "3",
         MAX_OPERATIONS_PER_SOCKET: "4",
+        MAX_SOCKETS_PER_ADDRESS: "0",
+        MAX_MESSAGE_SIZE: "1024",
+        MAX_QUERY_TOKENS: "10",
+        MAX_QUERY_DEPTH: "11",
+        MAX_QUERY_ALIASES: "0",
+        MAX_QUERY_DIRECTIVES: "12",
+        MAX_QUERY_COST: "1000000000",
         ARGON2_MEMORY: "7168",
         ARGON2_PASSES: "5",
         ARGON2_PARALLELISM: "2",
@@ -77,6 +84,13 @@ describe("the environment", () => {
       drainTime: 0,
       maxSocketsPerSession: 3,
       maxOperationsPerSocket: 4,
+      maxSocketsPerAddress: 0,
+      maxMessageSize: 1024,
+      maxQueryTokens: 10,
+      maxQueryDepth: 11,
+      maxQueryAliases: 0,
+      maxQueryDirectives: 12,
+      maxQueryCost: 1_000_000_000,
       argon2Memory: 7168,
       argon2Passes: 5,
       argon2Parallelism: 2,
@@ -520,7 +534,9 @@ describe("options in code", () => {
 });
 
 test("the defaults are those that are documented", async () => {
-  const source = await readFile(new URL("../../src/config/options.ts", import.meta.url), "utf8");
+  const read = (file: string) =>
+    readFile(new URL(`../../src/config/${file}`, import.meta.url), "utf8");
+  const source = (await read("options.ts")) + (await read("limits.ts"));
   const tags = source.matchAll(/@default ([^\s,]+).*\s+\*\/\s+readonly (\w+)/g);
   const documented = new Map<string, unknown>();
   for (const [, value = "", name = ""] of tags) {

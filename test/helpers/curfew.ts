@@ -25,6 +25,7 @@ export async function startCurfew(options: CurfewOptions = {}): Promise<TestCurf
     // All tests come from one address.
     maxRegistrationsPerAddress: 1_000_000,
     maxFailuresPerAddress: 1_000_000,
+    maxSocketsPerAddress: 0,
     ...options,
   });
   return { ...curfew, log, socketUrl: curfew.url.replace("http", "ws") };

@@ -206,7 +206,7 @@ it("a request that is refused many times for one reason is one line of the log",
 });
 
 it("documents that are large are not kept, parsed, for later", async () => {
-  await using curfew = await startCurfew();
+  await using curfew = await startCurfew({ maxQueryTokens: 100_000 });
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;
   const heap = () => (collect(), process.memoryUsage().heapUsed);

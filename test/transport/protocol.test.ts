@@ -3,7 +3,8 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { describe, expect, it } from "vitest";
 import { WebSocket, type ClientOptions } from "ws";
-import { SocketServer } from "../../src/transport/socket.ts";
+import { Places } from "../../src/transport/places.ts";
+import { SocketServer, type SocketOptions } from "../../src/transport/socket.ts";
 import type { Refusal } from "../../src/transport/refusals.ts";
 import { Turns } from "../../src/transport/turns.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
@@ -90,7 +91,9 @@ describe("a socket is closed", () => {
   it("with 1013 at once when too many are open that nobody has signed in on", async () => {
     await using curfew = await startCurfew();
     const { accessToken: token } = await register(curfew.url);
-    await using sockets = await socketServer(curfew, { maxStrangers: 2 });
+    await using sockets = await socketServer(curfew, {
+      strangers: new Places({ each: 2, all: 2 }),
+    });
     const open = () => new TestSocket(sockets.url).opened();
     await using one = await open();
     await using two = await open();
@@ -152,6 +155,20 @@ describe("the upgrade", () => {
       expect(await upgradeStatus(curfew.socketUrl, origin ? { origin } : {})).toBe(101);
   });
 
+  it("goes by what the browser says of the page, where it says that", async () => {
+    await using curfew = await startCurfew({ allowedOrigins: ["https://app.test"] });
+    const own = new URL(curfew.url).origin;
+    const status = (site: string, origin: string) =>
+      upgradeStatus(curfew.socketUrl, { origin, headers: { "sec-fetch-site": site } });
+    expect(await status("same-origin", own)).toBe(101);
+    // Under a proxy that asks by a host of its own.
+    expect(await status("same-origin", "https://public.test")).toBe(101);
+    expect(await status("cross-site", "https://app.test")).toBe(101);
+    expect(await status("cross-site", own)).toBe(403);
+    expect(await status("same-site", "https://evil.test")).toBe(403);
+    expect(await status("cross-site", "null")).toBe(403);
+  });
+
   it("is had under the path of GraphQL alone", async () => {
     await using curfew = await startCurfew();
     const { origin } = new URL(curfew.socketUrl);
@@ -178,7 +195,7 @@ async function upgradeStatus(url: string, options: ClientOptions = {}): Promise<
 async function socketServer(
   { sessions, connections }: TestCurfew,
   limits: Partial<
-    Record<"initTimeout" | "admissionTimeout" | "keepAlive" | "maxStrangers", number>
+    Pick<SocketOptions, "initTimeout" | "admissionTimeout" | "keepAlive" | "places" | "strangers">
   >,
 ) {
   const refusals: Refusal[] = [];
@@ -195,7 +212,8 @@ async function socketServer(
     admissionTimeout: 10_000,
     turns: new Turns({ atOnce: 1, waiting: 0 }),
     keepAlive: 10_000,
-    maxStrangers: 100,
+    places: new Places({ each: 100 }),
+    strangers: new Places({ each: 100 }),
     onFault: (_what, error) => {
       throw error;
     },

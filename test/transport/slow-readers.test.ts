@@ -5,6 +5,7 @@ import { connect as dial, type AddressInfo, type Socket } from "node:net";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, it } from "vitest";
+import { Places } from "../../src/transport/places.ts";
 import { identifyRequest } from "../../src/transport/requests.ts";
 import { Turns } from "../../src/transport/turns.ts";
 import type { CurfewOptions } from "../../src/server.ts";
@@ -113,6 +114,7 @@ it("a stream is cut when nothing of it is read for a while, and not when nothing
     sessions,
     connections,
     turns: new Turns({ atOnce: 1, waiting: 0 }),
+    places: new Places({ each: Infinity }),
     admissionTimeout: 10_000,
     trustedProxies: 0,
     noteRefusal: () => {},

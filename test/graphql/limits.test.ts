@@ -1,0 +1,216 @@
+/** What one document may ask for, over HTTP and on a socket. */
+import { getIntrospectionQuery } from "graphql";
+import { describe, expect, it } from "vitest";
+import type { CurfewOptions } from "../../src/server.ts";
+import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
+import { register } from "../helpers/http.ts";
+import { connect } from "../helpers/socket.ts";
+
+const app = {
+  typeDefs: /* GraphQL */ `
+    type Query {
+      person: Person
+      people: [Person!]!
+      parties: [[Person]]
+    }
+    type Person {
+      name(of: [Int]): String
+      friend: Person
+      friends: [Person]
+    }
+  `,
+  resolvers: { Query: { person: () => ({}), people: () => [], parties: () => [] } },
+} satisfies CurfewOptions;
+
+interface Told {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** What a document is told over HTTP, which is what it is told on a socket. */
+async function told(curfew: TestCurfew, query: string): Promise<readonly Told[]> {
+  const response = await fetch(curfew.url, {
+    method: "POST",
+    headers: {
+      "content-type": "application/json",
+      accept: "application/graphql-response+json",
+    },
+    body: JSON.stringify({ query }),
+  });
+  const { errors = [] } = (await response.json()) as { errors?: any[] };
+  expect(response.status).toBe(errors.length > 0 ? 400 : 200);
+
+  const { accessToken } = await register(curfew.url);
+  await using socket = await connect(curfew.socketUrl, accessToken);
+  socket.subscribe("1", query);
+  const answer = await socket.messages.next();
+  expect(answer.type).toBe(errors.length > 0 ? "error" : "next");
+  if (errors.length > 0) expect(answer.payload).toEqual(errors);
+  else await socket.messages.next();
+  // It was told on that operation, and the socket serves the next.
+  socket.subscribe("2", "{ __typename }");
+  expect(await socket.messages.next()).toMatchObject({ id: "2", type: "next" });
+  return errors.map(({ message, extensions: { code } }) => ({ code, message }));
+}
+
+/** With room for the calls of the test itself. */
+const limits = {
+  maxQueryTokens: 60,
+  maxQueryDepth: 4,
+  maxQueryAliases: 2,
+  maxQueryDirectives: 2,
+  maxQueryCost: 121,
+};
+
+describe("a document is let through at a limit, and told what is over it:", () => {
+  it.each<[string, string, string, string]>([
+    [
+      "tokens",
+      `{ ${"__typename ".repeat(58)}}`,
+      `{ ${"__typename ".repeat(59)}}`,
+      "The document has more than the 60 tokens that are allowed.",
+    ],
+    [
+      "depth",
+      "{ person { friend { friend { name } } } }",
+      "{ person { friend { friend { friend { name } } } } }",
+      "The operation has 5 levels of fields; at most 4 are allowed.",
+    ],
+    [
+      "depth by fragments",
+      "{ ...A } fragment A on Query { person { ...B } } fragment B on Person { friend { ... { name } } }",
+      "query Deep { ...A } fragment A on Query { person { friend { ...B } } } fragment B on Person { friend { friend { name } } }",
+      "The operation Deep has 5 levels of fields; at most 4 are allowed.",
+    ],
+    [
+      "aliases",
+      "{ a: __typename b: __typename }",
+      "{ a: __typename b: __typename person { c: name } }",
+      "The operation has 3 aliases; at most 2 are allowed.",
+    ],
+    [
+      "aliases by fragments",
+      "{ ...A ...A } fragment A on Query { a: __typename }",
+      "{ ...A ...A ...A } fragment A on Query { a: __typename }",
+      "The operation has 3 aliases; at most 2 are allowed.",
+    ],
+    [
+      "directives",
+      "query ($x: Boolean = true) { __typename @include(if: $x) @skip(if: false) }",
+      "query ($x: Boolean = true) { __typename @include(if: $x) ... @skip(if: false) { person @include(if: $x) { name } } }",
+      "The operation has 3 directives; at most 2 are allowed.",
+    ],
+    [
+      "directives, whether there are such",
+      "{ __typename @skip(if: true) person { name @include(if: true) } }",
+      "{ __typename @no @no @no }",
+      "The operation has 3 directives; at most 2 are allowed.",
+    ],
+    [
+      "cost",
+      "{ people { name friends { name } } }",
+      "{ people { name friends { name friend { name } } } }",
+      "The operation has 321 fields (ten times those in a list); at most 121 are allowed.",
+    ],
+    [
+      "cost by fragments",
+      "{ people { ...A } } fragment A on Person { friends { name } }",
+      "{ people { ...A friend { ...A } } } fragment A on Person { friends { name } }",
+      "The operation has 231 fields (ten times those in a list); at most 121 are allowed.",
+    ],
+    [
+      "a list of lists",
+      "{ parties { name } }",
+      "{ parties { friends { friends { name } } } }",
+      "The operation has 1111 fields (ten times those in a list); at most 121 are allowed.",
+    ],
+  ])("%s", async (_, within, over, message) => {
+    await using curfew = await startCurfew({ ...app, ...limits });
+    expect(await told(curfew, within)).toEqual([]);
+    expect(await told(curfew, over)).toEqual([{ code: "QUERY_TOO_COMPLEX", message }]);
+  });
+
+  it("all that is over at once", async () => {
+    await using curfew = await startCurfew({ ...app, ...limits });
+    const query = "{ a: people { b: friends { c: friend { d: friends { name } } } } }";
+    const messages = (await told(curfew, query)).map(({ message }) => message);
+    expect(messages).toEqual([
+      expect.stringContaining("5 levels of fields"),
+      expect.stringContaining("4 aliases"),
+      expect.stringContaining("1211 fields"),
+    ]);
+  });
+
+  it("what is nested too deeply to be read", async () => {
+    await using curfew = await startCurfew({ ...app, maxQueryTokens: 1_000_000 });
+    const message = "The document is nested too deeply.";
+    for (const [open, close, times] of [
+      ["{ person", "}", 20_000],
+      ["[", "]", 100_000],
+      ["[", "]", 2_500],
+    ] as const) {
+      const nested = open.repeat(times) + close.repeat(times);
+      const query = open === "[" ? `{ person { name(of: ${nested}) } }` : nested;
+      expect(await told(curfew, query)).toEqual([{ code: "QUERY_TOO_COMPLEX", message }]);
+    }
+  });
+
+  it("fragments that double at each step, or spread themselves, at no cost", async () => {
+    await using curfew = await startCurfew(app);
+    const steps = Array.from(
+      { length: 200 },
+      (_, i) => `fragment F${i} on Person { a: name ...F${i + 1} ... on Person { ...F${i + 1} } }`,
+    );
+    const doubling = `{ person { ...F0 } } ${steps.join(" ")} fragment F200 on Person { name }`;
+    const messages = (await told(curfew, doubling)).map(({ message }) => message);
+    expect(messages).toEqual([
+      "The operation has over a billion aliases; at most 100 are allowed.",
+      expect.stringContaining("over a billion fields"),
+    ]);
+    const cycle =
+      "{ person { ...A } } fragment A on Person { friends { ...B } } fragment B on Person { friend { ...A } }";
+    expect(await told(curfew, cycle)).toEqual([
+      {
+        code: "GRAPHQL_VALIDATION_FAILED",
+        message: 'Cannot spread fragment "A" within itself via "B".',
+      },
+    ]);
+  });
+});
+
+it("the defaults let through what tools ask of the schema, at its longest", async () => {
+  await using curfew = await startCurfew({ ...app, introspection: true });
+  const all = getIntrospectionQuery({
+    descriptions: true,
+    specifiedByUrl: true,
+    directiveIsRepeatable: true,
+    schemaDescription: true,
+    inputValueDeprecation: true,
+    oneOf: true,
+  });
+  expect(await told(curfew, all)).toEqual([]);
+});
+
+it("questions about the schema are not answered in production, over HTTP or on a socket", async () => {
+  await using curfew = await startCurfew({ ...app, introspection: false });
+  const errors = await told(curfew, "{ __schema { types { name } } }");
+  expect(errors[0]?.message).toContain("introspection has been disabled");
+});
+
+it("a body and a message have the same most bytes", async () => {
+  await using curfew = await startCurfew({ maxMessageSize: 2_048 });
+  const { accessToken } = await register(curfew.url);
+  const query = (length: number) => `{ __typename }${" ".repeat(length)}`;
+  const send = async (length: number) => {
+    const headers = { "content-type": "application/json" };
+    const body = JSON.stringify({ query: query(length) });
+    return (await fetch(curfew.url, { method: "POST", headers, body })).status;
+  };
+  expect(await send(1_900)).toBe(200);
+  expect(await send(2_048)).toBe(413);
+  await using socket = await connect(curfew.socketUrl, accessToken);
+  socket.subscribe("1", query(1_900));
+  expect(await socket.messages.next()).toMatchObject({ type: "next" });
+  socket.subscribe("2", query(2_048));
+  expect(await socket.closed).toMatchObject({ code: 1009 });
+});

@@ -1,0 +1,56 @@
+/** A real browser, without a screen, for what only a browser can show. */
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { chromium } from "playwright-core";
+
+/** This machine, under these names too. */
+function isHere(hostname: string): boolean {
+  return hostname === "127.0.0.1" || hostname.endsWith(".test");
+}
+
+/** A browser that reaches nothing but the server, and what was tried besides or went wrong. */
+export async function openBrowser() {
+  await using opened = new AsyncDisposableStack();
+  const profile = await mkdtemp(join(tmpdir(), "curfew-browser-"));
+  opened.defer(() => rm(profile, { recursive: true, force: true }));
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: findOnPath("chromium"),
+    args: [
+      "--headless",
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      "--host-resolver-rules=MAP *.test 127.0.0.1",
+    ],
+  });
+  opened.defer(() => context.close());
+  const page = await context.newPage();
+  const strangers: string[] = [];
+  const faults: string[] = [];
+  await context.route("**", (route) => {
+    const { protocol, hostname } = new URL(route.request().url());
+    if (isHere(hostname) || protocol === "blob:" || protocol === "data:") return route.continue();
+    strangers.push(route.request().url());
+    return route.abort();
+  });
+  page.on("pageerror", (error) => faults.push(error.message));
+  // Among others, what a Content-Security-Policy refused.
+  page.on("console", (message) => {
+    if (message.type() === "error") faults.push(message.text());
+  });
+  const close = opened.move();
+  return { page, strangers, faults, [Symbol.asyncDispose]: () => close.disposeAsync() };
+}
+
+function findOnPath(program: string): string {
+  const files = (process.env["PATH"] ?? "").split(delimiter).map((folder) => join(folder, program));
+  const found = files.find((file) => existsSync(file));
+  if (found === undefined) throw new Error(`${program} is not on the PATH`);
+  return found;
+}
