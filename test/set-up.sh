@@ -1,11 +1,13 @@
 #!/bin/sh
-# Makes sure that what the tests start for themselves is on the machine: Redis, PostgreSQL and a browser.
+# Makes sure that what the tests start for themselves is on the machine: Redis, PostgreSQL, nginx and a browser.
 set -eu
 
 missing() {
   for program in redis-server chromium; do
     command -v "$program" >/dev/null 2>&1 || printf ' %s' "$program"
   done
+  # Users that are not root have no sbin on their PATH.
+  [ -x /usr/sbin/nginx ] || printf ' nginx-light'
   # Debian keeps the programs of each version in a folder that is not on the PATH.
   ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1 ||
     printf ' postgresql'

@@ -1,0 +1,65 @@
+/** nginx with the configuration of the examples, before nodes on this machine. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { newFolder } from "./command.ts";
+import { freePorts } from "./redis-process.ts";
+import { until } from "./until.ts";
+import { dieWithTests } from "./watchdog.ts";
+
+const config = new URL("../../examples/nodes/nginx.conf", import.meta.url);
+
+const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+
+/** @param ports of the nodes, in place of those in the configuration; nothing else of it is changed */
+export async function startNginx(ports: readonly string[]) {
+  await using opened = new AsyncDisposableStack();
+  const folder = opened.use(await newFolder());
+  const [port = 0] = await freePorts(1);
+  const text = (await readFile(config, "utf8"))
+    .replace(/curfew(\d):4000/g, (_, number: string) => `127.0.0.1:${ports[Number(number) - 1]}`)
+    .replace("listen 8080", `listen 127.0.0.1:${port}`)
+    // Where it keeps these otherwise, only the system's own nginx may write.
+    .replace(
+      "http {",
+      `http {\n${temporary.map((name) => `${name}_temp_path ${name};`).join("\n")}`,
+    );
+  const file = join(folder.path, "nginx.conf");
+  await writeFile(file, text);
+  const args = ["-p", folder.path, "-c", file, "-e", "stderr", "-g", "daemon off;"];
+  const child = spawn("/usr/sbin/nginx", args, { stdio: ["ignore", "ignore", "pipe"] });
+  await once(child, "spawn");
+  dieWithTests(child);
+  let errors = "";
+  child.stderr.on("data", (chunk: Buffer) => (errors += chunk.toString()));
+  const ended = once(child, "exit");
+  opened.defer(async () => {
+    child.kill("SIGTERM");
+    await ended;
+  });
+  await until(async () => {
+    if (child.exitCode !== null) throw new Error(`nginx did not start:\n${errors}`);
+    return isListening(port);
+  }, "nginx");
+  const all = opened.move();
+  const url = `http://127.0.0.1:${port}/graphql`;
+  return {
+    url,
+    socketUrl: url.replace("http", "ws"),
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  };
+}
+
+async function isListening(port: number): Promise<boolean> {
+  const socket = connect(port, "127.0.0.1");
+  try {
+    await once(socket, "connect");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
