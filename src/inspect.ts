@@ -96,7 +96,8 @@ function judge(claims: Claims, finding: Finding, now: number): Judgement {
       ? { standing: "refused", why: "its session was renewed, and has a newer one" }
       : { standing: "accepted" };
   if (userIsGone) return { standing: "refused", why: "the user was deleted or locked" };
-  switch (judgeRenewal(session, claims.generation, now)) {
+  const { generation } = claims;
+  switch (judgeRenewal(session, { generation, seen: session.generation }, now)) {
     case "step":
       return { standing: "accepted" };
     case "converge":

@@ -81,15 +81,28 @@ export function beginSession(
   };
 }
 
-/** What a renewal token of `generation` does to a live session. */
+/** A renewal as it was asked for. */
+export interface RenewalRequest {
+  /** That of the token. */
+  readonly generation: number;
+  /** That of the session when it was read for this renewal: before the verdict, perhaps long before. */
+  readonly seen: number;
+}
+
+/** What a renewal does to a live session. */
 export type RenewalVerdict = "step" | "converge" | "reuse";
 
-export function judgeRenewal(session: Session, generation: number, now: number): RenewalVerdict {
+/** @param now by the clock that the end of the grace was written by */
+export function judgeRenewal(
+  session: Session,
+  { generation, seen }: RenewalRequest,
+  now: number,
+): RenewalVerdict {
   // A signed token ahead of the store proves that the store lost a renewal, not that anybody cheated.
   if (generation >= session.generation) return "step";
-  // Asked before the last renewal was: long under way, or by a clock that is behind. It does not come
-  // after that renewal, and so is one of those that converge on it.
-  if (now < session.renewedAt) return "converge";
+  // Asked before the last renewal was made, with a token that was good then: it does not come after
+  // that renewal, however late it is carried out, and so is one of those that converge on it.
+  if (seen < session.generation && generation >= seen - 1) return "converge";
   if (generation === session.generation - 1 && now < session.graceEndsAt) return "converge";
   return "reuse";
 }

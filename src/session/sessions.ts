@@ -215,12 +215,14 @@ export class Sessions {
       await this.end(fingerprint, "USER_GONE");
       return { outcome: "refused", reason: "USER_GONE", claims };
     }
-    const renewal = await store.renew(fingerprint, generationOf(known), lifetimes, clock());
+    const request = { generation: generationOf(known), seen: known.generation };
+    const renewal = await store.renew(fingerprint, request, lifetimes, clock());
     if (renewal.outcome === "absent") return { outcome: "refused", reason: "ENDED", claims };
     const { outcome, session } = renewal;
     if (outcome === "reused") {
-      await this.#announce({ type: "ended", fingerprint, session, reason: "RENEWAL_REUSED" });
-      return { outcome: "refused", reason: "REUSED", claims };
+      // Of many at once, one ends it.
+      const ended = await this.end(fingerprint, "RENEWAL_REUSED");
+      return { outcome: "refused", reason: ended === 1 ? "REUSED" : "ENDED", claims };
     }
     if (outcome === "stepped") await this.#announce({ type: "renewed", fingerprint, session });
     return { outcome: "renewed", session, tokens: mintPair(ring, claims.secret, session) };

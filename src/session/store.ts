@@ -1,13 +1,16 @@
 /** The port to wherever sessions are kept. */
-import type { Lifetimes, Session, Standing } from "./session.ts";
+import type { Lifetimes, RenewalRequest, Session, Standing } from "./session.ts";
 
 /** What became of a renewal. Each names the session as the store has it afterwards, or had it last. */
 export type RenewalOutcome =
   /** One step up: this call made the new generation. */
   | { readonly outcome: "stepped"; readonly session: Session }
-  /** Another call made it, within the grace or after this one was asked: the same pair again. */
+  /** Another call made it, within the grace or since this one was asked: the same pair again. */
   | { readonly outcome: "converged"; readonly session: Session }
-  /** A used token after its grace: this call ended the session. */
+  /**
+   * A used token after its grace, for which the session is to be ended. By another call: a verdict that
+   * comes so late that nobody waits for it any more should do no harm.
+   */
   | { readonly outcome: "reused"; readonly session: Session }
   /** There is no such live session. */
   | { readonly outcome: "absent" };
@@ -31,10 +34,13 @@ export interface SessionStore {
     fingerprints: readonly string[],
     now: number,
   ): Promise<readonly (Standing | undefined)[]>;
-  /** Applies `judgeRenewal` to a token of `generation` and does what it says, in one atomic step. */
+  /**
+   * Judges a renewal by `judgeRenewal` and steps up where that says so, in one atomic step. Where nodes
+   * share the store, the grace is by its clock and not by theirs: it runs from when the step was made.
+   */
   renew(
     fingerprint: string,
-    generation: number,
+    request: RenewalRequest,
     lifetimes: Lifetimes,
     now: number,
   ): Promise<RenewalOutcome>;

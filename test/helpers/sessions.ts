@@ -1,5 +1,6 @@
 /** Sessions for tests of stores. */
 import { beginSession, type Session, type Standing } from "../../src/session/session.ts";
+import type { SessionStore } from "../../src/session/store.ts";
 
 export const lifetimes = { access: 60_000, renewal: 600_000, absolute: 3_600_000, grace: 10_000 };
 
@@ -14,4 +15,15 @@ export function standingOf({ accessExpiresAt, idleExpiresAt }: Session): Standin
 
 export function newSession(userId: string = crypto.randomUUID(), now = start): Session {
   return beginSession(crypto.randomUUID(), userId, device, lifetimes, now);
+}
+
+/** Renews as the use cases do: the session is read first. */
+export async function renewIn(
+  store: Pick<SessionStore, "read" | "renew">,
+  fingerprint: string,
+  generation: number,
+  now: number,
+) {
+  const seen = (await store.read(fingerprint, now))?.generation ?? generation;
+  return store.renew(fingerprint, { generation, seen }, lifetimes, now);
 }

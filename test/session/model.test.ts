@@ -50,10 +50,13 @@ afterAll(() => disposals.disposeAsync());
 const stores = {
   SQLite: {
     runs: 400,
+    blur: 0,
     open: async () => new SqliteSessions(disposals.use(new DatabaseSync(":memory:"))),
   },
   Redis: {
     runs: 150,
+    // No sum of the waits above.
+    blur: 2_700,
     open: async () => {
       const redis = disposals.use(await startRedis());
       const store = new RedisSessions(await commandClient(redis.url, 5_000));
@@ -63,7 +66,7 @@ const stores = {
   },
 };
 
-describe.each(Object.entries(stores))("sessions in %s", (_, { runs, open }) => {
+describe.each(Object.entries(stores))("sessions in %s", (_, { runs, blur, open }) => {
   let store: Awaited<ReturnType<typeof open>>;
   beforeAll(async () => {
     store = await open();
@@ -72,7 +75,7 @@ describe.each(Object.entries(stores))("sessions in %s", (_, { runs, open }) => {
   test("do what the model does, whatever happens in whatever order", { timeout: 60_000 }, () =>
     fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40, size: "max" }), async (steps) => {
-        const world = new World(store);
+        const world = new World(store, blur);
         for (const one of steps) {
           await world.do(one);
           await world.check();

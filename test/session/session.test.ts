@@ -63,19 +63,25 @@ describe("a renewal", () => {
     ["one ahead steps up: the store has lost a renewal", 2, 0, "step"],
     ["one far ahead steps up, at any time", 9, lifetimes.renewal - 1, "step"],
   ])("by a token of %s", (_, generation, wait, verdict) => {
-    expect(judgeRenewal(renewed, generation, later + wait)).toBe(verdict);
+    expect(judgeRenewal(renewed, { generation, seen: 1 }, later + wait)).toBe(verdict);
   });
 
   test("by a grandparent's token is reuse, even within the grace", () => {
     const twice = stepSession(renewed, 1, lifetimes, later);
-    expect(judgeRenewal(twice, 0, later)).toBe("reuse");
-    expect(judgeRenewal(twice, 1, later)).toBe("converge");
+    expect(judgeRenewal(twice, { generation: 0, seen: 2 }, later)).toBe("reuse");
+    expect(judgeRenewal(twice, { generation: 1, seen: 2 }, later)).toBe("converge");
   });
 
-  test("asked before the last one was is no reuse, however old its token", () => {
+  test.each([
+    ["with what was the current token then, converges", 0, 0, "converge"],
+    ["with the one before it, converges", 0, 1, "converge"],
+    ["with a grandparent's, is reuse: it was long used then", 0, 2, "reuse"],
+    ["and that comes when it is the current one, steps up", 3, 2, "step"],
+  ])("asked before the last one was made, %s", (_, generation, seen, verdict) => {
     const twice = stepSession(renewed, 1, lifetimes, later);
-    expect(judgeRenewal(twice, 0, later - 1)).toBe("converge");
-    expect(judgeRenewal(twice, 2, later - 1)).toBe("step");
+    const thrice = stepSession(twice, 2, lifetimes, later);
+    for (const wait of [-lifetimes.grace, 0, lifetimes.grace, lifetimes.renewal - 1])
+      expect(judgeRenewal(thrice, { generation, seen }, later + wait)).toBe(verdict);
   });
 
   test("follows the generation of the token where the store is behind", () => {
@@ -83,7 +89,7 @@ describe("a renewal", () => {
   });
 
   test("gives no grace to a session never renewed", () => {
-    expect(judgeRenewal(begun, -1, now)).toBe("reuse");
+    expect(judgeRenewal(begun, { generation: -1, seen: 0 }, now)).toBe("reuse");
   });
 });
 
@@ -145,5 +151,57 @@ describe("whatever the settings and however often it is renewed", () => {
           expect(generation).toBe(index);
       }),
     );
+  });
+});
+
+describe("honest clients, whose renewals are carried out however late and in whatever order", () => {
+  const request = fc.record({
+    /** From one request to the next. */
+    pause: fc.nat({ max: 3 * lifetimes.grace }),
+    /** From the moment when the session is read for it to the verdict. */
+    delay: fc.oneof(fc.nat({ max: 10 }), fc.nat({ max: 10 * lifetimes.grace })),
+  });
+
+  /** Each uses the token that is current when he asks. */
+  function verdicts(
+    requests: readonly { readonly pause: number; readonly delay: number }[],
+    judge: typeof judgeRenewal,
+  ) {
+    let at = now;
+    const events = requests.flatMap(({ pause, delay }) => {
+      const asked = { seen: NaN };
+      at += pause;
+      return [
+        { at, do: (session: Session) => void (asked.seen = session.generation) },
+        { at: at + delay, asked },
+      ];
+    });
+    let session = begun;
+    const said = new Set<string>();
+    for (const event of events.toSorted((a, b) => a.at - b.at)) {
+      if ("do" in event) {
+        event.do(session);
+        continue;
+      }
+      const { seen } = event.asked;
+      const verdict = judge(session, { generation: seen, seen }, event.at);
+      said.add(verdict);
+      if (verdict === "step") session = stepSession(session, seen, lifetimes, event.at);
+    }
+    return said;
+  }
+  const property = (judge: typeof judgeRenewal) =>
+    fc.property(fc.array(request, { maxLength: 12 }), (requests) => {
+      expect(verdicts(requests, judge)).not.toContain("reuse");
+    });
+
+  test("are never taken for thieves", () => {
+    fc.assert(property(judgeRenewal), { numRuns: 1_000 });
+  });
+
+  test("would be by a rule that does not know what they saw", () => {
+    const blind: typeof judgeRenewal = (session, { generation }, at) =>
+      judgeRenewal(session, { generation, seen: session.generation }, at);
+    expect(fc.check(property(blind), { numRuns: 1_000 }).failed).toBe(true);
   });
 });

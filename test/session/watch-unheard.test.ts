@@ -3,6 +3,8 @@ import { lifetimes } from "../helpers/domain.ts";
 import { newSession } from "../helpers/sessions.ts";
 import { next, startWatched } from "../helpers/watch.ts";
 
+const first = { generation: 0, seen: 0 };
+
 test("what happened in a gap is found out after it", async () => {
   const { watch, login, store, topics, clock } = startWatched();
   const ended = await login();
@@ -11,7 +13,7 @@ test("what happened in a gap is found out after it", async () => {
   const stream = await watch();
   const started = newSession("ada", clock.now);
   await store.create(started);
-  await store.renew(renewed.session.fingerprint, 0, lifetimes, clock.now);
+  await store.renew(renewed.session.fingerprint, first, lifetimes, clock.now);
   await store.end(ended.session.fingerprint, clock.now);
   for (const tell of topics.gapListeners) tell();
   expect([await next(stream), await next(stream), await next(stream)]).toMatchObject([
@@ -43,7 +45,7 @@ test("a session whose renewal nobody told of is not taken for expired", async ()
   const { session } = await login();
   const stream = await watch();
   clock.advance(lifetimes.renewal / 2);
-  await store.renew(session.fingerprint, 0, lifetimes, clock.now);
+  await store.renew(session.fingerprint, first, lifetimes, clock.now);
   clock.now = session.idleExpiresAt;
   deadlines.tick(clock.now + 250);
   expect(await next(stream)).toMatchObject({ type: "RENEWED", session: { generation: 1 } });

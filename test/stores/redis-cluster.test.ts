@@ -8,7 +8,7 @@ import { sessionStoreContract } from "../contract/session-store.contract.ts";
 import { topicsContract } from "../contract/topics.contract.ts";
 import { RedisCluster, type NodeState } from "../helpers/redis-cluster.ts";
 import { freePorts, RedisProcess } from "../helpers/redis-process.ts";
-import { lifetimes, newSession, standingOf, start } from "../helpers/sessions.ts";
+import { newSession, renewIn, standingOf, start } from "../helpers/sessions.ts";
 import { until } from "../helpers/until.ts";
 import { expectNothingUnhandled } from "../helpers/unhandled.ts";
 
@@ -89,7 +89,7 @@ test("while a slot is moved, its sessions are read and written, and nobody else'
   expect(await store.readMany(fingerprints, start)).toEqual(sessions.map(standingOf));
   // Neither has seen the script or knows where to ask: the one says ASK, the other NOSCRIPT.
   await target.command("SCRIPT", "FLUSH");
-  const renewed = await store.renew(moved.fingerprint, 0, lifetimes, start);
+  const renewed = await renewIn(store, moved.fingerprint, 0, start);
   expect(renewed).toMatchObject({ outcome: "stepped", session: { generation: 1 } });
   await cluster.endMove(slot, source, target);
   expect(await store.end(moved.fingerprint, start)).toMatchObject({ generation: 1 });

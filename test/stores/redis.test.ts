@@ -6,7 +6,7 @@ import { RedisSessions } from "../../src/stores/redis/sessions.ts";
 import { sessionStoreContract } from "../contract/session-store.contract.ts";
 import { startProxy } from "../helpers/proxy.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
-import { lifetimes, newSession, standingOf, start } from "../helpers/sessions.ts";
+import { lifetimes, newSession, renewIn, standingOf, start } from "../helpers/sessions.ts";
 import { until } from "../helpers/until.ts";
 
 let redis: RedisServer;
@@ -36,7 +36,7 @@ describe("the keys", () => {
     await store.create(session);
     const key = recordOf(session.fingerprint);
     expect(await redis.command("PEXPIRETIME", key)).toBe(session.idleExpiresAt);
-    await store.renew(session.fingerprint, 0, lifetimes, start + 5);
+    await renewIn(store, session.fingerprint, 0, start + 5);
     expect(await redis.command("PEXPIRETIME", key)).toBe(session.idleExpiresAt + 5);
     expect(await redis.command("PEXPIRETIME", indexOf(session.userId))).toBe(
       session.absoluteExpiresAt,
@@ -51,16 +51,16 @@ describe("the keys", () => {
     expect(await redis.command("PEXPIRETIME", indexOf("index"))).toBe(long.absoluteExpiresAt);
   });
 
-  test("are gone when the sessions have ended, by an end or by a reuse", async () => {
+  test("are gone when the sessions have ended, renewed or not", async () => {
     await using store = await openStore();
     await redis.flush();
-    const [ended, reused] = [newSession("same"), newSession("same")];
+    const [ended, renewed] = [newSession("same"), newSession("same")];
     await store.create(ended);
-    await store.create(reused);
+    await store.create(renewed);
+    await renewIn(store, renewed.fingerprint, 0, start);
     await store.end(ended.fingerprint, start);
-    expect(await members("same")).toEqual([reused.fingerprint]);
-    await store.renew(reused.fingerprint, 1, lifetimes, start);
-    await store.renew(reused.fingerprint, 0, lifetimes, start);
+    expect(await members("same")).toEqual([renewed.fingerprint]);
+    await store.end(renewed.fingerprint, start);
     expect(await redis.command("KEYS", "*")).toEqual([]);
   });
 
@@ -89,6 +89,64 @@ describe("the keys", () => {
     await store.create(session);
     expect(await store.ofUser("skewed", session.idleExpiresAt)).toEqual([]);
     expect(await store.ofUser("skewed", start)).toEqual([session]);
+  });
+});
+
+describe("a renewal that steps", () => {
+  test("lists its session again, which a failover may have lost from the list alone", async () => {
+    await using store = await openStore();
+    const session = newSession();
+    await store.create(session);
+    await redis.command("DEL", indexOf(session.userId));
+    expect(await store.ofUser(session.userId, start)).toEqual([]);
+    await renewIn(store, session.fingerprint, 0, start);
+    expect(await store.ofUser(session.userId, start)).toMatchObject([{ generation: 1 }]);
+    expect(await redis.command("PEXPIRETIME", indexOf(session.userId))).toBe(
+      session.absoluteExpiresAt,
+    );
+  });
+
+  test("is made although the list cannot be written", async () => {
+    await using store = await openStore();
+    const session = newSession();
+    await store.create(session);
+    await redis.command("SET", indexOf(session.userId), "in the way");
+    const { outcome } = await renewIn(store, session.fingerprint, 0, start);
+    expect(outcome).toBe("stepped");
+  });
+
+  test("and lists its session after the end of it brings nothing back: the next look removes it", async () => {
+    await using store = await openStore();
+    const [session, other] = [newSession("late"), newSession("late")];
+    await store.create(session);
+    await store.create(other);
+    await store.end(session.fingerprint, start);
+    await redis.command("ZADD", indexOf("late"), session.absoluteExpiresAt, session.fingerprint);
+    expect(await store.ofUser("late", start)).toEqual([other]);
+    expect(await members("late")).toEqual([other.fingerprint]);
+  });
+
+  test("is two commands, and one that converges is one, besides the read before", async () => {
+    await using store = await openStore();
+    const session = newSession();
+    await store.create(session);
+    const calls = async () => {
+      const stats = String(await redis.command("INFO", "commandstats"));
+      const count = (name: string) =>
+        Number(new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(stats)?.[1] ?? 0);
+      return count("evalsha") + count("eval");
+    };
+    // Redis has the scripts from here on.
+    await renewIn(store, session.fingerprint, 0, start);
+    await store.ping();
+    const before = await calls();
+    await renewIn(store, session.fingerprint, 1, start);
+    await store.ping();
+    const stepped = await calls();
+    expect(stepped - before).toBe(2);
+    await renewIn(store, session.fingerprint, 1, start);
+    await store.ping();
+    expect((await calls()) - stepped).toBe(1);
   });
 });
 
@@ -150,7 +208,7 @@ test("scripts survive being forgotten by Redis", async () => {
   await store.create(session);
   await store.create(newSession());
   await redis.command("SCRIPT", "FLUSH");
-  const renewals = [0, 0].map((g) => store.renew(session.fingerprint, g, lifetimes, start));
+  const renewals = [0, 0].map((g) => renewIn(store, session.fingerprint, g, start));
   expect((await Promise.all(renewals)).map(({ outcome }) => outcome)).toEqual([
     "stepped",
     "converged",
@@ -167,7 +225,7 @@ test("a damaged record is no session, and keeps nobody from reading the others",
   expect(await store.readMany(both, start)).toEqual([undefined, standingOf(whole)]);
   await redis.command("HDEL", recordOf(damaged.fingerprint), "idleExpiresAt");
   expect(await store.read(damaged.fingerprint, start)).toBeUndefined();
-  await expect(store.renew(damaged.fingerprint, 0, lifetimes, start)).rejects.toThrow();
+  await expect(renewIn(store, damaged.fingerprint, 0, start)).rejects.toThrow();
 });
 
 function everyMethod(store: SessionStore): Promise<unknown>[] {
@@ -175,7 +233,7 @@ function everyMethod(store: SessionStore): Promise<unknown>[] {
     store.create(newSession()),
     store.read("f", start),
     store.readMany(["f"], start),
-    store.renew("f", 0, lifetimes, start),
+    store.renew("f", { generation: 0, seen: 0 }, lifetimes, start),
     store.touch("f", start),
     store.end("f", start),
     store.ofUser("u", start),
@@ -298,9 +356,10 @@ test("a renewal that comes late, after its caller has renewed again twice, is no
   const { fingerprint } = session;
   await store.create(session);
   proxy.stall();
-  await expect(slow.renew(fingerprint, 0, lifetimes, start)).rejects.toThrow(StoreUnavailable);
-  expect((await store.renew(fingerprint, 0, lifetimes, start + 1)).outcome).toBe("stepped");
-  expect((await store.renew(fingerprint, 1, lifetimes, start + 2)).outcome).toBe("stepped");
+  const asked = { generation: 0, seen: 0 };
+  await expect(slow.renew(fingerprint, asked, lifetimes, start)).rejects.toThrow(StoreUnavailable);
+  expect((await renewIn(store, fingerprint, 0, start + 1)).outcome).toBe("stepped");
+  expect((await renewIn(store, fingerprint, 1, start + 2)).outcome).toBe("stepped");
 
   proxy.heal();
   // On the same link, and so after it.

@@ -7,7 +7,7 @@ import { StoreUnavailable } from "../../src/session/store.ts";
 import { openDatabase } from "../../src/stores/sqlite/database.ts";
 import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
 import { sessionStoreContract } from "../contract/session-store.contract.ts";
-import { lifetimes, newSession, start } from "../helpers/sessions.ts";
+import { lifetimes, newSession, renewIn, start } from "../helpers/sessions.ts";
 
 sessionStoreContract("SQLite", async () => {
   const database = openDatabase(":memory:");
@@ -65,7 +65,7 @@ describe("a SQLite file", () => {
     const { fingerprint, ...session } = newSession();
     await stores[0]?.create({ fingerprint, ...session });
     const outcomes = await Promise.all(
-      stores.map((store) => store.renew(fingerprint, 0, lifetimes, start)),
+      stores.map((store) => renewIn(store, fingerprint, 0, start)),
     );
     expect(outcomes.map(({ outcome }) => outcome).toSorted()).toEqual(["converged", "stepped"]);
   });
@@ -116,7 +116,7 @@ describe("a SQLite file", () => {
       store.create(newSession()),
       store.read("f", start),
       store.readMany(["f"], start),
-      store.renew("f", 0, lifetimes, start),
+      store.renew("f", { generation: 0, seen: 0 }, lifetimes, start),
       store.touch("f", start),
       store.end("f", start),
       store.ofUser("u", start),

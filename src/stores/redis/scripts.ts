@@ -17,9 +17,11 @@ declare module "ioredis" {
       now: number,
       generation: number,
       nextGeneration: number,
+      seenGeneration: number,
       accessExpiresAt: number,
       idleExpiresAt: number,
-      graceEndsAt: number,
+      grace: number,
+      timeShift: number,
     ): Result<["absent"] | ["stepped" | "converged" | "reused", FlatRecord], Context>;
     curfewTouch(key: string, now: number): Result<unknown, Context>;
     curfewEnd(key: string): Result<FlatRecord, Context>;
@@ -59,31 +61,33 @@ redis.call('PEXPIREAT', KEYS[1], ARGV[1])
 `,
 
   // judgeRenewal and stepSession, said in Lua. Times stay strings: Lua would round them in print.
+  // The grace is by Redis's own clock, when it runs this: by whatever node, and however late.
   curfewRenew: `
 -- KEYS[1] the record
--- ARGV[1] now, ARGV[2] generation of the token, ARGV[3] the generation after it
--- ARGV[4] accessExpiresAt, ARGV[5] idleExpiresAt, both before absoluteExpiresAt cuts them
--- ARGV[6] graceEndsAt
+-- ARGV[1] now, ARGV[2] generation of the token, ARGV[3] the generation after it, ARGV[4] the one seen
+-- ARGV[5] accessExpiresAt, ARGV[6] idleExpiresAt, both before absoluteExpiresAt cuts them
+-- ARGV[7] milliseconds of grace, ARGV[8] milliseconds by which the caller has moved time itself
 ${live}
 local session, record = live(KEYS[1], ARGV[1])
 if not session then return {'absent'} end
 
-local now, presented, current = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(session.generation)
+local seconds, microseconds = unpack(redis.call('TIME'))
+local clock = seconds * 1000 + math.floor(microseconds / 1000) + ARGV[8]
+local presented, seen, current = tonumber(ARGV[2]), tonumber(ARGV[4]), tonumber(session.generation)
 if presented < current then
-  local inGrace = presented == current - 1 and now < tonumber(session.graceEndsAt)
-  if inGrace or now < tonumber(session.renewedAt) then return {'converged', record} end
-  redis.call('DEL', KEYS[1])
-  return {'reused', record}
+  local askedBefore = seen < current and presented >= seen - 1
+  local inGrace = presented == current - 1 and clock < tonumber(session.graceEndsAt)
+  return {(askedBefore or inGrace) and 'converged' or 'reused', record}
 end
 
 local function earlier(a, b)
   if tonumber(a) < tonumber(b) then return a else return b end
 end
-local idleExpiresAt = earlier(ARGV[5], session.absoluteExpiresAt)
+local idleExpiresAt = earlier(ARGV[6], session.absoluteExpiresAt)
 redis.call('HSET', KEYS[1],
   'generation', ARGV[3], 'renewedAt', ARGV[1], 'lastSeenAt', ARGV[1],
-  'accessExpiresAt', earlier(ARGV[4], idleExpiresAt), 'idleExpiresAt', idleExpiresAt,
-  'graceEndsAt', ARGV[6])
+  'accessExpiresAt', earlier(ARGV[5], idleExpiresAt), 'idleExpiresAt', idleExpiresAt,
+  'graceEndsAt', string.format('%.0f', clock + ARGV[7]))
 local stepped = redis.call('HGETALL', KEYS[1])
 redis.call('PEXPIREAT', KEYS[1], idleExpiresAt)
 return {'stepped', stepped}

@@ -1,5 +1,11 @@
 /** Sessions in Redis: the store that many machines share. */
-import { isLive, type Lifetimes, type Session, type Standing } from "../../session/session.ts";
+import {
+  isLive,
+  type Lifetimes,
+  type RenewalRequest,
+  type Session,
+  type Standing,
+} from "../../session/session.ts";
 import { StoreUnavailable, type RenewalOutcome, type SessionStore } from "../../session/store.ts";
 import { closeClient, ignore, type RedisClient } from "./client.ts";
 import { decode, decodeStanding, encode, standingFields, unflatten } from "./record.ts";
@@ -19,7 +25,9 @@ const batchSize = 100;
  *   without a record is a session that has ended, which nothing brings back, and whoever removes it,
  *   however late, removes no live one;
  * - a member's score, and the least lifetime of the index, is `absoluteExpiresAt`, which no renewal
- *   moves.
+ *   moves;
+ * - what a failover lost of the index alone is listed again by the next renewal. Where that comes late,
+ *   after the end of its session, it lists what has no record: whoever looks next removes it.
  */
 export class RedisSessions implements SessionStore {
   readonly #client: RedisClient;
@@ -31,12 +39,11 @@ export class RedisSessions implements SessionStore {
   }
 
   async create(session: Session): Promise<void> {
-    const { fingerprint, userId, createdAt, idleExpiresAt, absoluteExpiresAt } = session;
+    const { fingerprint, createdAt, idleExpiresAt } = session;
     const key = sessionKey(fingerprint);
     try {
       await ask(this.#client.curfewCreate(key, idleExpiresAt, ...encode(session)));
-      const index = userKey(userId);
-      await ask(this.#client.curfewList(index, createdAt, absoluteExpiresAt, fingerprint));
+      await this.#list(session, createdAt);
     } catch (error) {
       // Nobody gets a token of this session. Sent last, this also undoes what is only late.
       void this.#client.del(key).catch(ignore);
@@ -55,7 +62,7 @@ export class RedisSessions implements SessionStore {
 
   async renew(
     fingerprint: string,
-    generation: number,
+    { generation, seen }: RenewalRequest,
     lifetimes: Lifetimes,
     now: number,
   ): Promise<RenewalOutcome> {
@@ -65,15 +72,18 @@ export class RedisSessions implements SessionStore {
         now,
         generation,
         generation + 1,
+        seen,
         now + lifetimes.access,
         now + lifetimes.renewal,
-        now + lifetimes.grace,
+        lifetimes.grace,
+        // Zero, unless the clock is a test's: then time passes in Redis as it does there.
+        now - Date.now(),
       ),
     );
     if (outcome === "absent") return { outcome };
     const session = decode(fingerprint, unflatten(record));
     if (session === undefined) return { outcome: "absent" };
-    if (outcome === "reused") await this.#unlist(session.userId, [fingerprint]);
+    if (outcome === "stepped") void this.#list(session, now).catch(ignore);
     return { outcome, session };
   }
 
@@ -133,6 +143,10 @@ export class RedisSessions implements SessionStore {
     return decodeStanding(
       await ask(this.#client.hmget(sessionKey(fingerprint), ...standingFields)),
     );
+  }
+
+  async #list({ userId, fingerprint, absoluteExpiresAt }: Session, now: number): Promise<void> {
+    await ask(this.#client.curfewList(userKey(userId), now, absoluteExpiresAt, fingerprint));
   }
 
   /** The sessions have ended, whether or not this succeeds: what stays is removed at a later look. */

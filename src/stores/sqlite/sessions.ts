@@ -5,6 +5,7 @@ import {
   judgeRenewal,
   stepSession,
   type Lifetimes,
+  type RenewalRequest,
   type Session,
   type Standing,
 } from "../../session/session.ts";
@@ -83,20 +84,19 @@ export class SqliteSessions implements SessionStore {
     );
   }
 
-  async renew(fingerprint: string, generation: number, lifetimes: Lifetimes, now: number) {
+  async renew(fingerprint: string, request: RenewalRequest, lifetimes: Lifetimes, now: number) {
     return this.#atomically((): RenewalOutcome => {
       const session = this.#live(fingerprint, now);
       if (session === undefined) return { outcome: "absent" };
-      switch (judgeRenewal(session, generation, now)) {
+      switch (judgeRenewal(session, request, now)) {
         case "step": {
-          const stepped = stepSession(session, generation, lifetimes, now);
+          const stepped = stepSession(session, request.generation, lifetimes, now);
           this.#write.run({ ...stepped });
           return { outcome: "stepped", session: stepped };
         }
         case "converge":
           return { outcome: "converged", session };
         case "reuse":
-          this.#delete.all(fingerprint);
           return { outcome: "reused", session };
       }
     });

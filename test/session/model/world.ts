@@ -18,7 +18,7 @@ export type Step =
   | { readonly do: "renewOf"; readonly session: number; readonly age: number }
   | { readonly do: "end"; readonly user: (typeof users)[number]; readonly session: number }
   | { readonly do: "wait"; readonly time: number }
-  /** To a moment in a session's life, or to the millisecond before it. */
+  /** To a moment in a session's life, or to just before it. */
   | {
       readonly do: "waitFor";
       readonly session: number;
@@ -32,11 +32,14 @@ export type Moment = "graceEndsAt" | "accessExpiresAt" | "idleExpiresAt";
 export class World {
   readonly #domain: Domain;
   readonly #model: Reference;
+  readonly #blur: number;
   /** Stores outlive worlds, so each world has users of its own. */
   readonly #name = randomUUID();
   #subject: Sessions;
 
-  constructor(store: SessionStore) {
+  /** @param blur milliseconds by which the store's clock for the grace may be off */
+  constructor(store: SessionStore, blur: number) {
+    this.#blur = blur;
     this.#domain = startDomain({ store, lifetimes });
     // Redis clears away by the wall clock what has expired.
     this.#domain.clock.now = Date.now();
@@ -52,7 +55,7 @@ export class World {
         return this.#wait(step.time);
       case "waitFor":
         return this.#withSession(step.session, async (session) =>
-          this.#wait(Math.max(session[step.moment] - step.early - this.#model.now, 0)),
+          this.#waitFor(session, step.moment, step.early === 1),
         );
       case "addKey":
         this.#model.newestKey += 1;
@@ -124,8 +127,14 @@ export class World {
     const expected = this.#model.liveOf(user).toSorted((a, b) => b.createdAt - a.createdAt);
     const listed = await this.#subject.list(this.#userId(user));
     expect(listed.map((one) => one.createdAt)).toEqual(expected.map((one) => one.createdAt));
-    for (const { user: _, ended: __, ...session } of expected)
-      expect(listed).toContainEqual(expect.objectContaining(session));
+    for (const session of expected)
+      expect(listed).toContainEqual(expect.objectContaining(this.#record(session)));
+  }
+
+  #waitFor(session: ModelSession, moment: Moment, isEarly: boolean): void {
+    const blur = moment === "graceEndsAt" ? this.#blur : 0;
+    const time = session[moment] + (isEarly ? -1 - blur : blur);
+    this.#wait(Math.max(time - this.#model.now, 0));
   }
 
   #wait(time: number): void {
@@ -203,8 +212,7 @@ export class World {
 
   /** A pair is always that of the session's current generation, and the same for all who get it. */
   #keep(session: ModelSession, { session: record, tokens }: Issued): void {
-    const { user: _, ended: __, ...expected } = session;
-    expect(record).toMatchObject(expected);
+    expect(record).toMatchObject(this.#record(session));
     const { generation, accessExpiresAt, idleExpiresAt } = session;
     const shared = { session, generation, key: this.#model.newestKey };
     const pair: ModelToken[] = [
@@ -217,6 +225,14 @@ export class World {
     const same = known.filter(({ key }) => key === this.#model.newestKey);
     if (same.length === 0) this.#model.tokens.push(...pair);
     else expect(same).toEqual(pair);
+  }
+
+  /** What a store should know of it. */
+  #record({ user: _, ended: __, graceEndsAt, ...session }: ModelSession) {
+    return {
+      ...session,
+      graceEndsAt: expect.closeTo(graceEndsAt, -Math.log10(2 * (this.#blur + 0.5))) as number,
+    };
   }
 
   async #access(text: string): Promise<string> {
