@@ -131,6 +131,7 @@ async function assemble(ingredients: Ingredients): Promise<Curfew> {
     topics,
     deadlines,
     clock,
+    uptime,
     maxPerSession: options.maxSocketsPerSession,
     onFault,
   });

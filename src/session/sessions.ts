@@ -121,7 +121,7 @@ export class Sessions {
     return session;
   }
 
-  /** How many sessions stand, in their order; undefined for what has ended. It counts as no use. */
+  /** How many sessions stand, in their order. It counts as no use. */
   async readMany(fingerprints: readonly string[]): ReturnType<SessionStore["readMany"]> {
     return this.#options.store.readMany(fingerprints, this.#options.clock());
   }

@@ -15,6 +15,13 @@ export type RenewalOutcome =
   /** There is no such live session. */
   | { readonly outcome: "absent" };
 
+/** What a store can say of one session of many. */
+export type SessionReading =
+  | { readonly state: "live"; readonly standing: Standing }
+  | { readonly state: "absent" }
+  /** It could not be asked for this one, whatever it says of the others. */
+  | { readonly state: "unknown"; readonly cause: StoreUnavailable };
+
 /**
  * Keeps sessions under their fingerprint.
  *
@@ -29,11 +36,11 @@ export interface SessionStore {
   /** Keeps a new session and lists it under its user. */
   create(session: Session): Promise<void>;
   read(fingerprint: string, now: number): Promise<Session | undefined>;
-  /** The standing of many live sessions, in their order: asked often, and so no more than is needed. */
-  readMany(
-    fingerprints: readonly string[],
-    now: number,
-  ): Promise<readonly (Standing | undefined)[]>;
+  /**
+   * How many sessions stand, in their order: asked often, and so no more than is needed. What is kept in
+   * several places answers for each by itself: where one is away, its sessions alone are unknown.
+   */
+  readMany(fingerprints: readonly string[], now: number): Promise<readonly SessionReading[]>;
   /**
    * Judges a renewal by `judgeRenewal` and steps up where that says so, in one atomic step. Where nodes
    * share the store, the grace is by its clock and not by theirs: it runs from when the step was made.

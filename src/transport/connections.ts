@@ -6,9 +6,11 @@ import type { Ending, Life } from "../session/life.ts";
 import { readSessionMessage, sessionTopic, type SessionMessage } from "../session/messages.ts";
 import type { Standing } from "../session/session.ts";
 import type { Authentication, Sessions } from "../session/sessions.ts";
-import { StoreUnavailable } from "../session/store.ts";
+import { StoreUnavailable, type SessionReading } from "../session/store.ts";
 import type { Claims } from "../session/token.ts";
-import type { Topics, Unsubscribe } from "../session/topics.ts";
+import type { Topics } from "../session/topics.ts";
+import { sizeOf, type Group } from "./group.ts";
+import { reread } from "./reread.ts";
 import { Slices } from "./slices.ts";
 
 export interface ConnectionsOptions {
@@ -16,6 +18,8 @@ export interface ConnectionsOptions {
   readonly topics: Topics;
   readonly deadlines: Deadlines;
   readonly clock: () => number;
+  /** Milliseconds of a clock that nobody sets. */
+  readonly uptime: () => number;
   /** Connections that one session may have on this node. */
   readonly maxPerSession: number;
   readonly onFault: OnFault;
@@ -23,20 +27,6 @@ export interface ConnectionsOptions {
 
 /** What came of a wish to run under a session. */
 export type Admission = Authentication | { readonly state: "tooMany" };
-
-/** All connections of one session: they share a topic and a deadline. */
-interface Group {
-  readonly fingerprint: string;
-  readonly lives: Set<Life>;
-  /** Requests that are slow to be answered: they end with the session, but are no connections. */
-  readonly requests: Set<Life>;
-  readonly subscribed: Promise<Unsubscribe>;
-  accessExpiresAt: number;
-  cancelDeadline: () => void;
-}
-
-/** Sessions per read: a batch of replies is handled in one turn of the event loop, in some 1 ms. */
-const batch = 100;
 
 export class Connections {
   readonly #options: ConnectionsOptions;
@@ -81,35 +71,46 @@ export class Connections {
       if (cause instanceof StoreUnavailable) return { state: "unavailable", claims, cause };
       throw cause;
     }
+    const asked = this.#options.uptime();
     const authentication = await check();
-    if (authentication.state === "signedIn") this.#extend(group, authentication.session);
+    if (authentication.state === "signedIn") this.#stands(group, authentication.session, asked);
     return authentication;
   }
 
-  /** Reads all sessions again, and does what has to be done about them. */
-  async recheck(): Promise<void> {
-    await this.#reread([...this.#groups.keys()]);
+  /**
+   * Reads all sessions again, or those that the store did not answer for, and does what has to be done
+   * about them. Resolves to why some are not known, if some are not.
+   */
+  async recheck(whom: "all" | "unanswered"): Promise<StoreUnavailable | undefined> {
+    const groups = this.#groups.values();
+    return this.#reread(groups.filter(({ isUnanswered }) => whom === "all" || isUnanswered));
   }
 
-  async #reread(fingerprints: readonly string[]): Promise<void> {
-    for (let start = 0; start < fingerprints.length; start += batch)
-      await this.#rereadBatch(fingerprints.slice(start, start + batch));
+  async #reread(groups: Iterable<Group>): Promise<StoreUnavailable | undefined> {
+    const { sessions, uptime } = this.#options;
+    const asked = uptime();
+    return reread(
+      Array.from(groups, ({ fingerprint }) => fingerprint),
+      {
+        read: (fingerprints) => sessions.readMany(fingerprints),
+        tell: (fingerprint, reading) => this.#learn(fingerprint, reading, asked),
+      },
+    );
   }
 
-  async #rereadBatch(fingerprints: readonly string[]): Promise<void> {
-    const { sessions, clock } = this.#options;
-    const found = await sessions.readMany(fingerprints);
-    for (const [index, fingerprint] of fingerprints.entries()) {
-      const group = this.#groups.get(fingerprint);
-      const standing = found[index];
-      if (group === undefined) continue;
-      if (standing === undefined) {
-        this.#end(group, "ENDED");
-        continue;
-      }
-      // A renewal may have been heard while this was read.
-      this.#extend(group, standing);
-      if (group.accessExpiresAt <= clock()) this.#end(group, "EXPIRED");
+  #learn(fingerprint: string, reading: SessionReading, asked: number): void {
+    const group = this.#groups.get(fingerprint);
+    if (group === undefined) return;
+    switch (reading.state) {
+      case "unknown":
+        group.isUnanswered = true;
+        return;
+      case "absent":
+        return this.#end(group, "ENDED");
+      case "live":
+        // A renewal may have been heard while this was read.
+        this.#stands(group, reading.standing, asked);
+        if (group.accessExpiresAt <= this.#options.clock()) this.#end(group, "EXPIRED");
     }
   }
 
@@ -119,9 +120,14 @@ export class Connections {
     life.onEnd(() => this.#strangers.delete(life));
   }
 
-  /** The sessions cannot be read: ends everything that runs under one. */
-  giveUp(): void {
-    for (const group of this.#groups.values()) this.#end(group, "UNAVAILABLE");
+  /**
+   * Ends everything that runs under a session which the store does not answer for, and has not since.
+   *
+   * @param since by `uptime`
+   */
+  giveUp(since: number): void {
+    for (const group of this.#groups.values())
+      if (group.isUnanswered && group.answeredAt <= since) this.#end(group, "UNAVAILABLE");
   }
 
   /** All that is connected, signed in or not; requests are answered and done. */
@@ -160,6 +166,8 @@ export class Connections {
       subscribed,
       accessExpiresAt: 0,
       cancelDeadline: () => {},
+      answeredAt: this.#options.uptime(),
+      isUnanswered: false,
     };
     this.#groups.set(fingerprint, group);
     // A topic that could not be had is tried again by the next connection.
@@ -180,6 +188,13 @@ export class Connections {
     }
   }
 
+  /** So the store says. */
+  #stands(group: Group, standing: Standing, asked: number): void {
+    group.answeredAt = Math.max(group.answeredAt, asked);
+    group.isUnanswered = false;
+    this.#extend(group, standing);
+  }
+
   #extend(group: Group, { accessExpiresAt }: Standing): void {
     if (accessExpiresAt <= group.accessExpiresAt || sizeOf(group) === 0) return;
     group.accessExpiresAt = accessExpiresAt;
@@ -190,18 +205,19 @@ export class Connections {
 
   /** Very many deadlines are met at one tick: they share their reads. */
   #look(group: Group): void {
-    if (this.#doubtful.length === 0) queueMicrotask(() => this.#lookAtDoubtful());
+    if (this.#doubtful.length === 0) queueMicrotask(() => void this.#lookAtDoubtful());
     this.#doubtful.push(group);
   }
 
-  #lookAtDoubtful(): void {
+  async #lookAtDoubtful(): Promise<void> {
+    const { clock, onFault } = this.#options;
     const groups = this.#doubtful;
     this.#doubtful = [];
-    this.#reread(groups.map(({ fingerprint }) => fingerprint)).catch((error: unknown) => {
-      this.#options.onFault("sessions could not be read", error);
-      for (const group of groups)
-        if (group.accessExpiresAt <= this.#options.clock()) this.#end(group, "UNAVAILABLE");
-    });
+    const failure = await this.#reread(groups);
+    if (failure === undefined) return;
+    onFault("sessions could not be read", failure);
+    for (const group of groups)
+      if (group.isUnanswered && group.accessExpiresAt <= clock()) this.#end(group, "UNAVAILABLE");
   }
 
   #end(group: Group, ending: Ending): void {
@@ -220,8 +236,4 @@ export class Connections {
   #forget(group: Group): void {
     if (this.#groups.get(group.fingerprint) === group) this.#groups.delete(group.fingerprint);
   }
-}
-
-function sizeOf({ lives, requests }: Group): number {
-  return lives.size + requests.size;
 }

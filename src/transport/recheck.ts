@@ -24,15 +24,14 @@ export class Recheck {
   readonly #options: RecheckOptions;
   readonly #timer: NodeJS.Timeout;
   #lastStart: number;
-  /** When the store last answered all of a recheck. */
-  #lastAnswer: number;
+  /** Some sessions were not answered for when they were last asked for. */
   #failing = false;
   #running = false;
   #again = false;
 
   constructor(options: RecheckOptions) {
     this.#options = options;
-    this.#lastStart = this.#lastAnswer = options.uptime();
+    this.#lastStart = options.uptime();
     this.#timer = setInterval(() => this.tick(), tickInterval);
   }
 
@@ -40,38 +39,34 @@ export class Recheck {
     const { clock, uptime, deadlines, connections, interval, outageGrace } = this.#options;
     const now = uptime();
     deadlines.tick(clock());
-    const givenUp = this.#failing && now - this.#lastAnswer >= outageGrace;
-    if (givenUp) connections.giveUp();
-    // After a failure it asks all the time: what was missed is found out as soon as the store is back,
-    // and a connection that the store lets in again should not be ended.
-    const retry = this.#failing && !this.#running;
-    if (retry || now - this.#lastStart >= interval) this.now();
+    if (this.#failing) connections.giveUp(now - outageGrace);
+    // After a failure it asks for those all the time: what was missed is found out as soon as the store
+    // is back, and a connection that the store lets in again should not be ended.
+    if (now - this.#lastStart >= interval) this.now();
+    else if (this.#failing && !this.#running) void this.#run("unanswered");
   }
 
   /** Rechecks all sessions; if a recheck is under way, once more after it. */
   now(): void {
     this.#lastStart = this.#options.uptime();
     this.#again = this.#running;
-    if (!this.#running) void this.#run();
+    if (!this.#running) void this.#run("all");
   }
 
   close(): void {
     clearInterval(this.#timer);
   }
 
-  async #run(): Promise<void> {
-    const { uptime, connections, onFault } = this.#options;
+  async #run(whom: "all" | "unanswered"): Promise<void> {
+    const { uptime, connections, interval, onFault } = this.#options;
     const start = uptime();
     this.#running = true;
-    try {
-      await connections.recheck();
-      this.#lastAnswer = start;
-      this.#failing = false;
-    } catch (error) {
-      // Whatever the error: sessions that cannot be read are not known to live.
-      this.#failing = true;
-      onFault("the sessions of the connections could not be rechecked", error);
-    }
+    const failure: unknown = await connections.recheck(whom).catch((error: unknown) => error);
+    this.#failing = failure !== undefined;
+    if (this.#failing) onFault("the sessions of the connections could not be rechecked", failure);
+    const took = Math.round(uptime() - start);
+    if (took > interval)
+      onFault("a recheck outlasts its interval", new Error(`${took} ms instead of ${interval}`));
     this.#running = false;
     if (this.#again) this.now();
   }

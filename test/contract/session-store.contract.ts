@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { beginSession, type Session } from "../../src/session/session.ts";
 import type { SessionStore } from "../../src/session/store.ts";
-import { device, lifetimes, newSession, renewIn, standingOf, start } from "../helpers/sessions.ts";
+import { device, lifetimes, liveReading, newSession, renewIn, start } from "../helpers/sessions.ts";
 
 /** Some stores have a clock of their own for the grace, which is later than that of who asks. */
 const moment = 3_000;
@@ -57,9 +57,9 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
       const [one, two] = [await begin(), await begin()];
       const fingerprints = [two.fingerprint, "none", one.fingerprint];
       expect(await store.readMany(fingerprints, start)).toEqual([
-        standingOf(two),
-        undefined,
-        standingOf(one),
+        liveReading(two),
+        { state: "absent" },
+        liveReading(one),
       ]);
       expect(await store.readMany([], start)).toEqual([]);
     });
@@ -95,7 +95,7 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
       const expiry = idle.idleExpiresAt;
       expect(await store.read(idle.fingerprint, expiry - 1)).toEqual(idle);
       expect(await store.read(idle.fingerprint, expiry)).toBeUndefined();
-      expect(await store.readMany([idle.fingerprint], expiry)).toEqual([undefined]);
+      expect(await store.readMany([idle.fingerprint], expiry)).toEqual([{ state: "absent" }]);
       expect(await renew(idle, 0, expiry)).toEqual({ outcome: "absent" });
       expect(await store.ofUser(userId, expiry)).toMatchObject([
         { fingerprint: renewed.fingerprint },

@@ -9,6 +9,7 @@ import { KeyRing } from "../../src/session/keys.ts";
 import { Life } from "../../src/session/life.ts";
 import { Sessions } from "../../src/session/sessions.ts";
 import { Stream } from "../../src/session/stream.ts";
+import { StoreUnavailable } from "../../src/session/store.ts";
 import type { Topics } from "../../src/session/topics.ts";
 import type { CurfewOptions } from "../../src/server.ts";
 import { Connections } from "../../src/transport/connections.ts";
@@ -18,7 +19,7 @@ import { Slices } from "../../src/transport/slices.ts";
 import { testApp } from "../helpers/app.ts";
 import { secrets, startCurfew } from "../helpers/curfew.ts";
 import { register } from "../helpers/http.ts";
-import { intercept, lent, memoryStore, memoryTopics } from "../helpers/parts.ts";
+import { breakable, intercept, lent, memoryStore, memoryTopics } from "../helpers/parts.ts";
 import { startProxy } from "../helpers/proxy.ts";
 import { startRedis } from "../helpers/redis.ts";
 import { device, lifetimes } from "../helpers/sessions.ts";
@@ -139,13 +140,15 @@ async function readNothing(isBounded: boolean): Promise<boolean> {
 /** The connections of a thousand sessions end in one turn of the event loop. */
 async function endTogether(inSlices: boolean): Promise<boolean> {
   const topics = memoryTopics();
-  const sessions = sessionsOn({ store: memoryStore(), topics });
+  const store = breakable(memoryStore());
+  const sessions = sessionsOn({ store: store.part, topics });
   const clock = Date.now;
   const connections = new Connections({
     sessions,
     topics,
     deadlines: new Deadlines(clock()),
     clock,
+    uptime: clock,
     maxPerSession: 1,
     onFault: () => {},
   });
@@ -163,11 +166,36 @@ async function endTogether(inSlices: boolean): Promise<boolean> {
     vi.spyOn(Slices.prototype, "end").mockImplementation((lives, ending) => {
       for (const life of lives) life.end(ending);
     });
-  connections.giveUp();
+  store.goDown();
+  await connections.recheck("all");
+  connections.giveUp(clock());
   const atOnce = closed;
   await until(() => closed === 1_000);
   connections.close();
   return atOnce <= 200;
+}
+
+/** The store does not answer for one session of two, for longer than the grace. */
+async function loseOnePart(answersForEach: boolean): Promise<boolean> {
+  let away: string | undefined;
+  const cause = new StoreUnavailable("Its shard is away");
+  const store = intercept(memoryStore(), {
+    readMany: (real) => async (fingerprints, now) => {
+      if (!answersForEach && away !== undefined && fingerprints.includes(away)) throw cause;
+      const readings = await real(fingerprints, now);
+      return readings.map((reading, i) =>
+        fingerprints[i] === away ? { state: "unknown", cause } : reading,
+      );
+    },
+  });
+  const short = { recheckInterval: 50, outageGrace: 200 };
+  await using curfew = await startCurfew({ ...short, parts: { store } });
+  const [lost, other] = [await register(curfew.url), await register(curfew.url)];
+  await using gone = await connect(curfew.socketUrl, lost.accessToken);
+  await using kept = await connect(curfew.socketUrl, other.accessToken);
+  away = lost.sessionId;
+  await gone.closed;
+  return !(await closes(kept, !answersForEach));
 }
 
 /** The subscriber's link dies and TCP does not say so; another subscriber beside it, with its probe, finds out. */
@@ -204,6 +232,7 @@ it.each([
   ["the gate before connections that have ended", operateAfterTheEnd],
   ["the bound of a subscription's queue", readNothing],
   ["closing in slices", endTogether],
+  ["an answer of its own for each session", loseOnePart],
 ])(
   "%s holds the promise, and nothing else does",
   async (_, holds) => {

@@ -138,7 +138,7 @@ describe("renew", () => {
     await using curfew = await startCurfew();
     const { tokens, session } = await curfew.sessions.start("nobody", device);
     expect(await renew(curfew.url, tokens.renewalToken)).toBe("USER_GONE");
-    expect(await curfew.sessions.readMany([session.fingerprint])).toEqual([undefined]);
+    expect(await curfew.sessions.readMany([session.fingerprint])).toEqual([{ state: "absent" }]);
   });
 });
 
@@ -186,7 +186,11 @@ describe("ending other sessions", () => {
     });
     expect(data.endOtherSessions.endedSessions).toBe(2);
     const ids = [sessionId, ...others.map((other) => other.sessionId)];
-    expect(await curfew.sessions.readMany(ids)).toEqual([expect.anything(), undefined, undefined]);
+    expect((await curfew.sessions.readMany(ids)).map(({ state }) => state)).toEqual([
+      "live",
+      "absent",
+      "absent",
+    ]);
   });
 });
 

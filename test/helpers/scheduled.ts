@@ -92,6 +92,7 @@ export async function scheduledNode(
     topics: domain.topics,
     deadlines,
     clock,
+    uptime: clock,
     maxPerSession: 3,
     onFault,
   });
@@ -122,7 +123,7 @@ export async function scheduledNode(
     end: async (session: number) => there.end(of(session).session.fingerprint, "LOGOUT"),
     endHere: async (session: number) => here.end(of(session).session.fingerprint, "LOGOUT"),
     renew: async (session: number) => there.renew(of(session).tokens.renewalToken),
-    recheck: async () => connections.recheck(),
+    recheck: async () => connections.recheck("all"),
     /** What has come of the time. */
     pass: (time: number) => {
       clock.advance(time);

@@ -8,7 +8,7 @@ import { sessionStoreContract } from "../contract/session-store.contract.ts";
 import { topicsContract } from "../contract/topics.contract.ts";
 import { RedisCluster, type NodeState } from "../helpers/redis-cluster.ts";
 import { freePorts, RedisProcess } from "../helpers/redis-process.ts";
-import { newSession, renewIn, standingOf, start } from "../helpers/sessions.ts";
+import { liveReading, newSession, renewIn, start } from "../helpers/sessions.ts";
 import { until } from "../helpers/until.ts";
 import { expectNothingUnhandled } from "../helpers/unhandled.ts";
 
@@ -64,7 +64,7 @@ test("sessions of one user are spread over the masters, and read from all of the
   const sessions = Array.from({ length: 2500 }, () => newSession("spread"));
   await Promise.all(sessions.map((session) => store.create(session)));
   const fingerprints = sessions.map(({ fingerprint }) => fingerprint);
-  expect(await store.readMany(fingerprints, start)).toEqual(sessions.map(standingOf));
+  expect(await store.readMany(fingerprints, start)).toEqual(sessions.map(liveReading));
   expect(await store.ofUser("spread", start)).toHaveLength(2500);
   const masters = cluster.nodes.slice(0, 3);
   const counts = await Promise.all(masters.map((master) => master.command("DBSIZE")));
@@ -84,9 +84,9 @@ test("while a slot is moved, its sessions are read and written, and nobody else'
   const fingerprints = sessions.map(({ fingerprint }) => fingerprint);
 
   await cluster.beginMove(slot, source, target);
-  expect(await store.readMany(fingerprints, start)).toEqual(sessions.map(standingOf));
+  expect(await store.readMany(fingerprints, start)).toEqual(sessions.map(liveReading));
   await cluster.moveKeys(slot, source, target);
-  expect(await store.readMany(fingerprints, start)).toEqual(sessions.map(standingOf));
+  expect(await store.readMany(fingerprints, start)).toEqual(sessions.map(liveReading));
   // Neither has seen the script or knows where to ask: the one says ASK, the other NOSCRIPT.
   await target.command("SCRIPT", "FLUSH");
   const renewed = await renewIn(store, moved.fingerprint, 0, start);

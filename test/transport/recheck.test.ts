@@ -5,6 +5,7 @@ import { Deadlines } from "../../src/session/deadlines.ts";
 import { KeyRing } from "../../src/session/keys.ts";
 import { Life } from "../../src/session/life.ts";
 import { Sessions } from "../../src/session/sessions.ts";
+import { StoreUnavailable } from "../../src/session/store.ts";
 import { Connections } from "../../src/transport/connections.ts";
 import { Recheck } from "../../src/transport/recheck.ts";
 import { fakeClock, secrets } from "../helpers/curfew.ts";
@@ -15,6 +16,8 @@ import { until } from "../helpers/until.ts";
 const interval = 5_000;
 const outageGrace = 30_000;
 
+const unknown = { state: "unknown", cause: new StoreUnavailable("Its shard is away") } as const;
+
 /** A node without transports, whose clock and timer are the test's. */
 function openNode() {
   const wall = fakeClock();
@@ -22,6 +25,8 @@ function openNode() {
   const advance = (time: number) => [wall, uptime].forEach((each) => each.advance(time));
   const clock = Object.assign(() => wall(), { advance });
   const reads: (readonly string[])[] = [];
+  const away = new Set<string>();
+  let gate = Promise.resolve();
   const atOnce = { now: 0, most: 0 };
   const store = breakable(
     intercept(memoryStore(), {
@@ -29,8 +34,9 @@ function openNode() {
         reads.push(fingerprints);
         atOnce.most = Math.max(atOnce.most, (atOnce.now += 1));
         const found = await real(fingerprints, now);
+        await gate;
         atOnce.now -= 1;
-        return found;
+        return found.map((reading, i) => (away.has(fingerprints[i] ?? "") ? unknown : reading));
       },
     }),
   );
@@ -49,6 +55,7 @@ function openNode() {
     topics: topics.part,
     deadlines,
     clock,
+    uptime,
     maxPerSession: 10,
     onFault,
   });
@@ -66,6 +73,7 @@ function openNode() {
   };
   return {
     clock,
+    sessions,
     /** As an operator or NTP does, while time goes on. */
     setClock: wall.advance,
     store,
@@ -74,6 +82,10 @@ function openNode() {
     faults,
     reads,
     atOnce,
+    /** Sessions of which the store says nothing. */
+    away,
+    /** Answers wait for it. */
+    hold: (until: Promise<void>) => void (gate = until),
     elsewhere,
     connections,
     recheck,
@@ -226,6 +238,98 @@ it("a store that comes back within the grace has cost nothing, and the next outa
     await until(() => node.reads.length > before);
   }
   expect(life.ending).toBeUndefined();
+});
+
+/** One session that the store does not answer for, and two that it does: one of these ends unheard. */
+async function startWithOneAway() {
+  const node = openNode();
+  const [lost, ended, kept] = [await node.join(), await node.join(), await node.join()];
+  node.away.add(lost.fingerprint);
+  /** Until something was reread then, and it is known what came of it. */
+  const pass = async (time: number) => {
+    const before = node.reads.length;
+    node.clock.advance(time);
+    await until(() => (node.recheck.tick(), node.reads.length > before));
+    await new Promise(setImmediate);
+  };
+  return { node, lost, ended, kept, pass };
+}
+
+it("while the store answers for some sessions alone, these are rechecked and live on, and the others end after the grace", async () => {
+  const { node, lost, ended, kept, pass } = await startWithOneAway();
+  using _ = node;
+  for (let time = interval; time < outageGrace; time += interval) await pass(interval);
+  expect(lost.life.ending).toBeUndefined();
+  await node.elsewhere.end(ended.fingerprint, "LOGOUT");
+  await pass(interval);
+  expect(lost.life.ending).toBe("UNAVAILABLE");
+  await until(() => ended.life.ending === "ENDED");
+  for (let i = 0; i < 10; i += 1) {
+    node.clock.advance(interval);
+    node.recheck.tick();
+  }
+  expect(kept.life.ending).toBeUndefined();
+});
+
+it("between rechecks those alone are asked for again that the store did not answer for", async () => {
+  const { node, lost, ended, kept, pass } = await startWithOneAway();
+  using _ = node;
+  await pass(interval);
+  const all = [lost, ended, kept].map(({ fingerprint }) => fingerprint);
+  expect(node.reads).toEqual([all]);
+  await until(async () => (await pass(1), node.reads.length > 3));
+  expect(node.reads.slice(1)).toEqual(node.reads.slice(1).map(() => [lost.fingerprint]));
+  node.away.clear();
+  await node.elsewhere.end(lost.fingerprint, "LOGOUT");
+  await pass(1);
+  await until(() => lost.life.ending === "ENDED");
+  const reads = node.reads.length;
+  node.clock.advance(1);
+  node.recheck.tick();
+  expect(node.reads).toHaveLength(reads);
+});
+
+it("a session that was away counts its next outage anew", async () => {
+  const { node, lost, pass } = await startWithOneAway();
+  using _ = node;
+  for (let i = 0; i < 2; i += 1) {
+    node.away.add(lost.fingerprint);
+    await pass(interval);
+    await pass(outageGrace - interval - 2);
+    node.away.clear();
+    await pass(1);
+  }
+  expect(lost.life.ending).toBeUndefined();
+});
+
+it("a connection that the store lets in outlives the outage before it", async () => {
+  const { node, lost, pass } = await startWithOneAway();
+  using _ = node;
+  await pass(interval);
+  await pass(outageGrace - interval - 1);
+  const reading = node.sessions.verify(lost.tokens.accessToken);
+  if (!reading.ok) throw new Error(reading.reason);
+  const [life, { claims }] = [new Life(), reading];
+  const check = () => node.sessions.check(claims);
+  await node.connections.admit(claims, life, check, "stream");
+  node.clock.advance(1);
+  node.recheck.tick();
+  expect([life.ending, lost.life.ending]).toEqual([undefined, undefined]);
+});
+
+it("a recheck that outlasts its interval is told of, and the next one follows", async () => {
+  using node = openNode();
+  const { fingerprint, life } = await node.join();
+  const gate = Promise.withResolvers<void>();
+  node.hold(gate.promise);
+  node.recheck.now();
+  node.clock.advance(interval + 1);
+  node.recheck.tick();
+  expect(node.faults).toEqual([]);
+  gate.resolve();
+  await node.elsewhere.end(fingerprint, "LOGOUT");
+  await until(() => life.ending === "ENDED");
+  expect(node.faults).toEqual(["a recheck outlasts its interval"]);
 });
 
 it("the last connection of a session takes its topic and its deadline along", async () => {

@@ -1,4 +1,5 @@
 /** Sessions in Redis: the store that many machines share. */
+import { Cluster } from "ioredis";
 import {
   isLive,
   type Lifetimes,
@@ -6,7 +7,12 @@ import {
   type Session,
   type Standing,
 } from "../../session/session.ts";
-import { StoreUnavailable, type RenewalOutcome, type SessionStore } from "../../session/store.ts";
+import {
+  StoreUnavailable,
+  type RenewalOutcome,
+  type SessionReading,
+  type SessionStore,
+} from "../../session/store.ts";
 import { closeClient, ignore, type RedisClient } from "./client.ts";
 import { decode, decodeStanding, encode, standingFields, unflatten } from "./record.ts";
 import { defineScripts } from "./scripts.ts";
@@ -55,9 +61,12 @@ export class RedisSessions implements SessionStore {
     return onlyLive(await this.#record(fingerprint), now);
   }
 
-  async readMany(fingerprints: readonly string[], now: number) {
-    const standings = await inBatches(fingerprints, (fingerprint) => this.#standing(fingerprint));
-    return standings.map((standing) => onlyLive(standing, now));
+  async readMany(fingerprints: readonly string[], now: number): Promise<SessionReading[]> {
+    const readings: SessionReading[] = [];
+    for (const some of batchesOf(fingerprints))
+      for (const answer of await this.#standings(some.map(sessionKey)))
+        readings.push(toReading(answer, now));
+    return readings;
   }
 
   async renew(
@@ -132,16 +141,32 @@ export class RedisSessions implements SessionStore {
 
   /** The records of these members of an index, which loses those that have none. */
   async #listed(userId: string, fingerprints: readonly string[]): Promise<readonly Session[]> {
-    const records = await inBatches(fingerprints, (fingerprint) => this.#record(fingerprint));
+    const records: (Session | undefined)[] = [];
+    for (const some of batchesOf(fingerprints))
+      records.push(...(await Promise.all(some.map((fingerprint) => this.#record(fingerprint)))));
     // By the record alone: a session past its time here may be live by the clock that renews it.
     const gone = fingerprints.filter((_, i) => records[i] === undefined);
     if (gone.length > 0) await this.#unlist(userId, gone);
     return records.filter((session) => session !== undefined);
   }
 
-  async #standing(fingerprint: string): Promise<Standing | undefined> {
-    return decodeStanding(
-      await ask(this.#client.hmget(sessionKey(fingerprint), ...standingFields)),
+  /**
+   * To one server in a pipeline of its own: the one that the client makes of all commands waits for the
+   * answers to the one before.
+   */
+  async #standings(keys: readonly string[]): Promise<StandingAnswer[]> {
+    const client = this.#client;
+    if (client instanceof Cluster)
+      return Promise.all(
+        keys.map((key) =>
+          client.hmget(key, ...standingFields).catch((cause: unknown) => unavailable(cause)),
+        ),
+      );
+    const pipeline = client.pipeline();
+    for (const key of keys) pipeline.hmget(key, ...standingFields);
+    const replies = await ask(pipeline.exec());
+    return (replies ?? []).map(([error, values]) =>
+      error ? unavailable(error) : (values as (string | null)[]),
     );
   }
 
@@ -168,14 +193,17 @@ function onlyLive<T extends Standing>(session: T | undefined, now: number): T | 
   return session && isLive(session, now) ? session : undefined;
 }
 
-async function inBatches<T>(
-  fingerprints: readonly string[],
-  read: (fingerprint: string) => Promise<T>,
-): Promise<T[]> {
-  const answers: T[] = [];
-  for (let i = 0; i < fingerprints.length; i += batchSize)
-    answers.push(...(await Promise.all(fingerprints.slice(i, i + batchSize).map(read))));
-  return answers;
+/** The values of `standingFields`, or why there is no answer. */
+type StandingAnswer = readonly (string | null)[] | StoreUnavailable;
+
+function toReading(answer: StandingAnswer, now: number): SessionReading {
+  if (answer instanceof StoreUnavailable) return { state: "unknown", cause: answer };
+  const standing = onlyLive(decodeStanding(answer), now);
+  return standing ? { state: "live", standing } : { state: "absent" };
+}
+
+function* batchesOf<T>(items: readonly T[]): Generator<readonly T[]> {
+  for (let i = 0; i < items.length; i += batchSize) yield items.slice(i, i + batchSize);
 }
 
 /** Whatever keeps Redis from answering, its error replies included, is no answer. */
@@ -183,6 +211,10 @@ async function ask<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer;
   } catch (cause) {
-    throw new StoreUnavailable("Redis did not do it", { cause });
+    throw unavailable(cause);
   }
+}
+
+function unavailable(cause: unknown): StoreUnavailable {
+  return new StoreUnavailable("Redis did not do it", { cause });
 }

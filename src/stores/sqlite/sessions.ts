@@ -9,7 +9,12 @@ import {
   type Session,
   type Standing,
 } from "../../session/session.ts";
-import { StoreUnavailable, type RenewalOutcome, type SessionStore } from "../../session/store.ts";
+import {
+  StoreUnavailable,
+  type RenewalOutcome,
+  type SessionReading,
+  type SessionStore,
+} from "../../session/store.ts";
 
 /** The columns are named after the fields of a session, so that a row is one. */
 const schema = `
@@ -77,9 +82,9 @@ export class SqliteSessions implements SessionStore {
 
   async readMany(fingerprints: readonly string[], now: number) {
     return this.#ask(() =>
-      fingerprints.map((fingerprint) => {
+      fingerprints.map((fingerprint): SessionReading => {
         const row = this.#standing.get(fingerprint, now);
-        return row && toStanding(row);
+        return row ? { state: "live", standing: toStanding(row) } : { state: "absent" };
       }),
     );
   }
