@@ -109,7 +109,7 @@ async function assemble(ingredients: Ingredients): Promise<Curfew> {
   const { store, topics, users, ring, throttle } = parts;
   const { argon2Memory: memory, argon2Passes: passes, argon2Parallelism: parallelism } = options;
   const accounts = new Accounts(users, new Passwords({ cost: { memory, passes, parallelism } }));
-  const deadlines = new Deadlines(clock());
+  const deadlines = new Deadlines(clock(), onFault);
   const sessions = new Sessions({
     store,
     topics,

@@ -1,4 +1,5 @@
 /** All deadlines of a node in one structure: setting, moving and cancelling cost the same for one and for a million. */
+import { safely, type OnFault } from "./fault.ts";
 
 /** Granularity in milliseconds: a deadline is met at most this much, and one tick, late. Never early. */
 const resolution = 250;
@@ -9,10 +10,13 @@ interface Deadline {
 
 export class Deadlines {
   readonly #slots = new Map<number, Set<Deadline>>();
+  readonly #onFault: OnFault;
   #next: number;
 
-  constructor(now: number) {
+  /** @param onFault is told what callbacks throw: that stops no other */
+  constructor(now: number, onFault: OnFault) {
     this.#next = slotOf(now);
+    this.#onFault = onFault;
   }
 
   /** Runs the callback at the first tick after that time; until the returned function is called. */
@@ -37,7 +41,9 @@ export class Deadlines {
       const slot = this.#slots.get(number);
       this.#slots.delete(number);
       // What a run cancels in its own slot leaves the set, and so is not visited.
-      slot?.forEach(({ run }) => run());
+      slot?.forEach(({ run }) =>
+        safely(run, (error) => this.#onFault("what was due at a deadline failed", error)),
+      );
     }
   }
 

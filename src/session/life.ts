@@ -1,4 +1,5 @@
 /** The life of anything that runs under a session: it ends once, and whoever listens is told. */
+import { safely, type OnFault } from "./fault.ts";
 
 /** Why a connection or a request stops. */
 export type Ending =
@@ -17,14 +18,23 @@ export type Ending =
   /** The client has left, with or without its answer. */
   | "LEFT";
 
+/** May be async: nobody waits for it. */
+type Listener = (ending: Ending) => unknown;
+
 export class Life {
   #ending: Ending | undefined;
   #told = false;
   #holds = 0;
-  readonly #listeners = new Set<(ending: Ending) => void>();
+  readonly #listeners = new Set<Listener>();
+  readonly #onFault: OnFault;
 
   /** What is being answered in it: a server that goes away lets that finish. */
   readonly answering = new Set<object>();
+
+  /** @param onFault is told what listeners throw, apps' among them: that stops no other */
+  constructor(onFault: OnFault) {
+    this.#onFault = onFault;
+  }
 
   /** Set from the moment the end is known: from then on nothing is accepted and nothing delivered. */
   get ending(): Ending | undefined {
@@ -32,9 +42,9 @@ export class Life {
   }
 
   /** Calls back when it ends, or at once when it has; until the returned function is called. */
-  onEnd(listener: (ending: Ending) => void): () => void {
+  onEnd(listener: Listener): () => void {
     if (this.#told && this.#ending !== undefined) {
-      listener(this.#ending);
+      this.#call(listener, this.#ending);
       return () => {};
     }
     this.#listeners.add(listener);
@@ -69,7 +79,13 @@ export class Life {
   race<T>(promise: PromiseLike<T>, onEnd: (ending: Ending) => T): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       // Not Promise.race, which would keep a reaction for every call until this life ends.
-      const forget = this.onEnd((ending) => resolve(onEnd(ending)));
+      const forget = this.onEnd((ending) => {
+        try {
+          resolve(onEnd(ending));
+        } catch (error) {
+          reject(error);
+        }
+      });
       promise.then(resolve, reject).then(forget, forget);
     });
   }
@@ -79,6 +95,13 @@ export class Life {
     this.#told = true;
     const listeners = [...this.#listeners];
     this.#listeners.clear();
-    for (const listener of listeners) listener(this.#ending);
+    for (const listener of listeners) this.#call(listener, this.#ending);
+  }
+
+  #call(listener: Listener, ending: Ending): void {
+    safely(
+      () => listener(ending),
+      (error) => this.#onFault("a listener to the end of a connection or request failed", error),
+    );
   }
 }

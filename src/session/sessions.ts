@@ -1,5 +1,5 @@
 /** What can be done with sessions: start, authenticate, renew, end, list. The heart of Curfew. */
-import type { OnFault } from "./fault.ts";
+import { safely, type OnFault } from "./fault.ts";
 import { userTopic, sessionTopic, type SessionMessage, type UserMessage } from "./messages.ts";
 import type { KeyRing } from "./keys.ts";
 import type { Authentication, Issued, Renewal } from "./outcomes.ts";
@@ -229,7 +229,9 @@ export class Sessions {
   }
 
   async #announce(message: SessionMessage): Promise<void> {
-    for (const listener of this.#witnesses) listener(message);
+    const tell = (error: unknown) =>
+      this.#options.onFault("a witness of a session's change failed", error);
+    for (const listener of this.#witnesses) safely(() => listener(message), tell);
     await this.#publish(sessionTopic(message.fingerprint), message);
   }
 

@@ -25,7 +25,7 @@ export async function identifyRequest(
   options: RequestOptions,
 ): Promise<Caller> {
   const { sessions, noteRefusal, trustedProxies, places, stallTimeout } = options;
-  const life = new Life();
+  const life = new Life(options.onFault);
   // With its answer, or without: either way nothing of it has a reader any more.
   response.once("close", () => life.end("LEFT"));
   const device = deviceOf(request, trustedProxies);

@@ -88,7 +88,7 @@ export class SocketServer {
   #open(ws: WebSocket, request: IncomingMessage): void {
     const { noteRefusal, trustedProxies, places, strangers, onFault } = this.#options;
     const device = deviceOf(request, trustedProxies);
-    const life = new Life();
+    const life = new Life(onFault);
     const place = places.take(device.ipAddress, life);
     const strangerPlace = place && strangers.take(device.ipAddress, life);
     const socket: Socket = {

@@ -18,6 +18,7 @@ import { RedisTopics } from "../../src/stores/redis/topics.ts";
 import { Slices } from "../../src/transport/slices.ts";
 import { testApp } from "../helpers/app.ts";
 import { secrets, startCurfew } from "../helpers/curfew.ts";
+import { raiseFault } from "../helpers/domain.ts";
 import { register } from "../helpers/http.ts";
 import { breakable, intercept, lent, memoryStore, memoryTopics } from "../helpers/parts.ts";
 import { startProxy } from "../helpers/proxy.ts";
@@ -146,7 +147,7 @@ async function endTogether(inSlices: boolean): Promise<boolean> {
   const connections = new Connections({
     sessions,
     topics,
-    deadlines: new Deadlines(clock()),
+    deadlines: new Deadlines(clock(), raiseFault),
     clock,
     uptime: clock,
     maxPerSession: 1,
@@ -157,7 +158,7 @@ async function endTogether(inSlices: boolean): Promise<boolean> {
     const { tokens } = await sessions.start("user", device);
     const reading = sessions.verify(tokens.accessToken);
     if (!reading.ok) throw new Error(reading.reason);
-    const life = new Life();
+    const life = new Life(raiseFault);
     life.onEnd(() => (closed += 1));
     const check = () => sessions.check(reading.claims);
     await connections.admit(reading.claims, life, check, "stream");

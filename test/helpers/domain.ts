@@ -109,3 +109,8 @@ export type Domain = ReturnType<typeof startDomain>;
 export function raise(error: unknown): never {
   throw error;
 }
+
+/** The same, of what would be told and go on. */
+export function raiseFault(_what: string, error: unknown): never {
+  throw error;
+}

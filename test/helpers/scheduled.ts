@@ -10,6 +10,7 @@ import type { SessionStore } from "../../src/session/store.ts";
 import type { Topics } from "../../src/session/topics.ts";
 import { Connections } from "../../src/transport/connections.ts";
 import { fakeClock, secrets } from "./curfew.ts";
+import { raiseFault } from "./domain.ts";
 import { counted, intercept, memoryStore, memoryTopics } from "./parts.ts";
 import { device, lifetimes } from "./sessions.ts";
 
@@ -67,7 +68,7 @@ export async function scheduledNode(
   safeguards: Safeguards = { acknowledgement: true },
 ) {
   const clock = fakeClock();
-  const deadlines = new Deadlines(clock());
+  const deadlines = new Deadlines(clock(), raiseFault);
   const store = memoryStore();
   const topics = counted(memoryTopics());
   const faults: unknown[] = [];
@@ -103,7 +104,7 @@ export async function scheduledNode(
   const connect = async (session: number) => {
     const { tokens, session: known } = of(session);
     const reading = here.verify(tokens.accessToken);
-    const life = new Life();
+    const life = new Life(raiseFault);
     if (!reading.ok) return;
     open.push({ life, fingerprint: known.fingerprint });
     const { claims } = reading;

@@ -5,7 +5,7 @@ import type { Stream } from "../../src/session/stream.ts";
 import type { Topics } from "../../src/session/topics.ts";
 import { watchSessions, type SessionEvent, type WatchOptions } from "../../src/session/watch.ts";
 import { MemoryTopics } from "../../src/stores/memory/topics.ts";
-import { raise, startDomain } from "./domain.ts";
+import { raise, raiseFault, startDomain } from "./domain.ts";
 
 class CountedTopics extends MemoryTopics implements Topics {
   readonly joined: string[] = [];
@@ -34,7 +34,7 @@ class CountedTopics extends MemoryTopics implements Topics {
 export function startWatched() {
   const topics = new CountedTopics(raise);
   const domain = startDomain({ topics });
-  const deadlines = new Deadlines(domain.clock.now);
+  const deadlines = new Deadlines(domain.clock.now, raiseFault);
   const watch = (userId = "ada", options: Partial<WatchOptions> = {}) =>
     watchSessions(userId, {
       topics,

@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { Deadlines } from "../../src/session/deadlines.ts";
+import { raiseFault } from "../helpers/domain.ts";
 
 const start = Date.UTC(2030, 0, 1);
 const resolution = 250;
@@ -8,7 +9,7 @@ const resolution = 250;
 test("a deadline is never met early, and at most its resolution late", () => {
   fc.assert(
     fc.property(fc.nat({ max: 10_000 }), fc.nat({ max: 1_000 }), (delay, offset) => {
-      const deadlines = new Deadlines(start + offset);
+      const deadlines = new Deadlines(start + offset, raiseFault);
       const due = start + offset + delay;
       let now = start + offset;
       const met: number[] = [];
@@ -22,7 +23,7 @@ test("a deadline is never met early, and at most its resolution late", () => {
 });
 
 test("a deadline is met once", () => {
-  const deadlines = new Deadlines(start);
+  const deadlines = new Deadlines(start, raiseFault);
   let met = 0;
   deadlines.set(start + 1_000, () => (met += 1));
   for (const wait of [1_000, 1_000, 2_000, 60_000]) deadlines.tick(start + wait);
@@ -31,7 +32,7 @@ test("a deadline is met once", () => {
 });
 
 test("a deadline of long ago is met at the next tick that comes", () => {
-  const deadlines = new Deadlines(start);
+  const deadlines = new Deadlines(start, raiseFault);
   let met = 0;
   deadlines.tick(start + 10_000);
   deadlines.set(start, () => (met += 1));
@@ -40,7 +41,7 @@ test("a deadline of long ago is met at the next tick that comes", () => {
 });
 
 test("what a run sets for a time already past still runs", () => {
-  const deadlines = new Deadlines(start);
+  const deadlines = new Deadlines(start, raiseFault);
   const met: string[] = [];
   deadlines.set(start + 1_000, () => {
     met.push("first");
@@ -52,8 +53,23 @@ test("what a run sets for a time already past still runs", () => {
   expect(deadlines.size).toBe(0);
 });
 
+test("a run that throws stops no other, and is told of", () => {
+  const faults: unknown[] = [];
+  const fault = new Error("broken");
+  const deadlines = new Deadlines(start, (_what, error) => faults.push(error));
+  const met: string[] = [];
+  deadlines.set(start + 1_000, () => {
+    throw fault;
+  });
+  deadlines.set(start + 1_000, () => met.push("at the same time"));
+  deadlines.set(start + 2_000, () => met.push("later"));
+  deadlines.tick(start + 2_000);
+  expect(met).toEqual(["at the same time", "later"]);
+  expect(faults).toEqual([fault]);
+});
+
 test("a run may cancel another that is due at the same time", () => {
-  const deadlines = new Deadlines(start);
+  const deadlines = new Deadlines(start, raiseFault);
   const met: string[] = [];
   deadlines.set(start + 1_000, () => {
     met.push("first");
@@ -65,7 +81,7 @@ test("a run may cancel another that is due at the same time", () => {
 });
 
 test("a run may cancel itself, which changes nothing", () => {
-  const deadlines = new Deadlines(start);
+  const deadlines = new Deadlines(start, raiseFault);
   const cancel = deadlines.set(start, () => cancel());
   deadlines.tick(start);
   cancel();
@@ -73,7 +89,7 @@ test("a run may cancel itself, which changes nothing", () => {
 });
 
 test("a clock that goes back meets nothing twice and nothing early", () => {
-  const deadlines = new Deadlines(start);
+  const deadlines = new Deadlines(start, raiseFault);
   let met = 0;
   deadlines.tick(start + 5_000);
   deadlines.set(start + 10_000, () => (met += 1));
@@ -85,7 +101,7 @@ test("a clock that goes back meets nothing twice and nothing early", () => {
 });
 
 test("a clock that was set back is the clock from then on", () => {
-  const deadlines = new Deadlines(start);
+  const deadlines = new Deadlines(start, raiseFault);
   const met: string[] = [];
   deadlines.set(start + 1_000, () => met.push("before"));
   deadlines.tick(start - 60_000);
@@ -100,7 +116,7 @@ test(
   "a clock that leaps from 1970 to today meets what is due, and at once",
   { timeout: 2_000 },
   () => {
-    const deadlines = new Deadlines(0);
+    const deadlines = new Deadlines(0, raiseFault);
     const met: string[] = [];
     deadlines.set(2_000, () => met.push("second"));
     deadlines.set(1_000, () => met.push("first"));
@@ -127,7 +143,7 @@ test("whatever is set, cancelled and ticked, it does what a plain list would do"
   );
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-      const deadlines = new Deadlines(start);
+      const deadlines = new Deadlines(start, raiseFault);
       const list: Entry[] = [];
       let now = start;
       const set = (due: number): void => {

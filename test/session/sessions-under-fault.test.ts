@@ -4,6 +4,7 @@ import { StoreUnavailable, type SessionStore } from "../../src/session/store.ts"
 import { MemoryTopics } from "../../src/stores/memory/topics.ts";
 import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
 import { lifetimes, minute, raise, second, startDomain, type Domain } from "../helpers/domain.ts";
+import { until } from "../helpers/until.ts";
 
 /** Topics that take no message while they are down. */
 class BrokenTopics extends MemoryTopics {
@@ -78,6 +79,20 @@ test("a witness is told before the message goes out, and not after it took his l
   leave();
   await logout(two.tokens.accessToken);
   expect(heardBefore).toEqual([0]);
+});
+
+test("a witness who fails keeps no other, and no message, from an end", async () => {
+  const { sessions, login, logout, hear, faults } = startDomain();
+  const { session, tokens } = await login();
+  const heard = await hear(session.fingerprint);
+  const witnessed: string[] = [];
+  sessions.witness(() => raise("broken"));
+  sessions.witness(({ type }) => witnessed.push(type));
+  expect(await logout(tokens.accessToken)).toBe(1);
+  expect(witnessed).toEqual(["ended"]);
+  await until(() => heard.length > 0);
+  expect(heard).toEqual(["LOGOUT"]);
+  expect(faults).toEqual(["a witness of a session's change failed"]);
 });
 
 describe("a store that cannot be asked", () => {

@@ -8,6 +8,7 @@ import { Sessions } from "../../src/session/sessions.ts";
 import { commandClient } from "../../src/stores/redis/client.ts";
 import { RedisSessions } from "../../src/stores/redis/sessions.ts";
 import { Connections } from "../../src/transport/connections.ts";
+import { raiseFault } from "../helpers/domain.ts";
 import { secrets } from "../helpers/curfew.ts";
 import { memoryTopics } from "../helpers/parts.ts";
 import { startProxy } from "../helpers/proxy.ts";
@@ -34,7 +35,7 @@ it("1,500 sessions are rechecked within 5 s over a link of 400 ms each way", asy
   const connections = new Connections({
     sessions,
     topics,
-    deadlines: new Deadlines(Date.now()),
+    deadlines: new Deadlines(Date.now(), raiseFault),
     clock: Date.now,
     uptime: () => performance.now(),
     maxPerSession: 1,
@@ -44,7 +45,7 @@ it("1,500 sessions are rechecked within 5 s over a link of 400 ms each way", asy
     const { tokens, session } = await sessions.start("user", device);
     const reading = sessions.verify(tokens.accessToken);
     if (!reading.ok) throw new Error(reading.reason);
-    const life = new Life();
+    const life = new Life(raiseFault);
     const check = () => sessions.check(reading.claims);
     await connections.admit(reading.claims, life, check, "stream");
     return { life, fingerprint: session.fingerprint };

@@ -2,6 +2,7 @@
 import { expect, it } from "vitest";
 import { Life } from "../../src/session/life.ts";
 import { Places } from "../../src/transport/places.ts";
+import { raiseFault } from "../helpers/domain.ts";
 import { testApp } from "../helpers/app.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { register } from "../helpers/http.ts";
@@ -69,7 +70,7 @@ it("of the sockets that nobody has signed in on an address has a hundred, and th
 
 it("places are given back once, however often", () => {
   const places = new Places({ each: 1, all: 2 });
-  const lives = [new Life(), new Life(), new Life()] as const;
+  const lives = [new Life(raiseFault), new Life(raiseFault), new Life(raiseFault)] as const;
   const leave = places.take("192.0.2.1", lives[0]);
   expect(places.take("192.0.2.1", lives[1])).toBeUndefined();
   expect(places.take("192.0.2.2", lives[1])).toBeDefined();
@@ -78,7 +79,7 @@ it("places are given back once, however often", () => {
   leave?.();
   lives[0].end("LEFT");
   expect(places.take("192.0.2.3", lives[2])).toBeDefined();
-  expect(places.take("192.0.2.1", new Life())).toBeUndefined();
+  expect(places.take("192.0.2.1", new Life(raiseFault))).toBeUndefined();
   lives[1].end("LEFT");
-  expect(places.take("192.0.2.1", new Life())).toBeDefined();
+  expect(places.take("192.0.2.1", new Life(raiseFault))).toBeDefined();
 });

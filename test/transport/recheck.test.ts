@@ -9,6 +9,7 @@ import { StoreUnavailable } from "../../src/session/store.ts";
 import { Connections } from "../../src/transport/connections.ts";
 import { Recheck } from "../../src/transport/recheck.ts";
 import { fakeClock, secrets } from "../helpers/curfew.ts";
+import { raiseFault } from "../helpers/domain.ts";
 import { breakable, counted, intercept, memoryStore, memoryTopics } from "../helpers/parts.ts";
 import { device, lifetimes } from "../helpers/sessions.ts";
 import { until } from "../helpers/until.ts";
@@ -41,7 +42,7 @@ function openNode() {
     }),
   );
   const topics = counted(memoryTopics());
-  const deadlines = new Deadlines(clock());
+  const deadlines = new Deadlines(clock(), raiseFault);
   const faults: string[] = [];
   const onFault = (what: string) => void faults.push(what);
   const ring = new KeyRing(secrets);
@@ -65,7 +66,7 @@ function openNode() {
     const { session, tokens } = await sessions.start("user", device);
     const reading = sessions.verify(tokens.accessToken);
     if (!reading.ok) throw new Error(reading.reason);
-    const life = new Life();
+    const life = new Life(raiseFault);
     const { claims } = reading;
     const admission = await connections.admit(claims, life, () => sessions.check(claims), "stream");
     expect(admission.state).toBe("signedIn");
@@ -309,7 +310,7 @@ it("a connection that the store lets in outlives the outage before it", async ()
   await pass(outageGrace - interval - 1);
   const reading = node.sessions.verify(lost.tokens.accessToken);
   if (!reading.ok) throw new Error(reading.reason);
-  const [life, { claims }] = [new Life(), reading];
+  const [life, { claims }] = [new Life(raiseFault), reading];
   const check = () => node.sessions.check(claims);
   await node.connections.admit(claims, life, check, "stream");
   node.clock.advance(1);

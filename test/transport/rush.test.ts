@@ -9,6 +9,7 @@ import { admit } from "../../src/transport/admission.ts";
 import type { Connections } from "../../src/transport/connections.ts";
 import { Turns } from "../../src/transport/turns.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
+import { raiseFault } from "../helpers/domain.ts";
 import { intercept, lent, memoryStore } from "../helpers/parts.ts";
 import { device } from "../helpers/sessions.ts";
 import { TestSocket } from "../helpers/socket.ts";
@@ -124,7 +125,7 @@ it("who has left while he waited for his turn is not asked about", async () => {
   } as unknown as Connections;
   const turns = new Turns({ atOnce: 1, waiting: 1 });
   const notes: string[] = [];
-  const lives = [new Life(), new Life(), new Life()];
+  const lives = [new Life(raiseFault), new Life(raiseFault), new Life(raiseFault)];
   const options = { connections, turns, admissionTimeout: 10_000, onFault: () => {} };
   const applications = lives.map((life) =>
     admit(

@@ -2,6 +2,7 @@
 import { expect, it } from "vitest";
 import { Life } from "../../src/session/life.ts";
 import { Slices } from "../../src/transport/slices.ts";
+import { raiseFault } from "../helpers/domain.ts";
 
 const slice = 200;
 
@@ -13,7 +14,7 @@ function turn(): Promise<void> {
 function makeLives(count: number) {
   const told: string[] = [];
   const lives = Array.from({ length: count }, () => {
-    const life = new Life();
+    const life = new Life(raiseFault);
     life.onEnd((ending) => told.push(ending));
     return life;
   });

@@ -1,4 +1,5 @@
 /** Topics within one process. */
+import { safely } from "../../session/fault.ts";
 import type { Listener, Topics, Unsubscribe } from "../../session/topics.ts";
 
 export class MemoryTopics implements Topics {
@@ -28,7 +29,7 @@ export class MemoryTopics implements Topics {
     const present = [...members];
     queueMicrotask(() => {
       for (const deliver of present) {
-        if (members.has(deliver)) this.#safely(() => deliver(copy));
+        if (members.has(deliver)) safely(() => deliver(copy), this.#onError);
       }
     });
   }
@@ -41,13 +42,5 @@ export class MemoryTopics implements Topics {
   async close(): Promise<void> {
     for (const members of this.#topics.values()) members.clear();
     this.#topics.clear();
-  }
-
-  #safely(deliver: () => void): void {
-    try {
-      deliver();
-    } catch (error) {
-      this.#onError(error);
-    }
   }
 }

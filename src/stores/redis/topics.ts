@@ -1,6 +1,7 @@
 /** Topics across machines: graphql-redis-subscriptions, on a connection that cannot let it down. */
 import { RedisPubSub } from "graphql-redis-subscriptions";
 import { Cluster } from "ioredis";
+import { safely } from "../../session/fault.ts";
 import { StoreUnavailable } from "../../session/store.ts";
 import type { Listener, Topics, Unsubscribe } from "../../session/topics.ts";
 import { Channels } from "./channels.ts";
@@ -51,7 +52,7 @@ export class RedisTopics implements Topics {
     let listening = true;
     const id = await this.#pubsub.subscribe<unknown>(topic, (message) => {
       queueMicrotask(() => {
-        if (listening) this.#safely(() => listener(message));
+        if (listening) safely(() => listener(message), this.#options.onError);
       });
     });
     const leave = (): void => {
@@ -88,15 +89,7 @@ export class RedisTopics implements Topics {
   }
 
   #tellOfGap(): void {
-    for (const tell of this.#gapListeners) this.#safely(tell);
-  }
-
-  #safely(call: () => void): void {
-    try {
-      call();
-    } catch (error) {
-      this.#options.onError(error);
-    }
+    for (const tell of this.#gapListeners) safely(tell, this.#options.onError);
   }
 }
 
