@@ -52,7 +52,9 @@ export class SocketServer {
       handleProtocols,
     };
     this.#server = new WebSocketServer(settings);
-    this.#pings = setInterval(() => this.#ping(), options.keepAlive);
+    // Timers run before what came is read: after a stall of the event loop, the pongs that wait in the
+    // kernel count first.
+    this.#pings = setInterval(() => setImmediate(() => this.#ping()), options.keepAlive);
   }
 
   /** Takes over an HTTP connection that asks for an upgrade to WebSocket. */

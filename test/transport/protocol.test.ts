@@ -1,7 +1,7 @@
 /** What a socket may send, and when; and from where it may come. */
 import { once } from "node:events";
 import { createServer } from "node:http";
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { WebSocket, type ClientOptions } from "ws";
 import { Places } from "../../src/transport/places.ts";
 import { SocketServer, type SocketOptions } from "../../src/transport/socket.ts";
@@ -9,9 +9,13 @@ import type { Refusal } from "../../src/transport/refusals.ts";
 import { Turns } from "../../src/transport/turns.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import { register } from "../helpers/http.ts";
+import { ThreadedSocket } from "../helpers/other-thread.ts";
 import { counted, intercept, memoryTopics } from "../helpers/parts.ts";
+import { RawSocket } from "../helpers/raw-socket.ts";
 import { connect, TestSocket } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
+
+afterEach(() => vi.restoreAllMocks());
 
 describe("a socket is closed", () => {
   it("with 4429 at a second connection_init", async () => {
@@ -86,6 +90,27 @@ describe("a socket is closed", () => {
     await using deaf = await new TestSocket(sockets.url, { autoPong: false }).opened();
     expect(await deaf.closed).toMatchObject({ code: 1006 });
     expect(lively.ws.readyState).toBe(WebSocket.OPEN);
+  });
+
+  it("not when the event loop stood still before its answer was read; a dead one is even then", async () => {
+    const keepAlive = 300;
+    await using curfew = await startCurfew();
+    await using sockets = await socketServer(curfew, { keepAlive });
+    await using lively = await new ThreadedSocket(sockets.url).opened();
+    await using dead = await RawSocket.open(sockets.url);
+    const stall = vi.spyOn(WebSocket.prototype, "ping").mockImplementationOnce(function (
+      this: WebSocket,
+    ) {
+      lively.holdAnswers();
+      // Right after this round of pings, and until the next one is due.
+      setImmediate(() => lively.answerBehindOurBack(keepAlive));
+      this.ping();
+    });
+    await dead.cut;
+    expect(stall.mock.calls.length).toBeGreaterThan(1);
+    const { answered } = lively;
+    await until(() => lively.answered > answered + 1, "two more pings");
+    expect(lively.isOpen).toBe(true);
   });
 
   it("with 1013 at once when too many are open that nobody has signed in on", async () => {
