@@ -1,19 +1,19 @@
 /** Lists that arrive bit by bit: they end with their session, as subscriptions do. */
 import { expect, it } from "vitest";
+import { Stream } from "../../src/session/stream.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { logout, register } from "../helpers/http.ts";
-import { Queue } from "../helpers/queue.ts";
 import { connect } from "../helpers/socket.ts";
 import { openStream } from "../helpers/sse.ts";
 import { until } from "../helpers/until.ts";
 
-/** A list that grows when the test says so. */
+/** A list that grows when the test says so: what ends it waits, as any generator does, for the next item. */
 function streamingApp() {
-  const items = new Queue<number>();
+  const items = new Stream<number>(() => {});
   const stopped = Promise.withResolvers<void>();
   const ticks = async function* () {
     try {
-      for (;;) yield await items.next();
+      for await (const item of items) yield item;
     } finally {
       stopped.resolve();
     }
@@ -92,6 +92,7 @@ it("a list that is slow to begin counts as a stream once it has, and is told whe
   await curfew.close();
   const extensions = { code: "SERVICE_RESTART" };
   expect((await stream.events.next()).data).toMatchObject({ errors: [{ extensions }] });
+  app.items.push(1);
   await app.stopped;
 });
 
@@ -107,6 +108,7 @@ it("a logout that also asks for such a list is refused the list, and leaves noth
   const extensions = { code: "UNAUTHENTICATED", reason: "ENDED" };
   expect((await stream.events.next()).data).toMatchObject({ errors: [{ extensions }] });
   await stream.ended;
+  app.items.push(1);
   await app.stopped;
   expect(curfew.connections.size).toBe(0);
 });
