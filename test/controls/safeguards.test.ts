@@ -16,7 +16,6 @@ import { Connections } from "../../src/transport/connections.ts";
 import { commandClient, subscriberClient } from "../../src/stores/redis/client.ts";
 import { RedisTopics } from "../../src/stores/redis/topics.ts";
 import { Slices } from "../../src/transport/slices.ts";
-import { testApp } from "../helpers/app.ts";
 import { secrets, startCurfew } from "../helpers/curfew.ts";
 import { raiseFault } from "../helpers/domain.ts";
 import { register } from "../helpers/http.ts";
@@ -113,18 +112,40 @@ async function endUnheard(rechecks: boolean): Promise<boolean> {
   return await closes(socket, rechecks);
 }
 
-/** An operation comes on a socket that is known to end and whose turn to close has not come. */
-async function operateAfterTheEnd(isGated: boolean): Promise<boolean> {
-  const app = testApp();
-  await using curfew = await startCurfew(app.schema);
+/**
+ * An operation comes on a socket that is known to end and whose turn to close has not come, or is being
+ * checked when that becomes known. No directive guards it, and the session lives: nothing else refuses it.
+ */
+async function operateAfterTheEnd(isGated: boolean, isUnderWay: boolean): Promise<boolean> {
+  let calls = 0;
+  let isHeld = false;
+  const asked = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  const store = intercept(memoryStore(), {
+    read: (real) => async (fingerprint, now) => {
+      if (isHeld) await (asked.resolve(), gate.promise);
+      return real(fingerprint, now);
+    },
+  });
+  await using curfew = await startCurfew({
+    ...unchecked,
+    parts: { store },
+    typeDefs: "type Mutation { count: Int! }",
+    resolvers: { Mutation: { count: () => (calls += 1) } },
+  });
   const { accessToken } = await register(curfew.url);
   await using socket = await connect(curfew.socketUrl, accessToken);
+  const operate = () => socket.subscribe("1", "mutation { count }");
+  isHeld = isUnderWay;
+  if (isUnderWay) await (operate(), asked.promise);
   for (const life of curfew.connections.lives) life.condemn("UNAVAILABLE");
   if (!isGated) vi.spyOn(Life.prototype, "ending", "get").mockReturnValue(undefined);
-  socket.subscribe("1", 'mutation { say(text: "after the end") }');
+  if (isUnderWay) gate.resolve();
+  else operate();
   if (isGated) await pause(patience.unexpected);
-  else await until(() => app.calls.length > 0, "the operation to be executed");
-  return app.calls.length === 0;
+  else await until(() => calls > 0, "the operation to be executed");
+  // What comes after the end is not even looked at; what came before is answered, but not done.
+  return calls === 0 && (isUnderWay || socket.messages.pending.length === 0);
 }
 
 /** Nobody reads 5,000 events of 4 KB. */
@@ -222,7 +243,8 @@ async function dieSilently(probes: boolean): Promise<boolean> {
   proxy.halfOpen();
   proxy.heal();
   await beside.back;
-  return await Promise.race([ours.back, pause(patience.unexpected, false)]);
+  const time = probes ? patience.expected : patience.unexpected;
+  return await Promise.race([ours.back, pause(time, false)]);
 }
 
 it.each([
@@ -230,7 +252,8 @@ it.each([
   ["the recheck when the subscriber is back", endInGap],
   ["the periodic recheck", endUnheard],
   ["the probe of the subscriber's link", dieSilently],
-  ["the gate before connections that have ended", operateAfterTheEnd],
+  ["the gate before connections that have ended", (on: boolean) => operateAfterTheEnd(on, false)],
+  ["the gate before what is under way on them", (on: boolean) => operateAfterTheEnd(on, true)],
   ["the bound of a subscription's queue", readNothing],
   ["closing in slices", endTogether],
   ["an answer of its own for each session", loseOnePart],
