@@ -1,0 +1,145 @@
+/** A Redis that answers, and refuses: that is an outage and no absence. Nobody is signed out by it. */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { Redis } from "ioredis";
+import { expect, it } from "vitest";
+import { startCurfew } from "../helpers/curfew.ts";
+import { ask, logout, register } from "../helpers/http.ts";
+import { startRedis, type RedisServer } from "../helpers/redis.ts";
+import { connect, TestSocket } from "../helpers/socket.ts";
+import { until } from "../helpers/until.ts";
+
+interface Refusal {
+  readonly args?: readonly string[];
+  readonly prepare?: (redis: RedisServer) => Promise<unknown>;
+  /** Has it refuse, until what it resolves to is called. */
+  readonly begin: (redis: RedisServer) => Promise<() => Promise<unknown>>;
+  /** It still answers what changes nothing. */
+  readonly reads?: boolean;
+  /** It still deletes. */
+  readonly ends?: boolean;
+}
+
+const whoAmI = "{ viewer { session { id } } }";
+
+/** It takes 15 s, unless it is told to hurry. */
+async function load(redis: RedisServer) {
+  for (let key = 0; key < 300; key += 1) await redis.command("SET", `key ${key}`, "x".repeat(2000));
+  await redis.command("CONFIG", "SET", "key-load-delay", 50_000);
+  const loaded = redis.command("DEBUG", "RELOAD");
+  // Who checks whether Redis is ready waits until it is.
+  const impatient = new Redis(redis.port, { enableReadyCheck: false });
+  const isLoading = () =>
+    impatient.get("key").then(
+      () => false,
+      (error: unknown) => String(error).includes("LOADING"),
+    );
+  await until(isLoading, "it to load");
+  return async () => {
+    await impatient.config("SET", "key-load-delay", 0);
+    impatient.disconnect();
+    await loaded;
+  };
+}
+
+async function follow(redis: RedisServer, staleReads: "yes" | "no") {
+  await redis.command("CONFIG", "SET", "replica-serve-stale-data", staleReads);
+  // Nobody listens there.
+  await redis.command("REPLICAOF", "127.0.0.1", 1);
+  return () => redis.command("REPLICAOF", "NO", "ONE");
+}
+
+/** It cannot save: a folder is where its file should be. */
+async function failToSave(redis: RedisServer) {
+  const [, folder] = (await redis.command("CONFIG", "GET", "dir")) as [string, string];
+  const [, name] = (await redis.command("CONFIG", "GET", "dbfilename")) as [string, string];
+  await mkdir(join(folder, name));
+  await redis.command("CONFIG", "SET", "save", "3600 1");
+  await redis.command("BGSAVE");
+  const failed = async () =>
+    String(await redis.command("INFO", "persistence")).includes("rdb_last_bgsave_status:err");
+  await until(failed, "the save to fail");
+  return () => redis.command("CONFIG", "SET", "stop-writes-on-bgsave-error", "no");
+}
+
+async function isCluster(redis: RedisServer) {
+  await redis.command("CLUSTER", "ADDSLOTSRANGE", 0, 16_383);
+  const isUp = async () =>
+    String(await redis.command("CLUSTER", "INFO")).includes("cluster_state:ok");
+  await until(isUp, "the cluster");
+}
+
+const refusals: Readonly<Record<string, Refusal>> = {
+  LOADING: {
+    args: ["--enable-debug-command", "yes", "--loading-process-events-interval-bytes", "1024"],
+    begin: load,
+  },
+  MASTERDOWN: { begin: (redis) => follow(redis, "no") },
+  READONLY: { begin: (redis) => follow(redis, "yes"), reads: true },
+  MISCONF: { begin: failToSave, reads: true },
+  CLUSTERDOWN: {
+    args: ["--cluster-enabled", "yes"],
+    prepare: isCluster,
+    begin: async (redis) => {
+      await redis.command("CLUSTER", "DELSLOTSRANGE", 0, 100);
+      return () => redis.command("CLUSTER", "ADDSLOTSRANGE", 0, 100);
+    },
+  },
+  OOM: {
+    begin: async (redis) => {
+      await redis.command("CONFIG", "SET", "maxmemory", 1);
+      return () => redis.command("CONFIG", "SET", "maxmemory", 0);
+    },
+    reads: true,
+    ends: true,
+  },
+};
+
+it.each(Object.entries(refusals))("%s", { timeout: 60_000 }, async (reply, refusal) => {
+  const { args, prepare, begin, reads = false, ends = false } = refusal;
+  await using redis = await startRedis(args);
+  await prepare?.(redis);
+  const patient = { recheckInterval: 100, outageGrace: 3_600_000 };
+  await using curfew = await startCurfew({ redisUrl: redis.url, ...patient });
+  const { accessToken: token, renewalToken, sessionId } = await register(curfew.url);
+  const leaving = await register(curfew.url);
+  await using before = await connect(curfew.socketUrl, token);
+  const expectOpen = async () => {
+    before.send({ type: "ping" });
+    expect(await before.messages.next()).toEqual({ type: "pong" });
+  };
+  const viewer = async () => (await ask(curfew.url, whoAmI, { token })).data?.viewer?.session.id;
+  const unavailable = { errors: [{ extensions: { code: "SERVICE_UNAVAILABLE" } }] };
+
+  const heal = await begin(redis);
+
+  const renewal = "mutation ($token: String!) { renew(renewalToken: $token) { __typename } }";
+  const again = { variables: { token: renewalToken } };
+  expect(await ask(curfew.url, renewal, again)).toMatchObject(unavailable);
+  await using after = await new TestSocket(curfew.socketUrl).opened();
+  if (reads) {
+    // A master that has become a replica is left for whoever may be the master now.
+    await until(async () => (await viewer()) === sessionId, "the session to be seen");
+    after.init({ token });
+    expect(await after.messages.next()).toMatchObject({ type: "connection_ack" });
+  } else {
+    expect(await ask(curfew.url, whoAmI, { token })).toMatchObject(unavailable);
+    after.init({ token });
+    expect(await after.closed).toEqual({ code: 1013, reason: "TRY_AGAIN_LATER" });
+    await until(() => curfew.log.some(({ err }) => JSON.stringify(err ?? "").includes(reply)));
+  }
+  const goodbye = "mutation ($token: String) { logout(token: $token) { endedSessions } }";
+  const farewell = { variables: { token: leaving.accessToken } };
+  if (ends) expect(await logout(curfew.url, leaving.accessToken)).toBe(1);
+  else expect(await ask(curfew.url, goodbye, farewell)).toMatchObject(unavailable);
+  await expectOpen();
+
+  await heal();
+
+  await until(async () => (await viewer()) === sessionId, "the session to be seen again");
+  if (!ends) expect(await logout(curfew.url, leaving.accessToken)).toBe(1);
+  expect((await ask(curfew.url, renewal, again)).data).toEqual({
+    renew: { __typename: "SignedIn" },
+  });
+  await expectOpen();
+});
