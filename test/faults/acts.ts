@@ -42,15 +42,30 @@ export async function signOut(
 }
 
 /** After the end, which the other node does not hear of, Redis answers nobody. */
-export async function freeze(world: World, milliseconds: number): Promise<void> {
+export async function freeze(
+  world: World,
+  milliseconds: number,
+  begin = async () => {},
+): Promise<void> {
   there(world).proxy.lose('"ended"');
   await signOut(world);
+  await begin();
   const recovered = world.trace.outage(names(world));
   const redis = oneRedis(world);
   redis.freeze();
   await pause(milliseconds);
   recovered();
   redis.thaw();
+}
+
+/** Resolves while renewals are between their two round trips: Redis gets the second, and it is not answered. */
+export async function beginRenewals({ trace, nodes, others }: World): Promise<void> {
+  const latency = 100;
+  for (const { proxy } of nodes) proxy.delay(latency);
+  // A timer may be a millisecond early.
+  trace.note({ kind: "slow", by: 3 * (latency - 1) });
+  for (const client of others) client.renewNext();
+  await pause(3.5 * latency);
 }
 
 /**

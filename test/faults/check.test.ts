@@ -5,7 +5,7 @@ import type { Entry, Invoke, Operation, Outcome } from "./trace.ts";
 
 type Result = Partial<Omit<Outcome, "at" | "op">>;
 
-const bounds = { end: 100, outage: 1000 };
+const bounds = { end: 100, own: 50, outage: 1000, grace: 10_000 };
 let ops = 0;
 
 /** One operation of session s on node a, from one time to the other. */
@@ -24,7 +24,7 @@ function op(
 }
 
 const login = () => op("login", [0, 10]);
-const logout = (result?: Result) => op("logout", [1000, 1010], result);
+const logout = (result?: Result, node = "b") => op("logout", [1000, 1010], result, { node });
 const connect = (from = 20) => op("connect", [from, from + 10], { connection: 1 });
 const close = (at: number, code = 4401): Entry[] => [{ kind: "close", at, connection: 1, code }];
 const delivery = (at: number): Entry[] => [{ kind: "delivery", at, connection: 1 }];
@@ -32,10 +32,12 @@ const wiped = (at: number): Entry[] => [{ kind: "wiped", at }];
 const outage = (at: number, until: number, nodes = ["a"]): Entry[] => [
   { kind: "outage", at, until, nodes },
 ];
+const open = (opened: number, at: number) => op("connect", [opened, at], { connection: 1, opened });
 const stop = (at: number): Entry[] => op("login", [at, at], { session: "another" });
 const renew = (at: number, result: Result, node = "a") =>
   op("renew", [at, at + 5], result, { generation: 0, node });
 
+const reused = { kind: "fail", reason: "REUSED" } as const;
 const ended = { kind: "fail", reason: "ENDED" } as const;
 const unknown = { kind: "unknown" } as const;
 const pair = (successor: string) => ({ successor });
@@ -64,6 +66,15 @@ describe("what is promised", () => {
       "a renewal that two nodes answered alike",
       [renew(100, pair("x")), renew(100, pair("x"), "b")],
     ],
+    ["a stream that was let in before it could be known", [open(900, 1400), logout(), close(1110)]],
+    [
+      "a renewal that is asked for again when the grace is over",
+      [renew(100, unknown), renew(10_101, reused), op("use", [10_300, 10_301], ended)],
+    ],
+    [
+      "an end by one whose answer was lost too",
+      [renew(100, unknown), renew(10_101, unknown), op("use", [10_300, 10_301], ended)],
+    ],
     ["a renewal that is asked for again", [renew(100, unknown), renew(200, pair("x"))]],
     ["a login that the store survived or not", [op("login", [40, 60]), wiped(50), use(100)]],
     ["a refusal of what the store has lost", [login(), wiped(50), op("use", [60, 70], ended)]],
@@ -88,6 +99,16 @@ describe("what is broken", () => {
     ],
     ["ACCEPTED_AFTER_END", "a use of what the store has lost", [login(), wiped(50), use(60)]],
     ["OPEN_PAST_BOUND", "a connection that closes late", [connect(), logout(), close(1111)]],
+    [
+      "OPEN_PAST_BOUND",
+      "one that closes late where the end was acknowledged",
+      [connect(), logout({}, "a"), close(1061)],
+    ],
+    [
+      "OPEN_PAST_BOUND",
+      "a stream, from when it was let in",
+      [logout(), open(999, 1499), close(1111)],
+    ],
     ["OPEN_PAST_BOUND", "one that never closes", [connect(), logout(), stop(2000)]],
     [
       "OPEN_IN_OUTAGE",
@@ -95,10 +116,46 @@ describe("what is broken", () => {
       [connect(), outage(100, 5000), stop(5000)],
     ],
     ["TWO_SUCCESSORS", "a forked renewal", [renew(100, pair("x")), renew(200, pair("y"))]],
-    ["REUSED", "an honest client refused", [renew(100, { kind: "fail", reason: "REUSED" })]],
+    [
+      "REUSED",
+      "one whose asks lie within the grace of each other",
+      [renew(100, unknown), renew(10_095, reused)],
+    ],
+    [
+      "REUSED",
+      "one whose first ask was carried out after an outage",
+      [outage(50, 5000), renew(100, unknown), renew(10_101, reused)],
+    ],
+    [
+      "REUSED",
+      "one whose first ask cannot have come through before it",
+      [
+        [{ kind: "slow", at: 0, by: 300 }],
+        outage(150, 5000),
+        renew(100, unknown),
+        renew(10_401, reused),
+      ],
+    ],
+    ["REUSED", "one who asked but once", [renew(100, reused)]],
+    [
+      "ENDED_WITHOUT_END",
+      "an end before the grace was over",
+      [renew(100, unknown), op("use", [9000, 9010], ended), renew(10_101, unknown)],
+    ],
     ["ENDED_WITHOUT_END", "an end that nobody asked for", [op("use", [100, 110], ended), logout()]],
     ["ENDED_WITHOUT_END", "a socket told so", [connect(), close(500)]],
     ["ENDED_BY_OUTAGE", "the same in an outage", [connect(), outage(400, 900), close(500)]],
+    [
+      "ACCEPTED_AFTER_END",
+      "a use after a reuse",
+      [renew(1, unknown), renew(10_010, reused), use(10_016)],
+    ],
+    [
+      "DELIVERED_PAST_BOUND",
+      "a delivery after the close",
+      [connect(), close(50, 1005), delivery(51)],
+    ],
+    ["UNEXPECTED", "a code", [connect(), close(50, 1011)]],
     ["UNEXPECTED", "an error", [op("use", [1, 2], { kind: "fail", reason: "INTERNAL" })]],
   ])("%s: %s", (rule, _, parts) => expect(broken(...parts)).toEqual([rule]));
 

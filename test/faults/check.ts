@@ -1,12 +1,17 @@
 /** Proves from a trace that the promise was kept, or says where it was broken. */
-import type { Entry, Invoke, Operation, Outcome } from "./trace.ts";
+import { reuseExcusedFrom } from "./reuse.ts";
+import type { Entry, Op, Operation, Outcome } from "./trace.ts";
 
 /** What is promised of a run, in milliseconds. */
 export interface Bounds {
   /** From the end of a session, or from the opening of a connection at that moment, to its close. */
   readonly end: number;
+  /** The same, on a node that itself acknowledged the end. */
+  readonly own: number;
   /** From the beginning of an outage to the close of all connections, if it lasts so long. */
   readonly outage: number;
+  /** How long a used renewal token gives the same pair again. */
+  readonly grace: number;
 }
 
 export type Rule =
@@ -42,11 +47,6 @@ export interface Verdict {
   readonly closes: number;
 }
 
-interface Op {
-  readonly begun: Invoke;
-  readonly done: Outcome | undefined;
-}
-
 interface Connection {
   readonly id: number;
   readonly session: string;
@@ -65,6 +65,8 @@ const checked = new Set<Operation>(["renew", "use", "connect", "operation"]);
 /** What an honest client may be told: besides an end, that there is a fresher token, and to come back. */
 const expected = new Set(["ENDED", "REUSED", "EXPIRED", "SUPERSEDED", "UNAVAILABLE"]);
 const signedOut = 4401;
+/** Closed by itself, cut, and what the server says of an end, a token that ran out, an outage and a restart. */
+const expectedCodes = new Set([1000, 1005, 1006, signedOut, 4403, 1012, 1013]);
 
 export function check(entries: readonly Entry[], bounds: Bounds): Verdict {
   const violations: Violation[] = [];
@@ -72,8 +74,10 @@ export function check(entries: readonly Entry[], bounds: Bounds): Verdict {
   const stop = Math.max(...entries.map(({ at }) => at));
   const ops = operationsOf(entries);
   const connections = connectionsOf(entries, ops, stop);
-  const ends = endsOf(entries, ops, connections);
   const outages = entries.filter((entry) => entry.kind === "outage");
+  const excused = reuseExcusedFrom(entries, ops, bounds.grace);
+  const ends = endsOf(entries, ops, connections, excused);
+  const acknowledged = acknowledgementsOf(ops);
   let worst = 0;
   let closes = 0;
 
@@ -92,7 +96,8 @@ export function check(entries: readonly Entry[], bounds: Bounds): Verdict {
     const what = `${name} ${begun.op} of ${session} on ${node}`;
     if (done.kind === "ok" && begun.at > (ends.get(session)?.latest ?? Infinity))
       accuse("ACCEPTED_AFTER_END", done.at, what);
-    if (done.reason === "REUSED") accuse("REUSED", done.at, what);
+    if (done.reason === "REUSED" && (excused.get(session) ?? Infinity) > done.at)
+      accuse("REUSED", done.at, what);
     if (done.reason === "ENDED") unfounded(session, node, done.at, name);
     if (name !== "renew" || done.successor === undefined) continue;
     const step = `${session} ${begun.generation}`;
@@ -107,7 +112,9 @@ export function check(entries: readonly Entry[], bounds: Bounds): Verdict {
     if (closed >= since) {
       closes += 1;
       worst = Math.max(worst, closed - since);
-      if (closed - since > bounds.end) accuse("OPEN_PAST_BOUND", closed, what);
+      const own = Math.max(acknowledged.get(`${session} ${node}`) ?? Infinity, opened);
+      if (closed - since > bounds.end || closed - own > bounds.own)
+        accuse("OPEN_PAST_BOUND", closed, what);
     }
     for (const { at, nodes, until } of outages) {
       const here = nodes.includes(node) && opened < at && at < closed;
@@ -120,12 +127,13 @@ export function check(entries: readonly Entry[], bounds: Bounds): Verdict {
   const byId = new Map(connections.map((connection) => [connection.id, connection]));
   for (const entry of entries) {
     if (entry.kind !== "delivery" && entry.kind !== "close") continue;
-    const { session = "", node = "", opened = 0 } = byId.get(entry.connection) ?? {};
+    const { session = "", node = "", opened = 0, closed = 0 } = byId.get(entry.connection) ?? {};
     const since = Math.max(ends.get(session)?.latest ?? Infinity, opened);
     const what = `connection ${entry.connection}`;
     if (entry.kind === "close") {
       if (entry.code === signedOut) unfounded(session, node, entry.at, what);
-    } else if (entry.at - since > bounds.end)
+      if (!expectedCodes.has(entry.code)) accuse("UNEXPECTED", entry.at, `${what}: ${entry.code}`);
+    } else if (entry.at - since > bounds.end || entry.at > closed)
       accuse("DELIVERED_PAST_BOUND", entry.at, `${what} of ${session} on ${node}`);
   }
   return { violations, worst, ends: ends.size, closes };
@@ -139,6 +147,17 @@ function operationsOf(entries: readonly Entry[]): Op[] {
   return entries
     .filter((entry) => entry.kind === "invoke")
     .map((begun) => ({ begun, done: outcomes.get(begun.op) }));
+}
+
+/** By session and node, when an end was acknowledged there. */
+function acknowledgementsOf(ops: readonly Op[]): ReadonlyMap<string, number> {
+  const acknowledged = new Map<string, number>();
+  for (const { begun, done } of ops) {
+    if (begun.name !== "logout" || done?.kind !== "ok") continue;
+    const place = `${begun.session} ${begun.node}`;
+    acknowledged.set(place, Math.min(done.at, acknowledged.get(place) ?? Infinity));
+  }
+  return acknowledged;
 }
 
 /** What the trace does not see closing was open to its end. */
@@ -157,7 +176,7 @@ function connectionsOf(
             id: done.connection,
             session,
             node,
-            opened: done.at,
+            opened: done.opened ?? done.at,
             closed: closes.get(done.connection) ?? stop,
           },
         ],
@@ -172,6 +191,7 @@ function endsOf(
   entries: readonly Entry[],
   ops: readonly Op[],
   connections: readonly Connection[],
+  excused: ReadonlyMap<string, number>,
 ): ReadonlyMap<string, End> {
   const ends = new Map<string, End>();
   const begins = (session: string, at: number) => {
@@ -195,8 +215,10 @@ function endsOf(
       begins(done.session, wiped.at);
       if (done.at < wiped.at) isOver(done.session, wiped.at);
     }
+  for (const [session, at] of excused) begins(session, at);
   for (const { begun, done } of ops)
-    if (done?.reason === "ENDED" && begun.session !== undefined) isOver(begun.session, done.at);
+    if ((done?.reason === "ENDED" || done?.reason === "REUSED") && begun.session !== undefined)
+      isOver(begun.session, done.at);
   const sessions = new Map(connections.map(({ id, session }) => [id, session]));
   for (const entry of entries)
     if (entry.kind === "close" && entry.code === signedOut)

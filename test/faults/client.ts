@@ -4,6 +4,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { ask, password } from "../helpers/http.ts";
 import type { Random } from "./random.ts";
 import { failure, Socket, viewed, whoAmI, type Address } from "./sockets.ts";
+import { EventStream } from "./streams.ts";
 import type { Trace } from "./trace.ts";
 
 interface Pair {
@@ -12,7 +13,9 @@ interface Pair {
 }
 
 const signedIn = `... on SignedIn { tokens { accessToken renewalToken } viewer { session { id } } }`;
-const maxSockets = 3;
+const maxConnections = 4;
+/** What lasts under a session. */
+const kinds = [Socket, EventStream] as const;
 
 export interface ClientOptions {
   readonly trace: Trace;
@@ -31,7 +34,7 @@ export class Client {
   readonly #quiet: boolean;
   #pair: Pair | undefined;
   #session = "";
-  #sockets: Socket[] = [];
+  #connections: (Socket | EventStream)[] = [];
   #stopped = false;
   #over = false;
   #running: Promise<void> = Promise.resolve();
@@ -53,8 +56,8 @@ export class Client {
     return this.#session;
   }
 
-  get openSockets(): number {
-    return this.#sockets.filter(({ isOpen }) => isOpen).length;
+  get openConnections(): number {
+    return this.#connections.filter(({ isOpen }) => isOpen).length;
   }
 
   /** Does what clients do, one after the other, until it is stopped. */
@@ -65,8 +68,8 @@ export class Client {
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#running;
-    for (const socket of this.#sockets) socket.terminate();
-    await Promise.all(this.#sockets.map(({ closed }) => closed));
+    for (const connection of this.#connections) connection.terminate();
+    await Promise.all(this.#connections.map(({ closed }) => closed));
   }
 
   async login(node = this.#random.pick(this.#nodes)): Promise<void> {
@@ -86,11 +89,17 @@ export class Client {
     done({ kind: "ok", session: this.#session });
   }
 
-  async connect(node = this.#random.pick(this.#nodes)): Promise<void> {
+  /** A socket and an event stream on each node. */
+  async connectEverywhere(): Promise<void> {
+    const each = this.#nodes.flatMap((node) => kinds.map((Kind) => this.#connect(node, Kind)));
+    await Promise.all(each);
+  }
+
+  async #connect(node: Address, Kind: (typeof kinds)[number]): Promise<void> {
     if (this.#pair === undefined) return;
-    const socket = new Socket(this.#trace, this.#session, node, this.#pair.accessToken);
-    this.#sockets = [...this.#sockets.filter(({ isOpen }) => isOpen), socket];
-    await socket.settled;
+    const connection = new Kind(this.#trace, this.#session, node, this.#pair.accessToken);
+    this.#connections = [...this.#connections.filter(({ isOpen }) => isOpen), connection];
+    await connection.settled;
   }
 
   /**
@@ -114,6 +123,11 @@ export class Client {
     this.#over = true;
   }
 
+  /** Renews before it does anything else. */
+  renewNext(): void {
+    this.#inDoubt = true;
+  }
+
   async #run(): Promise<void> {
     while (!this.#stopped) {
       await this.#step();
@@ -130,9 +144,12 @@ export class Client {
     if (chance < 0.4) return this.#use(node);
     if (chance < 0.5) return this.#renew([node]);
     if (chance < 0.55) return this.#renew([...this.#nodes]);
-    if (chance < 0.7 && this.openSockets < maxSockets) return this.connect(node);
-    if (chance < 0.75 && !this.#over) return this.#sockets[0]?.close();
-    if (!this.#quiet) for (const socket of this.#sockets) socket.operate();
+    if (chance < 0.7 && this.openConnections < maxConnections)
+      return this.#connect(node, this.#random.pick(kinds));
+    if (chance < 0.75 && !this.#over) return this.#connections[0]?.close();
+    if (this.#quiet) return;
+    for (const connection of this.#connections)
+      if (connection instanceof Socket) connection.operate();
   }
 
   async #use(node: Address): Promise<void> {

@@ -4,6 +4,7 @@ import { RedisCluster } from "../helpers/redis-cluster.ts";
 import { RedisSentinels } from "../helpers/redis-sentinel.ts";
 import { startRedis } from "../helpers/redis.ts";
 import {
+  beginRenewals,
   failOverInCluster,
   failOverToReplica,
   freeze,
@@ -139,10 +140,11 @@ export const scenarios: readonly Scenario[] = [
     act: (world) => freeze(world, 10_000),
   },
   {
+    // Longer than the grace of a renewal too: he whose renewal is in doubt asks again after that.
     name: "Redis frozen, longer than the outage grace",
     ...withinGrace,
     settings: short,
-    act: (world) => freeze(world, 6000),
+    act: (world) => freeze(world, 12_000, () => beginRenewals(world)),
   },
   {
     name: "link half-open, the next one good",

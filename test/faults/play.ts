@@ -15,8 +15,10 @@ import { Trace } from "./trace.ts";
 export interface World extends Pick<Cluster, "redis" | "nodes"> {
   readonly trace: Trace;
   readonly random: Random;
-  /** Signed in, with a socket on every node: theirs are the sessions that are to end. */
+  /** Signed in, with a socket and a stream on every node: theirs are the sessions that are to end. */
   readonly victims: readonly Client[];
+  /** Those who stay signed in. */
+  readonly others: readonly Client[];
 }
 
 export interface Run extends Pick<Verdict, "worst" | "ends" | "closes"> {
@@ -28,7 +30,7 @@ export interface Run extends Pick<Verdict, "worst" | "ends" | "closes"> {
 }
 
 const users = 2;
-/** Milliseconds in which those who have signed out go on trying, after the last of their sockets is closed. */
+/** Milliseconds in which those who have signed out go on trying, after the last of their connections is closed. */
 const aftermath = 300;
 
 export async function play(scenario: Scenario, seed: number): Promise<Run> {
@@ -40,8 +42,6 @@ export async function play(scenario: Scenario, seed: number): Promise<Run> {
     env: {
       RECHECK_INTERVAL: `${settings.recheckInterval}ms`,
       OUTAGE_GRACE: `${settings.outageGrace}ms`,
-      // Longer than any outage here: he whose renewal is in doubt asks again when it is over.
-      RENEWAL_GRACE: "1m",
       // All clients come from one address.
       MAX_FAILURES_PER_ADDRESS: "1000000",
       MAX_SOCKETS_PER_ADDRESS: "0",
@@ -51,42 +51,42 @@ export async function play(scenario: Scenario, seed: number): Promise<Run> {
   const { nodes, redis } = cluster;
   const newClient = (email: string, quiet = false) =>
     new Client({ trace, nodes, email, random: random.fork(), quiet });
-  const load: Client[] = [];
+  const others: Client[] = [];
   const victims: Client[] = [];
   await using clients = new AsyncDisposableStack();
   clients.defer(async () => {
-    await Promise.all([...load, ...victims].map((client) => client.stop()));
+    await Promise.all([...others, ...victims].map((client) => client.stop()));
   });
   for (let user = 0; user < users; user += 1) {
     const email = newEmail();
     await register(nodes[0]?.url ?? "", email);
-    load.push(newClient(email), newClient(email));
+    others.push(newClient(email), newClient(email));
     victims.push(newClient(email, user === 0));
   }
-  await Promise.all(load.map((client) => client.login()));
-  for (const client of load) client.start();
+  await Promise.all(others.map((client) => client.login()));
+  for (const client of others) client.start();
   for (const victim of victims) {
     await victim.login();
-    await Promise.all(nodes.map((node) => victim.connect(node)));
+    await victim.connectEverywhere();
   }
   // Rechecks come every second in most scenarios: the fault may hit any moment of it.
   await pause(random.between(50, 1250));
 
   const faults: string[] = [];
   for (const victim of victims) victim.start();
-  await scenario.act({ trace, random, redis, nodes, victims });
+  await scenario.act({ trace, random, redis, nodes, victims, others });
   const healed = trace.now();
   const settle = async (what: string, condition: () => boolean, patience: number) => {
     await until(condition, what, patience).catch((error: unknown) => faults.push(String(error)));
   };
   await settle(
-    "the sockets of those who signed out",
-    () => victims.every(({ openSockets }) => openSockets === 0),
+    "the connections of those who signed out to close",
+    () => victims.every(({ openConnections }) => openConnections === 0),
     bounds.end + 1000,
   );
   await settle(
     "everybody else to be served again",
-    () => load.every(({ lastSuccess }) => lastSuccess > healed),
+    () => others.every(({ lastSuccess }) => lastSuccess > healed),
     10_000,
   );
   await pause(aftermath);

@@ -35,8 +35,11 @@ export const tick = 250;
 /** For a machine that does other things too. */
 export const slack = 500;
 
-export function promised(promise: string, milliseconds: number) {
-  return { promise, bounds: { end: milliseconds, outage: Infinity } };
+/** The default of RENEWAL_GRACE. */
+const grace = 10_000;
+
+export function promised(promise: string, end: number, outage = Infinity) {
+  return { promise, bounds: { end, own: slack, outage, grace } };
 }
 export const atOnce = promised("at once", slack);
 export const byReturn = promised("return of the link (0.5 s)", 500 + slack);
@@ -48,7 +51,8 @@ export const byFailover = promised(
 );
 /** A link that owes an answer for 3 s is given up, and it is asked every second. */
 export const deadLink = promised("dead link (4 s), return of the link (0.5 s)", 4500 + slack);
-export const withinGrace = {
-  promise: "outage grace (3 s)",
-  bounds: { end: short.outageGrace + tick + slack, outage: short.outageGrace + tick + slack },
-};
+export const withinGrace = promised(
+  "outage grace (3 s)",
+  short.outageGrace + tick + slack,
+  short.outageGrace + tick + slack,
+);

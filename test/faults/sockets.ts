@@ -8,11 +8,14 @@ export interface Address {
   readonly socketUrl: string;
 }
 
-type Done = (outcome: Pick<Outcome, "kind"> & { reason?: string; connection?: number }) => void;
+/** Notes what came of the wish for a connection or an operation. */
+export type Done = (
+  outcome: Pick<Outcome, "kind"> & { reason?: string; connection?: number; opened?: number },
+) => void;
 
 /** Both are the same session's, whoever asks. */
 export const whoAmI = "{ viewer { session { id } } }";
-const watch = "subscription { sessionEvents { type session { id } } }";
+export const watch = "subscription { sessionEvents { type session { id } } }";
 
 export class Socket {
   readonly closed: Promise<void>;

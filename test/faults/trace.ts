@@ -28,8 +28,28 @@ export interface Outcome extends Timed {
   readonly reason?: string;
   /** Of a renewal: what its pair says, without its signatures. */
   readonly successor?: string;
-  /** Of a socket that was let in. */
+  /** Of a connection that was let in. */
   readonly connection?: number;
+  /** Of one, when it was, if that was known later. */
+  readonly opened?: number;
+}
+
+export interface Op {
+  readonly begun: Invoke;
+  readonly done: Outcome | undefined;
+}
+
+/** From here to there these nodes cannot ask the store. */
+export interface Outage extends Timed {
+  readonly kind: "outage";
+  readonly nodes: readonly string[];
+  readonly until: number;
+}
+
+/** From now on the store carries out a renewal so many milliseconds after it was asked for, or later. */
+export interface Slowness extends Timed {
+  readonly kind: "slow";
+  readonly by: number;
 }
 
 export type Entry =
@@ -39,12 +59,8 @@ export type Entry =
   | (Timed & { readonly kind: "close"; readonly connection: number; readonly code: number })
   /** The store has lost everything: all sessions that were there have ended. */
   | (Timed & { readonly kind: "wiped" })
-  /** From here to there these nodes cannot ask the store. */
-  | (Timed & {
-      readonly kind: "outage";
-      readonly nodes: readonly string[];
-      readonly until: number;
-    });
+  | Slowness
+  | Outage;
 
 type Untimed<T> = T extends Timed ? Omit<T, "at"> : never;
 

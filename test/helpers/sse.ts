@@ -12,10 +12,12 @@ export class TestStream implements AsyncDisposable {
   /** Resolves when the server ended the stream, or `abort` did. */
   readonly ended: Promise<void>;
   readonly #abort: AbortController;
+  readonly #onEvent: (event: StreamEvent) => void;
 
-  constructor(response: Response, abort: AbortController) {
+  constructor(response: Response, abort: AbortController, onEvent?: (event: StreamEvent) => void) {
     this.response = response;
     this.#abort = abort;
+    this.#onEvent = onEvent ?? ((event) => this.events.push(event));
     this.ended = this.#read();
   }
 
@@ -46,7 +48,7 @@ export class TestStream implements AsyncDisposable {
     const event = field("event");
     const data = field("data");
     // Without a name it is a comment that keeps the link alive.
-    if (event !== undefined) this.events.push({ event, data: data ? JSON.parse(data) : undefined });
+    if (event !== undefined) this.#onEvent({ event, data: data ? JSON.parse(data) : undefined });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -58,15 +60,18 @@ export class TestStream implements AsyncDisposable {
 export interface StreamOptions {
   readonly token?: string;
   readonly method?: "GET" | "POST";
+  /** Aborts the request too, before it is answered. */
+  readonly abort?: AbortController;
+  /** Gets the events, which then are not queued. */
+  readonly onEvent?: (event: StreamEvent) => void;
 }
 
 /** Resolves when the server has begun to answer: then the subscription runs. */
 export async function openStream(
   url: string,
   query: string,
-  { token, method = "POST" }: StreamOptions = {},
+  { token, method = "POST", abort = new AbortController(), onEvent }: StreamOptions = {},
 ): Promise<TestStream> {
-  const abort = new AbortController();
   const headers = {
     accept: "text/event-stream",
     ...(token !== undefined && { authorization: `Bearer ${token}` }),
@@ -80,5 +85,5 @@ export async function openStream(
           body: JSON.stringify({ query }),
           signal: abort.signal,
         });
-  return new TestStream(response, abort);
+  return new TestStream(response, abort, onEvent);
 }
