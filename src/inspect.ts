@@ -2,7 +2,8 @@
 import { resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { loadOptions, type Options } from "./config/config.ts";
-import { existingRing, openExistingParts } from "./parts.ts";
+import { existingRing, openExistingParts, type ExistingParts } from "./parts.ts";
+import { messageOf, moment, table, type Fact } from "./report.ts";
 import { judgeRenewal, type Session } from "./session/session.ts";
 import { readToken, statedKeyId, type Claims } from "./session/token.ts";
 
@@ -20,16 +21,20 @@ interface Judgement {
 
 const exitCodes = { accepted: 0, refused: 1, unknown: 2 } as const;
 
-/** A label with what there is to say; an indented label belongs to the one before. */
-type Fact = readonly [label: string, value: string];
-
 interface Report extends Judgement {
   readonly facts: readonly Fact[];
 }
 
+/** What the directory says of its user, if it is on this machine and answers. */
+interface UserFinding {
+  readonly isGone: boolean;
+  /** Why it says nothing. */
+  readonly fault?: string;
+}
+
 /** What the store says of a session. */
 type Finding =
-  | { readonly state: "live"; readonly session: Session; readonly userIsGone: boolean }
+  | { readonly state: "live"; readonly session: Session; readonly user: UserFinding }
   | { readonly state: "absent" }
   | { readonly state: "unknown"; readonly why: string };
 
@@ -90,12 +95,14 @@ function judge(claims: Claims, finding: Finding, now: number): Judgement {
   if (claims.expiresAt <= now) return { standing: "refused", why: "it has expired" };
   if (finding.state === "unknown") return { standing: "unknown", why: finding.why };
   if (finding.state === "absent") return { standing: "refused", why: "its session has ended" };
-  const { session, userIsGone } = finding;
+  const { session, user } = finding;
   if (claims.kind === "access")
     return claims.generation < session.generation
       ? { standing: "refused", why: "its session was renewed, and has a newer one" }
       : { standing: "accepted" };
-  if (userIsGone) return { standing: "refused", why: "the user was deleted or locked" };
+  if (user.isGone) return { standing: "refused", why: "the user was deleted or locked" };
+  if (user.fault !== undefined)
+    return { standing: "unknown", why: `its user cannot be looked up (${user.fault})` };
   const { generation } = claims;
   switch (judgeRenewal(session, { generation, seen: session.generation }, now)) {
     case "step":
@@ -114,9 +121,7 @@ async function find(claims: Claims, options: Options, now: number): Promise<Find
     try {
       const session = await parts.store.read(claims.fingerprint, now);
       if (session === undefined) return { state: "absent" };
-      const user = await parts.users?.byId(session.userId);
-      const userIsGone = parts.users !== undefined && (user === undefined || user.locked);
-      return { state: "live", session, userIsGone };
+      return { state: "live", session, user: await findUser(parts.users, session.userId) };
     } finally {
       await parts.close();
     }
@@ -125,10 +130,20 @@ async function find(claims: Claims, options: Options, now: number): Promise<Find
   }
 }
 
+/** Apart from the session, which the store knows while the users are away. */
+async function findUser(users: ExistingParts["users"], id: string): Promise<UserFinding> {
+  try {
+    return { isGone: users !== undefined && ((await users.byId(id))?.locked ?? true) };
+  } catch (error) {
+    return { isGone: false, fault: messageOf(error) };
+  }
+}
+
 function describe(finding: Finding, { generation }: Claims, now: number): Fact[] {
   if (finding.state === "unknown") return [["session", "unknown"]];
   if (finding.state === "absent") return [["session", "absent: it ended, or was never kept here"]];
-  const { session, userIsGone } = finding;
+  const { session, user } = finding;
+  const remark = user.fault === undefined ? "" : ", who cannot be looked up";
   const standing =
     generation >= session.generation
       ? "the token's"
@@ -137,7 +152,7 @@ function describe(finding: Finding, { generation }: Claims, now: number): Fact[]
         : "the token is superseded";
   return [
     ["session", "live"],
-    ["  user", `${session.userId}${userIsGone ? ", deleted or locked" : ""}`],
+    ["  user", `${session.userId}${user.isGone ? ", deleted or locked" : remark}`],
     ["  generation", `${session.generation}, ${standing}`],
     ["  created", moment(session.createdAt, now)],
     ["  renewed", session.generation === 0 ? "never" : moment(session.renewedAt, now)],
@@ -170,33 +185,4 @@ function noData({ dataDir }: Options): string {
   return dataDir === ":memory:"
     ? "what is in memory only the server itself can see"
     : `there is no data in ${resolve(dataDir)}`;
-}
-
-function table(facts: readonly Fact[]): string[] {
-  const width = Math.max(...facts.map(([label]) => label.length)) + 2;
-  return facts.map(([label, value]) => label.padEnd(width) + value);
-}
-
-function moment(time: number, now: number): string {
-  const span = duration(Math.abs(time - now));
-  return `${new Date(time).toISOString()} (${time > now ? `in ${span}` : `${span} ago`})`;
-}
-
-/** To its two largest units. */
-function duration(milliseconds: number): string {
-  const seconds = Math.floor(milliseconds / 1000);
-  const units = [
-    [Math.floor(seconds / 86_400), "d"],
-    [Math.floor(seconds / 3600) % 24, "h"],
-    [Math.floor(seconds / 60) % 60, "m"],
-    [seconds % 60, "s"],
-  ] as const;
-  const first = units.findIndex(([count]) => count > 0);
-  const shown = first < 0 ? units.slice(-1) : units.slice(first, first + 2);
-  return shown.map(([count, unit]) => `${count}${unit}`).join(" ");
-}
-
-function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
 }
