@@ -19,7 +19,7 @@ import {
 import { durabilityWarnings } from "./stores/redis/durability.ts";
 import { RedisSessions } from "./stores/redis/sessions.ts";
 import { RedisTopics } from "./stores/redis/topics.ts";
-import { openDatabase } from "./stores/sqlite/database.ts";
+import { foreignWrites, openDatabase } from "./stores/sqlite/database.ts";
 import { SqliteSessions } from "./stores/sqlite/sessions.ts";
 import type { UserDirectory } from "./users/directory.ts";
 import { PostgresUsers } from "./users/postgres.ts";
@@ -38,6 +38,8 @@ export interface OpenParts extends Parts {
   readonly throttle: Throttle;
   /** What an operator should know about them. */
   readonly warnings: readonly string[];
+  /** Looks whether another process changed what this machine keeps; to be called often. */
+  look(): void;
   close(): Promise<void>;
 }
 
@@ -67,9 +69,12 @@ export async function openParts(
   const redis = redisAddress(options);
   if (redis === undefined) {
     const store = keep(own.store ?? new SqliteSessions(shared()));
-    const topics = keep(own.topics ?? new MemoryTopics(onError));
+    const memory = new MemoryTopics(onError);
+    const topics = keep(own.topics ?? memory);
     const throttle = throttling(options);
-    return { ring, users, store, topics, throttle, warnings: [], close: closing(opened.move()) };
+    const look = watching(database, () => memory.tellOfGap(), onFault);
+    const close = closing(opened.move());
+    return { ring, users, store, topics, throttle, warnings: [], look, close };
   }
   const publisher = opened.adopt(await commandClient(redis), closeClient);
   const store = keep(own.store ?? new RedisSessions(publisher));
@@ -79,7 +84,26 @@ export async function openParts(
   );
   const throttle = throttling(options, publisher);
   const warnings = await durabilityWarnings(publisher);
-  return { ring, users, store, topics, throttle, warnings, close: closing(opened.move()) };
+  const look = () => {};
+  return { ring, users, store, topics, throttle, warnings, look, close: closing(opened.move()) };
+}
+
+/** An operator's command has no way to tell a server of one machine what it did but the file itself. */
+function watching(
+  database: DatabaseSync | undefined,
+  onChange: () => void,
+  onFault: OnFault,
+): () => void {
+  if (database === undefined) return () => {};
+  const changed = foreignWrites(database);
+  return () => {
+    try {
+      if (changed()) onChange();
+    } catch (error) {
+      // The recheck finds out what this would have.
+      onFault("the database could not be looked at", error);
+    }
+  };
 }
 
 function throttling(options: Options, redis?: RedisClient): Throttle {
@@ -112,6 +136,8 @@ export interface ExistingParts {
   readonly store: SessionStore;
   /** Absent where they are kept on another machine. */
   readonly users: UserDirectory | undefined;
+  /** The way to its nodes, opened when it is asked for; servers of one machine look at their file. */
+  topics(onFault: OnFault): Promise<Topics>;
   close(): Promise<void>;
 }
 
@@ -132,11 +158,23 @@ export async function openExistingParts(options: Options): Promise<ExistingParts
       ? database && new SqliteUsers(database)
       : opened.adopt(new PostgresUsers(databaseUrl), (it) => it.close());
   const redis = redisAddress(options);
-  const store =
-    redis === undefined
-      ? database && new SqliteSessions(database)
-      : new RedisSessions(opened.adopt(await commandClient(redis), closeClient));
-  return store && { store, users, close: closing(opened.move()) };
+  const publisher = redis && opened.adopt(await commandClient(redis), closeClient);
+  const store = publisher ? new RedisSessions(publisher) : database && new SqliteSessions(database);
+  if (store === undefined) return undefined;
+  const kept = opened.move();
+  const topics = async (onFault: OnFault) => {
+    const onError = (error: unknown) => onFault("a message could not be handled", error);
+    const part =
+      redis && publisher
+        ? new RedisTopics({
+            publisher,
+            subscriber: await subscriberClient(redis, publisher),
+            onError,
+          })
+        : new MemoryTopics(onError);
+    return kept.adopt(part, (it) => it.close());
+  };
+  return { store, users, topics, close: closing(kept) };
 }
 
 function closing(opened: AsyncDisposableStack): () => Promise<void> {

@@ -1,6 +1,7 @@
 /** Puts the rooms together: the one file that knows them all. */
 import { randomBytes } from "node:crypto";
 import { pino, type Logger } from "pino";
+import { auditTrail } from "./audit.ts";
 import { checkOptions, type Options } from "./config/config.ts";
 import type { Services } from "./graphql/context.ts";
 import { createEngine } from "./graphql/engine.ts";
@@ -8,6 +9,7 @@ import { Events } from "./graphql/events.ts";
 import { createSchema, type AppSchema } from "./graphql/schema.ts";
 import { yogaLogger } from "./graphql/logger.ts";
 import { openParts, type OpenParts, type Parts } from "./parts.ts";
+import type { Audit, AuditEvent } from "./session/audit.ts";
 import type { OnFault } from "./session/fault.ts";
 import { Deadlines } from "./session/deadlines.ts";
 import { Sessions } from "./session/sessions.ts";
@@ -17,10 +19,11 @@ import { HttpServer } from "./transport/http.ts";
 import { originPolicy } from "./transport/origins.ts";
 import { Places } from "./transport/places.ts";
 import { Recheck } from "./transport/recheck.ts";
-import { describeRefusal, type NoteRefusal } from "./transport/refusals.ts";
+import { refusalFact, type NoteRefusal } from "./transport/refusals.ts";
 import { SocketServer } from "./transport/socket.ts";
 import { Turns } from "./transport/turns.ts";
 import { Accounts } from "./users/accounts.ts";
+import { Administration } from "./users/administration.ts";
 import { Passwords } from "./users/passwords.ts";
 
 export interface CurfewOptions extends Partial<Options>, AppSchema {
@@ -28,6 +31,11 @@ export interface CurfewOptions extends Partial<Options>, AppSchema {
   readonly logger?: Logger;
   /** Instead of the parts that the settings would choose. They are closed with the server. */
   readonly parts?: Partial<Parts>;
+  /**
+   * Told of each fact of the audit trail when it is in the log: once, on the node that did it. Nothing
+   * waits for it, and what it throws or rejects with is logged and harms nobody.
+   */
+  readonly onAudit?: (event: AuditEvent) => unknown;
   /** Epoch milliseconds, which then only go up; for tests. */
   readonly clock?: () => number;
 }
@@ -37,6 +45,8 @@ export interface Curfew extends AsyncDisposable {
   /** Where GraphQL is served, over HTTP. */
   readonly url: string;
   readonly sessions: Sessions;
+  /** For operators: locks and deletes users, and ends their sessions. */
+  readonly admin: Administration;
   /** The app's topics, for messages that come from outside of its resolvers. */
   readonly events: Events;
   /** The sockets and streams of this node. */
@@ -69,7 +79,8 @@ export async function createCurfew(given: CurfewOptions = {}): Promise<Curfew> {
     resolvers,
     logger: ownLogger,
     parts: ownParts = {},
-    clock,
+    onAudit,
+    clock = Date.now,
     ...settings
   } = given;
   const options = checkOptions(settings);
@@ -85,8 +96,9 @@ export async function createCurfew(given: CurfewOptions = {}): Promise<Curfew> {
       schema,
       logger,
       onFault,
-      clock: clock ?? Date.now,
-      uptime: clock ?? (() => performance.now()),
+      audit: auditTrail({ logger, clock, onFault, ...(onAudit && { onAudit }) }),
+      clock,
+      uptime: given.clock ?? (() => performance.now()),
     });
   } catch (error) {
     await parts.close();
@@ -100,12 +112,13 @@ interface Ingredients {
   readonly schema: ReturnType<typeof createSchema>;
   readonly logger: Logger;
   readonly onFault: OnFault;
+  readonly audit: Audit;
   readonly clock: () => number;
   readonly uptime: () => number;
 }
 
 async function assemble(ingredients: Ingredients): Promise<Curfew> {
-  const { options, parts, schema, logger, onFault, clock, uptime } = ingredients;
+  const { options, parts, schema, logger, onFault, audit, clock, uptime } = ingredients;
   const { store, topics, users, ring, throttle } = parts;
   const { argon2Memory: memory, argon2Passes: passes, argon2Parallelism: parallelism } = options;
   const accounts = new Accounts(users, new Passwords({ cost: { memory, passes, parallelism } }));
@@ -125,6 +138,7 @@ async function assemble(ingredients: Ingredients): Promise<Curfew> {
     clock,
     randomBytes,
     onFault,
+    audit,
   });
   const connections = new Connections({
     sessions,
@@ -143,6 +157,7 @@ async function assemble(ingredients: Ingredients): Promise<Curfew> {
     interval: options.recheckInterval,
     outageGrace: options.outageGrace,
     onFault,
+    look: () => parts.look(),
   });
   topics.onGap(() => recheck.now());
 
@@ -155,11 +170,12 @@ async function assemble(ingredients: Ingredients): Promise<Curfew> {
     throttle,
     users,
     events,
+    audit,
     clock,
     watch: (userId) => watchSessions(userId, { topics, deadlines, clock, list, onFault }),
   };
   const allowsOrigin = originPolicy(options.allowedOrigins);
-  const noteRefusal: NoteRefusal = (refusal) => logger.info(describeRefusal(refusal), "refused");
+  const noteRefusal: NoteRefusal = (refusal) => audit(refusalFact(refusal));
   const engine = createEngine({
     schema,
     services,
@@ -221,7 +237,8 @@ async function assemble(ingredients: Ingredients): Promise<Curfew> {
   try {
     const port = await http.listen(options.port, options.host);
     const url = urlOf(options.host, port);
-    return { url, sessions, events, connections, close, [Symbol.asyncDispose]: close };
+    const admin = new Administration({ users, sessions, audit });
+    return { url, sessions, admin, events, connections, close, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
     throw error;

@@ -22,9 +22,12 @@ const table: Readonly<Record<string, Room>> = {
   // It checks the addresses of stores by their own grammar.
   config: { rooms: ["stores"] },
   parts: { rooms: ["session", "stores", "users", "config"] },
-  server: { rooms: [...rooms, "config", "parts"] },
+  audit: { rooms: ["session"] },
+  server: { rooms: [...rooms, "config", "parts", "audit"] },
   main: { rooms: ["server", "config", "parts"] },
-  inspect: { rooms: ["session", "config", "parts"] },
+  report: { rooms: [] },
+  inspect: { rooms: ["session", "config", "parts", "report"] },
+  admin: { rooms: ["session", "users", "config", "parts", "audit", "report"] },
   index: { rooms: [...rooms, "config", "parts", "server"] },
 };
 

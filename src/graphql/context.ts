@@ -1,4 +1,5 @@
 /** What every resolver gets: who is asking, and the services to serve him with. */
+import type { Audit } from "../session/audit.ts";
 import type { Session } from "../session/session.ts";
 import type { Sessions } from "../session/sessions.ts";
 import type { Stream } from "../session/stream.ts";
@@ -17,6 +18,8 @@ export interface Services {
   readonly users: UserDirectory;
   /** The app's own messages between resolvers, on all nodes. */
   readonly events: Events;
+  /** Writes a fact into the audit trail. */
+  readonly audit: Audit;
   /** Epoch milliseconds. */
   readonly clock: () => number;
   readonly watch: (userId: string) => Promise<Stream<SessionEvent>>;

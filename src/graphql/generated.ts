@@ -23,6 +23,8 @@ export type ChangePasswordResult =
   InvalidCredentials | InvalidInput | PasswordChanged | TooManyAttempts;
 
 export type EndReason =
+  /** An operator ended this session, or all of the user's. */
+  | "ENDED_BY_OPERATOR"
   | "ENDED_BY_USER"
   | "EXPIRED"
   | "LOGOUT"

@@ -30,8 +30,10 @@ export function readSessionMessage(message: unknown): SessionMessage | undefined
   if (type === "uncertain") return { type, fingerprint };
   if (!isSession(session) || session.fingerprint !== fingerprint) return undefined;
   if (type === "renewed") return { type, fingerprint, session };
+  if (type !== "ended" || typeof reason !== "string") return undefined;
   const known = endReasons.find((one) => one === reason);
-  if (type !== "ended" || known === undefined) return undefined;
+  // A reason of a later version: that it ended is what matters, and can be looked up.
+  if (known === undefined) return { type: "uncertain", fingerprint };
   return { type, fingerprint, session, reason: known };
 }
 

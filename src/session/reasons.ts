@@ -23,6 +23,7 @@ export const endReasons = [
   "EXPIRED",
   "USER_GONE",
   "SESSION_LIMIT",
+  "ENDED_BY_OPERATOR",
 ] as const;
 
 /** Why a session ended. */

@@ -1,16 +1,17 @@
 /** What can be done with sessions: start, authenticate, renew, end, list. The heart of Curfew. */
-import { safely, type OnFault } from "./fault.ts";
-import { userTopic, sessionTopic, type SessionMessage, type UserMessage } from "./messages.ts";
-import type { KeyRing } from "./keys.ts";
+import { Announcements } from "./announcements.ts";
+import { doneBy, lasting, type Actor } from "./audit.ts";
+import type { OnFault } from "./fault.ts";
+import type { SessionMessage } from "./messages.ts";
 import type { Authentication, Issued, Renewal } from "./outcomes.ts";
 import type { EndReason, RefusalReason } from "./reasons.ts";
+import { Renewals, type RenewalsOptions } from "./renewals.ts";
 import { inBatches } from "./batches.ts";
 import {
   beginSession,
   beyondLimit,
   lastSeenResolution,
   type Device,
-  type Lifetimes,
   type Session,
 } from "./session.ts";
 import { StoreUnavailable, type SessionStore } from "./store.ts";
@@ -27,35 +28,40 @@ import type { Topics } from "./topics.ts";
 
 export type { Authentication, Issued, Renewal } from "./outcomes.ts";
 
-export interface SessionsOptions {
-  readonly store: SessionStore;
+export interface SessionsOptions extends RenewalsOptions {
   readonly topics: Topics;
-  readonly ring: KeyRing;
-  readonly lifetimes: Lifetimes;
   /** As many as a user may have; a login beyond that ends the oldest. */
   readonly maxPerUser?: number;
-  /** Whether the user was deleted or locked. */
-  readonly isGone: (userId: string) => Promise<boolean>;
-  readonly clock: () => number;
   readonly randomBytes: (size: number) => Uint8Array;
   /** Told of what went wrong without failing the caller: a message not published, a note not taken. */
   readonly onFault: OnFault;
 }
 
+/** Of a client that nobody described. */
+const noDevice: Device = { userAgent: null, ipAddress: null };
+
 export class Sessions {
   readonly #options: SessionsOptions;
-  readonly #witnesses = new Set<(message: SessionMessage) => void>();
+  readonly #announcements: Announcements;
+  readonly #renewals: Renewals;
 
   constructor(options: SessionsOptions) {
     this.#options = options;
+    this.#announcements = new Announcements(options.topics, options.onFault);
+    this.#renewals = new Renewals(options, this.#announcements, (...which) => this.end(...which));
   }
 
+  /**
+   * Signs a user in. Whoever calls this asks afterwards whether the user is still there and not locked,
+   * and ends the session if not: a lock ends the sessions that it finds.
+   */
   async start(userId: string, device: Device): Promise<Issued> {
-    const { store, lifetimes, ring, clock, randomBytes } = this.#options;
+    const { store, lifetimes, ring, clock, randomBytes, audit } = this.#options;
     const secret = SessionSecret.random(randomBytes);
     const session = beginSession(secret.fingerprint, userId, device, lifetimes, clock());
     await store.create(session);
-    await this.#publish(userTopic(userId), { type: "started", session });
+    audit?.({ event: "login", ...lasting(session, device) });
+    await this.#announcements.start(session);
     await this.#endOldest(userId);
     return { session, tokens: mintPair(ring, secret, session) };
   }
@@ -126,19 +132,14 @@ export class Sessions {
     return this.#options.store.readMany(fingerprints, this.#options.clock());
   }
 
-  async renew(renewalToken: string): Promise<Renewal> {
-    const { ring, clock } = this.#options;
-    if (renewalToken === "") return { outcome: "refused", reason: "MISSING" };
-    const reading = checkToken(ring, renewalToken, "renewal", clock());
-    if (!reading.ok) return { ...reading, outcome: "refused" };
-    const { claims } = reading;
-    return this.#renew(claims, () => claims.generation);
+  /** @param device from where it is asked, for the audit trail */
+  async renew(renewalToken: string, device: Device = noDevice): Promise<Renewal> {
+    return this.#renewals.renew(renewalToken, device);
   }
 
   /** Renews the session of an authenticated caller, of whatever generation his token is. */
-  async rotate(claims: Claims): Promise<Renewal> {
-    // The store may be behind the token, if it has lost a renewal.
-    return this.#renew(claims, ({ generation }) => Math.max(generation, claims.generation));
+  async rotate(claims: Claims, device: Device = noDevice): Promise<Renewal> {
+    return this.#renewals.rotate(claims, device);
   }
 
   /** The claims of any token of this server: either kind, any generation, expired or not. */
@@ -147,34 +148,56 @@ export class Sessions {
   }
 
   /** Ends a session; resolves to how many this call ended: 1, or 0. */
-  async end(fingerprint: string, reason: EndReason): Promise<number> {
-    const { store, clock } = this.#options;
+  async end(
+    fingerprint: string,
+    reason: EndReason,
+    actor: Actor = { by: "system" },
+  ): Promise<number> {
+    const { store, clock, audit } = this.#options;
+    const fact = { fingerprint, reason, ...doneBy(actor, fingerprint) };
     let session: Session | undefined;
     try {
       session = await store.end(fingerprint, clock());
     } catch (error) {
-      void this.#announce({ type: "uncertain", fingerprint });
+      audit?.({ event: "endUnknown", ...fact });
+      void this.#announcements.change({ type: "uncertain", fingerprint });
       throw error;
     }
     if (session === undefined) {
       // Perhaps by an earlier attempt, whose answer was lost and which therefore told nobody.
-      await this.#announce({ type: "uncertain", fingerprint });
+      await this.#announcements.change({ type: "uncertain", fingerprint });
       return 0;
     }
-    await this.#announce({ type: "ended", fingerprint, session, reason });
+    audit?.({ event: "end", userId: session.userId, ...fact });
+    await this.#announcements.change({ type: "ended", fingerprint, session, reason });
     return 1;
   }
 
   /** Ends a session if it is that user's; resolves to how many this call ended. */
-  async endOwn(userId: string, fingerprint: string, reason: EndReason): Promise<number> {
+  async endOwn(
+    userId: string,
+    fingerprint: string,
+    reason: EndReason,
+    actor?: Actor,
+  ): Promise<number> {
     const session = await this.#options.store.read(fingerprint, this.#options.clock());
-    return session?.userId === userId ? this.end(fingerprint, reason) : 0;
+    return session?.userId === userId ? this.end(fingerprint, reason, actor) : 0;
   }
 
   /** Ends all sessions of the user but that one; resolves to how many this call ended. Safe to repeat. */
-  async endOthers(userId: string, keep: string, reason: EndReason): Promise<number> {
+  async endOthers(
+    userId: string,
+    keep: string | undefined,
+    reason: EndReason,
+    actor?: Actor,
+  ): Promise<number> {
     const others = (await this.list(userId)).filter(({ fingerprint }) => fingerprint !== keep);
-    return inBatches(others, ({ fingerprint }) => this.end(fingerprint, reason));
+    return inBatches(others, ({ fingerprint }) => this.end(fingerprint, reason, actor));
+  }
+
+  /** Ends all sessions of the user; resolves to how many this call ended. Safe to repeat. */
+  async endAll(userId: string, reason: EndReason, actor?: Actor): Promise<number> {
+    return this.endOthers(userId, undefined, reason, actor);
   }
 
   /** The user's live sessions, newest first. */
@@ -187,8 +210,7 @@ export class Sessions {
    * carries out itself, whether or not the message gets through.
    */
   witness(listener: (message: SessionMessage) => void): () => void {
-    this.#witnesses.add(listener);
-    return () => this.#witnesses.delete(listener);
+    return this.#announcements.witness(listener);
   }
 
   /** Asked when the new session is listed: of logins at once, the last to ask sees all of them. */
@@ -201,46 +223,6 @@ export class Sessions {
     } catch (error) {
       // The login stands; the next one ends what this one left.
       onFault("a user's oldest sessions were not ended", error);
-    }
-  }
-
-  /** @param generationOf the generation from which the session is to step up */
-  async #renew(claims: Claims, generationOf: (session: Session) => number): Promise<Renewal> {
-    const { store, lifetimes, ring, clock, isGone } = this.#options;
-    const { fingerprint } = claims;
-    const known = await store.read(fingerprint, clock());
-    if (known === undefined) return { outcome: "refused", reason: "ENDED", claims };
-    // Asked before the step: where there is no answer, the token is not used up.
-    if (await isGone(known.userId)) {
-      await this.end(fingerprint, "USER_GONE");
-      return { outcome: "refused", reason: "USER_GONE", claims };
-    }
-    const request = { generation: generationOf(known), seen: known.generation };
-    const renewal = await store.renew(fingerprint, request, lifetimes, clock());
-    if (renewal.outcome === "absent") return { outcome: "refused", reason: "ENDED", claims };
-    const { outcome, session } = renewal;
-    if (outcome === "reused") {
-      // Of many at once, one ends it.
-      const ended = await this.end(fingerprint, "RENEWAL_REUSED");
-      return { outcome: "refused", reason: ended === 1 ? "REUSED" : "ENDED", claims };
-    }
-    if (outcome === "stepped") await this.#announce({ type: "renewed", fingerprint, session });
-    return { outcome: "renewed", session, tokens: mintPair(ring, claims.secret, session) };
-  }
-
-  async #announce(message: SessionMessage): Promise<void> {
-    const tell = (error: unknown) =>
-      this.#options.onFault("a witness of a session's change failed", error);
-    for (const listener of this.#witnesses) safely(() => listener(message), tell);
-    await this.#publish(sessionTopic(message.fingerprint), message);
-  }
-
-  /** The store has the change already, and every node rechecks: a lost message costs time, not truth. */
-  async #publish(topic: string, message: SessionMessage | UserMessage): Promise<void> {
-    try {
-      await this.#options.topics.publish(topic, message);
-    } catch (error) {
-      this.#options.onFault("a message to the other nodes was not sent", error);
     }
   }
 }

@@ -41,10 +41,31 @@ export type TokenReading<Refusal extends RefusalReason = TokenRefusal> =
   /** The claims are there when the signature was good. */
   | { readonly ok: false; readonly reason: Refusal; readonly claims?: Claims };
 
-/** The pair that a login or a renewal returns. */
-export interface TokenPair {
-  readonly accessToken: string;
-  readonly renewalToken: string;
+/**
+ * The pair that a login or a renewal returns. It does not print: neither JSON nor a template nor an
+ * inspector shows the tokens, which have to be asked for by name.
+ */
+export class TokenPair {
+  readonly #accessToken: string;
+  readonly #renewalToken: string;
+
+  constructor(accessToken: string, renewalToken: string) {
+    this.#accessToken = accessToken;
+    this.#renewalToken = renewalToken;
+  }
+
+  get accessToken(): string {
+    return this.#accessToken;
+  }
+
+  get renewalToken(): string {
+    return this.#renewalToken;
+  }
+
+  /** Also where getters are to be called. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return "TokenPair {}";
+  }
 }
 
 const version = 1;
@@ -88,21 +109,10 @@ export class SessionSecret {
 
 /** The pair of the session's current generation: the same bytes on every node with the same newest key. */
 export function mintPair(ring: KeyRing, secret: SessionSecret, session: Session): TokenPair {
-  const { generation } = session;
-  return {
-    accessToken: mintToken(ring, {
-      kind: "access",
-      generation,
-      expiresAt: session.accessExpiresAt,
-      secret,
-    }),
-    renewalToken: mintToken(ring, {
-      kind: "renewal",
-      generation,
-      expiresAt: session.idleExpiresAt,
-      secret,
-    }),
-  };
+  const { generation, accessExpiresAt, idleExpiresAt } = session;
+  const token = (kind: TokenKind, expiresAt: number) =>
+    mintToken(ring, { kind, generation, expiresAt, secret });
+  return new TokenPair(token("access", accessExpiresAt), token("renewal", idleExpiresAt));
 }
 
 export function mintToken(ring: KeyRing, claims: Omit<Claims, "fingerprint">): string {

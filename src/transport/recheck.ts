@@ -14,6 +14,8 @@ export interface RecheckOptions {
   /** Milliseconds that connections live on while the store cannot be asked. */
   readonly outageGrace: number;
   readonly onFault: OnFault;
+  /** Called at each tick. */
+  readonly look?: () => void;
 }
 
 /** How often the clock is looked at, in milliseconds. */
@@ -36,7 +38,8 @@ export class Recheck {
   }
 
   tick(): void {
-    const { clock, uptime, deadlines, connections, interval, outageGrace } = this.#options;
+    const { clock, uptime, deadlines, connections, interval, outageGrace, look } = this.#options;
+    look?.();
     const now = uptime();
     deadlines.tick(clock());
     if (this.#failing) connections.giveUp(now - outageGrace);

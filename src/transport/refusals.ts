@@ -1,21 +1,12 @@
-/** Says why somebody was not let in: one structured line for each, with what is known of him and never a token. */
+/** Says why somebody was not let in: one fact of the audit trail for each, with what is known of him. */
+import { presented, type AccessRefusal, type AuditFact } from "../session/audit.ts";
 import type { Device } from "../session/session.ts";
 import type { Authentication } from "../session/sessions.ts";
-import type { RefusalReason } from "../session/reasons.ts";
 import type { Claims } from "../session/token.ts";
 
 export interface Refusal {
   readonly transport: "http" | "socket";
-  readonly reason:
-    | RefusalReason
-    | "STORE_UNAVAILABLE"
-    | "TOO_MANY_CONNECTIONS"
-    | "TOO_MANY_OPERATIONS"
-    | "BUSY"
-    | "TIMEOUT"
-    | "ORIGIN"
-    /** What graphql-ws closes a socket for, by its code. */
-    | `PROTOCOL_${number}`;
+  readonly reason: AccessRefusal;
   readonly device: Device;
   readonly claims?: Claims | undefined;
 }
@@ -25,27 +16,8 @@ export type Note = (reason: Refusal["reason"], claims?: Claims) => void;
 
 export type NoteRefusal = (refusal: Refusal) => void;
 
-/** The line's fields. */
-export interface RefusalLine {
-  readonly event: "refused";
-  readonly transport: Refusal["transport"];
-  readonly reason: Refusal["reason"];
-  /** Where the token was signed by this server. */
-  readonly fingerprint?: string;
-  readonly generation?: number;
-  readonly address: string | null;
-  readonly userAgent: string | null;
-}
-
-export function describeRefusal({ transport, reason, device, claims }: Refusal): RefusalLine {
-  return {
-    event: "refused",
-    transport,
-    reason,
-    ...(claims && { fingerprint: claims.fingerprint, generation: claims.generation }),
-    address: device.ipAddress,
-    userAgent: device.userAgent,
-  };
+export function refusalFact({ transport, reason, device, claims }: Refusal): AuditFact {
+  return { event: "refused", transport, reason, ...presented(claims, device) };
 }
 
 /** For one request or socket: each reason is noted once, however often it is met. */

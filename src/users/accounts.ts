@@ -1,4 +1,5 @@
 /** What people do with their accounts: register, sign in, change the password. */
+import type { AttemptRefusal } from "../session/audit.ts";
 import type { User, UserDirectory } from "./directory.ts";
 import { normaliseEmail } from "./email.ts";
 import { passwordProblem } from "./passwords.ts";
@@ -22,9 +23,12 @@ export interface Busy {
   readonly outcome: "busy";
 }
 
-/** No such user, a wrong password or a locked user: which of them is not for the caller to know. */
+/** Which it was is for the audit trail, and not for the client to know. */
 export interface Refused {
   readonly outcome: "refused";
+  readonly cause: Exclude<AttemptRefusal, "TAKEN" | "INVALID">;
+  /** Absent where there is no such user. */
+  readonly userId?: string;
 }
 
 /** There is a user of that e-mail. */
@@ -83,15 +87,21 @@ export class Accounts {
     const found = address === undefined ? undefined : await this.#directory.byEmail(address);
     const verification = await this.#verify(found?.passwordHash, password);
     if (verification === "busy") return { outcome: "busy" };
-    if (verification === "mismatch" || !found || found.user.locked) return { outcome: "refused" };
-    const passwordHash = await this.#upgraded(found.user.id, found.passwordHash, password);
-    return { outcome: "accepted", user: found.user, passwordHash };
+    if (found === undefined) return { outcome: "refused", cause: "UNKNOWN_USER" };
+    const { user } = found;
+    const cause = verification === "mismatch" ? "WRONG_PASSWORD" : user.locked && "LOCKED";
+    if (cause) return { outcome: "refused", cause, userId: user.id };
+    const passwordHash = await this.#upgraded(user.id, found.passwordHash, password);
+    return { outcome: "accepted", user, passwordHash };
   }
 
-  /** Whether the password that was accepted would be so again: a mismatch if not. */
-  async stillAccepts({ user, passwordHash }: Accepted, password: string): Promise<Verification> {
+  /** Whether the password that was accepted would be so again: a mismatch if not, or the user is gone. */
+  async stillAccepts(
+    { user, passwordHash }: Accepted,
+    password: string,
+  ): Promise<Verification | "gone"> {
     const current = await this.#directory.passwordHash(user.id);
-    if (current === undefined || (await this.isGone(user.id))) return "mismatch";
+    if (current === undefined || (await this.isGone(user.id))) return "gone";
     // Another hash is another password, or the same one's since another login made it anew.
     return current === passwordHash ? "match" : this.#passwords.verify(current, password);
   }
@@ -121,9 +131,9 @@ export class Accounts {
     const currentHash = await this.#directory.passwordHash(userId);
     const verification = await this.#verify(currentHash, current);
     if (verification === "busy") return { outcome: "busy" };
-    if (verification === "mismatch" || currentHash === undefined || (await this.isGone(userId))) {
-      return { outcome: "refused" };
-    }
+    if (currentHash === undefined) return { outcome: "refused", cause: "UNKNOWN_USER" };
+    if (verification === "mismatch") return { outcome: "refused", cause: "WRONG_PASSWORD", userId };
+    if (await this.isGone(userId)) return { outcome: "refused", cause: "LOCKED", userId };
     const nextHash = await this.#passwords.hash(next);
     if (nextHash === "busy") return { outcome: "busy" };
     const replaced = await this.#directory.replacePasswordHash(userId, currentHash, nextHash);

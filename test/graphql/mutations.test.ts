@@ -128,7 +128,7 @@ describe("renew", () => {
     expect(await renew(curfew.url, accessToken)).toBe("WRONG_KIND");
     await logout(curfew.url, accessToken);
     expect(await renew(curfew.url, renewalToken)).toBe("ENDED");
-    const lines = curfew.log.filter(({ event }) => event === "refused");
+    const lines = curfew.log.filter(({ event }) => event === "renewalRefused");
     expect(lines.map(({ reason }) => reason)).toEqual(
       "MISSING MALFORMED WRONG_KIND ENDED".split(" "),
     );

@@ -69,6 +69,7 @@ const rest = `
   enum SessionEventType { STARTED RENEWED ENDED }
   enum EndReason {
     LOGOUT ENDED_BY_USER PASSWORD_CHANGED RENEWAL_REUSED EXPIRED USER_GONE SESSION_LIMIT
+    ENDED_BY_OPERATOR
   }
 `;
 const problems = new Set(

@@ -1,9 +1,11 @@
 /** The use cases over a real store and real topics, with a clock that the test moves. */
 import { randomBytes } from "node:crypto";
 import { DatabaseSync } from "node:sqlite";
+import type { AuditFact } from "../../src/session/audit.ts";
 import { KeyRing } from "../../src/session/keys.ts";
 import { sessionTopic, type SessionMessage } from "../../src/session/messages.ts";
 import type { Lifetimes } from "../../src/session/session.ts";
+import type { TokenPair } from "../../src/session/token.ts";
 import { Sessions, type SessionsOptions } from "../../src/session/sessions.ts";
 import { MemoryTopics } from "../../src/stores/memory/topics.ts";
 import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
@@ -43,6 +45,7 @@ export function startDomain(overrides: Partial<SessionsOptions> = {}) {
   const gone = new Set<string>();
   const faults: string[] = [];
   const witnessed: SessionMessage[] = [];
+  const audited: AuditFact[] = [];
   const store = overrides.store ?? new SqliteSessions(new DatabaseSync(":memory:"));
   const topics = overrides.topics ?? new MemoryTopics(raise);
   const options: SessionsOptions = {
@@ -54,6 +57,7 @@ export function startDomain(overrides: Partial<SessionsOptions> = {}) {
     clock: clock.read,
     randomBytes,
     onFault: (what) => faults.push(what),
+    audit: (fact) => audited.push(fact),
     ...overrides,
   };
   const sessions = new Sessions(options);
@@ -67,6 +71,7 @@ export function startDomain(overrides: Partial<SessionsOptions> = {}) {
     gone,
     faults,
     witnessed,
+    audited,
     /** Another node: the same store and topics, and whatever is its own. */
     node: (others: Partial<SessionsOptions> = {}) => new Sessions({ ...options, ...others }),
     login: (userId = "ada") => sessions.start(userId, device),
@@ -104,6 +109,11 @@ export function startDomain(overrides: Partial<SessionsOptions> = {}) {
 }
 
 export type Domain = ReturnType<typeof startDomain>;
+
+/** A pair's tokens, which do not print and do not compare by themselves. */
+export function textsOf({ accessToken, renewalToken }: TokenPair): readonly string[] {
+  return [accessToken, renewalToken];
+}
 
 /** For what must not happen. */
 export function raise(error: unknown): never {

@@ -34,6 +34,14 @@ test("what a later version adds is left out", () => {
   expect(readSessionMessage({ ...renewed, colour: "red" })).toEqual(renewed);
 });
 
+test.each(["BOREDOM", "constructor"])(
+  "an end for an unknown reason, %s, is looked up",
+  (reason) => {
+    const ended = { type: "ended", fingerprint, session, reason };
+    expect(readSessionMessage(sent(ended))).toEqual({ type: "uncertain", fingerprint });
+  },
+);
+
 test("a session without a known device is a session", () => {
   const unknown = { ...session, userAgent: null, ipAddress: null };
   expect(readUserMessage(sent({ type: "started", session: unknown }))).toBeDefined();
@@ -43,11 +51,7 @@ test.each([
   ["another type", { type: "moved", fingerprint, session }],
   ["no type", { fingerprint, session }],
   ["an end without a reason", { type: "ended", fingerprint, session }],
-  ["an end for an unknown reason", { type: "ended", fingerprint, session, reason: "BOREDOM" }],
-  [
-    "an end for an inherited reason",
-    { type: "ended", fingerprint, session, reason: "constructor" },
-  ],
+  ["an end for no kind of reason", { type: "ended", fingerprint, session, reason: 7 }],
   ["no session", { type: "renewed", fingerprint }],
   ["no fingerprint", { type: "renewed", session }],
   ["the fingerprint of another session", { type: "renewed", fingerprint: "other", session }],

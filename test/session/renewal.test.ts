@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { day, device, lifetimes, minute, startDomain } from "../helpers/domain.ts";
+import { day, device, lifetimes, minute, startDomain, textsOf } from "../helpers/domain.ts";
 
 describe("a renewal", () => {
   test("gives a new pair of the same session, with what it knew of it", async () => {
@@ -119,7 +119,8 @@ describe("a renewal token used again", () => {
     const first = await renew(tokens.renewalToken);
     clock.advance(lifetimes.grace - 1);
     const again = await renew(tokens.renewalToken);
-    expect(again).toEqual(first);
+    expect(again.session).toEqual(first.session);
+    expect(textsOf(again.tokens)).toEqual(textsOf(first.tokens));
     expect(heard).toEqual(["renewed"]);
   });
 
@@ -135,7 +136,7 @@ describe("a renewal token used again", () => {
     );
     const pairs = renewals.map((one) => one.outcome === "renewed" && one.tokens);
     const [pair] = pairs;
-    expect(new Set(pairs.map((one) => JSON.stringify(one)))).toHaveLength(1);
+    expect(new Set(pairs.map((one) => one && textsOf(one).join()))).toHaveLength(1);
     expect(heard).toEqual(["renewed"]);
     expect(await access(pair ? pair.accessToken : undefined)).toBe("signedIn");
     expect(await access(tokens.accessToken)).toBe("SUPERSEDED");

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { KeyRing } from "../../src/session/keys.ts";
 import { beginSession, stepSession } from "../../src/session/session.ts";
 import { checkToken, mintPair, readToken, SessionSecret } from "../../src/session/token.ts";
-import { device, lifetimes, secret as ringSecret } from "../helpers/domain.ts";
+import { device, lifetimes, secret as ringSecret, textsOf } from "../helpers/domain.ts";
 
 const now = Date.UTC(2030, 0, 1);
 const ring = new KeyRing([ringSecret("ring")]);
@@ -62,7 +62,26 @@ describe("a pair of tokens", () => {
   test("is the same on every node that makes it, byte for byte", () => {
     const claims = readToken(ring, pair.renewalToken).claims;
     const elsewhere = new KeyRing([ringSecret("ring")]);
-    expect(claims && mintPair(elsewhere, claims.secret, session)).toEqual(pair);
+    expect(claims && textsOf(mintPair(elsewhere, claims.secret, session))).toEqual(textsOf(pair));
+  });
+});
+
+/** Whatever makes a text of a value, on purpose or not. */
+const printers: [string, (value: unknown) => string][] = [
+  ["JSON", (value: unknown) => JSON.stringify(value)],
+  ["a template", (value: unknown) => String(value)],
+  ["an inspector", (value: unknown) => inspect(value)],
+  [
+    "a curious inspector",
+    (value: unknown) => inspect(value, { showHidden: true, depth: null, getters: true }),
+  ],
+  ["a look at its fields", (value: unknown) => Object.values(value as object).join(",")],
+];
+
+describe("a pair of tokens", () => {
+  test.each(printers)("is not printed by %s", (_, print) => {
+    for (const value of [pair, { session, tokens: pair }, [pair]])
+      for (const token of textsOf(pair)) expect(print(value)).not.toContain(token);
   });
 });
 
@@ -90,16 +109,7 @@ describe("a session secret", () => {
     expect(Buffer.from(secret.fingerprint, "base64url")).not.toEqual(Buffer.from(bytes));
   });
 
-  test.each([
-    ["JSON", (value: unknown) => JSON.stringify(value)],
-    ["a template", (value: unknown) => String(value)],
-    ["an inspector", (value: unknown) => inspect(value)],
-    [
-      "a curious inspector",
-      (value: unknown) => inspect(value, { showHidden: true, depth: null, getters: true }),
-    ],
-    ["a look at its fields", (value: unknown) => Object.values(value as object).join(",")],
-  ])("is not printed by %s", (_, print) => {
+  test.each(printers)("is not printed by %s", (_, print) => {
     const claims = readToken(ring, pair.accessToken).claims;
     const raw = Buffer.from(bytes);
     const shapes = [

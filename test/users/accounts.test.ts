@@ -102,22 +102,26 @@ describe("signing in", () => {
     });
   });
 
-  const refusals: [string, string, string][] = [
-    ["an unknown e-mail", "bob@example.com", "correct horse"],
-    ["no e-mail at all", "", "correct horse"],
-    ["a wrong password", "ada@example.com", "wrong horse"],
-    ["an empty password", "ada@example.com", ""],
-    ["a null character for a password", "ada@example.com", "\0"],
-    ["an overlong password", "ada@example.com", "correct horse".repeat(10_000)],
-    ["a locked user's password", "locked@example.com", "correct horse"],
-    ["a deleted user's password", "deleted@example.com", "correct horse"],
+  const overlong = "correct horse".repeat(10_000);
+  const refusals: [string, string, string, string][] = [
+    ["an unknown e-mail", "bob@example.com", "correct horse", "UNKNOWN_USER"],
+    ["no e-mail at all", "", "correct horse", "UNKNOWN_USER"],
+    ["a wrong password", "ada@example.com", "wrong horse", "WRONG_PASSWORD"],
+    ["an empty password", "ada@example.com", "", "WRONG_PASSWORD"],
+    ["a null character for a password", "ada@example.com", "\0", "WRONG_PASSWORD"],
+    ["an overlong password", "ada@example.com", overlong, "WRONG_PASSWORD"],
+    ["a locked user's password", "locked@example.com", "correct horse", "LOCKED"],
+    ["a wrong password of a locked user", "locked@example.com", "wrong horse", "WRONG_PASSWORD"],
+    ["a deleted user's password", "deleted@example.com", "correct horse", "UNKNOWN_USER"],
   ];
   test.each(refusals)("%s is refused like any other, after one verification", async (...given) => {
-    const [, email, password] = given;
+    const [, email, password, cause] = given;
     await register();
     await users.setLocked((await register("locked@example.com")).id, true);
     await users.delete((await register("deleted@example.com")).id);
-    expect(await accounts.authenticate(email, password)).toEqual({ outcome: "refused" });
+    const refused = await accounts.authenticate(email, password);
+    expect(refused).toMatchObject({ outcome: "refused", cause });
+    expect("userId" in refused).toBe(cause !== "UNKNOWN_USER");
     expect(passwords.verifications).toBe(1);
   });
 
@@ -167,7 +171,7 @@ describe("a hash of another cost", () => {
     const accepted = await accounts.authenticate(email, "correct horse");
     expect(accepted).toMatchObject({ passwordHash: await users.passwordHash(id) });
     expect(await users.passwordHash(id)).toMatch(/m=19456,t=2,p=1/);
-    expect(await accounts.authenticate(email, "wrong horse")).toEqual({ outcome: "refused" });
+    expect(await accounts.authenticate(email, "wrong horse")).toMatchObject({ outcome: "refused" });
     expect(await accounts.authenticate(email, "correct horse")).toEqual(accepted);
   });
 
@@ -175,7 +179,9 @@ describe("a hash of another cost", () => {
     const { id, email } = await oldTimer();
     await accounts.authenticate(email, "wrong horse");
     await users.setLocked(id, true);
-    expect(await accounts.authenticate(email, "correct horse")).toEqual({ outcome: "refused" });
+    expect(await accounts.authenticate(email, "correct horse")).toMatchObject({
+      outcome: "refused",
+    });
     expect(await isCheap(id)).toBe(true);
   });
 
@@ -218,7 +224,9 @@ describe("a hash of another cost", () => {
     expect(await racing.changePassword(id, "correct horse", "battery staple")).toEqual({
       outcome: "changed",
     });
-    expect(await accounts.authenticate(email, "correct horse")).toEqual({ outcome: "refused" });
+    expect(await accounts.authenticate(email, "correct horse")).toMatchObject({
+      outcome: "refused",
+    });
     expect(await accounts.authenticate(email, "battery staple")).toMatchObject({
       outcome: "accepted",
     });
@@ -242,7 +250,9 @@ describe("changing the password", () => {
     expect(await accounts.changePassword(id, "correct horse", "battery staple")).toEqual({
       outcome: "changed",
     });
-    expect(await accounts.authenticate(email, "correct horse")).toEqual({ outcome: "refused" });
+    expect(await accounts.authenticate(email, "correct horse")).toMatchObject({
+      outcome: "refused",
+    });
     expect(await accounts.authenticate(email, "battery staple")).toMatchObject({
       outcome: "accepted",
     });
@@ -258,11 +268,13 @@ describe("changing the password", () => {
 
   test("is refused to a wrong password, a locked user and nobody", async () => {
     const { id, email } = await register();
-    const refused = { outcome: "refused" };
-    expect(await accounts.changePassword(id, "wrong horse", "battery staple")).toEqual(refused);
-    expect(await accounts.changePassword("nobody", "", "battery staple")).toEqual(refused);
+    const change = (userId: string, current: string) =>
+      accounts.changePassword(userId, current, "battery staple");
+    const refused = (cause: string, userId?: string) => ({ outcome: "refused", cause, userId });
+    expect(await change(id, "wrong horse")).toEqual(refused("WRONG_PASSWORD", id));
+    expect(await change("nobody", "")).toEqual(refused("UNKNOWN_USER"));
     await users.setLocked(id, true);
-    expect(await accounts.changePassword(id, "correct horse", "battery staple")).toEqual(refused);
+    expect(await change(id, "correct horse")).toEqual(refused("LOCKED", id));
     await users.setLocked(id, false);
     expect(await accounts.authenticate(email, "correct horse")).toMatchObject({
       outcome: "accepted",

@@ -1,4 +1,5 @@
 /** Resolvers of the mutations: signing in and out, renewal, and the user's hold on his sessions. */
+import { auditAttempt } from "../attempts.ts";
 import { requireSession, type CurfewContext } from "../context.ts";
 import { halfDone, unauthenticated } from "../errors.ts";
 import type { MutationResolvers } from "../generated.ts";
@@ -11,6 +12,7 @@ import {
   tooManyAttempts,
   wrongCredentials,
 } from "../problems.ts";
+import type { Actor } from "../../session/audit.ts";
 import type { Issued } from "../../session/sessions.ts";
 import { StoreUnavailable } from "../../session/store.ts";
 import type { Authentication, PasswordChange, Registration } from "../../users/accounts.ts";
@@ -37,9 +39,16 @@ export const Mutation: MutationResolvers = {
       make: () => accounts.register(email, password, clock()),
       judge: ({ outcome }) => verdicts.register[outcome],
     });
+    auditAttempt("registration", registration, context);
     switch (registration.outcome) {
-      case "registered":
-        return signedIn(await start(registration.user, context));
+      case "registered": {
+        const { id } = registration.user;
+        const issued = await start(registration.user, context);
+        // As after a login: an operator is quick to lock, and no session that he did not see may stay.
+        if (!(await accounts.isGone(id))) return signedIn(issued);
+        await context.sessions.end(issued.session.fingerprint, "USER_GONE");
+        throw unauthenticated("USER_GONE");
+      }
       case "taken":
         return emailTaken();
       case "invalid":
@@ -59,15 +68,23 @@ export const Mutation: MutationResolvers = {
       make: () => accounts.authenticate(email, password),
       judge: ({ outcome }) => verdicts.login[outcome],
     });
+    auditAttempt("login", authentication, context);
     switch (authentication.outcome) {
       case "accepted": {
         const issued = await start(authentication.user, context);
-        // The password may have been changed, and the sessions ended, while it was checked: now that
-        // this session can be found, either that found it, or this finds that.
+        // The password may have been changed, or the user locked, and the sessions ended, while it was
+        // checked: now that this session can be found, either that found it, or this finds that.
         const standing = await accounts.stillAccepts(authentication, password);
         if (standing === "match") return signedIn(issued);
-        await sessions.end(issued.session.fingerprint, "PASSWORD_CHANGED");
-        return standing === "busy" ? busy() : wrongCredentials();
+        const reason = standing === "gone" ? "USER_GONE" : "PASSWORD_CHANGED";
+        await sessions.end(issued.session.fingerprint, reason);
+        if (standing === "busy") {
+          auditAttempt("login", { outcome: "busy" }, context);
+          return busy();
+        }
+        const userId = authentication.user.id;
+        auditAttempt("login", { outcome: "refused", cause: "OVERTAKEN", userId }, context);
+        return wrongCredentials();
       }
       case "refused":
         return wrongCredentials();
@@ -79,11 +96,10 @@ export const Mutation: MutationResolvers = {
   },
 
   renew: async (_parent, { renewalToken }, { sessions, throttle, caller }) => {
-    const renewal = await sessions.renew(renewalToken);
+    const renewal = await sessions.renew(renewalToken, caller.device);
     if (renewal.outcome === "renewed") return signedIn(renewal);
     const throttled = await throttle.renewalRefused(caller.device.ipAddress);
     if (throttled !== undefined) return tooManyAttempts(throttled);
-    caller.noteRefusal(renewal.reason, renewal.claims);
     return renewalRefused(renewal.reason);
   },
 
@@ -92,18 +108,23 @@ export const Mutation: MutationResolvers = {
     const claims = token == null ? caller.authentication.claims : sessions.identify(token);
     if (claims === undefined) return { endedSessions: 0 };
     const { fingerprint } = claims;
-    return ending(fingerprint, context, () => sessions.end(fingerprint, "LOGOUT"));
+    // Whoever holds a token of it is the session itself.
+    const actor: Actor = { by: "session", fingerprint, device: caller.device };
+    return ending(fingerprint, context, () => sessions.end(fingerprint, "LOGOUT", actor));
   },
 
   endSession: async (_parent, { id }, context) => {
     const { userId } = requireSession(context);
-    return ending(id, context, () => context.sessions.endOwn(userId, id, "ENDED_BY_USER"));
+    const actor = actorOf(context);
+    return ending(id, context, () => context.sessions.endOwn(userId, id, "ENDED_BY_USER", actor));
   },
 
   endOtherSessions: async (_parent, _args, context) => {
     const { userId, fingerprint } = requireSession(context);
+    const { sessions } = context;
+    const actor = actorOf(context);
     return {
-      endedSessions: await context.sessions.endOthers(userId, fingerprint, "ENDED_BY_USER"),
+      endedSessions: await sessions.endOthers(userId, fingerprint, "ENDED_BY_USER", actor),
     };
   },
 
@@ -118,6 +139,7 @@ export const Mutation: MutationResolvers = {
       make: () => accounts.changePassword(userId, currentPassword, newPassword),
       judge: ({ outcome }) => verdicts.changePassword[outcome],
     });
+    auditAttempt("passwordChange", change, context);
     switch (change.outcome) {
       case "changed":
         return afterPasswordChange(context).catch((error: unknown) => {
@@ -138,10 +160,11 @@ export const Mutation: MutationResolvers = {
 async function afterPasswordChange(context: CurfewContext) {
   const { userId, fingerprint } = requireSession(context);
   const { sessions, caller } = context;
-  const endedSessions = await sessions.endOthers(userId, fingerprint, "PASSWORD_CHANGED");
+  const actor = actorOf(context);
+  const endedSessions = await sessions.endOthers(userId, fingerprint, "PASSWORD_CHANGED", actor);
   const { claims } = caller.authentication;
   if (claims === undefined) throw unauthenticated("ENDED");
-  const renewal = await sessions.rotate(claims);
+  const renewal = await sessions.rotate(claims, caller.device);
   if (renewal.outcome === "refused") throw unauthenticated(renewal.reason);
   return { __typename: "PasswordChanged", endedSessions, tokens: renewal } as const;
 }
@@ -158,6 +181,12 @@ async function ending(
   const endedSessions = await end();
   caller.life.end("ENDED");
   return { endedSessions };
+}
+
+/** The session of the request, which does something to another one, or to itself. */
+function actorOf(context: CurfewContext): Actor {
+  const { fingerprint } = requireSession(context);
+  return { by: "session", fingerprint, device: context.caller.device };
 }
 
 function start(user: User, { sessions, caller }: CurfewContext): Promise<Issued> {

@@ -4,6 +4,7 @@ import type { Listener, Topics, Unsubscribe } from "../../session/topics.ts";
 
 export class MemoryTopics implements Topics {
   readonly #topics = new Map<string, Set<Listener>>();
+  readonly #gapListeners = new Set<() => void>();
   readonly #onError: (error: unknown) => void;
 
   /** @param onError is told what listeners throw */
@@ -34,12 +35,19 @@ export class MemoryTopics implements Topics {
     });
   }
 
-  /** Nothing gets lost within a process. */
-  onGap(_listener: () => void): Unsubscribe {
-    return () => {};
+  onGap(listener: () => void): Unsubscribe {
+    const tell = (): void => listener();
+    this.#gapListeners.add(tell);
+    return () => this.#gapListeners.delete(tell);
+  }
+
+  /** Nothing gets lost within a process; but another one may have done what it could not tell here. */
+  tellOfGap(): void {
+    for (const tell of this.#gapListeners) this.#safely(tell);
   }
 
   async close(): Promise<void> {
+    this.#gapListeners.clear();
     for (const members of this.#topics.values()) members.clear();
     this.#topics.clear();
   }

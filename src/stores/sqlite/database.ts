@@ -18,6 +18,21 @@ export function openDatabase(file: string): DatabaseSync {
   return database;
 }
 
+/**
+ * Whether another connection, of this process or another, wrote to the file since this was last asked.
+ * It is a look at shared memory, of some microseconds.
+ */
+export function foreignWrites(database: DatabaseSync): () => boolean {
+  const version = database.prepare("PRAGMA data_version");
+  const read = () => version.get()?.["data_version"];
+  let known = read();
+  return () => {
+    const before = known;
+    known = read();
+    return known !== before;
+  };
+}
+
 /** Before SQLite opens it, since its side files take over the file's mode. */
 function makePrivate(file: string): void {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
