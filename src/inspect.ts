@@ -1,9 +1,8 @@
 /** The command that explains a token: what it is, whether this server signed it, and what became of its session. */
-import { resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { loadOptions, type Options } from "./config/config.ts";
 import { existingRing, openExistingParts, type ExistingParts } from "./parts.ts";
-import { messageOf, moment, table, type Fact } from "./report.ts";
+import { messageOf, moment, noData, table, type Fact } from "./report.ts";
 import { judgeRenewal, type Session } from "./session/session.ts";
 import { readToken, statedKeyId, type Claims } from "./session/token.ts";
 
@@ -66,7 +65,7 @@ async function inspect(token: string, options: Options, now: number): Promise<Re
   if (keyId === undefined) return { standing: "refused", why: flaw(token), facts: [] };
   const ring = await existingRing(options);
   if (ring === undefined)
-    return { standing: "unknown", why: noData(options), facts: [["key", keyId]] };
+    return { standing: "unknown", why: noData(options.dataDir), facts: [["key", keyId]] };
 
   const isOurs = ring.ids.includes(keyId);
   const { claims } = readToken(ring, token);
@@ -117,7 +116,7 @@ function judge(claims: Claims, finding: Finding, now: number): Judgement {
 async function find(claims: Claims, options: Options, now: number): Promise<Finding> {
   try {
     const parts = await openExistingParts(options);
-    if (parts === undefined) return { state: "unknown", why: noData(options) };
+    if (parts === undefined) return { state: "unknown", why: noData(options.dataDir) };
     try {
       const session = await parts.store.read(claims.fingerprint, now);
       if (session === undefined) return { state: "absent" };
@@ -179,10 +178,4 @@ function verdict(token: string, { standing, why }: Judgement): string {
   return standing === "unknown"
     ? `${subject} can be neither accepted nor refused${reason}.`
     : `${subject} is ${standing}${reason}.`;
-}
-
-function noData({ dataDir }: Options): string {
-  return dataDir === ":memory:"
-    ? "what is in memory only the server itself can see"
-    : `there is no data in ${resolve(dataDir)}`;
 }

@@ -6,6 +6,7 @@ import type { Options } from "./config/config.ts";
 import { keptSecret, ownSecret } from "./config/own-secret.ts";
 import type { OnFault } from "./session/fault.ts";
 import { KeyRing } from "./session/keys.ts";
+import type { Lifetimes } from "./session/session.ts";
 import type { SessionStore } from "./session/store.ts";
 import type { Topics } from "./session/topics.ts";
 import { MemoryTopics } from "./stores/memory/topics.ts";
@@ -114,6 +115,15 @@ function throttling(options: Options, redis?: RedisClient): Throttle {
     window: options.attemptWindow,
   };
   return new Throttling(limits, redis);
+}
+
+export function lifetimesOf(options: Options): Lifetimes {
+  return {
+    access: options.accessTokenTtl,
+    renewal: options.renewalTokenTtl,
+    absolute: options.sessionMaxAge,
+    grace: options.renewalGrace,
+  };
 }
 
 /** The Redis that the settings name, if they do. */

@@ -1,4 +1,5 @@
 /** How commands print for people: facts in two columns, moments, faults. */
+import { resolve } from "node:path";
 
 /** A label with what there is to say; an indented label belongs to the one before. */
 export type Fact = readonly [label: string, value: string];
@@ -28,7 +29,17 @@ function duration(milliseconds: number): string {
   return shown.map(([count, unit]) => `${count}${unit}`).join(" ");
 }
 
+/** With what caused it. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
+  return error.cause instanceof Error
+    ? `${error.message}: ${messageOf(error.cause)}`
+    : error.message;
+}
+
+/** Why there is nothing to look at in this `DATA_DIR`. */
+export function noData(dataDir: string): string {
+  return dataDir === ":memory:"
+    ? "what is in memory only the server itself can see"
+    : `there is no data in ${resolve(dataDir)}`;
 }

@@ -8,7 +8,7 @@ import { createEngine } from "./graphql/engine.ts";
 import { Events } from "./graphql/events.ts";
 import { createSchema, type AppSchema } from "./graphql/schema.ts";
 import { yogaLogger } from "./graphql/logger.ts";
-import { openParts, type OpenParts, type Parts } from "./parts.ts";
+import { lifetimesOf, openParts, type OpenParts, type Parts } from "./parts.ts";
 import type { Audit, AuditEvent } from "./session/audit.ts";
 import type { OnFault } from "./session/fault.ts";
 import { Deadlines } from "./session/deadlines.ts";
@@ -127,12 +127,7 @@ async function assemble(ingredients: Ingredients): Promise<Curfew> {
     store,
     topics,
     ring,
-    lifetimes: {
-      access: options.accessTokenTtl,
-      renewal: options.renewalTokenTtl,
-      absolute: options.sessionMaxAge,
-      grace: options.renewalGrace,
-    },
+    lifetimes: lifetimesOf(options),
     ...(options.maxSessionsPerUser > 0 && { maxPerUser: options.maxSessionsPerUser }),
     isGone: (userId) => accounts.isGone(userId),
     clock,

@@ -2,11 +2,13 @@
 import type { Actor, Audit } from "../session/audit.ts";
 import type { Session } from "../session/session.ts";
 import type { Sessions } from "../session/sessions.ts";
+import { StoreUnavailable } from "../session/store.ts";
 import type { User, UserDirectory } from "./directory.ts";
 import { normaliseEmail } from "./email.ts";
 
 export interface AdministrationOptions {
-  readonly users: UserDirectory;
+  /** Absent where they are kept on another machine: then there are only sessions to list and to end. */
+  readonly users: UserDirectory | undefined;
   readonly sessions: Sessions;
   readonly audit: Audit;
 }
@@ -37,8 +39,8 @@ export class Administration {
   async find(who: string): Promise<User | undefined> {
     const { users } = this.#options;
     const email = normaliseEmail(who);
-    const found = email === undefined ? undefined : (await users.byEmail(email))?.user;
-    return found ?? users.byId(who);
+    const found = email === undefined ? undefined : await users?.byEmail(email);
+    return found?.user ?? users?.byId(who);
   }
 
   /** The user's live sessions, newest first. */
@@ -58,7 +60,8 @@ export class Administration {
 
   /** Locks a user and ends all of his sessions, with the reason `USER_GONE`. */
   async lock(userId: string): Promise<Removal> {
-    const { users, audit } = this.#options;
+    const { audit } = this.#options;
+    const users = this.#users;
     const user = await users.byId(userId);
     if (user?.locked === false) {
       await users.setLocked(userId, true);
@@ -69,7 +72,8 @@ export class Administration {
 
   /** Lets a user sign in again; resolves to whether there is such a user. */
   async unlock(userId: string): Promise<boolean> {
-    const { users, audit } = this.#options;
+    const { audit } = this.#options;
+    const users = this.#users;
     const user = await users.byId(userId);
     if (user?.locked === true) {
       await users.setLocked(userId, false);
@@ -80,13 +84,20 @@ export class Administration {
 
   /** Removes a user and ends all of his sessions, with the reason `USER_GONE`. The e-mail is free again. */
   async delete(userId: string): Promise<Removal> {
-    const { users, audit } = this.#options;
+    const { audit } = this.#options;
+    const users = this.#users;
     const user = await users.byId(userId);
     if (user !== undefined) {
       await users.delete(userId);
       audit({ event: "deletion", userId });
     }
     return { found: user !== undefined, endedSessions: await this.#endGone(userId) };
+  }
+
+  get #users(): UserDirectory {
+    const { users } = this.#options;
+    if (users === undefined) throw new StoreUnavailable("The users are kept on another machine");
+    return users;
   }
 
   /** A login that came first has listed its session, and one that comes later finds the user gone. */

@@ -16,7 +16,7 @@ export interface Outcome {
 
 /** Runs one to its end. */
 export async function runCommand(
-  file: "src/main.ts" | "src/inspect.ts",
+  file: "src/main.ts" | "src/inspect.ts" | "src/admin.ts",
   env: Env,
   args: readonly string[] = [],
   input = "",
