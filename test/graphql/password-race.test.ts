@@ -106,24 +106,58 @@ describe("a login with the old password", () => {
   });
 });
 
-it.each(["locked", "deleted"])(
-  "a user who is %s while his password is checked gets no session",
-  async (what) => {
-    const { store, arm, goOn } = pausing("create", "before");
-    const users = memoryUsers();
-    await using curfew = await startCurfew({ parts: { store, users } });
-    const email = newEmail();
-    const { userId } = await register(curfew.url, email);
+describe.each(["lock", "delete"] as const)("a user whom an operator is about to %s", (act) => {
+  it.each(["before", "after"] as const)(
+    "gets no session by a login whose password was found right, %s its session was kept",
+    async (point) => {
+      const { store, arm, goOn } = pausing("create", point);
+      await using curfew = await startCurfew({ parts: { store } });
+      const email = newEmail();
+      const { userId } = await register(curfew.url, email);
+      const reached = arm();
+      const outcome = tryLogin(curfew, email);
+      await reached;
+      const endedSessions = point === "before" ? 1 : 2;
+      expect(await curfew.admin[act](userId)).toEqual({ found: true, endedSessions });
+      goOn();
+      expect(await outcome).toEqual({ outcome: "InvalidCredentials", token: undefined });
+      expect(await curfew.sessions.list(userId)).toEqual([]);
+      const refused = curfew.log.find(({ event }) => event === "loginRefused");
+      expect(refused).toMatchObject({ userId, reason: "OVERTAKEN" });
+    },
+  );
+
+  it.each(["before", "after"] as const)(
+    "gets no session by the registration, %s its session was kept",
+    async (point) => {
+      const { store, arm, goOn } = pausing("create", point);
+      const users = memoryUsers();
+      await using curfew = await startCurfew({ parts: { store, users } });
+      const email = newEmail();
+      const reached = arm();
+      const registering = register(curfew.url, email).catch((error: unknown) => String(error));
+      await reached;
+      const userId = (await users.byEmail(email))?.user.id ?? "";
+      await curfew.admin[act](userId);
+      goOn();
+      expect(await registering).toMatch(/^TypeError|Not signed in/);
+      expect(await curfew.sessions.list(userId)).toEqual([]);
+    },
+  );
+
+  it("keeps nothing by a renewal under way", async () => {
+    const { store, arm, goOn } = pausing("renew", "before");
+    await using curfew = await startCurfew({ parts: { store } });
+    const { userId, renewalToken } = await register(curfew.url);
     const reached = arm();
-    const outcome = tryLogin(curfew, email);
+    const renewing = renew(curfew.url, renewalToken);
     await reached;
-    if (what === "locked") await users.setLocked(userId, true);
-    else await users.delete(userId);
+    await curfew.admin[act](userId);
     goOn();
-    expect(await outcome).toEqual({ outcome: "InvalidCredentials", token: undefined });
-    expect(await curfew.sessions.list(userId)).toHaveLength(1);
-  },
-);
+    expect(await renewing).toBe("ENDED");
+    expect(await curfew.sessions.list(userId)).toEqual([]);
+  });
+});
 
 it.each(["before", "after"] as const)(
   "a renewal under way, %s it was kept, gives no token that outlives the change of the password",

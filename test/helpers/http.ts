@@ -76,6 +76,15 @@ export async function login(url: string, email: string): Promise<SignedIn> {
   return toSignedIn(data.login);
 }
 
+/** What comes of a login, by the name of its type. */
+export async function tryLogin(url: string, email: string, word = password): Promise<string> {
+  const query = `mutation ($email: String!, $word: String!) {
+    login(email: $email, password: $word) { outcome: __typename }
+  }`;
+  const { data } = await ask(url, query, { variables: { email, word } });
+  return data.login.outcome;
+}
+
 /** The next pair, or the reason of the refusal. */
 export async function renew(url: string, renewalToken: string): Promise<SignedIn | string> {
   const { data } = await ask(

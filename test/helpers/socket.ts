@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { WebSocket, type ClientOptions } from "ws";
 import { Queue } from "./queue.ts";
+import { until } from "./until.ts";
 
 export interface Message {
   readonly type: string;
@@ -55,4 +56,21 @@ export async function connect(url: string, token: string, options?: ClientOption
   const message = await socket.messages.next();
   if (message.type !== "connection_ack") throw new Error(`Not acknowledged: ${message.type}`);
   return Object.assign(socket, { ack: message.payload });
+}
+
+/** Watches the sessions of the socket's user; `of` is the next that it is told of that session. */
+export async function watchSessions(socket: TestSocket, startOne: () => Promise<unknown>) {
+  socket.subscribe("watch", "subscription { sessionEvents { type endReason session { id } } }");
+  // It says nothing when it begins: it runs when it tells of a session that starts.
+  await until(async () => {
+    await startOne();
+    return socket.messages.pending.length > 0;
+  });
+  const of = async (id: string): Promise<{ readonly type: string; readonly endReason: string }> => {
+    for (;;) {
+      const { session, ...event } = (await socket.messages.next()).payload.data.sessionEvents;
+      if (session.id === id) return event;
+    }
+  };
+  return { of };
 }

@@ -5,6 +5,7 @@ import type { CurfewOptions } from "../../src/server.ts";
 import { newFolder, runCommand, type Env } from "../helpers/command.ts";
 import { fakeClock, startCurfew } from "../helpers/curfew.ts";
 import { logout, newEmail, register, renew, type SignedIn } from "../helpers/http.ts";
+import { PostgresServer } from "../helpers/postgres.ts";
 import { startRedis } from "../helpers/redis.ts";
 
 const secret = "the only secret of this test run";
@@ -220,6 +221,27 @@ it("asks Redis, and never takes its silence for an end", async () => {
   });
   expect(existsSync(dataDir)).toBe(false);
 });
+
+it("tells of a session while PostgreSQL does not tell of its user", async () => {
+  await using postgres = await PostgresServer.start();
+  const databaseUrl = await postgres.newDatabase();
+  await using server = await startServer({ databaseUrl });
+  const { accessToken, renewalToken, userId } = await register(server.url);
+  const env = { ...server.env, DATABASE_URL: databaseUrl };
+  expect(await inspect(renewalToken, env)).toMatchObject({ code: 0, facts: { user: userId } });
+  await postgres.kill();
+
+  const facts = { session: "live", user: `${userId}, who cannot be looked up` };
+  // As at the server, which asks for the user at a renewal alone.
+  expect(await inspect(accessToken, env)).toMatchObject({ code: 0, facts });
+  expect(await inspect(renewalToken, env)).toMatchObject({
+    code: 2,
+    verdict: expect.stringMatching(
+      /^This renewal token can be neither accepted nor refused: its user cannot be looked up \(The users cannot be read or written: .*\)\.$/,
+    ),
+    facts,
+  });
+}, 60_000);
 
 it.each([
   ["no token", {}, [], /^Usage: /],

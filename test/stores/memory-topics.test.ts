@@ -36,3 +36,18 @@ test("a message that JSON cannot carry is the publisher's fault", async () => {
   await topics.subscribe("a", () => {});
   await expect(topics.publish("a", 1n)).rejects.toThrow(TypeError);
 });
+
+test("tells of a gap that somebody else made, until the listener leaves", () => {
+  const errors: unknown[] = [];
+  const topics = new MemoryTopics((error) => errors.push(error));
+  const heard: string[] = [];
+  topics.onGap(() => {
+    throw new Error("The listener's own");
+  });
+  const leave = topics.onGap(() => heard.push("gap"));
+  topics.tellOfGap();
+  leave();
+  topics.tellOfGap();
+  expect(heard).toEqual(["gap"]);
+  expect(errors).toHaveLength(2);
+});

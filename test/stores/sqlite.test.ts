@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { StoreUnavailable } from "../../src/session/store.ts";
-import { openDatabase } from "../../src/stores/sqlite/database.ts";
+import { foreignWrites, openDatabase } from "../../src/stores/sqlite/database.ts";
 import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
 import { sessionStoreContract } from "../contract/session-store.contract.ts";
 import { lifetimes, newSession, renewIn, start } from "../helpers/sessions.ts";
@@ -24,6 +24,19 @@ describe("a SQLite file", () => {
     file = join(folder, "data", "curfew.db");
   });
   afterEach(() => rm(folder, { recursive: true }));
+
+  test("tells what another connection wrote to it, once, from what this one did and what was only read", async () => {
+    using database = openDatabase(file);
+    using other = openDatabase(file);
+    const [store, stranger] = [new SqliteSessions(database), new SqliteSessions(other)];
+    const changed = foreignWrites(database);
+    const session = newSession();
+    await store.create(session);
+    await stranger.read(session.fingerprint, start);
+    expect(changed()).toBe(false);
+    await stranger.end(session.fingerprint, start);
+    expect([changed(), changed()]).toEqual([true, false]);
+  });
 
   test("keeps sessions, and their ends, across a restart", async () => {
     const [kept, ended] = [newSession(), newSession()];

@@ -43,7 +43,7 @@ export class MemoryTopics implements Topics {
 
   /** Nothing gets lost within a process; but another one may have done what it could not tell here. */
   tellOfGap(): void {
-    for (const tell of this.#gapListeners) this.#safely(tell);
+    for (const tell of this.#gapListeners) safely(tell, this.#onError);
   }
 
   async close(): Promise<void> {

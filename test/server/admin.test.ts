@@ -1,0 +1,228 @@
+/** The operator's command, as a process beside the servers: what it says, and that they act on it at once. */
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import type { CurfewOptions } from "../../src/server.ts";
+import { newFolder, runCommand, type Env } from "../helpers/command.ts";
+import { startCurfew } from "../helpers/curfew.ts";
+import { ask, login, newEmail, register, renew, tryLogin } from "../helpers/http.ts";
+import { PostgresServer } from "../helpers/postgres.ts";
+import { startRedis } from "../helpers/redis.ts";
+import { device } from "../helpers/sessions.ts";
+import { connect, watchSessions } from "../helpers/socket.ts";
+
+const secret = "the only secret of this test run";
+const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
+/** So that nothing is found out by a recheck that is due anyway. */
+const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
+
+/** A server on a file of its own, or on the same one with others, and the settings that find it. */
+async function startServer(options: CurfewOptions = {}, env: Env = {}) {
+  await using opened = new AsyncDisposableStack();
+  const dataDir = options.dataDir ?? join(opened.use(await newFolder()).path, "data");
+  const settings = { dataDir, secrets: [secret], ...unchecked, ...options };
+  const curfew = opened.use(await startCurfew(settings));
+  const kept = opened.move();
+  return {
+    curfew,
+    dataDir,
+    env: { DATA_DIR: dataDir, CURFEW_SECRETS: secret, ...env },
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+/** What it prints, its exit code and the facts that it writes down. */
+async function admin(env: Env, ...args: string[]) {
+  const { code, output, errors } = await runCommand("src/admin.ts", env, args);
+  const facts = errors.split("\n").flatMap((line) => (line.startsWith("{") ? [line] : []));
+  return {
+    code,
+    output: output.trimEnd(),
+    errors,
+    facts: facts.map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>),
+  };
+}
+
+async function reasonAt(url: string, token: string) {
+  const { errors } = await ask(url, 'mutation { endSession(id: "none") { endedSessions } }', {
+    token,
+  });
+  return errors?.[0]?.extensions?.["reason"];
+}
+
+describe("on the file of a server that runs", () => {
+  it("lists a user's sessions, by e-mail or id, with nothing that opens one", async () => {
+    await using server = await startServer();
+    const { url } = server.curfew;
+    const email = newEmail();
+    const one = await register(url, email);
+    const two = await login(url, email);
+    for (const who of [email.toUpperCase(), one.userId]) {
+      const { code, output, errors } = await admin(server.env, "sessions", who);
+      expect({ code, errors }).toEqual({ code: 0, errors: "" });
+      expect(output).toMatch(`${email} (${one.userId}): 2 sessions`);
+      for (const { sessionId } of [one, two]) expect(output).toContain(`\n${sessionId}\n`);
+      expect(output).toMatch(/ {2}created {5}\S+Z \(\d+s ago\)\n {2}renewed {5}never\n/);
+      expect(output).toMatch(/ {2}expires {5}\S+Z \(in 29d 23h\)\n/);
+      expect(output).toMatch(/ {2}address {5}127\.0\.0\.1\n {2}user agent {2}node/);
+      for (const { accessToken, renewalToken } of [one, two])
+        for (const token of [accessToken, renewalToken])
+          expect(output).not.toContain(token.slice(-64));
+    }
+  });
+
+  it("ends a session whose socket closes at once, and no other", async () => {
+    await using server = await startServer();
+    const { url, socketUrl, sessions } = server.curfew;
+    const email = newEmail();
+    const kept = await register(url, email);
+    const ended = await login(url, email);
+    await using ofKept = await connect(socketUrl, kept.accessToken);
+    const watching = await watchSessions(ofKept, () => sessions.start(kept.userId, device));
+    await using socket = await connect(socketUrl, ended.accessToken);
+
+    const { code, output, facts } = await admin(server.env, "end-session", ended.sessionId);
+
+    expect({ code, output }).toEqual({ code: 0, output: `Ended session ${ended.sessionId}.` });
+    expect(facts).toMatchObject([
+      { event: "end", fingerprint: ended.sessionId, reason: "ENDED_BY_OPERATOR", by: "operator" },
+    ]);
+    expect(await socket.closed).toEqual(sessionEnded);
+    // A server of one machine finds out that it ended, and not why.
+    expect(await watching.of(ended.sessionId)).toEqual({ type: "ENDED", endReason: null });
+    expect(await reasonAt(url, kept.accessToken)).toBeUndefined();
+    expect(await reasonAt(url, ended.accessToken)).toBe("ENDED");
+    expect(await admin(server.env, "end-session", ended.sessionId)).toMatchObject({
+      code: 1,
+      output: `There is no live session ${ended.sessionId}.`,
+      facts: [],
+    });
+  });
+
+  it("locks a user, whose sockets close at once and who signs in no more, until it unlocks him", async () => {
+    await using server = await startServer();
+    const { url, socketUrl } = server.curfew;
+    const email = newEmail();
+    const one = await register(url, email);
+    const two = await login(url, email);
+    await using first = await connect(socketUrl, one.accessToken);
+    await using second = await connect(socketUrl, two.accessToken);
+
+    const locked = await admin(server.env, "lock", email);
+
+    expect(locked).toMatchObject({
+      code: 0,
+      output: `Locked ${email} (${one.userId}); ended 2 sessions.`,
+    });
+    expect(locked.facts.map(({ event }) => event)).toEqual(["lock", "end", "end"]);
+    for (const socket of [first, second]) expect(await socket.closed).toEqual(sessionEnded);
+    expect(await renew(url, one.renewalToken)).toBe("ENDED");
+    expect(await tryLogin(url, email)).toBe("InvalidCredentials");
+    expect(await admin(server.env, "unlock", one.userId)).toMatchObject({
+      code: 0,
+      output: `Unlocked ${email} (${one.userId}).`,
+      facts: [{ event: "unlock", userId: one.userId }],
+    });
+    expect(await tryLogin(url, email)).toBe("SignedIn");
+  });
+
+  it("ends all of a user's sessions, or deletes him with them", async () => {
+    await using server = await startServer();
+    const { url, socketUrl } = server.curfew;
+    const email = newEmail();
+    const { userId, accessToken } = await register(url, email);
+    await using first = await connect(socketUrl, accessToken);
+    const name = `${email} (${userId})`;
+    expect((await admin(server.env, "end-sessions", userId)).output).toBe(
+      `${name}: ended 1 session.`,
+    );
+    expect(await first.closed).toEqual(sessionEnded);
+    await using second = await connect(socketUrl, (await login(url, email)).accessToken);
+    const deleted = await admin(server.env, "delete", email);
+    expect(deleted).toMatchObject({ code: 0, output: `Deleted ${name}; ended 1 session.` });
+    expect(await second.closed).toEqual(sessionEnded);
+    expect(await tryLogin(url, email)).toBe("InvalidCredentials");
+    for (const command of ["sessions", "end-sessions", "lock", "unlock", "delete"])
+      expect(await admin(server.env, command, email)).toMatchObject({
+        code: 1,
+        output: `There is no user ${email}.`,
+        facts: [],
+      });
+  });
+
+  it("ends the sessions that were left of a user who is gone, by his id", async () => {
+    await using server = await startServer();
+    const { sessions } = server.curfew;
+    await sessions.start("left behind", { userAgent: "A\u009b31m", ipAddress: null });
+    const { output } = await admin(server.env, "sessions", "left behind");
+    expect(output).toMatch("left behind: 1 session\n");
+    expect(output).toContain("address     unknown\n  user agent  A\uFFFD31m");
+    expect(await admin(server.env, "delete", "left behind")).toMatchObject({
+      code: 0,
+      output: "left behind; ended 1 session.",
+    });
+    expect(await sessions.list("left behind")).toEqual([]);
+  });
+});
+
+it("closes sockets on every node that shares a Redis, at once", async () => {
+  await using redis = await startRedis();
+  const redisUrl = redis.url;
+  await using here = await startServer({ redisUrl }, { REDIS_URL: redisUrl });
+  await using there = await startServer({ redisUrl, dataDir: here.dataDir });
+  const email = newEmail();
+  const one = await register(here.curfew.url, email);
+  const two = await login(there.curfew.url, email);
+  await using first = await connect(there.curfew.socketUrl, one.accessToken);
+  await using second = await connect(here.curfew.socketUrl, two.accessToken);
+
+  expect(await admin(here.env, "lock", email)).toMatchObject({
+    code: 0,
+    output: `Locked ${email} (${one.userId}); ended 2 sessions.`,
+  });
+
+  expect(await first.closed).toEqual(sessionEnded);
+  expect(await second.closed).toEqual(sessionEnded);
+  await redis.kill();
+  const failed = await admin(here.env, "end-sessions", email);
+  expect(failed).toMatchObject({ code: 2, output: "" });
+  expect(failed.errors).toMatch(/^Redis at 127\.0\.0\.1:\d+ cannot be used: /);
+});
+
+it("says that a lock may be half done when PostgreSQL is away, and does nothing else", async () => {
+  await using postgres = await PostgresServer.start();
+  const databaseUrl = await postgres.newDatabase();
+  await using server = await startServer({ databaseUrl }, { DATABASE_URL: databaseUrl });
+  const email = newEmail();
+  const { userId, sessionId } = await register(server.curfew.url, email);
+  expect((await admin(server.env, "sessions", email)).output).toContain(sessionId);
+  await postgres.kill();
+  const failed = await admin(server.env, "lock", email);
+  expect(failed).toMatchObject({ code: 2, output: "", facts: [] });
+  expect(failed.errors).toMatch(/The users cannot be read or written/);
+  expect(failed.errors).not.toContain(new URL(databaseUrl).password);
+  expect(await server.curfew.sessions.list(userId)).toHaveLength(1);
+}, 60_000);
+
+it.each([
+  ["nothing", {}, [], /^Usage: /],
+  ["no argument", {}, ["lock"], /^Usage: /],
+  ["an unknown command", {}, ["evict", "ada@example.com"], /^Usage: /],
+  ["two arguments", {}, ["lock", "a", "b"], /^Usage: /],
+  ["a call for help", {}, ["--help"], /^Usage: /],
+  [
+    "a wrong setting",
+    { PORT: "many" },
+    ["lock", "a"],
+    /^These settings are wrong:\n {2}PORT must /,
+  ],
+  [
+    "no data",
+    { DATA_DIR: "/nowhere" },
+    ["lock", "a"],
+    /^Not done: there is no data in \/nowhere\n/,
+  ],
+])("exits with 2 for %s", async (_case, env, args, expected) => {
+  const outcome = await runCommand("src/admin.ts", env, args);
+  expect(outcome).toMatchObject({ code: 2, output: "" });
+  expect(outcome.errors).toMatch(expected);
+});
