@@ -4,6 +4,7 @@ import { connect as dial } from "node:net";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, it, vi } from "vitest";
+import { testApp } from "../helpers/app.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import { ask, password, register } from "../helpers/http.ts";
 import { connect, TestSocket } from "../helpers/socket.ts";
@@ -192,6 +193,14 @@ it("answers are for one origin, and for no cache", async () => {
 });
 
 it("a request that is refused many times for one reason is one line of the log", async () => {
+  await using curfew = await startCurfew(testApp().schema);
+  const { errors } = await ask(curfew.url, "{ own a: own b: own c: own }");
+  expect(errors?.length).toBeGreaterThan(0);
+  const lines = curfew.log.filter(({ event }) => event === "refused");
+  expect(lines.map(({ reason }) => reason)).toEqual(["MISSING"]);
+});
+
+it("each renewal token that is refused is a line of the log, however many are in one request", async () => {
   await using curfew = await startCurfew();
   const { accessToken } = await register(curfew.url);
   const tokens = ["", "nonsense", "nonsense too", accessToken, accessToken, ""];
@@ -201,8 +210,8 @@ it("a request that is refused many times for one reason is one line of the log",
   const { data } = await ask(curfew.url, `mutation { ${fields.join(" ")} }`);
   const reasons = Object.values<{ reason: string }>(data).map(({ reason }) => reason);
   expect(reasons).toEqual("MISSING MALFORMED MALFORMED WRONG_KIND WRONG_KIND MISSING".split(" "));
-  const lines = curfew.log.filter(({ event }) => event === "refused");
-  expect(lines.map(({ reason }) => reason)).toEqual(["MISSING", "MALFORMED", "WRONG_KIND"]);
+  const lines = curfew.log.filter(({ event }) => event === "renewalRefused");
+  expect(lines.map(({ reason }) => reason)).toEqual(reasons);
 });
 
 it("documents that are large are not kept, parsed, for later", async () => {
