@@ -58,19 +58,19 @@ async function inBatches<Item>(
   const underWay = new Set<Promise<unknown>>();
   const errors: unknown[] = [];
   let begun = 0;
-  let goesOn = true;
+  const state = { goesOn: true };
   const begin = (some: readonly Item[]): Promise<unknown> => {
     const done = work(some)
-      .then((says) => (goesOn &&= says))
+      .then((says) => (state.goesOn &&= says))
       .catch((error: unknown) => {
         errors.push(error);
-        goesOn = false;
+        state.goesOn = false;
       })
       .finally(() => underWay.delete(done));
     underWay.add(done);
     return done;
   };
-  while (goesOn && begun < items.length) {
+  while (state.goesOn && begun < items.length) {
     const done = begin(items.slice(begun, (begun += batch)));
     if (begun >= items.length) break;
     await (underWay.size < atOnce ? atMost(patience, done) : Promise.race(underWay));

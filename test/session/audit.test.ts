@@ -103,7 +103,7 @@ describe("an end", () => {
 });
 
 describe("a renewal", () => {
-  test("by a used token is a reuse by whoever sent it, and then an end", async () => {
+  test("by a used token is an end, and a reuse by whoever sent it", async () => {
     const { sessions, login, renew, clock, audited } = startDomain();
     const { session, tokens } = await login();
     await renew(tokens.renewalToken);
@@ -111,8 +111,8 @@ describe("a renewal", () => {
     await sessions.renew(tokens.renewalToken, elsewhere);
     const { userId, fingerprint } = session;
     expect(audited.slice(2)).toEqual([
-      { event: "reuse", userId, fingerprint, generation: 0, ...there },
       { event: "end", userId, fingerprint, reason: "RENEWAL_REUSED", by: "system", ...nowhere },
+      { event: "reuse", userId, fingerprint, generation: 0, ...there },
     ]);
   });
 

@@ -86,7 +86,7 @@ function openNode() {
     /** Sessions of which the store says nothing. */
     away,
     /** Answers wait for it. */
-    hold: (until: Promise<void>) => void (gate = until),
+    hold: (opening: Promise<void>) => void (gate = opening),
     elsewhere,
     connections,
     recheck,

@@ -228,7 +228,8 @@ export class World {
   }
 
   /** What a store should know of it. */
-  #record({ user: _, ended: __, graceEndsAt, ...session }: ModelSession) {
+  #record({ graceEndsAt, ...rest }: ModelSession) {
+    const { user: _user, ended: _ended, ...session } = rest;
     return {
       ...session,
       graceEndsAt: expect.closeTo(graceEndsAt, -Math.log10(2 * (this.#blur + 0.5))) as number,
