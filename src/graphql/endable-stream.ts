@@ -1,12 +1,19 @@
 /** A subscription's events until its life ends; then one error, then no more. */
 import type { ExecutionResult } from "graphql";
+import { isAsyncIterable } from "graphql-yoga";
 import type { Ending, Life } from "../session/life.ts";
 import { endingError, maskError } from "./errors.ts";
+
+export type Result = ExecutionResult | AsyncIterable<ExecutionResult>;
 
 type Step = IteratorResult<ExecutionResult, undefined>;
 
 export interface EndableStreamOptions {
   readonly life: Life;
+  /** What is made of an event, in one answer or in parts. */
+  readonly answerTo: (event: unknown) => Result | Promise<Result>;
+  /** What the client may see of an answer. */
+  readonly masked: (answer: ExecutionResult) => ExecutionResult;
   /** Is told of what the source throws and the client may not see. */
   readonly onSourceFault: (error: unknown) => void;
   /** Called once, whoever closes it. */
@@ -15,14 +22,16 @@ export interface EndableStreamOptions {
 
 /** Ends although its source waits: an async generator in the middle of an `await` cannot be returned. */
 export class EndableStream implements AsyncIterableIterator<ExecutionResult, undefined> {
-  readonly #source: AsyncIterator<ExecutionResult>;
+  readonly #source: AsyncIterator<unknown>;
   readonly #options: EndableStreamOptions;
   #forget = () => {};
   #waiting: PromiseWithResolvers<Step> | undefined;
+  /** The answers to one event. */
+  #parts: AsyncIterator<ExecutionResult> | undefined;
   #last: ExecutionResult | undefined;
   #closed = false;
 
-  constructor(source: AsyncIterable<ExecutionResult>, options: EndableStreamOptions) {
+  constructor(source: AsyncIterable<unknown>, options: EndableStreamOptions) {
     this.#source = source[Symbol.asyncIterator]();
     this.#options = options;
     this.#forget = options.life.onEnd((ending) => this.#end(ending));
@@ -32,11 +41,12 @@ export class EndableStream implements AsyncIterableIterator<ExecutionResult, und
     if (this.#closed) return Promise.resolve(this.#final());
     const waiting = Promise.withResolvers<Step>();
     this.#waiting = waiting;
-    this.#source.next().then(
+    this.#read().then(
       (result) => {
         // From the moment the end is known nothing is delivered; `#end` answers.
         if (this.#closed || this.#options.life.ending !== undefined) return;
-        if (result.done !== true) return this.#answer(result);
+        if (result !== undefined)
+          return this.#answer({ done: false, value: this.#options.masked(result) });
         this.#close();
         this.#answer(this.#final());
       },
@@ -72,6 +82,20 @@ export class EndableStream implements AsyncIterableIterator<ExecutionResult, und
     await this.return();
   }
 
+  /** Undefined when no more will come. */
+  async #read(): Promise<ExecutionResult | undefined> {
+    for (;;) {
+      const part = await this.#parts?.next();
+      if (part?.done === false) return part.value;
+      this.#parts = undefined;
+      const event = await this.#source.next();
+      if (event.done === true) return undefined;
+      const result = await this.#options.answerTo(event.value);
+      if (!isAsyncIterable(result)) return result;
+      this.#parts = result[Symbol.asyncIterator]();
+    }
+  }
+
   #end(ending: Ending): void {
     this.#last = { errors: [endingError(ending)] };
     this.#close();
@@ -94,7 +118,14 @@ export class EndableStream implements AsyncIterableIterator<ExecutionResult, und
     this.#closed = true;
     this.#forget();
     this.#options.onClose();
-    // Not awaited, since it may wait for the next event; and gone either way.
-    this.#source.return?.().then(undefined, () => {});
+    if (this.#parts !== undefined) leave(this.#parts);
+    leave(this.#source);
   }
+}
+
+/** Not awaited, since it may wait for the next event; and whatever comes of it, nobody reads it any more. */
+export function leave(source: AsyncIterator<unknown>): void {
+  // An app's source may break the rules of iterators.
+  const leaving = async () => source.return?.();
+  leaving().catch(() => {});
 }

@@ -1,19 +1,21 @@
-/** The Yoga engine: one pipeline that HTTP and the socket both execute on. */
+/** The engine: one pipeline that HTTP and the socket both execute on, and Yoga around it for HTTP. */
 import type { OnFault } from "../session/fault.ts";
-import { NoSchemaIntrospectionCustomRule, type GraphQLSchema } from "graphql";
 import {
-  _createLRUCache,
-  createYoga,
-  useReadinessCheck,
-  type Plugin,
-  type YogaLogger,
-} from "graphql-yoga";
+  NoSchemaIntrospectionCustomRule,
+  type DocumentNode,
+  type ExecutionArgs,
+  type GraphQLError,
+  type GraphQLSchema,
+} from "graphql";
+import { createYoga, useReadinessCheck, type Plugin, type YogaLogger } from "graphql-yoga";
 import type { Caller } from "./caller.ts";
 import { createContext, type CurfewContext, type Services } from "./context.ts";
-import { useSessionEnd } from "./ending.ts";
+import { noCache, rememberDocuments, smallCache, type Compiled } from "./documents.ts";
 import { maskError } from "./errors.ts";
 import { policyOf, useAnswerHeaders } from "./headers.ts";
 import { useQueryLimits, type QueryLimits } from "./limits.ts";
+import type { Result } from "./endable-stream.ts";
+import { createRun, type Run } from "./run.ts";
 
 /** What a transport passes along with each request or operation. */
 export interface ServerContext {
@@ -36,9 +38,53 @@ export interface EngineOptions {
   readonly limits: QueryLimits;
 }
 
-export type Engine = ReturnType<typeof createEngine>;
+/** An operation of a document that was compiled. */
+export type Operation = Pick<ExecutionArgs, "document" | "operationName" | "variableValues">;
 
-export function createEngine(options: EngineOptions) {
+export interface Engine extends Pick<ReturnType<typeof createAdapter>, "handle" | "fetchAPI"> {
+  /** Parses and validates, unless it did so lately. */
+  readonly compile: (query: string) => Compiled;
+  /** What `run` takes. */
+  readonly argsOf: (operation: Operation, caller: Caller) => ExecutionArgs;
+  readonly run: Run;
+  /** Runs it for whoever turns out to ask; what fails unexpectedly is in the result, masked. */
+  readonly answer: (operation: Operation, identify: () => Promise<Caller>) => Promise<Result>;
+}
+
+export function createEngine(options: EngineOptions): Engine {
+  const { schema, services, logger, onFault } = options;
+  const onMasked = (error: unknown) => logger.error(error);
+  const run = createRun({ onMasked, onFault });
+  const adapter = createAdapter(options, run);
+  const argsOf = (operation: Operation, caller: Caller) => ({
+    ...operation,
+    schema,
+    contextValue: createContext(services, caller),
+  });
+  return {
+    handle: adapter.handle,
+    fetchAPI: adapter.fetchAPI,
+    compile: rememberDocuments((query) => {
+      const { parse, validate } = adapter.getEnveloped();
+      const document: DocumentNode = parse(query);
+      const problems: readonly GraphQLError[] = validate(schema, document);
+      return [document, problems];
+    }),
+    argsOf,
+    run,
+    answer: async (operation, identify) => {
+      try {
+        return await run(argsOf(operation, await identify()));
+      } catch (error) {
+        onMasked(error);
+        return { errors: [maskError(error)] };
+      }
+    },
+  };
+}
+
+/** For all requests that are more than a JSON POST: GET, streams, forms, GraphiQL, and what is wrong. */
+function createAdapter(options: EngineOptions, run: Run) {
   const { schema, services, logger, isReady, allowsOrigin } = options;
   let pagePolicy: string | undefined;
   return createYoga<ServerContext, CurfewContext>({
@@ -48,7 +94,8 @@ export function createEngine(options: EngineOptions) {
     maskedErrors: { maskError },
     maxRequestBodySize: options.maxBodySize,
     multipart: false,
-    parserAndValidationCache: { documentCache: smallCache(), errorCache: smallCache() },
+    // A syntax error that is remembered would be answered with the status of its first occasion.
+    parserAndValidationCache: { documentCache: smallCache(), errorCache: noCache },
     cors: ({ headers }) => {
       const origin = headers.get("origin") ?? "";
       if (!allowsOrigin(origin, headers.get("host"))) return false;
@@ -70,7 +117,7 @@ export function createEngine(options: EngineOptions) {
       return page;
     },
     plugins: [
-      useSessionEnd(options.onFault),
+      runningBy(run),
       useQueryLimits(options.limits),
       useAnswerHeaders(() => pagePolicy),
       useReadinessCheck({ check: isReady }),
@@ -79,14 +126,10 @@ export function createEngine(options: EngineOptions) {
   });
 }
 
-/** A parsed document takes more than a hundred times the memory of its text, and anybody can send one. */
-function smallCache<Value extends object>() {
-  const cache = _createLRUCache<Value>({ max: 128 });
+function runningBy(run: Run): Plugin {
   return {
-    get: (text: string) => cache.get(text),
-    set: (text: string, value: Value) => {
-      if (text.length <= 4096) cache.set(text, value);
-    },
+    onExecute: ({ setExecuteFn }) => setExecuteFn(run),
+    onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(run),
   };
 }
 

@@ -98,8 +98,8 @@ export class HttpServer {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const context = { identify: () => identifyRequest(request, response, this.#options) };
-    if (await answerJson(request, response, context, this.#options)) return;
-    await this.#options.engine.handle(request, response, context);
+    const identify = () => identifyRequest(request, response, this.#options);
+    if (await answerJson(request, response, identify, this.#options)) return;
+    await this.#options.engine.handle(request, response, { identify });
   }
 }

@@ -1,7 +1,9 @@
 /** Answers plain JSON requests by the engine's own pipeline, without the Request and Response of the Fetch API around it. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { processRegularResult, type GraphQLParams } from "graphql-yoga";
-import type { Engine, ServerContext } from "../graphql/engine.ts";
+import { getOperationAST } from "graphql";
+import { processRegularResult } from "graphql-yoga";
+import type { Caller } from "../graphql/caller.ts";
+import type { Engine, Operation } from "../graphql/engine.ts";
 import { answerHeaders } from "../graphql/headers.ts";
 import type { AllowsOrigin } from "./origins.ts";
 
@@ -19,7 +21,7 @@ type ReadRequest = IncomingMessage & { body?: Buffer };
 const json = "application/json";
 const graphqlResponse = "application/graphql-response+json";
 
-type Result = Exclude<Awaited<ReturnType<Engine["getResultForParams"]>>, undefined>;
+type Result = Awaited<ReturnType<Engine["answer"]>>;
 
 /** What clients say that they take, and what they are given; who says something else is the adapter's. */
 const answerTypes = new Map<string | undefined, string>([
@@ -35,8 +37,6 @@ const answerTypes = new Map<string | undefined, string>([
   ],
 ]);
 
-/** What is, or may be, answered bit by bit. */
-const streamed = /\bsubscription\b|@\s*(?:defer|stream)\b/;
 const expected = new Set(["query", "variables", "operationName", "extensions"]);
 
 /**
@@ -46,24 +46,20 @@ const expected = new Set(["query", "variables", "operationName", "extensions"]);
 export async function answerJson(
   request: ReadRequest,
   response: ServerResponse,
-  context: ServerContext,
+  identify: () => Promise<Caller>,
   options: JsonOptions,
 ): Promise<boolean> {
   const type = answerTypes.get(request.headers.accept?.replaceAll(" ", ""));
   if (type === undefined || !isPlain(request, options.maxBodySize)) return false;
   const body = await read(request);
   if (body === undefined) return true;
-  const params = paramsOf(body);
-  if (params === undefined) {
+  const { engine } = options;
+  const operation = operationOf(body, engine);
+  if (operation === undefined) {
     request.body = body;
     return false;
   }
-  const { engine } = options;
-  const result = await engine.getResultForParams(
-    { params, request: postOf(engine) },
-    { ...context },
-  );
-  if (result === undefined) throw new Error("The engine gave no result");
+  const result = await engine.answer(operation, identify);
   await send(response, result, type, request, options);
   return true;
 }
@@ -93,37 +89,37 @@ async function read(request: IncomingMessage): Promise<Buffer | undefined> {
   return promise;
 }
 
-/** Undefined unless all is well with them, and the answer comes in one piece. */
-function paramsOf(body: Buffer): GraphQLParams | undefined {
-  let params: unknown;
+/** Undefined unless all is well with it, and the answer comes in one piece. */
+function operationOf(body: Buffer, engine: Engine): Operation | undefined {
   try {
-    params = JSON.parse(body.toString());
+    return plainOperation(JSON.parse(body.toString()), engine);
   } catch {
+    // No JSON, or nested deeper than the stack is.
     return undefined;
   }
-  if (!isObject(params)) return undefined;
-  const { query, variables, extensions } = params;
-  const isFine =
-    typeof query === "string" &&
-    !streamed.test(query) &&
-    [variables, extensions].every((each) => each == null || isObject(each)) &&
-    Object.keys(params).every((name) => expected.has(name));
-  return isFine ? params : undefined;
+}
+
+function plainOperation(params: unknown, engine: Engine): Operation | undefined {
+  if (!isObject(params) || !Object.keys(params).every((name) => expected.has(name)))
+    return undefined;
+  const { query, variables, extensions, operationName = null } = params;
+  if (typeof query !== "string" || !isOptional(variables) || !isOptional(extensions))
+    return undefined;
+  if (operationName !== null && typeof operationName !== "string") return undefined;
+  const compiled = engine.compile(query);
+  if ("problems" in compiled || compiled.inParts) return undefined;
+  const { document } = compiled;
+  const kind = getOperationAST(document, operationName)?.operation;
+  if (kind === undefined || kind === "subscription") return undefined;
+  return { document, operationName, variableValues: variables ?? null };
+}
+
+function isOptional(value: unknown): value is Record<string, unknown> | null | undefined {
+  return value == null || isObject(value);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-const posts = new WeakMap<Engine, Request>();
-
-/** What plugins see of the request: the method, which is all that they go by here. */
-function postOf(engine: Engine): Request {
-  const known = posts.get(engine);
-  if (known !== undefined) return known;
-  const post = new engine.fetchAPI.Request("http://localhost/graphql", { method: "POST" });
-  posts.set(engine, post);
-  return post;
 }
 
 async function send(

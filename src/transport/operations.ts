@@ -3,20 +3,14 @@ import {
   getOperationAST,
   GraphQLError,
   OperationTypeNode,
-  type execute,
   type ExecutionArgs,
   type ExecutionResult,
   type FormattedExecutionResult,
   type GraphQLFormattedError,
-  type GraphQLSchema,
-  type parse,
-  type subscribe,
-  type validate,
 } from "graphql";
 import type { Context, ServerOptions, SubscribePayload } from "graphql-ws";
 import { isAsyncIterable } from "graphql-yoga";
 import { Caller } from "../graphql/caller.ts";
-import type { CurfewContext } from "../graphql/context.ts";
 import type { Engine } from "../graphql/engine.ts";
 import {
   endingError,
@@ -62,18 +56,6 @@ export interface OperationOptions extends AdmissionOptions {
 type Result = { [Field in keyof ExecutionResult]: ExecutionResult[Field] | undefined };
 type SocketContext = Context<Record<string, unknown>, Socket>;
 type Hooks = ServerOptions<Record<string, unknown>, Socket>;
-/** What Yoga makes for an operation, with the types that it leaves open. */
-interface Enveloped {
-  readonly schema: GraphQLSchema;
-  readonly parse: typeof parse;
-  readonly validate: typeof validate;
-  readonly contextFactory: () => CurfewContext | Promise<CurfewContext>;
-  readonly execute: typeof execute;
-  readonly subscribe: typeof subscribe;
-}
-/** Carried to `execute` and `subscribe`, which graphql-ws knows only for all operations together. */
-type OperationArgs = ExecutionArgs & Pick<Enveloped, "execute" | "subscribe">;
-
 /** Milliseconds that an end waits for the answer of the operation that caused it. */
 const replyTimeout = 1_000;
 
@@ -82,8 +64,8 @@ export function socketHooks(options: OperationOptions): Hooks {
     connectionInitWaitTimeout: options.initTimeout,
     onConnect: (context) => connect(context, options),
     onSubscribe: (context, id, payload) => prepare(context, id, payload, options),
-    execute: (args) => (args as OperationArgs).execute(args),
-    subscribe: (args) => (args as OperationArgs).subscribe(args),
+    execute: (args) => options.engine.run(args),
+    subscribe: (args) => options.engine.run(args),
     onOperation: ({ extra: socket }, _id, payload, _args, result) => {
       // A query whose answer comes in parts.
       if (isAsyncIterable(result)) socket.life.answering.delete(payload);
@@ -136,7 +118,7 @@ async function prepare(
   id: string,
   payload: SubscribePayload,
   options: OperationOptions,
-): Promise<OperationArgs | readonly GraphQLError[]> {
+): Promise<ExecutionArgs | readonly GraphQLError[]> {
   socket.operations += 1;
   const prepared = await begin(socket, id, payload, options);
   // Only what is executed is ever done.
@@ -146,7 +128,7 @@ async function prepare(
   return prepared;
 }
 
-function isSubscription({ document, operationName }: OperationArgs): boolean {
+function isSubscription({ document, operationName }: ExecutionArgs): boolean {
   return getOperationAST(document, operationName)?.operation === OperationTypeNode.SUBSCRIPTION;
 }
 
@@ -155,7 +137,7 @@ async function begin(
   id: string,
   payload: SubscribePayload,
   { sessions, engine, maxOperations, onFault }: OperationOptions,
-): Promise<OperationArgs | readonly GraphQLError[]> {
+): Promise<ExecutionArgs | readonly GraphQLError[]> {
   const { life, claims, note } = socket;
   if (life.ending !== undefined) return [endingError(life.ending)];
   if (claims === undefined) return [unauthenticated("MISSING")];
@@ -172,35 +154,21 @@ async function begin(
       life.end(endingFor(authentication.reason));
       return [unauthenticated(authentication.reason)];
     }
-    const identify = () => callerOf(socket, id, authentication);
-    const enveloped: Enveloped = engine.getEnveloped({ identify, params: payload });
-    return await compile(enveloped, payload);
+    const { query, operationName, variables } = payload;
+    const compiled = engine.compile(query);
+    if ("problems" in compiled) return compiled.problems;
+    const { document } = compiled;
+    if (!getOperationAST(document, operationName))
+      return [new GraphQLError("Unable to identify operation")];
+    return engine.argsOf(
+      { document, operationName: operationName ?? null, variableValues: variables ?? null },
+      callerOf(socket, id, authentication),
+    );
   } catch (error) {
     const shown = maskError(error);
     if (shown !== error) onFault("an operation could not begin", error);
     return [shown];
   }
-}
-
-async function compile(
-  enveloped: Enveloped,
-  { query, operationName, variables }: SubscribePayload,
-): Promise<OperationArgs | readonly GraphQLError[]> {
-  const { schema } = enveloped;
-  const document = enveloped.parse(query);
-  const problems = enveloped.validate(schema, document);
-  if (problems.length > 0) return problems;
-  if (!getOperationAST(document, operationName))
-    return [new GraphQLError("Unable to identify operation")];
-  return {
-    schema,
-    document,
-    contextValue: await enveloped.contextFactory(),
-    operationName: operationName ?? null,
-    variableValues: variables ?? null,
-    execute: enveloped.execute,
-    subscribe: enveloped.subscribe,
-  };
 }
 
 function callerOf(socket: Socket, id: string, authentication: Authentication): Caller {

@@ -1,0 +1,51 @@
+/** The documents that were parsed and validated lately, by their text. */
+import { GraphQLError, type DocumentNode } from "graphql";
+import { _createLRUCache } from "graphql-yoga";
+
+/** What may be executed, or why not. */
+export type Compiled =
+  | {
+      readonly document: DocumentNode;
+      /** Whether a query's answer may come bit by bit. */
+      readonly inParts: boolean;
+    }
+  | { readonly problems: readonly GraphQLError[] };
+
+/** A parsed document takes more than a hundred times the memory of its text, and anybody can send one. */
+export function smallCache<Value extends object>() {
+  const cache = _createLRUCache<Value>({ max: 128 });
+  return {
+    get: (text: string) => cache.get(text),
+    set: (text: string, value: Value) => {
+      if (text.length <= 4096) cache.set(text, value);
+    },
+  };
+}
+
+export const noCache = { get: () => undefined, set: () => {} };
+
+/** @param check parses and validates: throws the first, or gives the list of what is wrong */
+export function rememberDocuments(
+  check: (query: string) => readonly [DocumentNode, readonly GraphQLError[]],
+): (query: string) => Compiled {
+  const known = smallCache<Compiled>();
+  return (query) => {
+    const compiled = known.get(query) ?? compile(query, check);
+    known.set(query, compiled);
+    return compiled;
+  };
+}
+
+function compile(
+  query: string,
+  check: (query: string) => readonly [DocumentNode, readonly GraphQLError[]],
+): Compiled {
+  try {
+    const [document, problems] = check(query);
+    if (problems.length > 0) return { problems };
+    return { document, inParts: /@\s*(?:defer|stream)\b/.test(query) };
+  } catch (error) {
+    if (error instanceof GraphQLError) return { problems: [error] };
+    throw error;
+  }
+}
