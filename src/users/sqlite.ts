@@ -1,6 +1,6 @@
 /** Users in a SQLite file: the directory for one machine. */
 import { randomUUID } from "node:crypto";
-import type { DatabaseSync, SQLInputValue, SQLOutputValue } from "node:sqlite";
+import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from "node:sqlite";
 import { StoreUnavailable } from "../session/store.ts";
 import type { User, UserDirectory } from "./directory.ts";
 
@@ -16,6 +16,8 @@ type Row = Record<string, SQLOutputValue>;
 
 export class SqliteUsers implements UserDirectory {
   readonly #database: DatabaseSync;
+  /** By their text; each is prepared once. */
+  readonly #statements = new Map<string, StatementSync>();
 
   /** Makes the table where it is missing. The database stays its opener's, to share and to close. */
   constructor(database: DatabaseSync) {
@@ -72,10 +74,18 @@ export class SqliteUsers implements UserDirectory {
 
   #get(sql: string, ...values: SQLInputValue[]): Row | undefined {
     try {
-      return this.#database.prepare(sql).get(...values);
+      return this.#prepared(sql).get(...values);
     } catch (cause) {
       throw new StoreUnavailable("The users cannot be read or written", { cause });
     }
+  }
+
+  #prepared(sql: string): StatementSync {
+    const known = this.#statements.get(sql);
+    if (known !== undefined) return known;
+    const statement = this.#database.prepare(sql);
+    this.#statements.set(sql, statement);
+    return statement;
   }
 }
 

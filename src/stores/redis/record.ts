@@ -2,6 +2,9 @@
 import { integerFields, type Session, type Standing } from "../../session/session.ts";
 import type { FlatRecord } from "./scripts.ts";
 
+/** All fields of a record, in the order in which it is read: half of what HGETALL answers with. */
+export const recordFields = ["userId", "userAgent", "ipAddress", ...integerFields] as const;
+
 /** Names and values in turn. What is null is left out; the fingerprint is in the key. */
 export function encode(session: Session): (string | number)[] {
   return Object.entries(session).flatMap(([name, value]: [string, string | number | null]) =>
@@ -9,15 +12,18 @@ export function encode(session: Session): (string | number)[] {
   );
 }
 
-/** Undefined for a record that is damaged: who gets in must never be a guess, and that is no session. */
+/**
+ * Undefined for a record that is damaged: who gets in must never be a guess, and that is no session.
+ *
+ * @param values of `recordFields`
+ */
 export function decode(
   fingerprint: string,
-  record: Readonly<Record<string, string>>,
+  [userId, userAgent = null, ipAddress = null, ...integers]: readonly (string | null)[],
 ): Session | undefined {
-  const { userId, userAgent = null, ipAddress = null } = record;
-  const integers = integerFields.map((name) => [name, record[name]] as const);
-  if (userId === undefined || !integers.every(([, text]) => isInteger(text))) return undefined;
-  const numbers = Object.fromEntries(integers.map(([name, text]) => [name, Number(text)]));
+  if (userId == null || !integers.every(isInteger)) return undefined;
+  const numbers: Record<string, number> = {};
+  for (const [i, name] of integerFields.entries()) numbers[name] = Number(integers[i]);
   return {
     fingerprint,
     userId,
@@ -40,8 +46,9 @@ function isInteger(text: string | null | undefined): boolean {
   return /^\d{1,15}$/.test(text ?? "");
 }
 
-export function unflatten(flat: FlatRecord): Record<string, string> {
-  const record: Record<string, string> = {};
-  for (let i = 0; i + 1 < flat.length; i += 2) record[flat[i] ?? ""] = flat[i + 1] ?? "";
-  return record;
+/** The values of `recordFields` in what HGETALL gave a script. */
+export function unflatten(flat: FlatRecord): (string | null)[] {
+  const record = new Map<string | undefined, string>();
+  for (let i = 0; i + 1 < flat.length; i += 2) record.set(flat[i], flat[i + 1] ?? "");
+  return recordFields.map((name) => record.get(name) ?? null);
 }

@@ -14,7 +14,14 @@ import {
   type SessionStore,
 } from "../../session/store.ts";
 import { closeClient, ignore, type RedisClient } from "./client.ts";
-import { decode, decodeStanding, encode, standingFields, unflatten } from "./record.ts";
+import {
+  decode,
+  decodeStanding,
+  encode,
+  recordFields,
+  standingFields,
+  unflatten,
+} from "./record.ts";
 import { defineScripts } from "./scripts.ts";
 
 /**
@@ -135,8 +142,10 @@ export class RedisSessions implements SessionStore {
   }
 
   async #record(fingerprint: string): Promise<Session | undefined> {
-    const record = await ask(this.#client.hgetall(sessionKey(fingerprint)));
-    return Object.keys(record).length === 0 ? undefined : decode(fingerprint, record);
+    return decode(
+      fingerprint,
+      await ask(this.#client.hmget(sessionKey(fingerprint), ...recordFields)),
+    );
   }
 
   /** The records of these members of an index, which loses those that have none. */
