@@ -17,6 +17,8 @@ const batchSize = 1000;
 export class Channels {
   readonly #client: RedisClient;
   readonly #channels = new Map<string, Channel>();
+  /** Joined or left in this turn of the event loop: all of them go out together. */
+  readonly #changed = new Set<string>();
   readonly #onReturn: () => void;
   readonly #onError: (error: unknown) => void;
   /** Counts the links: an acknowledgement died with the link it came on. */
@@ -36,12 +38,12 @@ export class Channels {
   join(name: string): void {
     const channel = { acknowledgedOn: undefined, waiting: undefined };
     this.#channels.set(name, channel);
-    if (this.#client.status === "ready") void this.#subscribe([[name, channel]]);
+    this.#change(name);
   }
 
   leave(name: string): void {
     this.#channels.delete(name);
-    if (this.#client.status === "ready") this.#client.unsubscribe(name).catch(ignore);
+    this.#change(name);
   }
 
   /** Resolves when Redis has acknowledged the channel on the present link, or else on a later one. */
@@ -59,6 +61,24 @@ export class Channels {
     this.#channels.clear();
   }
 
+  #change(name: string): void {
+    if (this.#changed.size === 0) setImmediate(() => this.#say());
+    this.#changed.add(name);
+  }
+
+  #say(): void {
+    const changed = [...this.#changed];
+    this.#changed.clear();
+    if (this.#client.status !== "ready") return;
+    const left = changed.filter((name) => !this.#channels.has(name));
+    for (const names of inBatches(left)) this.#client.unsubscribe(...names).catch(ignore);
+    const joined = changed.flatMap((name) => {
+      const channel = this.#channels.get(name);
+      return channel === undefined ? [] : [[name, channel] as const];
+    });
+    for (const channels of inBatches(joined)) void this.#subscribe(channels);
+  }
+
   readonly #lose = (): void => {
     this.#link++;
   };
@@ -67,10 +87,7 @@ export class Channels {
 
   async #restore(): Promise<void> {
     const link = this.#link;
-    const all = [...this.#channels];
-    const batches = Array.from({ length: Math.ceil(all.length / batchSize) }, (_, i) =>
-      this.#subscribe(all.slice(i * batchSize, (i + 1) * batchSize)),
-    );
+    const batches = inBatches([...this.#channels]).map((some) => this.#subscribe(some));
     const acknowledged = (await Promise.all(batches)).every(Boolean);
     if (link !== this.#link) return;
     if (acknowledged) this.#onReturn();
@@ -98,6 +115,11 @@ export class Channels {
     }
     return true;
   }
+}
+
+function inBatches<T>(items: readonly T[]): (readonly T[])[] {
+  const count = Math.ceil(items.length / batchSize);
+  return Array.from({ length: count }, (_, i) => items.slice(i * batchSize, (i + 1) * batchSize));
 }
 
 function fail(channel: Channel, error: Error): void {
