@@ -24,22 +24,21 @@ export function smallCache<Value extends object>() {
 
 export const noCache = { get: () => undefined, set: () => {} };
 
-/** @param check parses and validates: throws the first, or gives the list of what is wrong */
-export function rememberDocuments(
-  check: (query: string) => readonly [DocumentNode, readonly GraphQLError[]],
-): (query: string) => Compiled {
+/** Parses and validates: throws what is wrong with the text, and lists what is wrong with its content. */
+type Check = (query: string) => readonly [DocumentNode, readonly GraphQLError[]];
+
+export function rememberDocuments(check: Check): (query: string) => Compiled {
   const known = smallCache<Compiled>();
   return (query) => {
-    const compiled = known.get(query) ?? compile(query, check);
+    const remembered = known.get(query);
+    if (remembered !== undefined) return remembered;
+    const compiled = compile(query, check);
     known.set(query, compiled);
     return compiled;
   };
 }
 
-function compile(
-  query: string,
-  check: (query: string) => readonly [DocumentNode, readonly GraphQLError[]],
-): Compiled {
+function compile(query: string, check: Check): Compiled {
   try {
     const [document, problems] = check(query);
     if (problems.length > 0) return { problems };

@@ -2,10 +2,10 @@
 import type { OnFault } from "../session/fault.ts";
 import {
   NoSchemaIntrospectionCustomRule,
-  type DocumentNode,
   type ExecutionArgs,
-  type GraphQLError,
   type GraphQLSchema,
+  type parse,
+  type validate,
 } from "graphql";
 import { createYoga, useReadinessCheck, type Plugin, type YogaLogger } from "graphql-yoga";
 import type { Caller } from "./caller.ts";
@@ -51,6 +51,12 @@ export interface Engine extends Pick<ReturnType<typeof createAdapter>, "handle" 
   readonly answer: (operation: Operation, identify: () => Promise<Caller>) => Promise<Result>;
 }
 
+/** What Yoga makes of its plugins, with the types that it leaves open. */
+interface Enveloped {
+  readonly parse: typeof parse;
+  readonly validate: typeof validate;
+}
+
 export function createEngine(options: EngineOptions): Engine {
   const { schema, services, logger, onFault } = options;
   const onMasked = (error: unknown) => logger.error(error);
@@ -65,10 +71,9 @@ export function createEngine(options: EngineOptions): Engine {
     handle: adapter.handle,
     fetchAPI: adapter.fetchAPI,
     compile: rememberDocuments((query) => {
-      const { parse, validate } = adapter.getEnveloped();
-      const document: DocumentNode = parse(query);
-      const problems: readonly GraphQLError[] = validate(schema, document);
-      return [document, problems];
+      const enveloped: Enveloped = adapter.getEnveloped();
+      const document = enveloped.parse(query);
+      return [document, enveloped.validate(schema, document)];
     }),
     argsOf,
     run,

@@ -3,6 +3,7 @@ import { execute, flattenIncrementalResults, isIncrementalResults } from "@graph
 import {
   createSourceEventStream,
   getOperationAST,
+  OperationTypeNode,
   type ExecutionArgs,
   type ExecutionResult,
 } from "graphql";
@@ -104,7 +105,9 @@ export function createRun({ onMasked, onFault }: RunOptions): Run {
   return (args) => {
     const { caller } = args.contextValue as CurfewContext;
     const kind = getOperationAST(args.document, args.operationName)?.operation;
-    return kind === "subscription" ? subscribe(caller, args) : request(caller, args);
+    return kind === OperationTypeNode.SUBSCRIPTION
+      ? subscribe(caller, args)
+      : request(caller, args);
   };
 }
 

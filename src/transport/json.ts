@@ -1,6 +1,6 @@
 /** Answers plain JSON requests by the engine's own pipeline, without the Request and Response of the Fetch API around it. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { getOperationAST } from "graphql";
+import { getOperationAST, OperationTypeNode } from "graphql";
 import { processRegularResult } from "graphql-yoga";
 import type { Caller } from "../graphql/caller.ts";
 import type { Engine, Operation } from "../graphql/engine.ts";
@@ -110,7 +110,7 @@ function plainOperation(params: unknown, engine: Engine): Operation | undefined 
   if ("problems" in compiled || compiled.inParts) return undefined;
   const { document } = compiled;
   const kind = getOperationAST(document, operationName)?.operation;
-  if (kind === undefined || kind === "subscription") return undefined;
+  if (kind === undefined || kind === OperationTypeNode.SUBSCRIPTION) return undefined;
   return { document, operationName, variableValues: variables ?? null };
 }
 

@@ -54,6 +54,28 @@ const subscribers = async (topic: string) => {
 };
 const cut = () => redis.command("CLIENT", "KILL", "TYPE", "pubsub");
 
+test("topics that are joined, or left, at once go to Redis in one command", async () => {
+  await using node = await openNode();
+  const topics = Array.from({ length: 500 }, (_, i) => `crowd ${i}`);
+  const heard: unknown[] = [];
+  const calls = async (name: string) => {
+    const stats = String(await redis.command("INFO", "commandstats"));
+    return Number(new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(stats)?.[1]);
+  };
+  await redis.command("CONFIG", "RESETSTAT");
+  const leaves = await Promise.all(
+    topics.map((topic) => node.topics.subscribe(topic, (m) => heard.push(m))),
+  );
+  expect(await calls("subscribe")).toBe(1);
+  for (const leave of leaves) leave();
+  // Joined again before anybody was told that it was left.
+  await node.topics.subscribe("crowd 0", (m) => heard.push(m));
+  await until(async () => (await subscribers("crowd 1")) === 0, "the end of the others");
+  expect(await calls("unsubscribe")).toBe(1);
+  await node.topics.publish("crowd 0", "still here");
+  await until(() => heard.length === 1, "the message");
+});
+
 describe("a link that is cut", () => {
   test("twice in a row is back each time with all topics, and tells of the gap", async () => {
     await using node = await openNode();
