@@ -16,6 +16,7 @@ import { policyOf, useAnswerHeaders } from "./headers.ts";
 import { useQueryLimits, type QueryLimits } from "./limits.ts";
 import type { Result } from "./endable-stream.ts";
 import { createRun, type Run } from "./run.ts";
+import { readableParameters } from "./parameters.ts";
 
 /** What a transport passes along with each request or operation. */
 export interface ServerContext {
@@ -125,6 +126,7 @@ function createAdapter(options: EngineOptions, run: Run) {
       runningBy(run),
       useQueryLimits(options.limits),
       useAnswerHeaders(() => pagePolicy),
+      readableParameters,
       useReadinessCheck({ check: isReady }),
       ...(options.introspection ? [] : [withoutIntrospection]),
     ],

@@ -192,6 +192,27 @@ describe("a request that is not right is told so, and the server goes on:", () =
   });
 });
 
+it.each([
+  ["a body", { method: "POST", body: '{"query":"{ hello }" the password}' }, ""],
+  ["a form", { method: "POST", body: "query={hello}&variables=the password" }, ""],
+  ["the variables of a URL", {}, "?query={hello}&variables=the password"],
+  ["the extensions of a URL", {}, "?query={hello}&extensions={the password"],
+] as const)(
+  "%s that cannot be read is a bad request, and nothing of it is repeated",
+  async (...given) => {
+    const [what, init, search] = given;
+    await using curfew = await startCurfew();
+    const type = what === "a form" ? "application/x-www-form-urlencoded" : "application/json";
+    const headers = { "content-type": type, accept: "application/graphql-response+json" };
+    const response = await fetch(`${curfew.url}${search}`, { ...init, headers });
+    expect(response.status).toBe(400);
+    const text = await response.text();
+    expect(JSON.parse(text)).toMatchObject({ errors: [{ extensions: { code: "BAD_REQUEST" } }] });
+    expect(text).not.toContain("password");
+    expect(curfew.log.filter(({ level }) => Number(level) >= 40)).toEqual([]);
+  },
+);
+
 it("pages of listed origins may read answers, others may not, and cookies are asked for by none", async () => {
   await using curfew = await startCurfew({ allowedOrigins: ["https://*.example.com"] });
   const cors = async (origin: string, method: string) => {
