@@ -29,6 +29,11 @@ export interface SocketOptions extends OperationOptions {
 const closeTimeout = 1_000;
 /** Bytes that may wait for a client to read them; he who lets more pile up is cut. */
 const maxBacklog = 8 * 1024 * 1024;
+const forClients = new Set<unknown>([
+  MessageType.ConnectionAck,
+  MessageType.Next,
+  MessageType.Error,
+]);
 const pong = stringifyMessage({ type: MessageType.Pong });
 
 export class SocketServer {
@@ -135,6 +140,7 @@ export class SocketServer {
       if (isBinary) ws.close(CloseCode.BadRequest, "Binary messages are not supported");
       else
         onMessage(text(data)).catch((error: unknown) => {
+          if (isForClients(data)) return ws.close(CloseCode.BadRequest, "Invalid message received");
           onFault("a socket's message was not handled", error);
           ws.close(CloseCode.InternalServerError, "Internal server error");
         });
@@ -174,6 +180,12 @@ function send(ws: WebSocket, data: string): Promise<void> {
   if (ws.readyState !== ws.OPEN) return Promise.resolve();
   if (ws.bufferedAmount > maxBacklog) ws.terminate();
   return new Promise((resolve) => ws.send(data, () => resolve()));
+}
+
+/** Whether it is a message that only servers send; graphql-ws throws at those. */
+function isForClients(data: RawData): boolean {
+  const { type } = JSON.parse(text(data)) as { readonly type?: unknown };
+  return forClients.has(type);
 }
 
 function text(data: RawData): string {

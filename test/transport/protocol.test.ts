@@ -66,6 +66,7 @@ describe("a socket is closed", () => {
     ["a message of no known type", JSON.stringify({ type: "hello" }), 4400],
     ["an operation without an id", JSON.stringify({ type: "subscribe", payload: {} }), 4400],
     ["an operation without a query", JSON.stringify({ type: "subscribe", id: "1" }), 4400],
+    ["a message that only servers send", JSON.stringify({ type: "next", id: "1" }), 4400],
     ["a binary message", Buffer.from(JSON.stringify({ type: "ping" })), 4400],
     ["a message over the limit", "x".repeat(256 * 1024 + 1), 1009],
   ])("at %s", async (_, message, code) => {
