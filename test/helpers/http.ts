@@ -54,24 +54,32 @@ export function newEmail(): string {
   return `user-${process.pid}-${(users += 1)}@example.com`;
 }
 
-export async function register(url: string, email: string = newEmail()): Promise<SignedIn> {
+export async function register(
+  url: string,
+  email: string = newEmail(),
+  headers: Readonly<Record<string, string>> = {},
+): Promise<SignedIn> {
   const { data } = await ask(
     url,
     `mutation ($email: String!, $password: String!) {
       register(email: $email, password: $password) { ${signedIn} ... on Problem { message } }
     }`,
-    { variables: { email, password } },
+    { variables: { email, password }, headers },
   );
   return toSignedIn(data.register);
 }
 
-export async function login(url: string, email: string): Promise<SignedIn> {
+export async function login(
+  url: string,
+  email: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<SignedIn> {
   const { data } = await ask(
     url,
     `mutation ($email: String!, $password: String!) {
       login(email: $email, password: $password) { ${signedIn} ... on Problem { message } }
     }`,
-    { variables: { email, password } },
+    { variables: { email, password }, headers },
   );
   return toSignedIn(data.login);
 }

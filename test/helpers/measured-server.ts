@@ -1,16 +1,19 @@
 /** A server in a process of its own, which starts and ends sessions as it is told, and says what it holds. */
 import { setTimeout as pause } from "node:timers/promises";
+import type { CurfewOptions } from "../../src/server.ts";
+import { testApp } from "./app.ts";
 import { counted, memoryTopics } from "./parts.ts";
 import { startCurfew } from "./curfew.ts";
 import { device } from "./sessions.ts";
 
 export type Order =
-  | { readonly do: "start"; readonly count: number }
+  | { readonly do: "start"; readonly count: number; readonly userId?: string }
   | { readonly do: "end"; readonly fingerprints: readonly string[] }
   | { readonly do: "measure" };
 
 export interface Started {
   readonly token: string;
+  readonly renewalToken: string;
   readonly fingerprint: string;
 }
 
@@ -20,20 +23,28 @@ export interface Measure {
   readonly subscriptions: number;
   /** What keeps the process busy, by its kind: timers, sockets. */
   readonly resources: Readonly<Record<string, number>>;
+  /** What was logged as a warning or worse since the last measure. */
+  readonly warnings: readonly unknown[];
   /** Bytes. */
   readonly heap: number;
 }
 
 const topics = counted(memoryTopics());
-const curfew = await startCurfew({ parts: { topics: topics.part }, maxSocketsPerSession: 10 });
+const options = JSON.parse(process.argv[2] ?? "{}") as CurfewOptions;
+const curfew = await startCurfew({
+  ...testApp().schema,
+  ...options,
+  parts: { topics: topics.part },
+});
 
 async function follow(order: Order): Promise<unknown> {
   switch (order.do) {
     case "start": {
-      const start = () => curfew.sessions.start(crypto.randomUUID(), device);
+      const start = () => curfew.sessions.start(order.userId ?? crypto.randomUUID(), device);
       const issued = await Promise.all(Array.from({ length: order.count }, start));
       return issued.map(({ session: { fingerprint }, tokens }): Started => ({
         token: tokens.accessToken,
+        renewalToken: tokens.renewalToken,
         fingerprint,
       }));
     }
@@ -45,6 +56,7 @@ async function follow(order: Order): Promise<unknown> {
 }
 
 async function measure(): Promise<Measure> {
+  const warnings = curfew.log.filter(({ level }) => Number(level) >= 40);
   // What was logged is the test's, and no leak.
   (curfew.log as unknown[]).length = 0;
   for (let i = 0; i < 3; i += 1) {
@@ -59,6 +71,7 @@ async function measure(): Promise<Measure> {
     sessions: connections.fingerprints.length,
     subscriptions: topics.subscriptions,
     resources,
+    warnings,
     heap: process.memoryUsage().heapUsed,
   };
 }
@@ -66,4 +79,4 @@ async function measure(): Promise<Measure> {
 process.on("message", (order: Order) => {
   void follow(order).then((answer) => process.send?.(answer));
 });
-process.send?.(curfew.socketUrl);
+process.send?.(curfew.url);

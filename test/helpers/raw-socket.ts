@@ -51,19 +51,25 @@ export class RawSocket implements AsyncDisposable {
     this.#received = Buffer.concat([this.#received, data]);
     while (this.#received.length >= 2) {
       const short = (this.#received[1] ?? 0) & 0x7f;
-      const start = short === 126 ? 4 : 2;
+      const start = short === 127 ? 10 : short === 126 ? 4 : 2;
       if (this.#received.length < start) return;
-      const end = start + (short === 126 ? this.#received.readUInt16BE(2) : short);
+      const end = start + this.#lengthOf(short);
       if (this.#received.length < end) return;
       this.#take((this.#received[0] ?? 0) & 0xf, this.#received.subarray(start, end));
       this.#received = this.#received.subarray(end);
     }
   }
 
+  #lengthOf(short: number): number {
+    if (short === 127) return Number(this.#received.readBigUInt64BE(2));
+    return short === 126 ? this.#received.readUInt16BE(2) : short;
+  }
+
   #take(opcode: number, payload: Buffer): void {
     if (opcode === text) this.frames.push(payload.toString());
-    if (opcode === 0x8)
-      this.frames.push(`close ${payload.readUInt16BE(0)} ${payload.subarray(2).toString()}`);
+    if (opcode !== 0x8) return;
+    const code = payload.length < 2 ? "" : payload.readUInt16BE(0);
+    this.frames.push(`close ${code} ${payload.subarray(2).toString()}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
