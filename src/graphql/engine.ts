@@ -17,6 +17,7 @@ import { useQueryLimits, type QueryLimits } from "./limits.ts";
 import type { Result } from "./endable-stream.ts";
 import { createRun, type Run } from "./run.ts";
 import { readableParameters } from "./parameters.ts";
+import { withoutQuotations } from "./quotations.ts";
 
 /** What a transport passes along with each request or operation. */
 export interface ServerContext {
@@ -127,6 +128,7 @@ function createAdapter(options: EngineOptions, run: Run) {
       useQueryLimits(options.limits),
       useAnswerHeaders(() => pagePolicy),
       readableParameters,
+      withoutQuotations,
       useReadinessCheck({ check: isReady }),
       ...(options.introspection ? [] : [withoutIntrospection]),
     ],
