@@ -1,0 +1,130 @@
+/**
+ * Whether the time of a refused login tells who has an account: `node bench/enumeration.ts` on a quiet
+ * machine. Logins to an unknown address and to a known one with a wrong password take turns, by chance.
+ * Exits with 1 when the two can be told apart, which one run in twenty finds by chance.
+ */
+import { startServer } from "../test/helpers/command.ts";
+import { ask, newEmail, register } from "../test/helpers/http.ts";
+
+const logins = 300;
+const warmUp = 30;
+const resamples = 2_000;
+
+const kinds = ["unknown", "wrong"] as const;
+type Times = Readonly<Record<(typeof kinds)[number], number[]>>;
+
+const mutation = `mutation ($email: String!, $password: String!) {
+  login(email: $email, password: $password) { __typename }
+}`;
+
+async function measure(): Promise<Times> {
+  await using server = await startServer({
+    PORT: "0",
+    DATA_DIR: ":memory:",
+    MAX_LOGIN_FAILURES: "1000000",
+    MAX_FAILURES_PER_ADDRESS: "1000000",
+  });
+  const known = newEmail();
+  await register(server.url, known);
+  const times: Times = { unknown: [], wrong: [] };
+  for (let i = 0; i < warmUp + logins; i += 1) {
+    const turns = Math.random() < 0.5 ? kinds : kinds.toReversed();
+    for (const kind of turns) {
+      // As long as the known one, and another each time, as guesses at accounts are.
+      const email = kind === "wrong" ? known : newEmail().replace("user", "none");
+      const variables = { email, password: `a wrong password ${i}` };
+      const start = performance.now();
+      const { data } = await ask(server.url, mutation, { variables });
+      const time = performance.now() - start;
+      if (data.login.__typename !== "InvalidCredentials") throw new Error("It was not refused");
+      if (i >= warmUp) times[kind].push(time);
+    }
+  }
+  return times;
+}
+
+function quantile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(share * (sorted.length - 1))] ?? Number.NaN;
+}
+
+/** How often a login to an unknown address takes longer than one with a wrong password: 0.5 tells nothing. */
+function auc({ unknown, wrong }: Times): number {
+  const all = [
+    ...unknown.map((time) => ({ time, isUnknown: true })),
+    ...wrong.map((time) => ({ time, isUnknown: false })),
+  ].toSorted((a, b) => a.time - b.time);
+  let below = 0;
+  let pairs = 0;
+  for (const { isUnknown } of all) {
+    if (isUnknown) pairs += below;
+    else below += 1;
+  }
+  return pairs / (unknown.length * wrong.length);
+}
+
+/** The share that two histograms have in common, whose twenty bins hold equally many of all. */
+function overlap({ unknown, wrong }: Times): number {
+  const all = [...unknown, ...wrong];
+  const edges = Array.from({ length: 19 }, (_, i) => quantile(all, (i + 1) / 20));
+  const histogram = (times: readonly number[]) => {
+    const bins = Array.from({ length: 20 }, () => 0);
+    for (const time of times) {
+      const bin = edges.filter((edge) => edge < time).length;
+      bins[bin] = (bins[bin] ?? 0) + 1 / times.length;
+    }
+    return bins;
+  };
+  const [one, other] = [histogram(unknown), histogram(wrong)];
+  return one.reduce((sum, share, i) => sum + Math.min(share, other[i] ?? 0), 0);
+}
+
+function resample(values: readonly number[]): number[] {
+  return values.map(() => values[Math.floor(Math.random() * values.length)] ?? Number.NaN);
+}
+
+/** The middle 95 % of what the statistic is over resamples of the times. */
+function interval(times: Times, statistic: (times: Times) => number): [number, number] {
+  const values = Array.from({ length: resamples }, () =>
+    statistic({ unknown: resample(times.unknown), wrong: resample(times.wrong) }),
+  );
+  return [quantile(values, 0.025), quantile(values, 0.975)];
+}
+
+/** What the statistic is where there is nothing to tell: both kinds shuffled into one. */
+function byChance(
+  { unknown, wrong }: Times,
+  statistic: (times: Times) => number,
+): [number, number] {
+  const all = [...unknown, ...wrong];
+  const values = Array.from({ length: resamples }, () => {
+    const shuffled = all
+      .map((time) => ({ time, key: Math.random() }))
+      .toSorted((one, other) => one.key - other.key)
+      .map(({ time }) => time);
+    return statistic({
+      unknown: shuffled.slice(0, unknown.length),
+      wrong: shuffled.slice(unknown.length),
+    });
+  });
+  return [quantile(values, 0.025), quantile(values, 0.975)];
+}
+
+const times = await measure();
+const medians = (of: Times) => quantile(of.unknown, 0.5) - quantile(of.wrong, 0.5);
+const figures = (of: readonly number[]) =>
+  [0.5, 0.05, 0.95].map((share) => quantile(of, share).toFixed(2)).join(", ");
+const range = ([from, to]: readonly [number, number], digits = 3) =>
+  `${from.toFixed(digits)} to ${to.toFixed(digits)}`;
+const [low, high] = interval(times, auc);
+const canTell = low > 0.5 || high < 0.5;
+
+process.stdout.write(`${logins} logins of each kind, in turn; milliseconds (median, 5 %, 95 %)
+  unknown address       ${figures(times.unknown)}
+  wrong password        ${figures(times.wrong)}
+  difference of medians ${medians(times).toFixed(3)} (95 %: ${range(interval(times, medians))})
+  area under the curve  ${auc(times).toFixed(3)} (95 %: ${range([low, high])}; 0.5 tells nothing)
+  overlap               ${overlap(times).toFixed(3)} (where nothing can be told: ${range(byChance(times, overlap))})
+${canTell ? "They can be told apart." : "They are not told apart."}
+`);
+process.exitCode = canTell ? 1 : 0;
