@@ -39,7 +39,7 @@ export async function fuzzedServer() {
     },
     async expectNothingLeft() {
       const after = await server.measure();
-      expect(after.warnings).toEqual([]);
+      expect(after.faults).toEqual([]);
       expect(after).toMatchObject({ connections: 0, sessions: 0, subscriptions: 0 });
       expect(after.heap - before.heap).toBeLessThan(margin);
       const email = newEmail();

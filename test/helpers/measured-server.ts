@@ -23,8 +23,8 @@ export interface Measure {
   readonly subscriptions: number;
   /** What keeps the process busy, by its kind: timers, sockets. */
   readonly resources: Readonly<Record<string, number>>;
-  /** What was logged as a warning or worse since the last measure. */
-  readonly warnings: readonly unknown[];
+  /** What was logged of errors since the last measure. */
+  readonly faults: readonly unknown[];
   /** Bytes. */
   readonly heap: number;
 }
@@ -56,7 +56,7 @@ async function follow(order: Order): Promise<unknown> {
 }
 
 async function measure(): Promise<Measure> {
-  const warnings = curfew.log.filter(({ level }) => Number(level) >= 40);
+  const faults = curfew.log.filter(({ err, level }) => err !== undefined || Number(level) >= 50);
   // What was logged is the test's, and no leak.
   (curfew.log as unknown[]).length = 0;
   for (let i = 0; i < 3; i += 1) {
@@ -71,7 +71,7 @@ async function measure(): Promise<Measure> {
     sessions: connections.fingerprints.length,
     subscriptions: topics.subscriptions,
     resources,
-    warnings,
+    faults,
     heap: process.memoryUsage().heapUsed,
   };
 }

@@ -47,14 +47,14 @@ export async function startMeasured(options: CurfewOptions = {}) {
     /** Once the last connections are gone. */
     async measure(): Promise<Measure> {
       let found: Measure | undefined;
-      const warnings: unknown[] = [];
+      const faults: unknown[] = [];
       await until(async () => {
         found = (await tell({ do: "measure" })) as Measure;
-        warnings.push(...found.warnings);
+        faults.push(...found.faults);
         return found.connections === 0 && found.resources["TCPSocketWrap"] === undefined;
       }, "the last connections to be gone");
       if (found === undefined) throw new Error("Nothing was measured");
-      return { ...found, warnings };
+      return { ...found, faults };
     },
     [Symbol.dispose]: () => void child.kill("SIGKILL"),
   };
