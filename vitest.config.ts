@@ -7,6 +7,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     environment: "node",
+    setupFiles: ["test/helpers/every-test.ts"],
     pool: "forks",
     maxWorkers: 2,
     testTimeout: 15_000,

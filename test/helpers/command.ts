@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { noSecretIn } from "./secrecy.ts";
 import { dieWithTests } from "./watchdog.ts";
 
 export type Env = Readonly<Record<string, string>>;
@@ -32,6 +33,7 @@ export interface ServerProcess extends AsyncDisposable {
   readonly url: string;
   readonly socketUrl: string;
   readonly port: string;
+  readonly pid: number;
   /** What it printed for people. */
   readonly greeting: string;
   /** Resolves when it is gone. */
@@ -50,6 +52,7 @@ export async function startServer(env: Env): Promise<ServerProcess> {
     url,
     socketUrl: url.replace("http", "ws"),
     port: new URL(url).port,
+    pid: command.child.pid ?? 0,
     greeting,
     stop,
     [Symbol.asyncDispose]: async () => void (await stop("SIGKILL")),
@@ -74,11 +77,11 @@ class Command {
     dieWithTests(this.child);
     this.child.stdout.setEncoding("utf8").on("data", (text: string) => (this.#output += text));
     this.child.stderr.setEncoding("utf8").on("data", (text: string) => (this.#errors += text));
-    this.ended = once(this.child, "close").then(([code]: (number | null)[]) => ({
-      code: code ?? null,
-      output: this.#output,
-      errors: this.#errors,
-    }));
+    this.ended = once(this.child, "close").then(([code]: (number | null)[]) => {
+      const [output, errors] = [this.#output, this.#errors];
+      noSecretIn("the output of a process", output + errors);
+      return { code: code ?? null, output, errors };
+    });
   }
 
   /** What it has printed for people, once that is in it. */

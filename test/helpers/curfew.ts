@@ -1,6 +1,8 @@
 /** Servers for tests: on any free port, with nothing kept, silent unless a test listens to the log. */
 import { pino } from "pino";
 import { createCurfew, type Curfew, type CurfewOptions } from "../../src/server.ts";
+import { password } from "./http.ts";
+import { noSecretIn } from "./secrecy.ts";
 
 export interface TestCurfew extends Curfew {
   /** The lines logged so far. */
@@ -13,10 +15,11 @@ export const secrets = ["a secret of this test run, 32 bytes or more"];
 
 export async function startCurfew(options: CurfewOptions = {}): Promise<TestCurfew> {
   const log: Record<string, unknown>[] = [];
-  const logger = pino(
-    { level: "debug" },
-    { write: (line: string) => void log.push(JSON.parse(line) as Record<string, unknown>) },
-  );
+  const write = (line: string) => {
+    noSecretIn("a line of the log", line, password, ...(options.secrets ?? secrets));
+    log.push(JSON.parse(line) as Record<string, unknown>);
+  };
+  const logger = pino({ level: "debug" }, { write });
   const curfew = await createCurfew({
     port: 0,
     dataDir: ":memory:",

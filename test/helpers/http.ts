@@ -1,4 +1,6 @@
 /** GraphQL over HTTP, as a test asks it. */
+import { noSecretIn } from "./secrecy.ts";
+
 export interface Answer {
   readonly status: number;
   readonly data: any;
@@ -27,6 +29,7 @@ export async function ask(url: string, query: string, options: Ask = {}): Promis
     body: JSON.stringify({ query, variables }),
   });
   const body = (await response.json()) as Omit<Answer, "status">;
+  noSecretIn("an error", JSON.stringify(body.errors ?? []), password);
   return { status: response.status, ...body };
 }
 

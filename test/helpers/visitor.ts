@@ -1,0 +1,187 @@
+/** Asks a server for everything, in every way that fails too, and keeps whatever is shown to him. */
+import type { ServerProcess } from "./command.ts";
+import { newEmail } from "./http.ts";
+import { TestSocket, type Message } from "./socket.ts";
+
+/** The passwords that he gives. */
+export const words = {
+  first: "the first of all passwords",
+  second: 'another password: "quoted"; and more',
+  wrong: "a password that is wrong",
+};
+
+/** Where one begins and another is looked for. */
+type Place = Pick<ServerProcess, "url" | "socketUrl">;
+
+const signedIn = `__typename ... on Problem { message } ... on TooManyAttempts { retryAfterSeconds }
+  ... on SignedIn { tokens { accessToken renewalToken } viewer { user { email } session { id userAgent } sessions { id } } }`;
+const queries = {
+  register: `mutation ($email: String!, $password: String!) { register(email: $email, password: $password) { ${signedIn} ... on InvalidInput { fields { field message } } } }`,
+  login: `mutation ($email: String!, $password: String!) { login(email: $email, password: $password) { ${signedIn} } }`,
+  renew: `mutation ($token: String!) { renew(renewalToken: $token) { ${signedIn} ... on RenewalRefused { reason } } }`,
+  logout: "mutation ($token: String) { logout(token: $token) { endedSessions } }",
+  endSession: "mutation ($id: ID!) { endSession(id: $id) { endedSessions } }",
+  endOthers: "mutation { endOtherSessions { endedSessions } }",
+  change: `mutation ($current: String!, $next: String!) { changePassword(currentPassword: $current, newPassword: $next) {
+    __typename ... on Problem { message } ... on InvalidInput { fields { message } } ... on PasswordChanged { tokens { accessToken renewalToken } } } }`,
+  viewer: "{ viewer { user { id email } session { id userAgent ipAddress } sessions { id } } }",
+};
+
+interface Pair {
+  readonly accessToken: string;
+  readonly renewalToken: string;
+}
+
+export class Visitor {
+  /** All that he was ever given, or made of those. */
+  readonly tokens = new Set<string>();
+  /** All answers with their headers, messages and reasons, without the tokens where tokens are to be. */
+  readonly shown: string[] = [];
+  readonly #here: Place;
+  readonly #there: Place;
+  readonly #email = newEmail();
+
+  constructor(here: Place, there: Place) {
+    this.#here = here;
+    this.#there = there;
+  }
+
+  async doEverything(): Promise<void> {
+    const email = this.#email;
+    const [first, second] = [words.first, words.second];
+    const login = (password: string) => this.#pair(queries.login, { email, password });
+    for (const password of ["short", "password1", words.first, words.first])
+      await this.#ask(queries.register, { email, password });
+    const owner = await login(first);
+    const other = await login(first);
+    await this.#ask(queries.viewer, {}, owner.accessToken);
+    const renewed = await this.#pair(queries.renew, { token: owner.renewalToken });
+    const watch = await this.#connect(this.#there, renewed.accessToken);
+    watch.subscribe("1", "subscription { sessionEvents { type endReason session { id } } }");
+    watch.subscribe(
+      "2",
+      `mutation { login(email: "${email}", password: "${words.wrong}") { __typename } }`,
+    );
+    await this.#reception(watch, ({ id, type }) => id === "2" && type === "complete");
+    await this.#misspell([renewed.accessToken, other.renewalToken]);
+    await this.#ask(queries.change, { current: words.wrong, next: second }, renewed.accessToken);
+    await this.#ask(queries.change, { current: first, next: "password1" }, renewed.accessToken);
+    const change = { current: first, next: second };
+    const changed = await this.#pair(queries.change, change, renewed.accessToken);
+    await this.#ask(queries.endSession, { id: "nobody's" }, changed.accessToken);
+    await this.#ask(queries.endOthers, {}, changed.accessToken);
+    // Stolen: the second use ends the session.
+    for (let i = 0; i < 2; i += 1) await this.#ask(queries.renew, { token: changed.renewalToken });
+    await this.#ask(queries.renew, { token: owner.renewalToken });
+    await this.#reception(watch, () => false);
+    // One stays.
+    await login(second);
+    const last = await login(second);
+    for (const token of [last.accessToken, last.renewalToken])
+      await this.#ask(queries.logout, { token });
+    for (let i = 0; i < 5; i += 1) await this.#ask(queries.login, { email, password: words.wrong });
+  }
+
+  /** When the stores are away. */
+  async findNothingThere(): Promise<void> {
+    const [token = ""] = [...this.tokens].filter((one) => one.includes("access")).slice(-1);
+    await this.#ask(queries.viewer, {}, token);
+    await this.#ask(queries.renew, { token });
+    await this.#ask(queries.logout, { token });
+    for (const query of [queries.login, queries.register])
+      await this.#ask(query, { email: newEmail(), password: words.first });
+    await this.#connect(this.#there, token);
+  }
+
+  /** Tokens and passwords in every place where they do not belong, and broken in every way. */
+  async #misspell(tokens: readonly string[]): Promise<void> {
+    const broken = tokens.flatMap((token) => [
+      `${token}x`,
+      token.slice(0, -1),
+      token.replace(/.$/, "!"),
+    ]);
+    for (const token of [...tokens, ...broken]) {
+      this.tokens.add(token);
+      await this.#ask("{ viewer { user { id } } } # " + token, { token }, token);
+      await this.#ask(queries.endOthers, {}, token.replace("access", "renewal"));
+      await this.#ask(queries.renew, { token: [token] });
+      await this.#get(`query={viewer{user{id}}}&variables={"a":${token}&token=${token}`);
+      await this.#post(`{"query": ${token}`);
+      await this.#post(`{"query": "{ viewer }", "token": "${token}"} ${words.first}`);
+      await this.#connect(this.#there, `${token}y`);
+    }
+    for (const word of Object.values(words)) {
+      const text = JSON.stringify(word);
+      await this.#ask(`{ viewer ${text} }`, {});
+      await this.#ask(`mutation { login(email: ${text}, password: [${text}]) { __typename } }`, {});
+      await this.#ask(queries.login, { email: { word }, password: [word] });
+      await this.#ask(queries.login, { email: word, password: word });
+      await this.#post(`query=${word}&variables=${word}`, "application/x-www-form-urlencoded");
+      await this.#post(word, "text/plain");
+      const socket = await this.#connect(this.#here, tokens[0] ?? "");
+      socket.subscribe("1", queries.login, { email: word, password: [word] });
+      socket.subscribe("2", `{ viewer ${text} }`);
+      socket.send(`{"id": "3", "type": "subscribe", "payload": ${text}}`);
+      await this.#reception(socket, () => false);
+    }
+  }
+
+  async #pair(query: string, variables: unknown, token?: string): Promise<Pair> {
+    const { data } = await this.#ask(query, variables, token);
+    const [result] = Object.values<any>(data);
+    if (result.tokens === undefined) throw new Error(`No tokens: ${JSON.stringify(result)}`);
+    return result.tokens;
+  }
+
+  async #ask(query: string, variables: unknown, token?: string): Promise<any> {
+    const text = await this.#post(JSON.stringify({ query, variables }), "application/json", token);
+    return JSON.parse(text);
+  }
+
+  #post(body: string, type = "application/json", token?: string): Promise<string> {
+    const headers = {
+      "content-type": type,
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    };
+    return this.#take(fetch(this.#here.url, { method: "POST", headers, body }));
+  }
+
+  #get(search: string): Promise<string> {
+    return this.#take(fetch(`${this.#here.url}?${search}`));
+  }
+
+  async #take(answer: Promise<Response>): Promise<string> {
+    const response = await answer;
+    const text = await response.text();
+    this.shown.push(JSON.stringify([...response.headers]), this.#withoutTokens(text));
+    return text;
+  }
+
+  async #connect(place: Place, token: string): Promise<TestSocket> {
+    const socket = await new TestSocket(place.socketUrl).opened();
+    socket.init({ token });
+    await this.#reception(socket, ({ type }) => type === "connection_ack");
+    return socket;
+  }
+
+  /** Keeps what comes until it is that, or the socket is closed. */
+  async #reception(socket: TestSocket, isLast: (message: Message) => boolean): Promise<void> {
+    const closed = socket.closed.then((close) => ({ type: "close", payload: close }));
+    for (;;) {
+      const message = await Promise.race([socket.messages.next(), closed]);
+      this.shown.push(this.#withoutTokens(JSON.stringify(message)));
+      if (isLast(message)) return;
+      if (message.type === "close") return;
+    }
+  }
+
+  /** Tokens that stand where the schema has them are kept, and left out. */
+  #withoutTokens(text: string): string {
+    if (!text.startsWith("{")) return text;
+    return JSON.stringify(JSON.parse(text), (key, value: unknown) => {
+      if (key !== "accessToken" && key !== "renewalToken") return value;
+      this.tokens.add(String(value));
+      return undefined;
+    });
+  }
+}
