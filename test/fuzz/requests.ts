@@ -75,6 +75,7 @@ const rare = fc.record(
   {
     "content-encoding": fc.constantFrom("gzip", "identity", "x, gzip"),
     origin: fc.oneof(fc.constantFrom("null", "https://else.test", "http://["), anyText),
+    "sec-fetch-site": fc.oneof(fc.constantFrom("same-origin", "none", "cross-site"), anyText),
     expect: fc.constantFrom("100-continue", "100-continue", "100-continue", "x"),
     "x-forwarded-for": fc.oneof(fc.ipV4(), fc.constantFrom("::1", "2001:db8::1, ::"), anyText),
     "user-agent": anyText,

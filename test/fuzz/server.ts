@@ -1,4 +1,4 @@
-/** A real server to be fuzzed: seen from outside, and started again where an input has killed it. */
+/** A real server to be fuzzed, seen from outside. */
 import { expect } from "vitest";
 import { login, newEmail, register } from "../helpers/http.ts";
 import { startMeasured } from "../helpers/measured.ts";
@@ -19,18 +19,12 @@ const options = {
 const elsewhere = { "x-forwarded-for": "203.0.113.9" };
 
 export async function fuzzedServer() {
-  let server = await startMeasured(options);
-  let user = await register(server.url);
-  let before = await server.measure();
-  const restart = async () => {
-    server = await startMeasured(options);
-    user = await register(server.url);
-    before = await server.measure();
-  };
+  const server = await startMeasured(options);
+  const user = await register(server.url);
+  const before = await server.measure();
   return {
     /** Where it is, and what an attacker may hold of a session of his own. */
     async next(): Promise<{ url: string; socketUrl: string; loot: Loot }> {
-      if (!server.isAlive) await restart();
       const [session] = await server.start(1, user.userId);
       if (session === undefined) throw new Error("No session was started");
       const { token: ACCESS_TOKEN, renewalToken: RENEWAL_TOKEN, fingerprint: SESSION_ID } = session;

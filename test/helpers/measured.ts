@@ -30,9 +30,6 @@ export async function startMeasured(options: CurfewOptions = {}) {
   return {
     url,
     socketUrl: url.replace("http", "ws"),
-    get isAlive() {
-      return child.exitCode === null && child.signalCode === null;
-    },
     async start(count: number, userId?: string): Promise<Started[]> {
       return (await tell({
         do: "start",
