@@ -1,11 +1,12 @@
-/** `docs/conformance.md` names tests: each of them has to be there. */
-import { readFileSync } from "node:fs";
-import { expect, it } from "vitest";
+/** `docs/conformance.md` and `docs/security.md` name tests: each of them has to be there. */
+import { existsSync, readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
 
-const page = new URL("../docs/conformance.md", import.meta.url);
-const rows = readFileSync(page, "utf8")
-  .split("\n")
-  .filter((line) => /^\| \d/.test(line));
+const page = (name: string) => new URL(`../docs/${name}`, import.meta.url);
+
+function rowsOf(text: string, number: RegExp): string[] {
+  return text.split("\n").filter((line) => number.test(line));
+}
 
 /** The tests that a row names, by file and title. */
 function references(row: string) {
@@ -18,19 +19,78 @@ function references(row: string) {
   );
 }
 
-it("names its cases by number, once in each table", () => {
-  expect(rows.length).toBeGreaterThan(100);
-  for (const row of rows) expect(row).toMatch(/^\| \d+ \| [^|]+ \| [^|]+ \|$/);
+function expectToExist(rows: readonly string[]) {
+  const missing = rows.flatMap(references).filter(({ file, parts }) => {
+    const place = new URL(file, page("conformance.md"));
+    const source = existsSync(place) ? readFileSync(place, "utf8") : "";
+    return !parts.every((part) => source.includes(part));
+  });
+  expect(missing).toEqual([]);
+}
+
+/** What the row begins with. */
+function numberOf(row: string): string {
+  return row.split("|")[1]?.trim() ?? "";
+}
+
+describe("conformance.md", () => {
+  const [, ...tables] = readFileSync(page("conformance.md"), "utf8").split(/^## /m);
+  const rows = tables.map((table) => rowsOf(table, /^\| \d/));
+
+  it("has each case once, by number, and misses none", () => {
+    const upTo = (last: number) => Array.from({ length: last }, (_, i) => String(i + 1));
+    expect(rows.map((table) => table.map(numberOf))).toEqual([upTo(79), upTo(55)]);
+    for (const row of rows.flat()) expect(row).toMatch(/^\| \d+ \| [^|]+ \| [^|]+ \|$/);
+  });
+
+  it("says of every case what shows it, or why it does not apply", () => {
+    const bare = rows.flat().filter((row) => references(row).length === 0);
+    for (const row of bare) expect(row).toContain("Does not apply");
+  });
+
+  it("names tests that exist", () => expectToExist(rows.flat()));
 });
 
-it("says of every case what shows it, or why it does not apply", () => {
-  const bare = rows.filter((row) => references(row).length === 0);
-  for (const row of bare) expect(row).toContain("Does not apply");
-});
+describe("security.md", () => {
+  const rows = rowsOf(readFileSync(page("security.md"), "utf8"), /^\| \d+\.\d+\.\d+ /);
 
-it("names tests that exist", () => {
-  for (const { file, parts } of rows.flatMap(references)) {
-    const source = readFileSync(new URL(file, page), "utf8");
-    for (const part of parts) expect(source, `${file}: ${part}`).toContain(part);
-  }
+  /** The requirements of ASVS 5.0.0 that it answers to: sections with the levels of theirs, in turn. */
+  const asked: Readonly<Record<string, string>> = {
+    "4.1": "12233",
+    "4.3": "22",
+    "4.4": "1222",
+    "6.2": "111111112222",
+    "6.3": "1...3333",
+    "7.1": "222",
+    "7.2": "1111",
+    "7.3": "22",
+    "7.4": "11222",
+    "7.5": "223",
+    "7.6": "22",
+    "9.1": "111",
+    "9.2": "1222",
+    "10.4": "....1..2",
+    "11.4": "1222",
+    "11.5": "23",
+    "13.4": "1222233",
+    "16.2": "22222",
+    "16.3": "2222",
+  };
+
+  it("has a row for each requirement, with its level", () => {
+    const requirements = Object.entries(asked).flatMap(([section, levels]) =>
+      [...levels].flatMap((level, i) =>
+        level === "." ? [] : [`| ${section}.${i + 1} | ${level} |`],
+      ),
+    );
+    expect(rows.map((row) => /^\| [\d.]+ \| \d \|/.exec(row)?.[0])).toEqual(requirements);
+    for (const row of rows) expect(row).toMatch(/^\| [\d.]+ \| \d \| [^|]+ \| [^|]+ \|$/);
+  });
+
+  it("says of each what shows it, what is missing, or why it does not apply", () => {
+    const bare = rows.filter((row) => references(row).length === 0);
+    for (const row of bare) expect(row).toMatch(/Gap: |Does not apply: /);
+  });
+
+  it("names tests that exist", () => expectToExist(rows));
 });
