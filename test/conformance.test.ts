@@ -38,8 +38,10 @@ describe("conformance.md", () => {
   const rows = tables.map((table) => rowsOf(table, /^\| \d/));
 
   it("has each case once, by number, and misses none", () => {
-    const upTo = (last: number) => Array.from({ length: last }, (_, i) => String(i + 1));
-    expect(rows.map((table) => table.map(numberOf))).toEqual([upTo(79), upTo(55)]);
+    // As many as the suites have that the first two restate.
+    expect(rows.slice(0, 2).map(({ length }) => length)).toEqual([79, 55]);
+    for (const table of rows)
+      expect(table.map(numberOf)).toEqual(table.map((_, i) => String(i + 1)));
     for (const row of rows.flat()) expect(row).toMatch(/^\| \d+ \| [^|]+ \| [^|]+ \|$/);
   });
 

@@ -11,16 +11,16 @@ export interface Input {
   readonly body: string | Buffer;
 }
 
-const text = fc.oneof(
+const payload = fc.oneof(
   { weight: 14, arbitrary: json },
   { weight: 1, arbitrary: document },
   { weight: 1, arbitrary: anyText },
   { weight: 1, arbitrary: fc.nat({ max: 300_000 }).map((n) => `{"query":"${" ".repeat(n)}"}`) },
 );
 const body = fc.oneof(
-  { weight: 20, arbitrary: text },
-  text.map((one) => gzipSync(one)),
-  text.map((one) => Buffer.from(one, "utf16le")),
+  { weight: 20, arbitrary: payload },
+  payload.map((one) => gzipSync(one)),
+  payload.map((one) => Buffer.from(one, "utf16le")),
   fc.uint8Array({ maxLength: 100 }).map((bytes) => Buffer.from(bytes)),
 );
 

@@ -20,8 +20,6 @@ function expectWellFormed(frame: string): void {
 async function play(socketUrl: string, { init, steps }: Script, loot: Loot): Promise<number> {
   await using socket = await RawSocket.open(socketUrl);
   let closing: string | undefined;
-  let isCut = false;
-  void socket.cut.then(() => (isCut = true));
   const send = (frames: readonly Frame[]) => {
     for (const frame of frames) {
       const { payload } = frame;
@@ -32,7 +30,7 @@ async function play(socketUrl: string, { init, steps }: Script, loot: Loot): Pro
   };
   const say = (message: string) => send([{ head: 0x81, payload: message, masked: true }]);
   const answered = async (isIt: (message: { type: string; id?: string }) => boolean) => {
-    while (closing === undefined && !isCut) {
+    while (closing === undefined && !socket.tcp.closed) {
       const frame = await Promise.race([socket.frames.next(), socket.cut]);
       if (frame === undefined) return;
       if (frame.startsWith("close")) closing = frame;
@@ -49,7 +47,7 @@ async function play(socketUrl: string, { init, steps }: Script, loot: Loot): Pro
     await answered(({ type }) => type === "connection_ack");
   }
   for (const [i, step] of steps.entries()) {
-    if (closing !== undefined || isCut) break;
+    if (closing !== undefined || socket.tcp.closed) break;
     sent += send(step);
     // Now and then the server's answers are waited for.
     if (i % 10 !== 9) continue;

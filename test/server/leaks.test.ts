@@ -11,8 +11,9 @@ const waves = sockets / sessionsPerWave / socketsPerSession;
 const margin = 1024 * 1024;
 
 /** Sockets come, half of them subscribe, some of them leave, and with the sessions all of them go. */
-async function wave({ socketUrl, start, end }: Measured) {
-  const started = await start(sessionsPerWave);
+async function wave(server: Measured) {
+  const { socketUrl } = server;
+  const started = await server.start(sessionsPerWave);
   const open = async (token: string, i: number) => {
     const socket = await new TestSocket(socketUrl).opened();
     socket.init({ token });
@@ -27,7 +28,7 @@ async function wave({ socketUrl, start, end }: Measured) {
       Array.from({ length: socketsPerSession }, (_, i) => open(token, i)),
     ),
   );
-  expect(await end(started)).toEqual(started.map(() => 1));
+  expect(await server.end(started)).toEqual(started.map(() => 1));
   await Promise.all(opened.map(({ closed }) => closed));
 }
 

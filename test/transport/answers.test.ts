@@ -4,15 +4,7 @@ import { once } from "node:events";
 import { expect, it } from "vitest";
 import { startCurfew } from "../helpers/curfew.ts";
 
-const paths = [
-  "/",
-  "/graphql",
-  "/graphql?query={hello}",
-  "/health",
-  "/ready",
-  "/.git/config",
-  "/metrics",
-];
+const paths = ["/", "/graphql", "/graphql?query={hello}", "/health", "/ready", "/.git/config"];
 
 async function answer(url: string, method: string, path: string) {
   const { hostname, port } = new URL(url);
@@ -43,6 +35,6 @@ it("no answer redirects, lists a folder, or names the software or its version", 
       expect(Object.keys(headers)).not.toContain("x-powered-by");
       expect(text).not.toMatch(/Index of|node_modules|yoga|a mark/i);
     }
-  for (const path of ["/", "/.git/config", "/metrics", "/package.json", "/data/curfew.db"])
+  for (const path of ["/", "/.git/config", "/package.json", "/data/curfew.db"])
     expect((await answer(curfew.url, "GET", path)).status, path).toBe(404);
 });
