@@ -40,7 +40,7 @@ export class Client {
   #running: Promise<void> = Promise.resolve();
   /** After a renewal whose outcome is unknown, the access token may be superseded: renewed first. */
   #inDoubt = false;
-  /** When the last operation that succeeded was begun. */
+  /** When the last login, renewal or use that succeeded was begun. */
   lastSuccess = -Infinity;
 
   constructor({ trace, nodes, email, random, quiet = false }: ClientOptions) {
@@ -179,6 +179,7 @@ export class Client {
       node: node.name,
       generation: generationOf(renewalToken),
     });
+    const begun = this.#trace.now();
     const answer = await this.#ask(
       node,
       `mutation ($token: String!) { renew(renewalToken: $token) { ${signedIn} ... on RenewalRefused { reason } } }`,
@@ -194,6 +195,7 @@ export class Client {
     }
     this.#pair = tokens as Pair;
     this.#inDoubt = false;
+    this.lastSuccess = begun;
     const { accessToken, renewalToken: next } = this.#pair;
     done({ kind: "ok", successor: contentOf(accessToken) + contentOf(next) });
   }
