@@ -1,0 +1,96 @@
+/**
+ * How things are compared: in blocks, each with a round of every contender, there and back (A B B A), so
+ * that a machine that grows faster or slower meanwhile favours none of them. One of them takes part twice:
+ * what its two halves differ by is what this machine makes of nothing.
+ */
+import { estimate, type Estimate } from "./stats.ts";
+
+/** What a round measured, by the name of the measure. */
+export type Sample = Readonly<Record<string, number>>;
+
+export interface Contender {
+  readonly name: string;
+  /** Begins with fresh processes, does a fixed piece of work, and leaves nothing behind. */
+  readonly round: () => Promise<Sample>;
+}
+
+export interface Contest {
+  /** The first one takes part twice, unless it has no rival. */
+  readonly contenders: readonly Contender[];
+  readonly blocks: number;
+  /** There and back within each block; where rounds are long, one block goes there and the next one back. */
+  readonly mirrored: boolean;
+  /** Told of each round. */
+  readonly onRound?: (name: string, sample: Sample) => void;
+}
+
+export const again = " (again)";
+
+export class Results {
+  /** By contender, a sample of each block. */
+  readonly samples: ReadonlyMap<string, readonly Sample[]>;
+
+  constructor(samples: ReadonlyMap<string, readonly Sample[]>) {
+    this.samples = samples;
+  }
+
+  /** Of a contender's measure. */
+  estimate(name: string, measure: string): Estimate {
+    return estimate(this.#values(name, measure));
+  }
+
+  /** Of the ratios, block by block. */
+  ratio(of: string, over: string, measure: string, overMeasure = measure): Estimate {
+    const divisors = this.#values(over, overMeasure);
+    return estimate(
+      this.#values(of, measure).map((value, i) => value / (divisors[i] ?? Number.NaN)),
+    );
+  }
+
+  /** What the ratio of one contender to itself was; undefined where it took part only once. */
+  control(of: string, measure: string): Estimate | undefined {
+    return this.samples.has(of + again) ? this.ratio(of + again, of, measure) : undefined;
+  }
+
+  #values(name: string, measure: string): readonly number[] {
+    const samples = this.samples.get(name) ?? [];
+    return samples.map((sample) => sample[measure] ?? Number.NaN);
+  }
+}
+
+export async function hold(contest: Contest): Promise<Results> {
+  const { blocks, mirrored, onRound } = contest;
+  const [first, ...rivals] = contest.contenders;
+  if (first === undefined) throw new Error("A contest needs a contender.");
+  const control = { name: first.name + again, round: () => first.round() };
+  const contenders = rivals.length === 0 ? [first] : [first, control, ...rivals];
+  const samples = new Map<string, Sample[]>(contenders.map(({ name }) => [name, []]));
+  for (let block = 0; block < blocks; block += 1) {
+    // A place of one's own in the order would be a favour, too.
+    const turn = (mirrored ? block : Math.floor(block / 2)) % contenders.length;
+    const there = [...contenders.slice(turn), ...contenders.slice(0, turn)];
+    const back = there.toReversed();
+    const order = mirrored ? [...there, ...back] : block % 2 === 0 ? there : back;
+    const rounds = Map.groupBy(await inTurn(order, onRound), ({ name }) => name);
+    for (const [name, ofName] of rounds)
+      samples.get(name)?.push(mean(ofName.map(({ sample }) => sample)));
+  }
+  return new Results(samples);
+}
+
+async function inTurn(order: readonly Contender[], onRound: Contest["onRound"]) {
+  const rounds: { name: string; sample: Sample }[] = [];
+  for (const { name, round } of order) {
+    const sample = await round();
+    rounds.push({ name, sample });
+    onRound?.(name, sample);
+  }
+  return rounds;
+}
+
+function mean(samples: readonly Sample[]): Sample {
+  const names = Object.keys(samples[0] ?? {});
+  const meanOf = (name: string) =>
+    samples.reduce((sum, sample) => sum + (sample[name] ?? Number.NaN), 0) / samples.length;
+  return Object.fromEntries(names.map((name) => [name, meanOf(name)]));
+}

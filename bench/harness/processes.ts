@@ -1,0 +1,83 @@
+/** Processes of a measurement: each is started afresh, does what it is ordered to over IPC, and is ended. */
+import { fork, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import type { Orders, Reply } from "./orders.ts";
+
+export type Env = Readonly<Record<string, string>>;
+
+export interface ActorOptions {
+  readonly env?: Env;
+  /** Of Node. */
+  readonly flags?: readonly string[];
+}
+
+/** Milliseconds; whatever it is ordered to takes less. */
+const patience = 60_000;
+
+export class Actor<T extends Orders> implements AsyncDisposable {
+  readonly #child: ChildProcess;
+  readonly #pending = new Map<number, PromiseWithResolvers<unknown>>();
+  readonly #ready = Promise.withResolvers<unknown>();
+  #last = 0;
+
+  private constructor(file: string, { env = {}, flags = [] }: ActorOptions) {
+    const { PATH = "" } = process.env;
+    this.#pending.set(0, this.#ready);
+    this.#child = fork(fileURLToPath(new URL(`../${file}`, import.meta.url)), {
+      execArgv: [...flags],
+      // As it is run where speed matters.
+      env: { PATH, NODE_ENV: "production", ...env },
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
+      serialization: "advanced",
+    });
+    this.#child.on("message", (reply: Reply) => this.#take(reply));
+    this.#child.once("exit", (code, signal) => {
+      for (const { reject } of this.#pending.values())
+        reject(new Error(`${file} is gone: ${signal ?? code}`));
+      this.#pending.clear();
+    });
+  }
+
+  /**
+   * Resolves when it is ready for orders.
+   *
+   * @param file under bench/
+   */
+  static async start<T extends Orders>(
+    file: string,
+    options: ActorOptions = {},
+  ): Promise<Actor<T>> {
+    const actor = new Actor<T>(file, options);
+    await actor.#ready.promise;
+    return actor;
+  }
+
+  async ask<K extends keyof T & string>(
+    order: K,
+    ...[argument]: Parameters<T[K]>
+  ): Promise<Awaited<ReturnType<T[K]>>> {
+    const id = (this.#last += 1);
+    const answer = Promise.withResolvers<unknown>();
+    this.#pending.set(id, answer);
+    this.#child.send({ id, order, argument });
+    const giveUp = () => answer.reject(new Error(`"${order}" was not done in ${patience} ms.`));
+    const timer = setTimeout(giveUp, patience);
+    answer.promise.finally(() => clearTimeout(timer)).catch(() => {});
+    return (await answer.promise) as Awaited<ReturnType<T[K]>>;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const exited = once(this.#child, "exit");
+    this.#child.kill("SIGKILL");
+    await exited;
+  }
+
+  #take(reply: Reply): void {
+    const pending = this.#pending.get(reply.id);
+    this.#pending.delete(reply.id);
+    if ("error" in reply) pending?.reject(new Error(reply.error));
+    else pending?.resolve(reply.answer);
+  }
+}

@@ -1,0 +1,14 @@
+/** Apollo Server, standalone as its documentation sets it up, with the same check by hand. */
+import { ApolloServer } from "@apollo/server";
+import { startStandaloneServer } from "@apollo/server/standalone";
+import { obey } from "../harness/orders.ts";
+import { basics } from "../servers/basics.ts";
+import { resolvers, typeDefs, userOf, type Context } from "../servers/check.ts";
+
+const server = new ApolloServer<Context>({ typeDefs, resolvers });
+const { url } = await startStandaloneServer(server, {
+  listen: { host: "127.0.0.1", port: 0 },
+  context: async ({ req }) => ({ userId: await userOf(req.headers.authorization) }),
+});
+
+obey({ ...basics, url: () => url });

@@ -1,0 +1,16 @@
+/** Makes a token such as a login would return, by order. */
+import { SignJWT } from "jose";
+import type { Signer } from "../harness/jwt.ts";
+import { obey } from "../harness/orders.ts";
+
+const orders: Signer = {
+  sign: ({ secret }) =>
+    new SignJWT({ sid: crypto.randomUUID() })
+      .setProtectedHeader({ alg: "HS256" })
+      .setSubject(crypto.randomUUID())
+      .setIssuedAt()
+      .setExpirationTime("30m")
+      .sign(new TextEncoder().encode(secret)),
+};
+
+obey(orders);

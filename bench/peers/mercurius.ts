@@ -1,0 +1,21 @@
+/** Mercurius on Fastify as its documentation sets it up, with JIT where that is asked for, and the same check by hand. */
+import { fastify } from "fastify";
+import { mercurius } from "mercurius";
+import { obey } from "../harness/orders.ts";
+import { basics } from "../servers/basics.ts";
+import { resolvers, typeDefs, userOf, type Context } from "../servers/check.ts";
+
+declare module "mercurius" {
+  interface MercuriusContext extends Context {}
+}
+
+const app = fastify();
+await app.register(mercurius, {
+  schema: typeDefs,
+  resolvers,
+  context: async (request) => ({ userId: await userOf(request.headers.authorization) }),
+  jit: Number(process.env["JIT"] ?? 0),
+});
+const address = await app.listen({ host: "127.0.0.1", port: 0 });
+
+obey({ ...basics, url: () => `${address}/graphql` });

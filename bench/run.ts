@@ -1,0 +1,29 @@
+/** The benchmark: `npm run bench` runs all of it, `npm run bench -- NAME …` some; `--quick` only tries it out. */
+import { openSetting } from "./harness/setting.ts";
+import { machine } from "./harness/machine.ts";
+import { print, write } from "./harness/report.ts";
+import type { Outcome } from "./harness/workload.ts";
+import { workloads } from "./workloads/all.ts";
+
+const known = Object.keys(workloads);
+const quick = process.argv.includes("--quick");
+const names = process.argv.slice(2).filter((argument) => argument !== "--quick");
+const unknown = names.filter((name) => !known.includes(name));
+if (unknown.length > 0)
+  throw new Error(`There is no workload ${unknown.join(", ")}. There are: ${known.join(", ")}.`);
+
+const outcomes: Outcome[] = [];
+for (const [name, workload] of Object.entries(workloads)) {
+  if (names.length > 0 && !names.includes(name)) continue;
+  const began = performance.now();
+  await using setting = await openSetting();
+  const note = (contender: string, sample: object) => {
+    if (process.stderr.isTTY || process.env["BENCH_ROUNDS"] !== undefined)
+      console.error(`  ${contender}`, JSON.stringify(sample));
+  };
+  const outcome = await workload({ setting, quick, note });
+  outcomes.push(outcome);
+  print(outcome, (performance.now() - began) / 1_000);
+}
+const results = { ...machine(), outcomes };
+if (!quick && names.length === 0) await write(results);

@@ -1,0 +1,44 @@
+/** The check that Curfew makes, made by hand: what an app would do on each request with any other server. */
+import { Redis } from "ioredis";
+import { KeyRing } from "../../src/session/keys.ts";
+import { checkToken } from "../../src/session/token.ts";
+
+const ring = new KeyRing([process.env["CURFEW_SECRETS"] ?? ""]);
+const redis = new Redis(process.env["REDIS_URL"] ?? "", { enableAutoPipelining: true });
+
+/** The user of a token in an `Authorization` header; null without one, or when its session is gone. */
+export async function userOf(authorization: string | undefined): Promise<string | null> {
+  const token = authorization?.replace(/^Bearer /, "") ?? "";
+  const now = Date.now();
+  const reading = checkToken(ring, token, "access", now);
+  if (!reading.ok) return null;
+  const { fingerprint, generation } = reading.claims;
+  const session = await redis.hgetall(`curfew:session:{${fingerprint}}`);
+  if (Number(session["generation"]) !== generation) return null;
+  return Number(session["idleExpiresAt"]) > now ? (session["userId"] ?? null) : null;
+}
+
+export interface Context {
+  readonly userId: string | null;
+}
+
+/** Curfew's, as far as it is asked. */
+export const typeDefs = /* GraphQL */ `
+  type Query {
+    viewer: Viewer
+  }
+  type Viewer {
+    user: User!
+  }
+  type User {
+    id: ID!
+  }
+`;
+
+export const resolvers = {
+  Query: { viewer: (_parent: unknown, _args: unknown, context: Context) => viewer(context) },
+};
+
+function viewer({ userId }: Context) {
+  return userId === null ? null : { user: { id: userId } };
+}

@@ -1,0 +1,96 @@
+/** Curfew with its settings from the environment, and an app's schema of one subscription. */
+import { createCurfew, loadOptions } from "../../src/index.ts";
+import { obey } from "../harness/orders.ts";
+import { machineTime } from "../harness/clock.ts";
+import { basics } from "./basics.ts";
+
+const curfew = await createCurfew({
+  ...loadOptions(process.env),
+  port: 0,
+  typeDefs: /* GraphQL */ `
+    type Subscription {
+      said: String! @authenticated
+    }
+  `,
+  resolvers: {
+    Subscription: {
+      said: {
+        subscribe: async (_parent, _args, { events }) => {
+          const stream = await events.subscribe("said");
+          stream.push("ready");
+          return stream;
+        },
+        resolve: String,
+      },
+    },
+  },
+});
+
+const device = { userAgent: "Benchmark/1.0", ipAddress: "127.0.0.1" };
+
+export interface Started {
+  readonly fingerprint: string;
+  readonly accessToken: string;
+  readonly renewalToken: string;
+}
+
+const orders = {
+  ...basics,
+  url: () => curfew.url,
+
+  /** As many sessions, of one user or of a new one each. */
+  async start({ count, userId }: { count: number; userId?: string }): Promise<Started[]> {
+    const started: Started[] = [];
+    // Not so many at once that Redis seems to hang.
+    while (started.length < count) {
+      const some = Array.from({ length: Math.min(100, count - started.length) }, () =>
+        curfew.sessions.start(userId ?? crypto.randomUUID(), device),
+      );
+      for (const { session, tokens } of await Promise.all(some))
+        started.push({ fingerprint: session.fingerprint, ...tokens });
+    }
+    return started;
+  },
+
+  /** All at once. Resolves to when that began, by `machineTime`. */
+  async end({ fingerprints }: { fingerprints: readonly string[] }): Promise<number> {
+    const began = machineTime();
+    const ends = fingerprints.map((fingerprint) => curfew.sessions.end(fingerprint, "LOGOUT"));
+    const ended = (await Promise.all(ends)).reduce((sum, count) => sum + count, 0);
+    if (ended !== fingerprints.length) throw new Error(`Only ${ended} sessions were ended.`);
+    return began;
+  },
+
+  /** Each session again and again, so many sessions at once; resolves to the seconds that took. */
+  async renew({ tokens, times, atOnce }: Renewals): Promise<number> {
+    const left = tokens.values();
+    const work = async () => {
+      for (let token of left)
+        for (let i = 0; i < times; i += 1) {
+          const renewal = await curfew.sessions.renew(token);
+          if (renewal.outcome === "refused") throw new Error(renewal.reason);
+          token = renewal.tokens.renewalToken;
+        }
+    };
+    const began = machineTime();
+    await Promise.all(Array.from({ length: atOnce }, work));
+    return (machineTime() - began) / 1_000;
+  },
+
+  /** To all who listen to `said`. Resolves to when it was sent, by `machineTime`. */
+  async say({ text }: { text: string }): Promise<number> {
+    const began = machineTime();
+    await curfew.events.publish("said", text);
+    return began;
+  },
+};
+
+export interface Renewals {
+  readonly tokens: readonly string[];
+  readonly times: number;
+  readonly atOnce: number;
+}
+
+export type CurfewOrders = typeof orders;
+
+obey(orders);
