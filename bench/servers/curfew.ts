@@ -77,6 +77,9 @@ const orders = {
     return (machineTime() - began) / 1_000;
   },
 
+  /** As it is done every few seconds. */
+  recheck: () => curfew.connections.recheck(),
+
   /** To all who listen to `said`. Resolves to when it was sent, by `machineTime`. */
   async say({ text }: { text: string }): Promise<number> {
     const began = machineTime();

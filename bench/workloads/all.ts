@@ -3,6 +3,25 @@ import type { Workload } from "../harness/workload.ts";
 import { connect } from "./connect.ts";
 import { fanout } from "./fanout.ts";
 import { http } from "./http.ts";
+import { login } from "./login.ts";
+import { logout } from "./logout.ts";
+import { mass } from "./mass.ts";
+import { operations } from "./operations.ts";
+import { recheck } from "./recheck.ts";
+import { renew } from "./renew.ts";
 import { sockets } from "./sockets.ts";
+import { token } from "./token.ts";
 
-export const workloads: Readonly<Record<string, Workload>> = { http, connect, sockets, fanout };
+export const workloads: Readonly<Record<string, Workload>> = {
+  http,
+  token,
+  connect,
+  sockets,
+  logout,
+  mass,
+  renew,
+  login,
+  operations,
+  fanout,
+  recheck,
+};

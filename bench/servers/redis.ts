@@ -1,0 +1,64 @@
+/** Redis as Curfew's clients for it reach it, and nothing on top: what a logout and a renewal cost at the least. */
+import { obey } from "../harness/orders.ts";
+import { machineTime } from "../harness/clock.ts";
+import { commandClient, subscriberClient } from "../../src/stores/redis/client.ts";
+import { defineScripts } from "../../src/stores/redis/scripts.ts";
+import { basics } from "./basics.ts";
+import type { Renewals } from "./curfew.ts";
+
+const url = process.env["REDIS_URL"] ?? "";
+const client = await commandClient(url);
+const subscriber = await subscriberClient(url);
+defineScripts(client);
+
+const orders = {
+  ...basics,
+
+  /** From PUBLISH to the subscriber's callback, one after the other; milliseconds. */
+  async publish({ count }: { count: number }): Promise<number[]> {
+    const channel = "bench:published";
+    let heard: (() => void) | undefined;
+    subscriber.on("message", () => heard?.());
+    await subscriber.subscribe(channel);
+    const latencies: number[] = [];
+    for (let i = 0; i < count; i += 1) {
+      const began = machineTime();
+      const arrived = new Promise<void>((resolve) => (heard = resolve));
+      void client.publish(channel, String(i));
+      await arrived;
+      latencies.push(machineTime() - began);
+    }
+    return latencies;
+  },
+
+  /** The script of a renewal, of each session again and again; resolves to the seconds that took. */
+  async renew({ fingerprints, times, atOnce }: BareRenewals): Promise<number> {
+    const left = fingerprints.values();
+    const work = async () => {
+      for (const fingerprint of left)
+        for (let generation = 0; generation < times; generation += 1) {
+          const now = Date.now();
+          const [outcome] = await client.curfewRenew(
+            `curfew:session:{${fingerprint}}`,
+            now,
+            generation,
+            generation + 1,
+            now + 1_800_000,
+            now + 2_592_000_000,
+            now + 10_000,
+          );
+          if (outcome !== "stepped") throw new Error(outcome);
+        }
+    };
+    const began = machineTime();
+    await Promise.all(Array.from({ length: atOnce }, work));
+    return (machineTime() - began) / 1_000;
+  },
+};
+
+export interface BareRenewals extends Omit<Renewals, "tokens"> {
+  readonly fingerprints: readonly string[];
+}
+export type RedisOrders = typeof orders;
+
+obey(orders);

@@ -1,0 +1,43 @@
+/** A process that does nothing but verify one token, over and over. */
+import { obey } from "../harness/orders.ts";
+import { basics } from "./basics.ts";
+
+export interface Verifications {
+  readonly token: string;
+  readonly warmUp: number;
+  readonly count: number;
+}
+
+export interface Verified {
+  /** Nanoseconds of each. */
+  readonly wall: number;
+  readonly cpu: number;
+}
+
+export interface VerifyingOrders extends Readonly<
+  Record<string, (argument: Verifications) => unknown>
+> {
+  readonly verify: (argument: Verifications) => Promise<Verified>;
+}
+
+/** @param isGood whether the token is; a promise is waited for, anything else is not. */
+export function serveVerifying(isGood: (token: string) => boolean | Promise<boolean>): void {
+  const times = async (token: string, count: number) => {
+    for (let i = 0; i < count; i += 1) {
+      const good = isGood(token);
+      if (!(typeof good === "boolean" ? good : await good)) throw new Error("A good token failed.");
+    }
+  };
+  const orders: VerifyingOrders = {
+    async verify({ token, warmUp, count }) {
+      await times(token, warmUp);
+      const [cpu, began] = [basics.cpu(), performance.now()];
+      await times(token, count);
+      return {
+        wall: ((performance.now() - began) * 1e6) / count,
+        cpu: ((basics.cpu() - cpu) * 1e3) / count,
+      };
+    },
+  };
+  obey(orders);
+}
