@@ -1,5 +1,7 @@
 /** The other end of a process: what it does when it is ordered to. */
 
+import { flushCompileCache } from "node:module";
+
 /** Each takes one argument or none, and what it resolves to is the answer. */
 export type Orders = Readonly<Record<string, (argument: never) => unknown>>;
 
@@ -32,5 +34,7 @@ export function obey(orders: Orders): void {
     );
   });
   process.on("disconnect", () => process.exit());
+  // It is killed in the end, and would then leave nothing to the next one of its kind.
+  flushCompileCache();
   reply({ id: 0, answer: undefined });
 }

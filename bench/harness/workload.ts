@@ -42,14 +42,19 @@ export interface Bench {
 
 export type Workload = (bench: Bench) => Promise<Outcome>;
 
-/** At least seven blocks, and one more where a block goes only there, so that as many come back. */
+export interface Effort {
+  /** @default 7 */
+  readonly blocks?: number;
+  /** Whether each block goes there and back; where rounds are long, one goes there and the next one back. */
+  readonly mirrored?: boolean;
+}
+
 export function compete(
   bench: Bench,
   contenders: readonly Contender[],
-  mirrored = true,
+  { blocks = 7, mirrored = true }: Effort = {},
 ): Promise<Results> {
-  const blocks = bench.quick ? 2 : mirrored ? 7 : 8;
-  return hold({ contenders, blocks, mirrored, onRound: bench.note });
+  return hold({ contenders, blocks: bench.quick ? 2 : blocks, mirrored, onRound: bench.note });
 }
 
 export function rowsOf(results: Results): Row[] {

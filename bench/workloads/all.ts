@@ -3,6 +3,7 @@ import type { Workload } from "../harness/workload.ts";
 import { connect } from "./connect.ts";
 import { fanout } from "./fanout.ts";
 import { http } from "./http.ts";
+import { idle } from "./idle.ts";
 import { login } from "./login.ts";
 import { logout } from "./logout.ts";
 import { mass } from "./mass.ts";
@@ -17,6 +18,7 @@ export const workloads: Readonly<Record<string, Workload>> = {
   token,
   connect,
   sockets,
+  idle,
   logout,
   mass,
   renew,

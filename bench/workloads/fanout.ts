@@ -63,7 +63,7 @@ export const fanout: Workload = async (bench) => {
       { name: "Curfew", round: curfew },
       { name: "ws, the same frames", round: bare },
     ],
-    false,
+    { mirrored: false },
   );
   return {
     workload: "fanout",

@@ -70,7 +70,7 @@ export const login: Workload = async (bench) => {
       { name: "Curfew", round: curfew },
       { name: "argon2id alone", round: bare },
     ],
-    false,
+    { mirrored: false },
   );
   return {
     workload: "login",

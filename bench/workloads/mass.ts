@@ -25,7 +25,7 @@ export const mass: Workload = async (bench) => {
     };
   };
 
-  const results = await compete(bench, [{ name: "Curfew", round }], false);
+  const results = await compete(bench, [{ name: "Curfew", round }], { mirrored: false });
   const milliseconds = (measure: string, atMost: number) => ({
     name: measure,
     unit: "ms" as const,

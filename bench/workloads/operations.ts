@@ -44,7 +44,7 @@ export const operations: Workload = async (bench) => {
         round: round(() => startServer("servers/graphql-ws.ts"), "1"),
       },
     ],
-    false,
+    { mirrored: false },
   );
   const ratio = (measure: string) => ({
     name: `queries ${measure}, Curfew ÷ graphql-ws, unchecked`,
