@@ -1,7 +1,8 @@
-/** The benchmark: `npm run bench` runs all of it, `npm run bench -- NAME …` some; `--quick` only tries it out. */
+/** The benchmark: `npm run bench` runs all of it, `npm run bench -- NAME …` some; `--quick` only tries them out. */
 import { openSetting } from "./harness/setting.ts";
 import { machine } from "./harness/machine.ts";
-import { print, write } from "./harness/report.ts";
+import { keep } from "./harness/files.ts";
+import { print } from "./harness/report.ts";
 import type { Outcome } from "./harness/workload.ts";
 import { workloads } from "./workloads/all.ts";
 
@@ -12,6 +13,7 @@ const unknown = names.filter((name) => !known.includes(name));
 if (unknown.length > 0)
   throw new Error(`There is no workload ${unknown.join(", ")}. There are: ${known.join(", ")}.`);
 
+const started = performance.now();
 const outcomes: Outcome[] = [];
 for (const [name, workload] of Object.entries(workloads)) {
   if (names.length > 0 && !names.includes(name)) continue;
@@ -25,5 +27,5 @@ for (const [name, workload] of Object.entries(workloads)) {
   outcomes.push(outcome);
   print(outcome, (performance.now() - began) / 1_000);
 }
-const results = { ...machine(), outcomes };
-if (!quick && names.length === 0) await write(results);
+if (!quick) await keep(machine(), outcomes);
+console.log(`\n${((performance.now() - started) / 60_000).toFixed(1)} minutes`);

@@ -1,6 +1,4 @@
-/** What people and files are told of the outcomes. */
-import { writeFile } from "node:fs/promises";
-import { chart } from "./chart.ts";
+/** What people are told of the outcomes. */
 import type { Machine } from "./machine.ts";
 import type { Estimate } from "./stats.ts";
 import { isMet, type Figure, type Outcome } from "./workload.ts";
@@ -30,13 +28,6 @@ export function print(outcome: Outcome, seconds: number): void {
   ]);
 }
 
-/** To results.json and results.svg. */
-export async function write(report: Report): Promise<void> {
-  const file = (name: string) => new URL(`../${name}`, import.meta.url);
-  await writeFile(file("results.json"), `${JSON.stringify(report, rounded, 2)}\n`);
-  await writeFile(file("results.svg"), chart(report));
-}
-
 /** More digits than three say nothing here. */
 export function shortNumber(value: number): string {
   if (Math.abs(value) >= 100) return value.toFixed(0);
@@ -51,10 +42,6 @@ export function targetText({ target }: Pick<Figure, "target">): string {
 export function estimateText(value: Estimate | undefined): string {
   if (value === undefined) return "";
   return `${shortNumber(value.median)} [${shortNumber(value.low)}, ${shortNumber(value.high)}]`;
-}
-
-function rounded(_key: string, value: unknown): unknown {
-  return typeof value === "number" ? Number(value.toPrecision(4)) : value;
 }
 
 function table(lines: readonly (readonly string[])[]): void {

@@ -10,7 +10,7 @@ const messageOf = (text: string) =>
 
 export const fanout: Workload = async (bench) => {
   const { env, sessions } = bench.setting;
-  const [warmUp, events, count] = bench.quick ? [1, 3, 500] : [3, 10, 10_000];
+  const [warmUp, events, count] = bench.quick ? [1, 3, 500] : [2, 8, 10_000];
   const started = await sessions(count / 50);
   // A session may have a hundred sockets on a node.
   const tokens = started.flatMap(({ accessToken }) =>

@@ -9,7 +9,7 @@ const query = "{ viewer { user { id } } }";
 export const http: Workload = async (bench) => {
   const { setting } = bench;
   const { env, user } = setting;
-  const [warmUp, count, paced] = bench.quick ? [500, 1_000, 200] : [1_200, 5_000, 300];
+  const [warmUp, count, paced] = bench.quick ? [500, 1_000, 200] : [1_000, 3_500, 250];
 
   const round = (start: () => Promise<Actor<ServerOrders>>, token?: string) => async () => {
     await using server = await start();

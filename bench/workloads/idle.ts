@@ -27,7 +27,7 @@ export const idle: Workload = async (bench) => {
   };
 
   const name = "CPU µs a second of a socket";
-  const results = await compete(bench, [{ name, round }], { blocks: 3, mirrored: false });
+  const results = await compete(bench, [{ name, round }], { blocks: 2, mirrored: false });
   return {
     workload: "idle",
     work: `${count} sockets, each under a session of its own, that do nothing for ${seconds} s`,

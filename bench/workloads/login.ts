@@ -74,7 +74,7 @@ export const login: Workload = async (bench) => {
   );
   return {
     workload: "login",
-    work: `${count} logins on 8 connections; other requests at ${250} a second`,
+    work: `${count} logins on 8 connections; other requests at 250 a second`,
     rows: rowsOf(results),
     figures: [
       {

@@ -24,7 +24,7 @@ export const recheck: Workload = async (bench) => {
     };
   };
 
-  const results = await compete(bench, [{ name: "Curfew", round }], { mirrored: false });
+  const results = await compete(bench, [{ name: "Curfew", round }], { blocks: 3, mirrored: false });
   return {
     workload: "recheck",
     work: `one recheck of ${connections} connections, each under a session of its own; by default there is one in 5 s`,

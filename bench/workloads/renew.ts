@@ -9,7 +9,7 @@ const warmUp = 64;
 
 export const renew: Workload = async (bench) => {
   const { env, user } = bench.setting;
-  const [count, times] = bench.quick ? [50, 4] : [500, 10];
+  const [count, times] = bench.quick ? [50, 4] : [250, 10];
   const { userId } = user;
 
   const curfew = (own: Env) => async () => {

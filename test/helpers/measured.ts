@@ -41,6 +41,10 @@ export async function startMeasured(options: CurfewOptions = {}) {
       const fingerprints = sessions.map(({ fingerprint }) => fingerprint);
       return (await tell({ do: "end", fingerprints })) as number[];
     },
+    /** At this moment. */
+    async glance(): Promise<Measure> {
+      return (await tell({ do: "measure" })) as Measure;
+    },
     /** Once the last connections are gone. */
     async measure(): Promise<Measure> {
       let found: Measure | undefined;

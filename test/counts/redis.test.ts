@@ -1,0 +1,98 @@
+/** How often Redis is asked: what is counted does not depend on the machine, as what is timed does. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { testApp } from "../helpers/app.ts";
+import { ask, logout, register, renew, type SignedIn } from "../helpers/http.ts";
+import { startNodes, type Nodes } from "../helpers/nodes.ts";
+import { monitor, type Monitor } from "../helpers/redis-monitor.ts";
+import { startRedis, type RedisServer } from "../helpers/redis.ts";
+import { connect } from "../helpers/socket.ts";
+import { until } from "../helpers/until.ts";
+
+let redis: RedisServer;
+let nodes: Nodes;
+let commands: Monitor;
+let user: SignedIn;
+beforeAll(async () => {
+  redis = await startRedis();
+  // No recheck falls into a count.
+  const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
+  nodes = await startNodes(redis, { ...testApp().schema, ...unchecked });
+  commands = await monitor(redis);
+  // Redis is sent the text of a script once.
+  const first = await register(nodes.here.url);
+  await renew(nodes.here.url, first.renewalToken);
+  await logout(nodes.here.url, first.accessToken);
+  user = await register(nodes.here.url);
+});
+afterAll(async () => {
+  await commands[Symbol.asyncDispose]();
+  await nodes[Symbol.asyncDispose]();
+  await redis[Symbol.asyncDispose]();
+});
+
+const query = "{ viewer { user { id } session { id } } }";
+
+async function subscriptions(): Promise<Map<string, number>> {
+  const channels = (await redis.command("PUBSUB", "CHANNELS", "curfew:*")) as string[];
+  const counts = (await redis.command("PUBSUB", "NUMSUB", ...channels)) as (string | number)[];
+  return new Map(channels.map((channel, i) => [channel, Number(counts[2 * i + 1])]));
+}
+
+it("a request with a token is one command, and one without a token none", async () => {
+  const asking = async () => {
+    const { token } = { token: user.accessToken };
+    for (let i = 0; i < 20; i += 1)
+      expect((await ask(nodes.here.url, query, { token })).status).toBe(200);
+  };
+  expect(await commands.during(asking)).toEqual(Array.from({ length: 20 }, () => "hgetall"));
+  expect(await commands.during(() => ask(nodes.here.url, query))).toEqual([]);
+});
+
+it("a renewal is a read, a script and one message", async () => {
+  const { renewalToken } = await register(nodes.here.url);
+  const renewing = () => renew(nodes.here.url, renewalToken);
+  expect(await commands.during(renewing)).toEqual(["hgetall", "evalsha", "publish"]);
+});
+
+it("a logout is the check of the request, a script, the index and one message, however many sockets it closes", async () => {
+  const { accessToken } = await register(nodes.here.url);
+  const open = () => connect(nodes.there.socketUrl, accessToken);
+  const sockets = await Promise.all(Array.from({ length: 20 }, open));
+  const leaving = () => logout(nodes.here.url, accessToken);
+  const sent = await commands.during(leaving);
+  expect(sent.filter((name) => name !== "unsubscribe")).toEqual([
+    "hgetall",
+    "evalsha",
+    "zrem",
+    "publish",
+  ]);
+  for (const socket of sockets) expect(await socket.closed).toMatchObject({ code: 4401 });
+});
+
+it("a session has one subscription on each node, for all of its sockets there, and none after them", async () => {
+  const { accessToken, sessionId } = await register(nodes.here.url);
+  const opened: Awaited<ReturnType<typeof connect>>[] = [];
+  const opening = async () => {
+    for (const { socketUrl } of [nodes.here, nodes.there])
+      for (let i = 0; i < 10; i += 1) opened.push(await connect(socketUrl, accessToken));
+  };
+  const sent = await commands.during(opening);
+  expect(sent.filter((name) => name === "subscribe")).toHaveLength(2);
+  expect(sent.filter((name) => name === "hgetall")).toHaveLength(20);
+  expect(sent).toHaveLength(22);
+  const ofSession = [...(await subscriptions())].filter(([channel]) => channel.includes(sessionId));
+  expect(ofSession.map(([, count]) => count)).toEqual([2]);
+
+  await Promise.all(opened.map((socket) => socket[Symbol.asyncDispose]()));
+  await until(async () => (await subscriptions()).size === 0, "the subscriptions to be gone");
+});
+
+it("an operation on a socket is one command", async () => {
+  await using socket = await connect(nodes.here.socketUrl, user.accessToken);
+  const asking = async () => {
+    socket.subscribe("1", query);
+    expect((await socket.messages.next()).type).toBe("next");
+    expect((await socket.messages.next()).type).toBe("complete");
+  };
+  expect(await commands.during(asking)).toEqual(["hgetall"]);
+});
