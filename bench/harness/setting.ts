@@ -13,7 +13,7 @@ import type { Orders } from "./orders.ts";
 export type ServerOrders = typeof basics & { readonly url: () => string };
 
 export interface Setting extends AsyncDisposable {
-  /** With what Curfew has to be told to run on Redis; all else are its defaults. */
+  /** What Curfew has to be told to run on Redis, and with so many sockets of one address; no more than that. */
   readonly env: Env;
   readonly redisUrl: string;
   /** With a session that lasts longer than the benchmark. */
@@ -30,6 +30,8 @@ export async function openSetting(): Promise<Setting> {
   const env = {
     REDIS_URL: redis.url,
     DATA_DIR: dataDir,
+    // All sockets come from this machine.
+    MAX_SOCKETS_PER_ADDRESS: "0",
     CURFEW_SECRETS: "a secret of the benchmark of 32 bytes or more",
   };
   await using first = await startCurfew(env);
