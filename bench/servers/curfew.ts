@@ -46,8 +46,10 @@ const orders = {
       const some = Array.from({ length: Math.min(100, count - started.length) }, () =>
         curfew.sessions.start(userId ?? crypto.randomUUID(), device),
       );
-      for (const { session, tokens } of await Promise.all(some))
-        started.push({ fingerprint: session.fingerprint, ...tokens });
+      for (const { session, tokens } of await Promise.all(some)) {
+        const { accessToken, renewalToken } = tokens;
+        started.push({ fingerprint: session.fingerprint, accessToken, renewalToken });
+      }
     }
     return started;
   },
@@ -78,7 +80,7 @@ const orders = {
   },
 
   /** As it is done every few seconds. */
-  recheck: () => curfew.connections.recheck(),
+  recheck: () => curfew.connections.recheck("all"),
 
   /** To all who listen to `said`. Resolves to when it was sent, by `machineTime`. */
   async say({ text }: { text: string }): Promise<number> {

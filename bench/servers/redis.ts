@@ -43,9 +43,11 @@ const orders = {
             now,
             generation,
             generation + 1,
+            generation,
             now + 1_800_000,
             now + 2_592_000_000,
-            now + 10_000,
+            10_000,
+            0,
           );
           if (outcome !== "stepped") throw new Error(outcome);
         }
