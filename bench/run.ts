@@ -6,6 +6,9 @@ import { print } from "./harness/report.ts";
 import type { Outcome } from "./harness/workload.ts";
 import { workloads } from "./workloads/all.ts";
 
+// Whoever stops it leaves nothing behind.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
+
 const known = Object.keys(workloads);
 const quick = process.argv.includes("--quick");
 const names = process.argv.slice(2).filter((argument) => argument !== "--quick");
@@ -27,5 +30,5 @@ for (const [name, workload] of Object.entries(workloads)) {
   outcomes.push(outcome);
   print(outcome, (performance.now() - began) / 1_000);
 }
-if (!quick) await keep(machine(), outcomes);
+if (!quick) await keep(machine(), outcomes, known);
 console.log(`\n${((performance.now() - started) / 60_000).toFixed(1)} minutes`);

@@ -74,7 +74,7 @@ function bars(rows: readonly Row[], measure: string, top: number): string[] {
       `<text class="label" x="${labels - 8}" y="${y + 14}">${escaped(name)}</text>`,
       `<rect class="bar${own}" x="${labels}" y="${y}" width="${length(median).toFixed(1)}" height="18" rx="2"/>`,
       `<line x1="${at(low)}" x2="${at(high)}" y1="${middle}" y2="${middle}"/>`,
-      `<text x="${labels + length(high) + 8}" y="${y + 14}">${shortNumber(median)}</text>`,
+      `<text x="${(labels + length(high) + 8).toFixed(1)}" y="${y + 14}">${shortNumber(median)}</text>`,
     ];
   });
 }

@@ -13,12 +13,23 @@ const picture = new URL("../results.svg", import.meta.url);
 const page = new URL("../../docs/benchmarks.md", import.meta.url);
 const [begin, end] = ["<!-- figures -->", "<!-- end of figures -->"];
 
-/** Keeps the outcomes of other workloads where they are of this machine and these versions. */
-export async function keep(machine: Machine, outcomes: readonly Outcome[]): Promise<void> {
+/**
+ * Keeps the outcomes of other workloads where they are of this machine and these versions.
+ *
+ * @param order of the workloads, by name
+ */
+export async function keep(
+  machine: Machine,
+  outcomes: readonly Outcome[],
+  order: readonly string[],
+): Promise<void> {
   const kept = (await keptOutcomes(machine)).filter((old) =>
     outcomes.every(({ workload }) => workload !== old.workload),
   );
-  const report: Report = { ...machine, outcomes: [...outcomes, ...kept] };
+  const all = [...outcomes, ...kept].toSorted(
+    (a, b) => order.indexOf(a.workload) - order.indexOf(b.workload),
+  );
+  const report: Report = { ...machine, outcomes: all };
   await writeFile(results, await format(JSON.stringify(report, rounded), { parser: "json" }));
   await writeFile(picture, chart(report));
   const text = await readFile(page, "utf8");

@@ -8,7 +8,7 @@ const jwtSecret = "a secret of the benchmark of 32 bytes or more";
 
 export const token: Workload = async (bench) => {
   const { env, user } = bench.setting;
-  const [warmUp, count] = bench.quick ? [1_000, 2_000] : [10_000, 40_000];
+  const [warmUp, count] = bench.quick ? [1_000, 2_000] : [5_000, 12_000];
   const jwt = await signedJwt(jwtSecret);
 
   const round = (file: string, given: string) => async () => {

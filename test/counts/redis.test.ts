@@ -30,6 +30,8 @@ afterAll(async () => {
   await redis[Symbol.asyncDispose]();
 });
 
+/** Of a session, whole or in part. */
+const read: unknown = expect.stringMatching(/^h(getall|mget)$/);
 const query = "{ viewer { user { id } session { id } } }";
 
 async function subscriptions(): Promise<Map<string, number>> {
@@ -40,18 +42,18 @@ async function subscriptions(): Promise<Map<string, number>> {
 
 it("a request with a token is one command, and one without a token none", async () => {
   const asking = async () => {
-    const { token } = { token: user.accessToken };
+    const token = user.accessToken;
     for (let i = 0; i < 20; i += 1)
       expect((await ask(nodes.here.url, query, { token })).status).toBe(200);
   };
-  expect(await commands.during(asking)).toEqual(Array.from({ length: 20 }, () => "hgetall"));
+  expect(await commands.during(asking)).toEqual(Array.from({ length: 20 }, () => read));
   expect(await commands.during(() => ask(nodes.here.url, query))).toEqual([]);
 });
 
 it("a renewal is a read, a script and one message", async () => {
   const { renewalToken } = await register(nodes.here.url);
   const renewing = () => renew(nodes.here.url, renewalToken);
-  expect(await commands.during(renewing)).toEqual(["hgetall", "evalsha", "publish"]);
+  expect(await commands.during(renewing)).toEqual([read, "evalsha", "publish"]);
 });
 
 it("a logout is the check of the request, a script, the index and one message, however many sockets it closes", async () => {
@@ -61,7 +63,7 @@ it("a logout is the check of the request, a script, the index and one message, h
   const leaving = () => logout(nodes.here.url, accessToken);
   const sent = await commands.during(leaving);
   expect(sent.filter((name) => name !== "unsubscribe")).toEqual([
-    "hgetall",
+    read,
     "evalsha",
     "zrem",
     "publish",
@@ -78,7 +80,7 @@ it("a session has one subscription on each node, for all of its sockets there, a
   };
   const sent = await commands.during(opening);
   expect(sent.filter((name) => name === "subscribe")).toHaveLength(2);
-  expect(sent.filter((name) => name === "hgetall")).toHaveLength(20);
+  expect(sent.filter((name) => name.startsWith("h"))).toHaveLength(20);
   expect(sent).toHaveLength(22);
   const ofSession = [...(await subscriptions())].filter(([channel]) => channel.includes(sessionId));
   expect(ofSession.map(([, count]) => count)).toEqual([2]);
@@ -94,5 +96,5 @@ it("an operation on a socket is one command", async () => {
     expect((await socket.messages.next()).type).toBe("next");
     expect((await socket.messages.next()).type).toBe("complete");
   };
-  expect(await commands.during(asking)).toEqual(["hgetall"]);
+  expect(await commands.during(asking)).toEqual([read]);
 });
