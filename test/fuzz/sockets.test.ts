@@ -56,6 +56,7 @@ async function play(socketUrl: string, { init, steps }: Script, loot: Loot): Pro
   }
   if (closing !== undefined) {
     const code = Number(/^close (\d+)/.exec(closing)?.[1] ?? 0);
+    expect([1011, 4500]).not.toContain(code);
     // Whoever closes is answered with his own code, or with none.
     const own = steps.flat().some(({ head }) => (head & 0xf) === 8);
     expect(own || codes.has(code), closing).toBe(true);
@@ -72,7 +73,7 @@ it("25,000 frames are answered well or close their socket", { timeout: 300_000 }
     const counts = await Promise.all(all.map((one) => play(socketUrl, one, loot)));
     for (const count of counts) sent += count;
   });
-  await fc.assert(property, { numRuns: 110, endOnFailure: true });
+  await fc.assert(property, { numRuns: 130, endOnFailure: true });
   expect(sent).toBeGreaterThan(25_000);
   await fuzzed.expectNothingLeft();
 });
