@@ -2,7 +2,7 @@
 import { GraphQLError } from "graphql";
 import type { Plugin } from "graphql-yoga";
 
-/** Of what cannot be parsed, is not valid or has wrong variables; resolvers' errors are theirs. */
+/** Of what cannot be parsed or is not valid; wrong variables are found by whoever runs it. */
 export const withoutQuotations: Plugin = {
   onParse:
     () =>
@@ -14,24 +14,10 @@ export const withoutQuotations: Plugin = {
     ({ result, setResult }) => {
       if (result.length > 0) setResult((result as readonly GraphQLError[]).map(unquoted));
     },
-  onExecute: () => ({ onExecuteDone: unquote }),
-  onSubscribe: () => ({ onSubscribeResult: unquote }),
 };
 
-interface Done {
-  readonly result: unknown;
-  readonly setResult: (result: { errors: readonly GraphQLError[] }) => void;
-}
-
-/** Without data nothing was executed: the errors are of the variables. */
-function unquote({ result, setResult }: Done): void {
-  if (typeof result !== "object" || result === null || "data" in result) return;
-  if (!("errors" in result) || !Array.isArray(result.errors)) return;
-  const errors = result.errors as readonly GraphQLError[];
-  setResult({ ...result, errors: errors.map(unquoted) });
-}
-
-function unquoted(error: GraphQLError): GraphQLError {
+/** The same error, without what the request said. */
+export function unquoted(error: GraphQLError): GraphQLError {
   const message = messageOf(error);
   if (message === error.message) return error;
   const { nodes, source, positions, path, extensions } = error;

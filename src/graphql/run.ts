@@ -14,6 +14,7 @@ import type { Caller } from "./caller.ts";
 import type { CurfewContext } from "./context.ts";
 import { EndableStream, leave, type EndableStreamOptions, type Result } from "./endable-stream.ts";
 import { endingError, maskError } from "./errors.ts";
+import { unquoted } from "./quotations.ts";
 
 /** Runs an operation in a `CurfewContext`; what the client may not see of its errors is masked. */
 export type Run = (args: ExecutionArgs) => Promise<Result>;
@@ -40,7 +41,9 @@ export function createRun({ onMasked, onFault }: RunOptions): Run {
 
   function masked(result: ExecutionResult): ExecutionResult {
     if (result.errors === undefined) return result;
-    const errors = result.errors.map((error) => {
+    // Without data nothing was executed: the errors are of the variables.
+    const quoted = "data" in result ? result.errors : result.errors.map(unquoted);
+    const errors = quoted.map((error) => {
       const shown = maskError(error);
       if (shown !== error) onMasked(error);
       return shown;
