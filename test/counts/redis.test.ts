@@ -50,10 +50,10 @@ it("a request with a token is one command, and one without a token none", async 
   expect(await commands.during(() => ask(nodes.here.url, query))).toEqual([]);
 });
 
-it("a renewal is a read, a script and one message", async () => {
+it("a renewal is a read, two scripts, of the session and of its index, and one message", async () => {
   const { renewalToken } = await register(nodes.here.url);
   const renewing = () => renew(nodes.here.url, renewalToken);
-  expect(await commands.during(renewing)).toEqual([read, "evalsha", "publish"]);
+  expect(await commands.during(renewing)).toEqual([read, "evalsha", "evalsha", "publish"]);
 });
 
 it("a logout is the check of the request, a script, the index and one message, however many sockets it closes", async () => {
