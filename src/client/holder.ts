@@ -1,0 +1,173 @@
+/** Holds the pair of the session that this tab is signed in to, and keeps in step with the other tabs. */
+import type { SessionState, SignedOutReason } from "./contract.ts";
+import { elapsedClock, type Environment } from "./environment.ts";
+import { isPair, keeper, type Pair, type TokenStorage } from "./pair.ts";
+import { openTabs, type Message } from "./tabs.ts";
+
+/** Milliseconds. */
+const times = {
+  /** For what the other tabs have to say, before one renews. */
+  settle: 50,
+  /** For what they have to say to a new tab. */
+  start: 100,
+  /** At most, for a request that is under way when the token runs out. */
+  margin: 5_000,
+  /** Timers take no more than 24 days. */
+  longestTimer: 3_600_000,
+} as const;
+
+export interface Held extends Pair {
+  /** Both by the clock of this page. */
+  readonly dueAt: number;
+  readonly expiresAt: number;
+}
+
+export interface HolderOptions {
+  readonly environment: Environment;
+  /** Of the lock, of the channel and in the storage. */
+  readonly name: string;
+  readonly storage: TokenStorage | undefined;
+  /** Called whenever the pair ought to be renewed. */
+  readonly onDue: () => void;
+  readonly onChange: (state: SessionState) => void;
+}
+
+export type Holder = ReturnType<typeof createHolder>;
+
+export function createHolder({ environment, name, storage, onDue, onChange }: HolderOptions) {
+  const { after, wallClock, random } = environment;
+  const clock = elapsedClock(environment);
+  const kept = keeper(storage, name);
+  /** What a late message of another tab must not bring back. */
+  const ended = new Set<string>();
+  const started = Promise.withResolvers<void>();
+  const tabs = openTabs(environment, name, receive);
+  let state: SessionState = { status: "starting" };
+  let held: Held | undefined;
+  /** The access token that the server did not accept, whatever the clock says. */
+  let stale: string | undefined;
+  let cancelTimer = () => {};
+
+  function become(next: SessionState): void {
+    state = next;
+    started.resolve();
+    onChange(next);
+  }
+
+  function hold(pair: Pair): void {
+    const age = wallClock() - pair.askedAt;
+    // By a clock that was set back since, nothing is known of its age.
+    const left = age < 0 ? 0 : pair.lifetime - age;
+    const now = clock();
+    const { sessionId, userId, lifetime } = pair;
+    const isAnother = held?.sessionId !== sessionId;
+    // Not all tabs at once, nor all who were signed in by one event.
+    const lead = lifetime * (0.2 + random() / 10);
+    held = {
+      ...pair,
+      dueAt: now + left - lead,
+      expiresAt: now + left - Math.min(times.margin, lifetime / 10),
+    };
+    if (isAnother) become({ status: "signedIn", sessionId, userId });
+    check();
+  }
+
+  /** A pair that another tab has. */
+  function offer(pair: Pair | undefined, login = false): void {
+    if (!isPair(pair) || ended.has(pair.sessionId)) return;
+    const isNews = held?.sessionId === pair.sessionId ? pair.generation > held.generation : login;
+    if (held === undefined || isNews) hold(pair);
+  }
+
+  function drop(sessionId: string, reason: SignedOutReason): void {
+    ended.add(sessionId);
+    if (kept.read()?.sessionId === sessionId) kept.write(undefined);
+    if (held?.sessionId !== sessionId) return;
+    held = undefined;
+    cancelTimer();
+    become({ status: "signedOut", reason });
+  }
+
+  function receive(message: Message): void {
+    switch (message.type) {
+      case "pair":
+        return offer(message.pair, message.login);
+      case "ended":
+        return drop(message.sessionId, message.reason);
+      case "ask": {
+        if (held === undefined) return;
+        const { sessionId = held.sessionId, generation } = message;
+        if (sessionId === held.sessionId && generation < held.generation)
+          tabs.post({ type: "pair", pair: held, login: false });
+      }
+    }
+  }
+
+  /** Asks the other tabs; time is given for the answers. */
+  async function ask(time: number): Promise<void> {
+    const { sessionId, generation = -1 } = held ?? {};
+    tabs.post({ type: "ask", sessionId, generation });
+    await new Promise<void>((resolve) => void after(time, resolve, "request"));
+  }
+
+  // What has expired has been due before, for the lead is longer than the margin.
+  const isDue = () => held !== undefined && (held.accessToken === stale || clock() >= held.dueAt);
+
+  /** Timers are late in a page that slept or is hidden: it is asked on every occasion. */
+  function check(): void {
+    cancelTimer();
+    if (held === undefined) return;
+    if (isDue()) return onDue();
+    const wait = Math.min(Math.ceil(held.dueAt - clock()), times.longestTimer);
+    cancelTimer = after(wait, check, "upkeep");
+  }
+
+  async function start(): Promise<void> {
+    offer(kept.read());
+    if (held === undefined && tabs.shared) await ask(times.start);
+    if (state.status === "starting") become({ status: "signedOut", reason: undefined });
+  }
+
+  return {
+    state: () => state,
+    held: () => held,
+    /** When it is known whether anybody is signed in. */
+    started: started.promise,
+    start,
+    check,
+    isDue,
+    isFresh: (pair: Held) => pair.accessToken !== stale && clock() < pair.expiresAt,
+    exclusive: tabs.exclusive,
+
+    /** Holds what came from the server. A `login` takes the place of any other session. */
+    keep(pair: Pair, login: boolean): void {
+      if (login && held !== undefined) ended.add(held.sessionId);
+      kept.write(pair);
+      tabs.post({ type: "pair", pair, login });
+      hold(pair);
+    },
+
+    /** What the others did while this one slept, or just now. */
+    async catchUp(): Promise<void> {
+      offer(kept.read());
+      if (tabs.shared && isDue()) await ask(times.settle);
+    },
+
+    distrust(accessToken: string): void {
+      stale = accessToken;
+      check();
+    },
+
+    signOut(sessionId: string, reason: SignedOutReason): void {
+      tabs.post({ type: "ended", sessionId, reason });
+      drop(sessionId, reason);
+    },
+
+    close(): void {
+      held = undefined;
+      started.resolve();
+      cancelTimer();
+      tabs.close();
+    },
+  };
+}

@@ -1,0 +1,73 @@
+/** The tokens that a tab holds, and in what form they go to the other tabs and into a storage. */
+import type { Issued } from "./requests.ts";
+
+export interface Pair {
+  readonly sessionId: string;
+  readonly userId: string;
+  /** How many renewals there were since the login: the newer of two pairs has more. */
+  readonly generation: number;
+  readonly accessToken: string;
+  readonly renewalToken: string;
+  /** When it was asked for, by the clock of this machine: epoch milliseconds. */
+  readonly askedAt: number;
+  /** When the server made it, by its own clock. */
+  readonly renewedAt: number;
+  /** Milliseconds that the server accepts the access token from `askedAt` on, or longer. */
+  readonly lifetime: number;
+}
+
+/** As `localStorage` and `sessionStorage` are. */
+export interface TokenStorage {
+  getItem(key: string): string | null;
+  setItem(key: string, value: string): void;
+  removeItem(key: string): void;
+}
+
+/** A storage that is full, forbidden or holds something else is as good as an empty one. */
+export function keeper(storage: TokenStorage | undefined, key: string) {
+  return {
+    read(): Pair | undefined {
+      try {
+        const value: unknown = JSON.parse(storage?.getItem(key) ?? "null");
+        return isPair(value) ? value : undefined;
+      } catch {
+        return undefined;
+      }
+    },
+    write(pair: Pair | undefined): void {
+      try {
+        if (pair === undefined) storage?.removeItem(key);
+        else storage?.setItem(key, JSON.stringify(pair));
+      } catch {
+        // The pair is in memory.
+      }
+    },
+  };
+}
+
+export function isPair(value: unknown): value is Pair {
+  const pair = value as Pair | null | undefined;
+  return typeof pair?.renewalToken === "string" && typeof pair.lifetime === "number";
+}
+
+/** Milliseconds from one renewal to the next, at least: at the very end of a session hardly any are left. */
+const pace = 1_000;
+
+/** @param before what was renewed, where it was no login */
+export function pairOf({ tokens, viewer }: Issued, askedAt: number, before?: Pair): Pair {
+  const { session, user } = viewer;
+  const renewedAt = Date.parse(session.renewedAt);
+  // An earlier request may have made it whose answer was lost: then less time passed there than here.
+  const [here, there] = before ? [askedAt - before.askedAt, renewedAt - before.renewedAt] : [0, 0];
+  const whole = Date.parse(tokens.accessTokenExpiresAt) - renewedAt;
+  return {
+    sessionId: session.id,
+    userId: user?.id ?? before?.userId ?? "",
+    generation: before === undefined ? 0 : before.generation + 1,
+    accessToken: tokens.accessToken,
+    renewalToken: tokens.renewalToken,
+    askedAt,
+    renewedAt,
+    lifetime: Math.max(whole - Math.max(here - there, 0), pace),
+  };
+}

@@ -1,0 +1,111 @@
+/** The client holds to its properties, and each of its safeguards is needed for one of them. */
+import { cp, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { createSession } from "../../src/client/session.ts";
+import { newFolder } from "../helpers/command.ts";
+import { hold, properties, type Name } from "./properties.ts";
+
+const names = Object.keys(properties) as Name[];
+
+describe("a session", () => {
+  it.each(names)("%s", (name) => hold(name, createSession), 120_000);
+});
+
+interface Mutant {
+  readonly safeguard: string;
+  readonly file: string;
+  /** What the safeguard is in the source, and what stands there without it. */
+  readonly from: string;
+  readonly to: string;
+  readonly breaks: Name;
+}
+
+const mutants: readonly Mutant[] = [
+  {
+    safeguard: "the lock over all tabs",
+    file: "tabs.ts",
+    from: "if (locks === undefined) return task();",
+    to: "return task();",
+    breaks: "never has two renewals in flight, over all tabs",
+  },
+  {
+    safeguard: "a look at what the other tabs have done, before one renews",
+    file: "holder.ts",
+    from: "if (tabs.shared && isDue()) await ask(times.settle);",
+    to: "",
+    breaks: "renews once a period, over all tabs",
+  },
+  {
+    safeguard: "a clock that goes on in sleep",
+    file: "environment.ts",
+    from: "Math.max(wallNow - wall, steadyNow - steady, 0)",
+    to: "steadyNow - steady",
+    breaks: "never gives out a token that has run out, though the machine sleeps",
+  },
+  {
+    safeguard: "a clock that cannot be set",
+    file: "environment.ts",
+    from: "Math.max(wallNow - wall, steadyNow - steady, 0)",
+    to: "wallNow - wall",
+    breaks: "never gives out a token that has run out, though the clock is set",
+  },
+  {
+    safeguard: "a look at the token's age when it is given out",
+    file: "holder.ts",
+    from: "isFresh: (pair: Held) => pair.accessToken !== stale && clock() < pair.expiresAt",
+    to: "isFresh: (pair: Held) => pair.accessToken !== stale",
+    breaks: "never gives out a token that has run out, though the machine sleeps",
+  },
+  {
+    safeguard: "patience with the network",
+    file: "session.ts",
+    from: "return { error: error as RequestFailed };",
+    to: 'return void holder.signOut(before.sessionId, "EXPIRED");',
+    breaks: "is never signed out but by a refusal",
+  },
+  {
+    safeguard: "patience with a server that wants fewer attempts",
+    file: "session.ts",
+    from: "return { error, wait: result.retryAfterSeconds * 1_000 };",
+    to: 'return void holder.signOut(before.sessionId, "EXPIRED");',
+    breaks: "is never signed out but by a refusal",
+  },
+  {
+    safeguard: "a time limit that leaves time for a second attempt",
+    file: "session.ts",
+    from: "renewal: 3_000,",
+    to: "renewal: 12_000,",
+    breaks:
+      "keeps its session through short outages, and through answers that are lost one at a time",
+  },
+  {
+    safeguard: "a second attempt at once",
+    file: "persistence.ts",
+    from: "await pause(failure.wait ?? backoff(failures, random));",
+    to: "await pause(15_000);",
+    breaks:
+      "keeps its session through short outages, and through answers that are lost one at a time",
+  },
+];
+
+describe("without", () => {
+  it.each(mutants)(
+    "$safeguard it does not: $breaks",
+    async ({ file, from, to, breaks }) => {
+      await using folder = await newFolder();
+      await cp(join(import.meta.dirname, "../../src/client"), folder.path, { recursive: true });
+      // What the client is compiled by is not at hand there, and not needed.
+      await rm(join(folder.path, "tsconfig.json"));
+      const source = await readFile(join(folder.path, file), "utf8");
+      expect(source.split(from)).toHaveLength(2);
+      await writeFile(join(folder.path, file), source.replace(from, to));
+      const mutant = (await import(join(folder.path, "session.ts"))) as {
+        readonly createSession: typeof createSession;
+      };
+      const held = hold(breaks, mutant.createSession, { endOnFailure: true });
+      await expect(held).rejects.toThrow("Property failed");
+    },
+    120_000,
+  );
+});
