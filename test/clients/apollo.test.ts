@@ -3,7 +3,9 @@ import { SetContextLink } from "@apollo/client/link/context";
 import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
 import { OperationTypeNode } from "graphql";
 import { expect } from "vitest";
+import { sessionLink } from "../../src/client/apollo.ts";
 import { appClientContract, type App, type AppClient } from "../contract/app-client.contract.ts";
+import { sessionClientContract, type SessionApp } from "../contract/session-client.contract.ts";
 
 appClientContract(apollo, {
   // Apollo keeps neither the code nor the reason of the close, only this text.
@@ -15,18 +17,30 @@ appClientContract(apollo, {
   }),
 });
 
+sessionClientContract(
+  apolloWithSession,
+  expect.objectContaining({ name: "SignedOut", code: 4401, reason: "SESSION_ENDED" }),
+);
+
+function apolloWithSession({ session, sockets }: SessionApp): AppClient {
+  return appOf(sessionLink({ ApolloLink, HttpLink, GraphQLWsLink }, session, sockets));
+}
+
 function apollo({ url, token, sockets }: App): AppClient {
   const authorize = new SetContextLink(({ headers }) => ({
     headers: { ...headers, ...(token() !== undefined && { authorization: `Bearer ${token()}` }) },
   }));
-  const client = new ApolloClient({
-    link: ApolloLink.split(
+  return appOf(
+    ApolloLink.split(
       ({ operationType }) => operationType === OperationTypeNode.SUBSCRIPTION,
       new GraphQLWsLink(sockets),
       authorize.concat(new HttpLink({ uri: url })),
     ),
-    cache: new InMemoryCache(),
-  });
+  );
+}
+
+function appOf(link: ApolloLink): AppClient {
+  const client = new ApolloClient({ link, cache: new InMemoryCache() });
   return {
     run: (query, variables = {}) =>
       client.mutate({ mutation: gql(query), variables, errorPolicy: "all" }),

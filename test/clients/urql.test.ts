@@ -1,7 +1,9 @@
 import { Client, fetchExchange, subscriptionExchange } from "@urql/core";
 import type { Sink } from "graphql-ws";
 import { expect } from "vitest";
+import { sessionOptions } from "../../src/client/urql.ts";
 import { appClientContract, type App, type AppClient } from "../contract/app-client.contract.ts";
+import { sessionClientContract, type SessionApp } from "../contract/session-client.contract.ts";
 
 appClientContract(urql, {
   bySubscription: expect.objectContaining({
@@ -17,24 +19,43 @@ appClientContract(urql, {
   }),
 });
 
+sessionClientContract(
+  urqlWithSession,
+  expect.objectContaining({
+    name: "CombinedError",
+    networkError: expect.objectContaining({ name: "SignedOut", reason: "SESSION_ENDED" }),
+  }),
+);
+
+function urqlWithSession({ session, sockets }: SessionApp): AppClient {
+  return appOf(
+    new Client(sessionOptions({ fetchExchange, subscriptionExchange }, session, sockets)),
+  );
+}
+
 function urql({ url, token, sockets }: App): AppClient {
-  const client = new Client({
-    url,
-    preferGetMethod: false,
-    fetchOptions: () => ({
-      headers: token() === undefined ? {} : { authorization: `Bearer ${token()}` },
-    }),
-    exchanges: [
-      fetchExchange,
-      subscriptionExchange({
-        forwardSubscription: ({ query = "", variables }) => ({
-          subscribe: (sink) => ({
-            unsubscribe: sockets.subscribe({ query, variables }, sink as Sink),
+  return appOf(
+    new Client({
+      url,
+      preferGetMethod: false,
+      fetchOptions: () => ({
+        headers: token() === undefined ? {} : { authorization: `Bearer ${token()}` },
+      }),
+      exchanges: [
+        fetchExchange,
+        subscriptionExchange({
+          forwardSubscription: ({ query = "", variables }) => ({
+            subscribe: (sink) => ({
+              unsubscribe: sockets.subscribe({ query, variables }, sink as Sink),
+            }),
           }),
         }),
-      }),
-    ],
-  });
+      ],
+    }),
+  );
+}
+
+function appOf(client: Client): AppClient {
   return {
     run: (query, variables = {}) => client.mutation(query, variables).toPromise(),
     subscribe(query, { event, error }) {

@@ -1,0 +1,29 @@
+/** The link for Apollo Client 4: HTTP and sockets under the session. */
+import type { ApolloLink, HttpLink } from "@apollo/client";
+import type { Client } from "graphql-ws";
+import type { Session } from "./contract.ts";
+import { sessionFetch } from "./fetch.ts";
+
+export interface ApolloParts {
+  readonly ApolloLink: typeof ApolloLink;
+  readonly HttpLink: typeof HttpLink;
+  /** From `@apollo/client/link/subscriptions`. */
+  readonly GraphQLWsLink: new (client: Client) => ApolloLink;
+}
+
+/**
+ * Subscriptions go over the socket, all else over HTTP.
+ * @param parts Apollo's own
+ * @param sockets from `createSocketClient`
+ */
+export function sessionLink(
+  { ApolloLink, HttpLink, GraphQLWsLink }: ApolloParts,
+  session: Session,
+  sockets: Client,
+): ApolloLink {
+  return ApolloLink.split(
+    ({ operationType: type }: { readonly operationType: string }) => type === "subscription",
+    new GraphQLWsLink(sockets),
+    new HttpLink({ uri: session.url, fetch: sessionFetch(session) }),
+  );
+}

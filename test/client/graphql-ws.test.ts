@@ -1,0 +1,150 @@
+/** The rules by which sockets come back: what they wait for, and how a dead one is found out. */
+import { createClient, type Client, type ClientOptions } from "graphql-ws";
+import { expect, it } from "vitest";
+import { backoff } from "../../src/client/backoff.ts";
+import type { Access, RefusalReason, Session } from "../../src/client/contract.ts";
+import { createSocketClient } from "../../src/client/graphql-ws.ts";
+import { createSession } from "../../src/client/index.ts";
+import { startCurfew } from "../helpers/curfew.ts";
+import { newEmail, password } from "../helpers/http.ts";
+import { startProxy } from "../helpers/proxy.ts";
+import { Queue } from "../helpers/queue.ts";
+
+/** The options that graphql-ws is given, with the waits noted that they ask for. */
+function optionsFor(access: () => Promise<Access | undefined>) {
+  let options: ClientOptions | undefined;
+  const waits: number[] = [];
+  const refusals: (RefusalReason | undefined)[] = [];
+  const session = {
+    url: "https://curfew.test/graphql",
+    access,
+    refused: (_access: Access, reason: RefusalReason | undefined) => refusals.push(reason),
+  } as unknown as Session;
+  createSocketClient(
+    (given) => {
+      options = given;
+      return {} as Client;
+    },
+    session,
+    {
+      environment: {
+        random: () => 1,
+        after(milliseconds, callback) {
+          waits.push(milliseconds);
+          queueMicrotask(callback);
+          return () => {};
+        },
+      },
+    },
+  );
+  if (options === undefined) throw new Error("No options");
+  const { url, on, retryWait, connectionParams } = options;
+  return {
+    waits,
+    refusals,
+    connect: async () => typeof url === "function" && [await url(), await params()],
+    closed: (code: number, reason: string) => on?.closed?.({ code, reason }),
+    connected: () => on?.connected?.({}, undefined, false),
+    retry: async () => {
+      waits.length = 0;
+      await retryWait?.(0);
+      return waits[0] ?? 0;
+    },
+  };
+
+  async function params() {
+    return typeof connectionParams === "function" ? connectionParams() : connectionParams;
+  }
+}
+
+const signedIn = async () => ({ token: "t", sessionId: "s" });
+
+it("waits longer each time, and no longer once it was connected", async () => {
+  const socket = optionsFor(signedIn);
+  await socket.connect();
+  socket.closed(1012, "SERVICE_RESTART");
+  const waits = [await socket.retry(), await socket.retry(), await socket.retry()];
+  expect(waits).toEqual([500, 1_000, 2_000]);
+  socket.connected();
+  socket.closed(1006, "");
+  expect(await socket.retry()).toBe(500);
+});
+
+it("comes back at once with a fresh token, but not again and again", async () => {
+  const socket = optionsFor(signedIn);
+  await socket.connect();
+  socket.connected();
+  socket.closed(4403, "SESSION_EXPIRED");
+  expect(await socket.retry()).toBe(0);
+  socket.closed(4403, "SESSION_EXPIRED");
+  expect(await socket.retry()).toBeGreaterThan(0);
+  expect(socket.refusals).toEqual([undefined, undefined]);
+});
+
+it("does not let the next login wait for the outage before", async () => {
+  const socket = optionsFor(signedIn);
+  await socket.connect();
+  for (let i = 0; i < 20; i += 1) await socket.retry();
+  socket.closed(4401, "SESSION_ENDED");
+  expect(socket.refusals).toEqual(["ENDED"]);
+  expect(await socket.retry()).toBe(0);
+});
+
+it("opens nothing before there is a token, and without one when signed out", async () => {
+  const access = [Promise.reject(new Error("no network")), signedIn(), signedIn()];
+  access[0]?.catch(() => {});
+  const socket = optionsFor(() => access.shift() ?? Promise.resolve(undefined));
+  expect(await socket.connect()).toEqual(["wss://curfew.test/graphql", { token: "t" }]);
+  expect(await socket.connect()).toEqual(["wss://curfew.test/graphql", undefined]);
+  socket.closed(4401, "UNAUTHENTICATED");
+  expect(socket.refusals).toEqual([]);
+});
+
+it("finds out a socket that is dead and says nothing", async () => {
+  await using curfew = await startCurfew();
+  await using proxy = await startProxy(Number(new URL(curfew.url).port));
+  const session = createSession({ url: curfew.url });
+  await session.register({ email: newEmail(), password });
+  const sockets = createSocketClient(createClient, session, {
+    url: `ws://127.0.0.1:${proxy.port}/graphql`,
+    keepAlive: 50,
+    environment: {
+      after(milliseconds, callback) {
+        const timer = setTimeout(callback, milliseconds / 20);
+        return () => clearTimeout(timer);
+      },
+    },
+  });
+  const log = new Queue<string>();
+  sockets.on("connected", () => log.push("connected"));
+  sockets.on("closed", (event) => log.push(`closed ${(event as { code: number }).code}`));
+  const leave = sockets.subscribe(
+    { query: "subscription { sessionEvents { type } }" },
+    { next: () => {}, error: () => {}, complete: () => {} },
+  );
+  expect(await log.next()).toBe("connected");
+  proxy.halfOpen();
+  expect(await log.next()).toBe("closed 4499");
+  proxy.heal();
+  // Those that were begun in the dead time come to nothing.
+  let next = await log.next();
+  while (next !== "connected") next = await log.next();
+  leave();
+  session.dispose();
+  await sockets.dispose();
+});
+
+it("spreads those who lost one server together", () => {
+  for (const failures of [0, 1, 5, 20]) {
+    const waits = Array.from({ length: 1_000 }, () => backoff(failures, Math.random));
+    const longest = Math.max(...waits);
+    const busiest = Math.max(
+      ...Array.from({ length: 10 }, (_, tenth) => {
+        const from = longest / 2 + (tenth * longest) / 20;
+        return waits.filter((wait) => wait >= from && wait < from + longest / 20).length;
+      }),
+    );
+    expect(Math.min(...waits)).toBeGreaterThan(longest * 0.49);
+    expect(busiest).toBeLessThan(170);
+  }
+});

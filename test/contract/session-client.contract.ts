@@ -1,0 +1,224 @@
+/** What every GraphQL client does for an app by `curfew/client`, with nothing in the app about tokens. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createClient, type Client } from "graphql-ws";
+import { describe, expect, it } from "vitest";
+import { createSocketClient } from "../../src/client/graphql-ws.ts";
+import { createSession, type Session } from "../../src/client/index.ts";
+import type { CurfewOptions } from "../../src/server.ts";
+import { fakeClock, startCurfew, type TestCurfew } from "../helpers/curfew.ts";
+import { logout, newEmail, password, renew } from "../helpers/http.ts";
+import { Queue } from "../helpers/queue.ts";
+import { until } from "../helpers/until.ts";
+import type { AppClient } from "./app-client.contract.ts";
+
+export interface SessionApp {
+  readonly session: Session;
+  readonly sockets: Client;
+}
+
+const minute = 60_000;
+const accessTokenTtl = 30 * minute;
+
+/** An app that has signed in and subscribed to `news`, and what happens to it. */
+class Story implements AsyncDisposable {
+  readonly email = newEmail();
+  readonly clock = fakeClock();
+  readonly events = new Queue<any>();
+  readonly errors = new Queue<unknown>();
+  /** The life of the app's sockets. */
+  readonly log: string[] = [];
+  /** One entry each time that the server has a subscription to `news`. */
+  readonly subscribed = new Queue<void>();
+  readonly kept = new Map<string, string>();
+  curfew!: TestCurfew;
+  session!: Session;
+  client!: AppClient;
+  #sockets!: Client;
+
+  async begin(toClient: (app: SessionApp) => AppClient, options: CurfewOptions = {}) {
+    await this.serve(options);
+    this.session = createSession({
+      url: this.curfew.url,
+      storage: {
+        getItem: (key) => this.kept.get(key) ?? null,
+        setItem: (key, value) => this.kept.set(key, value),
+        removeItem: (key) => this.kept.delete(key),
+      },
+    });
+    this.#sockets = createSocketClient(createClient, this.session);
+    this.#sockets.on("connecting", () => this.log.push("connecting"));
+    this.#sockets.on("connected", () => this.log.push("connected"));
+    this.#sockets.on("closed", (event) => {
+      const { code, reason } = event as { code: number; reason: string };
+      this.log.push(`closed ${code} ${reason}`);
+    });
+    this.client = toClient({ session: this.session, sockets: this.#sockets });
+    const result = await this.session.register({ email: this.email, password });
+    expect(result).toMatchObject({ __typename: "SignedIn" });
+    await this.subscribe();
+    return this;
+  }
+
+  async serve(options: CurfewOptions = {}): Promise<void> {
+    this.curfew = await startCurfew({
+      accessTokenTtl,
+      clock: this.clock,
+      typeDefs: "extend type Subscription { news: String! @authenticated }",
+      resolvers: {
+        Subscription: {
+          news: {
+            subscribe: async (_parent: unknown, _args: unknown, { events }) => {
+              const stream = await events.subscribe("news");
+              this.subscribed.push();
+              return stream;
+            },
+          },
+        },
+      },
+      ...options,
+    });
+  }
+
+  /** Resolves when the server has it. */
+  async subscribe(): Promise<void> {
+    this.client.subscribe("subscription { news }", {
+      event: (data) => this.events.push(data),
+      error: (error) => this.errors.push(error),
+    });
+    await this.subscribed.next();
+  }
+
+  /** Resolves when the app has it. */
+  async publish(news: string): Promise<void> {
+    await this.curfew.events.publish("news", { news });
+    expect(await this.events.next()).toEqual({ news });
+  }
+
+  get renewalToken(): string {
+    return JSON.parse([...this.kept.values()][0] ?? "").renewalToken;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.session.dispose();
+    await this.#sockets.dispose();
+    await this.curfew.close();
+  }
+}
+
+/** @param ended what the app's code sees of a subscription whose session ended */
+export function sessionClientContract(
+  toClient: (app: SessionApp) => AppClient,
+  ended: unknown,
+): void {
+  describe("an app with a session of its own", () => {
+    it("keeps its subscription through renewals that it knows nothing of", async () => {
+      await using story = await new Story().begin(toClient, {
+        accessTokenTtl: 2_000,
+        renewalGrace: 1_000,
+        clock: Date.now,
+      });
+      const first = await story.session.accessToken();
+      await until(async () => (await story.session.accessToken()) !== first, "a renewal");
+      const second = await story.session.accessToken();
+      await until(async () => (await story.session.accessToken()) !== second, "another");
+
+      await story.publish("after two renewals");
+      expect(story.log).toEqual(["connecting", "connected"]);
+    });
+
+    it("is told once when its session is ended elsewhere, and does not come back", async () => {
+      await using story = await new Story().begin(toClient);
+      const states: unknown[] = [];
+      story.session.subscribe((state) => states.push(state));
+
+      expect(await logout(story.curfew.url, story.renewalToken)).toBe(1);
+
+      expect(await story.errors.next()).toEqual(ended);
+      expect(states).toEqual([{ status: "signedOut", reason: "ENDED" }]);
+      await until(() => story.curfew.connections.size === 0, "the server to forget the socket");
+      const { data } = await story.client.run("mutation { logout { endedSessions } }");
+      expect(data.logout).toMatchObject({ endedSessions: 0 });
+      expect(story.log).toEqual(["connecting", "connected", "closed 4401 SESSION_ENDED"]);
+      expect(story.errors.pending).toEqual([]);
+    });
+
+    it("that was ended signs in again and goes on with the same client", async () => {
+      await using story = await new Story().begin(toClient);
+      await logout(story.curfew.url, story.renewalToken);
+      await story.errors.next();
+
+      await story.session.login({ email: story.email, password });
+      await story.subscribe();
+
+      await story.publish("after the next login");
+      expect(story.log.slice(3)).toEqual(["connecting", "connected"]);
+    });
+
+    it("whose access token the server takes for expired comes back with a fresh one", async () => {
+      await using story = await new Story().begin(toClient);
+
+      story.clock.advance(accessTokenTtl + minute);
+
+      await story.subscribed.next();
+      await story.publish("after the expiry");
+      expect(story.log.slice(2)).toEqual([
+        "closed 4403 SESSION_EXPIRED",
+        "connecting",
+        "connected",
+      ]);
+      expect(story.errors.pending).toEqual([]);
+    });
+
+    it("is answered though its access token was superseded", async () => {
+      await using story = await new Story().begin(toClient);
+      await renew(story.curfew.url, story.renewalToken);
+
+      const { data, error } = await story.client.run(
+        "mutation { endOtherSessions { endedSessions } }",
+      );
+
+      expect(error).toBeUndefined();
+      expect(data.endOtherSessions).toMatchObject({ endedSessions: 0 });
+      await story.publish("on the same socket");
+      expect(story.log).toEqual(["connecting", "connected"]);
+    });
+
+    it("has its subscription back after the server was restarted", async () => {
+      const dataDir = await mkdtemp(join(tmpdir(), "curfew-restart-"));
+      await using cleanUp = new AsyncDisposableStack();
+      cleanUp.defer(() => rm(dataDir, { recursive: true }));
+      await using story = await new Story().begin(toClient, { dataDir });
+
+      const { port } = new URL(story.curfew.url);
+      await story.curfew.close();
+      // In vain at least once: nobody is there.
+      await until(() => story.log.filter((line) => line === "connecting").length > 1, "an attempt");
+      await story.serve({ dataDir, port: Number(port) });
+
+      await story.subscribed.next();
+      await story.publish("from the next server");
+      expect(story.log[2]).toBe("closed 1012 SERVICE_RESTART");
+      expect(story.log.at(-1)).toBe("connected");
+      expect(story.errors.pending).toEqual([]);
+    });
+
+    it("changes its password, and stays signed in", async () => {
+      await using story = await new Story().begin(toClient);
+      const { session } = story;
+      const newPassword = "a longer correct horse battery staple";
+
+      const wrong = await session.changePassword({ currentPassword: "wrong", newPassword });
+      expect(wrong).toMatchObject({ __typename: "InvalidCredentials" });
+      const changed = await session.changePassword({ currentPassword: password, newPassword });
+      expect(changed).toEqual({ __typename: "PasswordChanged", endedSessions: 0 });
+
+      story.clock.advance(minute);
+      const { error } = await story.client.run("mutation { endOtherSessions { endedSessions } }");
+      expect(error).toBeUndefined();
+      await story.publish("on the same socket");
+      expect(story.log).toEqual(["connecting", "connected"]);
+    });
+  });
+}
