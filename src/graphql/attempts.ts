@@ -31,8 +31,8 @@ export function auditAttempt(
     case "invalid":
       return audit({ event, reason: "INVALID", ...by, ...origin });
     case "busy":
-      return audit({ event: "throttled", attempt, reason: "BUSY", ...origin });
+      return audit({ event: "throttled", attempt, reason: "BUSY", ...by, ...origin });
     case "throttled":
-      return audit({ event: "throttled", attempt, reason: "ATTEMPTS", ...origin });
+      return audit({ event: "throttled", attempt, reason: "ATTEMPTS", ...by, ...origin });
   }
 }

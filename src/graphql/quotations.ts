@@ -37,5 +37,9 @@ function withoutValue(message: string): string {
     .replace(/( cannot represent (?:a )?non[\w -]* value): [^]*$/, "$1.")
     .replace(/^(Expected value of type "[^"]*"), found [^]*$/, "$1.")
     .replace(/^Value "[^]*" does not exist in ("\w+" enum)[^]*$/, "Another value belongs in $1.")
-    .replace(/^(Syntax Error: [^"]*(?:String|Int|Float)) "[^]*$/, "$1.");
+    .replace(
+      /^(Syntax Error: .*?(?:found|Unexpected) (?:(?:Block)?String|Int|Float)) "[^]*$/,
+      "$1.",
+    )
+    .replace(/^(Syntax Error: Invalid (?:Unicode|character) escape sequence): [^]*$/, "$1.");
 }

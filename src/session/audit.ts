@@ -86,6 +86,9 @@ export interface AuditFacts {
     readonly attempt: Attempt;
     /** Too many attempts failed before, or too many passwords are waiting. */
     readonly reason: "ATTEMPTS" | "BUSY";
+    /** Of the session that asked for a change of the password. */
+    readonly userId?: string;
+    readonly fingerprint?: string;
   };
   /** A session is one generation on. Who gets the same pair again renews nothing. */
   readonly renewal: Lasting;

@@ -78,11 +78,12 @@ export class HttpServer {
     response.once("close", () => {
       if (!this.#server.listening) setImmediate(() => this.#server.closeIdleConnections());
     });
-    // Yoga makes a URL of it, and answers with a stack where that fails.
-    if (!URL.canParse(`http://${request.headers.host ?? "localhost"}`)) {
+    const target = targetOf(request);
+    if (target === undefined) {
       response.writeHead(400, answerHeaders).end();
       return;
     }
+    request.url = target;
     if (!runsNothing(request, graphiql) && isForeign(request, allowsOrigin)) {
       const device = deviceOf(request, trustedProxies);
       noteRefusal({ transport: "http", reason: "ORIGIN", device });
@@ -102,4 +103,14 @@ export class HttpServer {
     if (await answerJson(request, response, identify, this.#options)) return;
     await this.#options.engine.handle(request, response, { identify });
   }
+}
+
+/**
+ * The path that is asked for, also where the client says it with the server's name before it (RFC 9112
+ * §3.2.2). Undefined where it makes no URL: Yoga makes one, and answers with a stack where that fails.
+ */
+function targetOf({ url = "/", headers: { host = "localhost" } }: IncomingMessage) {
+  const whole = /^https?:/i.test(url) ? URL.parse(url) : undefined;
+  const path = whole ? whole.pathname + whole.search : url;
+  return whole !== null && URL.canParse(`http://${host}${path}`) ? path : undefined;
 }

@@ -35,6 +35,18 @@ const wrong: readonly (readonly [string, string, unknown, string])[] = [
     "Syntax Error: Expected Name, found BlockString.",
   ],
   ["a text at first", `${text} ${text}`, 1, "Syntax Error: Unexpected String."],
+  [
+    "a text after a forgotten colon",
+    `mutation { login(password ${text}) { __typename } }`,
+    1,
+    'Syntax Error: Expected ":", found String.',
+  ],
+  [
+    "an escape that is none",
+    '{ hello(text: "\\upassword;") }',
+    1,
+    "Syntax Error: Invalid Unicode escape sequence.",
+  ],
   ["a number out of place", `{ hello ${number} }`, 1, "Syntax Error: Expected Name, found Int."],
 ];
 

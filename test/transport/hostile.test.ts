@@ -61,6 +61,11 @@ const malformed: readonly (readonly [string, string | Buffer])[] = [
   ["a target that is a server", request("CONNECT example.com:443 HTTP/1.1", host)],
   ["a target that is all", request("OPTIONS * HTTP/1.1", host)],
   ["a target that is a URL", request("GET http://[::1 HTTP/1.1", host)],
+  [
+    "a target that is a URL, to a host with a port",
+    request("GET http://a/b HTTP/1.1", "Host: a:1"),
+  ],
+  ["a target that is a URL of no host", request("GET http:/// HTTP/1.1", "Host: a:1")],
   ["a target with two slashes", request("GET //graphql HTTP/1.1", host)],
   ["a target that cannot be decoded", request("GET /graphql?query=%E0%A4%A HTTP/1.1", host)],
   ["no host", request(get)],
