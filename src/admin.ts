@@ -68,7 +68,8 @@ async function assemble(ring: KeyRing, parts: ExistingParts, options: Options) {
   const onFault = (what: string, error: unknown) =>
     console.error(`Done, but ${what}: ${messageOf(error)}`);
   const clock = Date.now;
-  const logger = pino({ level: options.logLevel }, pino.destination({ fd: 2, sync: true }));
+  // What an operator did is written down, however little the servers log.
+  const logger = pino(pino.destination({ fd: 2, sync: true }));
   const audit = auditTrail({ logger, clock, onFault });
   const sessions = new Sessions({
     store,

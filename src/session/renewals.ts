@@ -74,10 +74,16 @@ export class Renewals {
     const { outcome, session } = renewal;
     if (outcome === "reused") {
       // Of many at once, one ends it.
-      const ended = await this.#end(fingerprint, "RENEWAL_REUSED");
+      let ended: number | undefined;
+      try {
+        ended = await this.#end(fingerprint, "RENEWAL_REUSED");
+      } finally {
+        // Also where it is not known whether the session ended: whoever sent the token will not come again.
+        const { userId } = session;
+        if (ended !== 0)
+          audit?.({ event: "reuse", userId, fingerprint, generation, ...originOf(device) });
+      }
       if (ended === 0) return { outcome: "refused", reason: "ENDED", claims };
-      const { userId } = session;
-      audit?.({ event: "reuse", userId, fingerprint, generation, ...originOf(device) });
       return { outcome: "refused", reason: "REUSED", claims };
     }
     if (outcome === "stepped") {
