@@ -4,7 +4,7 @@ import { lasting, originOf, presented, type Audit } from "./audit.ts";
 import type { KeyRing } from "./keys.ts";
 import type { Renewal } from "./outcomes.ts";
 import type { EndReason } from "./reasons.ts";
-import type { Device, Lifetimes, Session } from "./session.ts";
+import { judgeRenewal, type Device, type Lifetimes, type Session } from "./session.ts";
 import type { SessionStore } from "./store.ts";
 import { checkToken, mintPair, type Claims } from "./token.ts";
 
@@ -68,7 +68,10 @@ export class Renewals {
       await this.#end(fingerprint, "USER_GONE");
       return { outcome: "refused", reason: "USER_GONE", claims };
     }
-    const request = { generation: generationOf(known), seen: known.generation };
+    const asked = { generation: generationOf(known), seen: known.generation };
+    // A token that is used up when it is shown comes after the renewals that are being made, too.
+    const isUsedUp = judgeRenewal(known, asked, clock()) === "reuse";
+    const request = isUsedUp ? { ...asked, seen: Number.MAX_SAFE_INTEGER } : asked;
     const renewal = await store.renew(fingerprint, request, lifetimes, clock());
     if (renewal.outcome === "absent") return { outcome: "refused", reason: "ENDED", claims };
     const { outcome, session } = renewal;

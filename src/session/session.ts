@@ -85,7 +85,10 @@ export function beginSession(
 export interface RenewalRequest {
   /** That of the token. */
   readonly generation: number;
-  /** That of the session when it was read for this renewal: before the verdict, perhaps long before. */
+  /**
+   * That of the session when it was read for this renewal: before the verdict, perhaps long before. More
+   * than any session has where the token was used up then.
+   */
   readonly seen: number;
 }
 

@@ -124,6 +124,22 @@ describe("a renewal token used again", () => {
     expect(heard).toEqual(["renewed"]);
   });
 
+  test("after the grace is stolen, also while the owner renews", async () => {
+    let meanwhile = async () => {};
+    const isGone = async () => {
+      const act = meanwhile;
+      meanwhile = async () => {};
+      await act();
+      return false;
+    };
+    const { login, renew, renewal, clock } = startDomain({ isGone });
+    const { tokens } = await login();
+    const second = await renew(tokens.renewalToken);
+    clock.advance(lifetimes.grace);
+    meanwhile = async () => void (await renew(second.tokens.renewalToken));
+    expect(await renewal(tokens.renewalToken)).toBe("REUSED");
+  });
+
   test("by fifty at once on two nodes gives one step and one pair", async () => {
     const { login, sessions, node, access, hear } = startDomain();
     const { session, tokens } = await login();
