@@ -1,13 +1,13 @@
 /** Puts the rooms together: the one file that knows them all. */
 import { randomBytes } from "node:crypto";
-import { pino, type Logger } from "pino";
+import type { Logger } from "pino";
 import { auditTrail } from "./audit.ts";
 import { checkOptions, type Options } from "./config/config.ts";
 import type { Services } from "./graphql/context.ts";
 import { createEngine } from "./graphql/engine.ts";
 import { Events } from "./graphql/events.ts";
 import { createSchema, type AppSchema } from "./graphql/schema.ts";
-import { yogaLogger } from "./graphql/logger.ts";
+import { openLog, yogaLogger } from "./graphql/logger.ts";
 import { lifetimesOf, openParts, type OpenParts, type Parts } from "./parts.ts";
 import type { Audit, AuditEvent } from "./session/audit.ts";
 import type { OnFault } from "./session/fault.ts";
@@ -85,7 +85,7 @@ export async function createCurfew(given: CurfewOptions = {}): Promise<Curfew> {
   } = given;
   const options = checkOptions(settings);
   const schema = createSchema({ ...(typeDefs && { typeDefs }), ...(resolvers && { resolvers }) });
-  const logger = ownLogger ?? pino({ level: options.logLevel });
+  const logger = ownLogger ?? openLog(options.logLevel);
   const onFault = (what: string, error: unknown) => logger.warn({ err: error }, what);
   const parts = await openParts(options, ownParts, onFault);
   for (const warning of parts.warnings) logger.warn(warning);

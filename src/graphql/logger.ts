@@ -1,7 +1,16 @@
 /** The log: pino, one JSON object a line, with nothing secret in it. */
 import type { YogaLogger } from "graphql-yoga";
-import type { Logger } from "pino";
+import { pino, type Logger } from "pino";
 import { originalError } from "./errors.ts";
+
+/** Characters that may wait for whoever takes the log; what comes beyond them is lost. */
+const maxWaiting = 4 * 1024 * 1024;
+
+/** To standard output. A server whose log cannot be written, since the disk is full, serves all the same. */
+export function openLog(level: string): Logger {
+  const destination = pino.destination({ fd: 1, sync: true, maxLength: maxWaiting });
+  return pino({ level }, destination.on("error", () => {}));
+}
 
 /** For Yoga, which logs what it masks: the error itself, without the query text around it. */
 export function yogaLogger(logger: Logger): YogaLogger {

@@ -102,7 +102,17 @@ export function createRun({ onMasked, onFault }: RunOptions): Run {
   async function subscribe(caller: Caller, args: ExecutionArgs): Promise<Result> {
     await caller.join("stream");
     const answerTo: AnswerTo = (event) => answer({ ...args, rootValue: event });
-    return untilDone(caller, () => createSourceEventStream(args), answerTo);
+    return untilDone(caller, () => sourceOf(args), answerTo);
+  }
+
+  async function sourceOf(args: ExecutionArgs): Promise<Begun> {
+    try {
+      return await createSourceEventStream(args);
+    } catch (error) {
+      // An app's resolver gave something that is no stream.
+      onMasked(error);
+      return { errors: [maskError(error)] };
+    }
   }
 
   return (args) => {

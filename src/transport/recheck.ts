@@ -65,12 +65,12 @@ export class Recheck {
     const start = uptime();
     this.#running = true;
     const failure: unknown = await connections.recheck(whom).catch((error: unknown) => error);
+    this.#running = false;
     this.#failing = failure !== undefined;
     if (this.#failing) onFault("the sessions of the connections could not be rechecked", failure);
     const took = Math.round(uptime() - start);
     if (took > interval)
       onFault("a recheck outlasts its interval", new Error(`${took} ms instead of ${interval}`));
-    this.#running = false;
     if (this.#again) this.now();
   }
 }

@@ -30,10 +30,10 @@ const masterOf = async (key: string) => cluster.masterOf(await cluster.slotOf(ke
 const masterOfSession = (id: string) => masterOf(`curfew:session:{${id}}`);
 
 /** Asks until there is an answer: nodes learn one by one which master has what. */
-async function served<T>(ask: () => Promise<T>): Promise<T> {
+async function served<T>(attempt: () => Promise<T>): Promise<T> {
   let answer: { readonly value: T } | undefined;
   const isServed = async () => {
-    answer = await ask().then(
+    answer = await attempt().then(
       (value) => ({ value }),
       (error: unknown) => {
         if (error instanceof StoreUnavailable) return undefined;

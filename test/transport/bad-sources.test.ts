@@ -55,3 +55,25 @@ it.each(Object.entries(sources))("a source whose return %s", async (_, leave) =>
   alien.send({ type: "ping" });
   expect(await alien.messages.next()).toEqual({ type: "pong" });
 });
+
+it("what is no source at all fails its operation, and the socket serves on", async () => {
+  await using curfew = await startCurfew({
+    typeDefs: "type Subscription { none: Int }",
+    resolvers: { Subscription: { none: { subscribe: () => 5 as never } } },
+  });
+  const { accessToken } = await register(curfew.url);
+  await using socket = await connect(curfew.socketUrl, accessToken);
+  socket.subscribe("1", "subscription { none }");
+  const { payload } = await socket.messages.next();
+  const [error] = payload.errors ?? payload;
+  expect(error).toEqual({
+    message: "Unexpected error.",
+    extensions: { code: "INTERNAL_SERVER_ERROR" },
+  });
+  socket.subscribe("2", "{ __typename }");
+  const ofSecond = async (): Promise<unknown> => {
+    const message = await socket.messages.next();
+    return message.id === "2" ? message.payload : ofSecond();
+  };
+  expect(await ofSecond()).toEqual({ data: { __typename: "Query" } });
+});

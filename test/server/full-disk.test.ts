@@ -1,0 +1,33 @@
+/** A log that cannot be written is no reason to serve nobody. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { open } from "node:fs/promises";
+import { expect, it } from "vitest";
+import { ask, register } from "../helpers/http.ts";
+import { dieWithTests } from "../helpers/watchdog.ts";
+
+it("a server whose log meets a full disk serves on, and goes away when it is told to", async () => {
+  await using full = await open("/dev/full", "w");
+  const { PATH = "" } = process.env;
+  const child = spawn(process.execPath, ["src/main.ts"], {
+    env: { PATH, PORT: "0", DATA_DIR: ":memory:" },
+    stdio: ["ignore", full.fd, "pipe"],
+  });
+  dieWithTests(child);
+  const exited = once(child, "exit");
+  let greeting = "";
+  child.stderr?.setEncoding("utf8");
+  for await (const text of child.stderr ?? []) {
+    greeting += String(text);
+    if (greeting.includes("/graphql")) break;
+  }
+  const url = /http:\S+/.exec(greeting)?.[0] ?? "";
+  // Each is a line of the audit trail.
+  for (let i = 0; i < 3; i += 1) {
+    const { accessToken: token } = await register(url);
+    const { data } = await ask(url, "{ viewer { user { id } } }", { token });
+    expect(data.viewer).not.toBeNull();
+  }
+  child.kill("SIGTERM");
+  expect(await exited).toEqual([0, null]);
+});
