@@ -45,8 +45,9 @@ it("three tabs share one session, renew it once a period and end together", asyn
     if (next !== token) renewals += 1;
     token = next;
   }
-  // Each period is at least 70 of 100 parts of three seconds; were there more, they would come sooner.
-  expect(performance.now() - from).toBeGreaterThan(4 * 0.7 * 3_000);
+  // Each period is at least 70 of 100 parts of three seconds. The first renewal may be noticed late; did
+  // each tab renew by itself, five would be there within two periods.
+  expect(performance.now() - from).toBeGreaterThan(3 * 0.7 * 3_000);
   // Asked one after the other, some may be asked before a renewal and some after it.
   await until(async () => {
     const tokens = await Promise.all(
