@@ -9,7 +9,10 @@ const maxWaiting = 4 * 1024 * 1024;
 /** To standard output. A server whose log cannot be written, since the disk is full, serves all the same. */
 export function openLog(level: string): Logger {
   const destination = pino.destination({ fd: 1, sync: true, maxLength: maxWaiting });
-  return pino({ level }, destination.on("error", () => {}));
+  return pino(
+    { level },
+    destination.on("error", () => {}),
+  );
 }
 
 /** For Yoga, which logs what it masks: the error itself, without the query text around it. */
