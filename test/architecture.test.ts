@@ -21,6 +21,11 @@ const table: Readonly<Record<string, Room>> = {
   client: { rooms: [], packages: /^(?!node:)/ },
   // It checks the addresses of stores by their own grammar.
   config: { rooms: ["stores"] },
+  // For those who write an adapter of their own.
+  contracts: {
+    rooms: ["session", "users"],
+    packages: /^(vitest|node:crypto|node:timers.promises)$/,
+  },
   parts: { rooms: ["session", "stores", "users", "config"] },
   audit: { rooms: ["session"] },
   server: { rooms: [...rooms, "config", "parts", "audit"] },

@@ -1,7 +1,7 @@
 /** Topics within one process: the contract, and what is left behind. */
 import { expect, test } from "vitest";
 import { MemoryTopics } from "../../src/stores/memory/topics.ts";
-import { topicsContract } from "../contract/topics.contract.ts";
+import { topicsContract } from "../../src/contracts/topics.ts";
 
 topicsContract("Memory", async () => {
   const errors: unknown[] = [];

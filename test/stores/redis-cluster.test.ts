@@ -4,8 +4,8 @@ import { closeClient, commandClient, subscriberClient } from "../../src/stores/r
 import { durabilityWarnings } from "../../src/stores/redis/durability.ts";
 import { RedisSessions } from "../../src/stores/redis/sessions.ts";
 import { RedisTopics } from "../../src/stores/redis/topics.ts";
-import { sessionStoreContract } from "../contract/session-store.contract.ts";
-import { topicsContract } from "../contract/topics.contract.ts";
+import { sessionStoreContract } from "../../src/contracts/session-store.ts";
+import { topicsContract } from "../../src/contracts/topics.ts";
 import { RedisCluster, type NodeState } from "../helpers/redis-cluster.ts";
 import { freePorts, RedisProcess } from "../helpers/redis-process.ts";
 import { liveReading, newSession, renewIn, start } from "../helpers/sessions.ts";

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import { closeClient, commandClient, subscriberClient } from "../../src/stores/redis/client.ts";
 import { RedisTopics } from "../../src/stores/redis/topics.ts";
-import { topicsContract } from "../contract/topics.contract.ts";
+import { topicsContract } from "../../src/contracts/topics.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
 import { until } from "../helpers/until.ts";
 import { expectNothingUnhandled } from "../helpers/unhandled.ts";

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { StoreUnavailable, type SessionStore } from "../../src/session/store.ts";
 import { commandClient } from "../../src/stores/redis/client.ts";
 import { RedisSessions } from "../../src/stores/redis/sessions.ts";
-import { sessionStoreContract } from "../contract/session-store.contract.ts";
+import { sessionStoreContract } from "../../src/contracts/session-store.ts";
 import { startProxy } from "../helpers/proxy.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
 import { lifetimes, liveReading, newSession, renewIn, start } from "../helpers/sessions.ts";

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import { foreignWrites, openDatabase } from "../../src/stores/sqlite/database.ts";
 import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
-import { sessionStoreContract } from "../contract/session-store.contract.ts";
+import { sessionStoreContract } from "../../src/contracts/session-store.ts";
 import { lifetimes, newSession, renewIn, start } from "../helpers/sessions.ts";
 
 sessionStoreContract("SQLite", async () => {

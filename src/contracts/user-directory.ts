@@ -1,6 +1,6 @@
 /** What every user directory keeps to, whatever it is made of. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { UserDirectory } from "../../src/users/directory.ts";
+import type { UserDirectory } from "../users/directory.ts";
 
 /** @param open gives an empty directory, closed by the suite */
 export function userDirectoryContract(name: string, open: () => Promise<UserDirectory>): void {
@@ -21,7 +21,7 @@ export function userDirectoryContract(name: string, open: () => Promise<UserDire
       const now = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
       const ada = await create("ada@example.com", "ada's hash", now);
       expect(ada).toEqual({
-        id: expect.any(String),
+        id: expect.any(String) as string,
         email: "ada@example.com",
         createdAt: now,
         locked: false,

@@ -1,8 +1,8 @@
 /** What every store of sessions has to do. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { beginSession, type Session } from "../../src/session/session.ts";
-import type { SessionStore } from "../../src/session/store.ts";
-import { device, lifetimes, liveReading, newSession, renewIn, start } from "../helpers/sessions.ts";
+import { beginSession, type Session } from "../session/session.ts";
+import type { SessionStore } from "../session/store.ts";
+import { device, lifetimes, liveReading, newSession, renewIn, start } from "./samples.ts";
 
 /** Some stores have a clock of their own for the grace, which is later than that of who asks. */
 const moment = 3_000;

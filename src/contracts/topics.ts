@@ -1,8 +1,8 @@
 /** What every carrier of messages has to do. */
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Listener, Topics } from "../../src/session/topics.ts";
-import { until } from "../helpers/until.ts";
+import type { Listener, Topics } from "../session/topics.ts";
+import { until } from "./until.ts";
 
 export interface MadeTopics {
   /** Two nodes; one and the same where there can be only one. */
