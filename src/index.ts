@@ -8,6 +8,7 @@ export type { CurfewContext } from "./graphql/context.ts";
 export type { Events } from "./graphql/events.ts";
 export type { AppSchema } from "./graphql/schema.ts";
 export type { Parts } from "./parts.ts";
+export type { Startup } from "./startup.ts";
 export type { AuditEvent, AuditFact, AuditFacts } from "./session/audit.ts";
 export type { EndReason, RefusalReason } from "./session/reasons.ts";
 export type { Lifetimes, Session } from "./session/session.ts";

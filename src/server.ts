@@ -1,30 +1,13 @@
-/** Puts the rooms together: the one file that knows them all. */
-import { randomBytes } from "node:crypto";
+/** Starts a server: with settings, an app's schema, and parts of its own. */
 import type { Logger } from "pino";
+import { assemble, type Assembled } from "./assemble.ts";
 import { auditTrail } from "./audit.ts";
 import { checkOptions, type Options } from "./config/config.ts";
-import type { Services } from "./graphql/context.ts";
-import { createEngine } from "./graphql/engine.ts";
-import { Events } from "./graphql/events.ts";
+import { openLog } from "./graphql/logger.ts";
 import { createSchema, type AppSchema } from "./graphql/schema.ts";
-import { openLog, yogaLogger } from "./graphql/logger.ts";
-import { lifetimesOf, openParts, type OpenParts, type Parts } from "./parts.ts";
-import type { Audit, AuditEvent } from "./session/audit.ts";
-import type { OnFault } from "./session/fault.ts";
-import { Deadlines } from "./session/deadlines.ts";
-import { Sessions } from "./session/sessions.ts";
-import { watchSessions } from "./session/watch.ts";
-import { Connections } from "./transport/connections.ts";
-import { HttpServer } from "./transport/http.ts";
-import { originPolicy } from "./transport/origins.ts";
-import { Places } from "./transport/places.ts";
-import { Recheck } from "./transport/recheck.ts";
-import { refusalFact, type NoteRefusal } from "./transport/refusals.ts";
-import { SocketServer } from "./transport/socket.ts";
-import { Turns } from "./transport/turns.ts";
-import { Accounts } from "./users/accounts.ts";
-import { Administration } from "./users/administration.ts";
-import { Passwords } from "./users/passwords.ts";
+import { openParts, type Parts } from "./parts.ts";
+import type { AuditEvent } from "./session/audit.ts";
+import { startupOf, type Startup } from "./startup.ts";
 
 export interface CurfewOptions extends Partial<Options>, AppSchema {
   /** @default pino, to standard output, at `logLevel` */
@@ -41,31 +24,10 @@ export interface CurfewOptions extends Partial<Options>, AppSchema {
 }
 
 /** A running server. */
-export interface Curfew extends AsyncDisposable {
-  /** Where GraphQL is served, over HTTP. */
-  readonly url: string;
-  readonly sessions: Sessions;
-  /** For operators: locks and deletes users, and ends their sessions. */
-  readonly admin: Administration;
-  /** The app's topics, for messages that come from outside of its resolvers. */
-  readonly events: Events;
-  /** The sockets and streams of this node. */
-  readonly connections: Connections;
-  /** Ends all connections, and closes everything that was opened. */
-  close(): Promise<void>;
+export interface Curfew extends Assembled {
+  /** What it said of itself in the log when it started. */
+  readonly startup: Startup;
 }
-
-/** Milliseconds each; the parts that they are passed to say what for. */
-const initTimeout = 10_000;
-const admissionTimeout = 5_000;
-const keepAlive = 12_000;
-/** Yoga sends a comment on each stream every 12 seconds. */
-const stallTimeout = 30_000;
-/** Sockets on this node that nobody has signed in on yet: in all, and of one address. */
-const maxStrangers = 1_000;
-const maxStrangersPerAddress = 100;
-/** Admissions to sessions: as many wait as a store that takes a second each lets in within the time. */
-const admissions = { atOnce: 100, waiting: 400 };
 
 /**
  * Starts a server.
@@ -88,9 +50,17 @@ export async function createCurfew(given: CurfewOptions = {}): Promise<Curfew> {
   const logger = ownLogger ?? openLog(options.logLevel);
   const onFault = (what: string, error: unknown) => logger.warn({ err: error }, what);
   const parts = await openParts(options, ownParts, onFault);
-  for (const warning of parts.warnings) logger.warn(warning);
+  const startup = startupOf({
+    options,
+    own: ownParts,
+    keys: parts.ring.ids,
+    warnings: parts.warnings,
+    production: process.env["NODE_ENV"] === "production",
+  });
+  const { warnings, ...facts } = startup;
+  for (const warning of warnings) logger.warn(warning);
   try {
-    return await assemble({
+    const assembled = await assemble({
       options,
       parts,
       schema,
@@ -100,147 +70,10 @@ export async function createCurfew(given: CurfewOptions = {}): Promise<Curfew> {
       clock,
       uptime: given.clock ?? (() => performance.now()),
     });
+    logger.info({ url: assembled.url, ...facts }, "started");
+    return { ...assembled, startup };
   } catch (error) {
     await parts.close();
     throw error;
   }
-}
-
-interface Ingredients {
-  readonly options: Options;
-  readonly parts: OpenParts;
-  readonly schema: ReturnType<typeof createSchema>;
-  readonly logger: Logger;
-  readonly onFault: OnFault;
-  readonly audit: Audit;
-  readonly clock: () => number;
-  readonly uptime: () => number;
-}
-
-async function assemble(ingredients: Ingredients): Promise<Curfew> {
-  const { options, parts, schema, logger, onFault, audit, clock, uptime } = ingredients;
-  const { store, topics, users, ring, throttle } = parts;
-  const { argon2Memory: memory, argon2Passes: passes, argon2Parallelism: parallelism } = options;
-  const accounts = new Accounts(users, new Passwords({ cost: { memory, passes, parallelism } }));
-  const deadlines = new Deadlines(clock(), onFault);
-  const sessions = new Sessions({
-    store,
-    topics,
-    ring,
-    lifetimes: lifetimesOf(options),
-    ...(options.maxSessionsPerUser > 0 && { maxPerUser: options.maxSessionsPerUser }),
-    isGone: (userId) => accounts.isGone(userId),
-    clock,
-    randomBytes,
-    onFault,
-    audit,
-  });
-  const connections = new Connections({
-    sessions,
-    topics,
-    deadlines,
-    clock,
-    uptime,
-    maxPerSession: options.maxSocketsPerSession,
-    onFault,
-  });
-  const recheck = new Recheck({
-    connections,
-    deadlines,
-    clock,
-    uptime,
-    interval: options.recheckInterval,
-    outageGrace: options.outageGrace,
-    onFault,
-    look: () => parts.look(),
-  });
-  topics.onGap(() => recheck.now());
-
-  const events = new Events(topics);
-  const list = (userId: string) => sessions.list(userId);
-  let closing = false;
-  const services: Services = {
-    sessions,
-    accounts,
-    throttle,
-    users,
-    events,
-    audit,
-    clock,
-    watch: (userId) => watchSessions(userId, { topics, deadlines, clock, list, onFault }),
-  };
-  const allowsOrigin = originPolicy(options.allowedOrigins);
-  const noteRefusal: NoteRefusal = (refusal) => audit(refusalFact(refusal));
-  const engine = createEngine({
-    schema,
-    services,
-    logger: yogaLogger(logger),
-    onFault,
-    isReady: async () => !closing && (await store.ping(), true),
-    maxBodySize: options.maxMessageSize,
-    allowsOrigin,
-    graphiql: options.graphiql,
-    introspection: options.introspection,
-    limits: {
-      tokens: options.maxQueryTokens,
-      depth: options.maxQueryDepth,
-      aliases: options.maxQueryAliases,
-      directives: options.maxQueryDirectives,
-      cost: options.maxQueryCost,
-    },
-  });
-  const perAddress = options.maxSocketsPerAddress || Infinity;
-  const shared = {
-    sessions,
-    connections,
-    turns: new Turns(admissions),
-    admissionTimeout,
-    places: new Places({ each: perAddress }),
-    allowsOrigin,
-    noteRefusal,
-    trustedProxies: options.trustProxy,
-    onFault,
-  };
-  const sockets = new SocketServer({
-    ...shared,
-    engine,
-    maxMessageSize: options.maxMessageSize,
-    maxOperations: options.maxOperationsPerSocket,
-    initTimeout,
-    keepAlive,
-    strangers: new Places({
-      each: perAddress === Infinity ? Infinity : maxStrangersPerAddress,
-      all: maxStrangers,
-    }),
-  });
-  const http = new HttpServer({
-    ...shared,
-    engine,
-    sockets,
-    stallTimeout,
-    maxBodySize: options.maxMessageSize,
-    graphiql: options.graphiql,
-  });
-
-  const close = async () => {
-    closing = true;
-    await http.close(options.drainTime);
-    recheck.close();
-    connections.close();
-    await parts.close();
-  };
-  try {
-    const port = await http.listen(options.port, options.host);
-    const url = urlOf(options.host, port);
-    const admin = new Administration({ users, sessions, audit });
-    return { url, sessions, admin, events, connections, close, [Symbol.asyncDispose]: close };
-  } catch (error) {
-    await close();
-    throw error;
-  }
-}
-
-function urlOf(host: string, port: number): string {
-  const name = host === "0.0.0.0" || host === "::" ? "localhost" : host;
-  return `http://${name.includes(":") ? `[${name}]` : name}:${port}/graphql`;
 }

@@ -28,12 +28,12 @@ const table: Readonly<Record<string, Room>> = {
   },
   parts: { rooms: ["session", "stores", "users", "config"] },
   audit: { rooms: ["session"] },
-  server: { rooms: [...rooms, "config", "parts", "audit"] },
-  main: { rooms: ["server", "config", "parts"] },
-  report: { rooms: [] },
-  inspect: { rooms: ["session", "config", "parts", "report"] },
-  admin: { rooms: ["session", "users", "config", "parts", "audit", "report"] },
-  index: { rooms: [...rooms, "config", "parts", "server"] },
+  startup: { rooms: ["config", "parts"] },
+  assemble: { rooms: [...rooms, "config", "parts"] },
+  server: { rooms: ["session", "graphql", "config", "parts", "audit", "startup", "assemble"] },
+  command: { rooms: ["session", "users", "config", "parts", "audit", "server"] },
+  main: { rooms: ["command"] },
+  index: { rooms: [...rooms, "config", "parts", "server", "startup"] },
 };
 
 const maxLines = 250;
@@ -202,7 +202,7 @@ describe("the rules", () => {
     ["stores/redis/a.ts", "../sqlite/b.ts"],
     ["transport/a.ts", "ws"],
     ["client/a.ts", "graphql-ws"],
-    ["server.ts", "./transport/b.ts"],
+    ["assemble.ts", "./transport/b.ts"],
   ])("accept that %s imports %s", (path, specifier) => {
     expect(strayImports({ [path]: `import { b } from "${specifier}";` })).toEqual([]);
   });

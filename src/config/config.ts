@@ -1,5 +1,7 @@
 /** Settings from the environment or from code, checked as a whole before anything starts. */
 import { inspect } from "node:util";
+import { flagOf } from "./flags.ts";
+import { nearest } from "./nearest.ts";
 import { defaultOptions } from "./options.ts";
 import type { Options } from "./options.ts";
 import { leastMemory, optionRules } from "./rules.ts";
@@ -44,9 +46,13 @@ export class ConfigError extends Error {
 /**
  * The options that environment variables ask for; a variable that is empty counts as unset.
  *
- * @throws {ConfigError} naming every variable that is wrong or misspelt
+ * @param flags settings of a command line, as their variables would have them; they come first
+ * @throws {ConfigError} naming every variable or flag that is wrong, and every variable that is misspelt
  */
-export function loadOptions(env: Readonly<Record<string, string | undefined>>): Options {
+export function loadOptions(
+  env: Readonly<Record<string, string | undefined>>,
+  flags: ReadonlyMap<Name, string> = new Map(),
+): Options {
   const set = new Map<string, string>();
   for (const [name, text] of Object.entries(env)) if (text?.trim()) set.set(name, text.trim());
 
@@ -55,7 +61,7 @@ export function loadOptions(env: Readonly<Record<string, string | undefined>>): 
     const stray = name.startsWith("CURFEW_") && !known.includes(name) && !isServiceLink(name, text);
     return stray ? [`${name} is not a setting. Did you mean ${nearest(name, known)}?`] : [];
   });
-  const written = (name: Name) => set.get(variables[name].name);
+  const written = (name: Name) => flags.get(name) ?? set.get(variables[name].name);
   return check({
     production: set.get("NODE_ENV") === "production",
     faults,
@@ -64,8 +70,9 @@ export function loadOptions(env: Readonly<Record<string, string | undefined>>): 
       const text = written(name);
       return text === undefined ? undefined : variables[name].read(text);
     },
-    label: (name) => variables[name].name,
-    assign: (name, text) => `${variables[name].name}=${text}`,
+    label: (name) => (flags.has(name) ? flagOf(name) : variables[name].name),
+    assign: (name, text) =>
+      flags.has(name) ? `${flagOf(name)}=${text}` : `${variables[name].name}=${text}`,
   });
 }
 
@@ -164,25 +171,4 @@ function quote(name: Name, value: unknown): string {
   const text = inspect(value);
   const secret = secretSettings.includes(name) || text.includes("@");
   return secret || text.length > 32 ? "" : `, not ${text}`;
-}
-
-function nearest(name: string, known: readonly string[]): string {
-  const bare = name.replace(/^CURFEW_/, "");
-  const distance = (to: string) => Math.min(edits(name, to), edits(bare, to));
-  return known.reduce((best, next) => (distance(next) < distance(best) ? next : best));
-}
-
-/** Levenshtein distance, whatever the case. */
-function edits(from: string, to: string): number {
-  const target = [...to.toLowerCase()];
-  let row = [0, ...target.keys().map((index) => index + 1)];
-  for (const character of from.toLowerCase()) {
-    const next = [(row[0] ?? 0) + 1];
-    for (const [index, other] of target.entries()) {
-      const replaced = (row[index] ?? 0) + Number(character !== other);
-      next.push(Math.min(replaced, (row[index + 1] ?? 0) + 1, (next[index] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row.at(-1) ?? 0;
 }

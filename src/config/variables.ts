@@ -70,9 +70,12 @@ export const variables: Readonly<Record<Name, Variable>> = {
 /** Where sessions are shared: at most one of these. */
 export const redisSettings = ["redisUrl", "redisClusterNodes", "redisSentinels"] as const;
 
+/** Are secrets as they stand. */
+export const secrets: readonly Name[] = ["secrets"];
+
 /** May hold a password. */
 export const secretSettings: readonly Name[] = [
-  "secrets",
+  ...secrets,
   "databaseUrl",
   "redisSentinelName",
   ...redisSettings,

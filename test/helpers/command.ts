@@ -7,6 +7,8 @@ import { join } from "node:path";
 import { noSecretIn } from "./secrecy.ts";
 import { dieWithTests } from "./watchdog.ts";
 
+const main = join(import.meta.dirname, "../../src/main.ts");
+
 export type Env = Readonly<Record<string, string>>;
 
 export interface Outcome {
@@ -15,14 +17,14 @@ export interface Outcome {
   readonly errors: string;
 }
 
-/** Runs one to its end. */
+/** Runs one to its end, in the folder of the sources unless it is said where. */
 export async function runCommand(
-  file: "src/main.ts" | "src/inspect.ts" | "src/admin.ts",
+  args: readonly string[],
   env: Env,
-  args: readonly string[] = [],
   input = "",
+  cwd?: string,
 ): Promise<Outcome> {
-  const command = new Command(file, env, args);
+  const command = new Command(args, env, cwd);
   // It may have ended without reading.
   command.child.stdin.on("error", () => {}).end(input);
   return command.ended;
@@ -40,8 +42,12 @@ export interface ServerProcess extends AsyncDisposable {
   stop(signal: "SIGTERM" | "SIGKILL"): Promise<Outcome>;
 }
 
-export async function startServer(env: Env): Promise<ServerProcess> {
-  const command = new Command("src/main.ts", env);
+export async function startServer(
+  env: Env,
+  args: readonly string[] = [],
+  cwd?: string,
+): Promise<ServerProcess> {
+  const command = new Command(args, env, cwd);
   const greeting = await command.said(/Curfew serves GraphQL at /);
   const url = /http:\S+/.exec(greeting)?.[0] ?? "";
   const stop = (signal: NodeJS.Signals) => {
@@ -71,9 +77,12 @@ class Command {
   #output = "";
   #errors = "";
 
-  constructor(file: string, env: Env, args: readonly string[] = []) {
+  constructor(args: readonly string[], env: Env, cwd?: string) {
     const { PATH = "" } = process.env;
-    this.child = spawn(process.execPath, [file, ...args], { env: { PATH, ...env } });
+    this.child = spawn(process.execPath, [main, ...args], {
+      env: { PATH, ...env },
+      ...(cwd !== undefined && { cwd }),
+    });
     dieWithTests(this.child);
     this.child.stdout.setEncoding("utf8").on("data", (text: string) => (this.#output += text));
     this.child.stderr.setEncoding("utf8").on("data", (text: string) => (this.#errors += text));

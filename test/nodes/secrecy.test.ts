@@ -132,7 +132,7 @@ it(
     const visitors = [new Visitor(here, there), new Visitor(there, here)];
     for (const visitor of visitors) await visitor.doEverything();
     const [kept = ""] = visitors.flatMap(({ tokens }) => [...tokens].slice(-1));
-    evidence.add("inspect", await runCommand("src/inspect.ts", nodeEnv, [], kept));
+    evidence.add("inspect", await runCommand(["inspect"], nodeEnv, kept));
     evidence.add("keys and values", await everythingIn(redis));
     evidence.add("tables", await tablesOf(postgres, databaseUrl));
     for (const node of [here, there]) evidence.addProcess(node);

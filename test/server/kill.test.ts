@@ -141,7 +141,7 @@ it("refuses wrong settings by their names, with nothing else printed", async () 
   await using folder = await newFolder();
   const dataDir = join(folder.path, "data");
 
-  const outcome = await runCommand("src/main.ts", {
+  const outcome = await runCommand([], {
     PORT: "many",
     ACCESS_TOKEN_TTL: "1 h",
     DATA_DIR: dataDir,
@@ -162,7 +162,7 @@ it("says when its port is in use", async () => {
   await once(other, "listening");
   const { port } = other.address() as { port: number };
 
-  const outcome = await runCommand("src/main.ts", { PORT: String(port), DATA_DIR: ":memory:" });
+  const outcome = await runCommand([], { PORT: String(port), DATA_DIR: ":memory:" });
 
   expect(outcome).toEqual({
     code: 1,
@@ -176,7 +176,7 @@ it("says which folder it cannot make", async () => {
   const file = join(folder.path, "file");
   await writeFile(file, "");
 
-  const outcome = await runCommand("src/main.ts", { PORT: "0", DATA_DIR: join(file, "data") });
+  const outcome = await runCommand([], { PORT: "0", DATA_DIR: join(file, "data") });
 
   expect(outcome).toMatchObject({ code: 1, output: "" });
   expect(outcome.errors).toMatch(/^ENOTDIR: not a directory, open '.*\/file\/data\/secret'\n$/);

@@ -79,7 +79,7 @@ describe("a start", () => {
     ["a database that is not there", "nowhere", undefined, 'database "nowhere" does not exist'],
   ])("stops with %s, and says so", async (_case, database, secret, fault) => {
     const url = server.urlOf(database, secret);
-    const { code, output, errors } = await runCommand("src/main.ts", { DATABASE_URL: url });
+    const { code, output, errors } = await runCommand([], { DATABASE_URL: url });
     expect({ code, output }).toEqual({ code: 1, output: "" });
     const place = `127.0.0.1:${server.port}`;
     expect(errors).toBe(`DATABASE_URL: PostgreSQL at ${place}: ${fault}. ${example}`);

@@ -1,13 +1,14 @@
 /** The command that explains a token: what it is, whether this server signed it, and what became of its session. */
 import { text } from "node:stream/consumers";
-import { loadOptions, type Options } from "./config/config.ts";
-import { existingRing, openExistingParts, type ExistingParts } from "./parts.ts";
+import type { Options } from "../config/config.ts";
+import { existingRing, openExistingParts, type ExistingParts } from "../parts.ts";
+import { misused, type Command } from "./command.ts";
 import { messageOf, moment, noData, table, type Fact } from "./report.ts";
-import { judgeRenewal, type Session } from "./session/session.ts";
-import { readToken, statedKeyId, type Claims } from "./session/token.ts";
+import { judgeRenewal, type Session } from "../session/session.ts";
+import { readToken, statedKeyId, type Claims } from "../session/token.ts";
 
-const usage = `Usage: npm run --silent inspect -- <token>
-       npm run --silent inspect < file
+export const inspectUsage = `Usage: curfew inspect [options] [token]
+Says what a token is, which key signed it and what became of its session.
 Without a token, or with -, it is read from standard input, where no shell history keeps it.
 The settings are the server's own: DATA_DIR, CURFEW_SECRETS, DATABASE_URL, REDIS_….
 Exits with 0 when the server would accept the token now, 1 when not, 2 when nothing can be said.`;
@@ -37,24 +38,17 @@ type Finding =
   | { readonly state: "absent" }
   | { readonly state: "unknown"; readonly why: string };
 
-try {
-  const token = await givenToken(process.argv.slice(2));
-  if (token === undefined) {
-    console.error(usage);
-    process.exitCode = 2;
-  } else {
-    const options = loadOptions(process.env);
-    const report = await inspect(token, options, Date.now());
-    console.log([verdict(token, report), ...table(report.facts)].join("\n"));
-    process.exitCode = exitCodes[report.standing];
-  }
-} catch (error) {
-  console.error(messageOf(error));
-  process.exitCode = 2;
-}
+export const inspectToken: Command = async (operands, load) => {
+  if (operands.length > 1) return misused(inspectUsage);
+  const options = load();
+  const token = await givenToken(operands);
+  if (token === undefined) return misused(inspectUsage);
+  const report = await inspect(token, options, Date.now());
+  console.log([verdict(token, report), ...table(report.facts)].join("\n"));
+  return exitCodes[report.standing];
+};
 
-async function givenToken([argument = "-", ...others]: readonly string[]) {
-  if (others.length > 0 || /^-./.test(argument)) return undefined;
+async function givenToken([argument = "-"]: readonly string[]) {
   const given = argument === "-" ? await text(process.stdin) : argument;
   // A header's value will do.
   return given.trim().replace(/^bearer\s+/i, "") || undefined;

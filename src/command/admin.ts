@@ -1,30 +1,31 @@
 /** The operator's command: lists and ends sessions, locks and deletes users, and tells all nodes at once. */
 import { randomBytes } from "node:crypto";
 import { pino } from "pino";
-import { auditTrail } from "./audit.ts";
-import { loadOptions, type Options } from "./config/config.ts";
-import { existingRing, lifetimesOf, openExistingParts, type ExistingParts } from "./parts.ts";
+import { auditTrail } from "../audit.ts";
+import type { Options } from "../config/config.ts";
+import { existingRing, lifetimesOf, openExistingParts, type ExistingParts } from "../parts.ts";
+import { misused, type Command } from "./command.ts";
 import { messageOf, moment, noData, table } from "./report.ts";
-import type { KeyRing } from "./session/keys.ts";
-import type { Session } from "./session/session.ts";
-import { Sessions } from "./session/sessions.ts";
-import { Administration } from "./users/administration.ts";
+import type { KeyRing } from "../session/keys.ts";
+import type { Session } from "../session/session.ts";
+import { Sessions } from "../session/sessions.ts";
+import { Administration } from "../users/administration.ts";
 
-const usage = `Usage: npm run --silent admin -- <command> <argument>
+export const adminUsage = `Usage: curfew admin [options] <command> <argument>
   sessions <user>       lists a user's sessions
   end-session <id>      ends a session
   end-sessions <user>   ends all of a user's sessions; he may sign in again
   lock <user>           lets a user sign in no more, and ends all of his sessions
   unlock <user>         lets him sign in again
   delete <user>         removes a user, and ends all of his sessions
-A user is given by e-mail address or id. Connections close at once, on all nodes.
+A user is given by e-mail address or id; an id that begins with -- goes after a --. Connections close at once, on all nodes.
 The settings are the server's own: DATA_DIR, CURFEW_SECRETS, DATABASE_URL, REDIS_….
 What was done is in the audit trail, on standard error.
 Exits with 0 when it is done, 1 when there is no such user or session, 2 when it could not be done.`;
 
-const commands = ["sessions", "end-session", "end-sessions", "lock", "unlock", "delete"] as const;
+const verbs = ["sessions", "end-session", "end-sessions", "lock", "unlock", "delete"] as const;
 
-type Command = (typeof commands)[number];
+type Verb = (typeof verbs)[number];
 
 /** What to print, and whether there was anything to do it to. */
 interface Answer {
@@ -32,31 +33,22 @@ interface Answer {
   readonly found: boolean;
 }
 
-try {
-  const [name, argument = "", ...others] = process.argv.slice(2);
-  const command = commands.find((one) => one === name);
-  // An id may well begin with a hyphen.
-  const isArgument = argument !== "" && argument !== "--help" && others.length === 0;
-  if (command === undefined || !isArgument) {
-    console.error(usage);
-    process.exitCode = 2;
-  } else {
-    const { text, found } = await administer(command, argument, loadOptions(process.env));
-    console.log(text);
-    process.exitCode = found ? 0 : 1;
-  }
-} catch (error) {
-  console.error(messageOf(error));
-  process.exitCode = 2;
-}
+export const administrate: Command = async (operands, load) => {
+  const [name, argument = "", ...others] = operands;
+  const verb = verbs.find((one) => one === name);
+  if (verb === undefined || argument === "" || others.length > 0) return misused(adminUsage);
+  const { text, found } = await administer(verb, argument, load());
+  console.log(text);
+  return found ? 0 : 1;
+};
 
-async function administer(command: Command, argument: string, options: Options): Promise<Answer> {
+async function administer(verb: Verb, argument: string, options: Options): Promise<Answer> {
   const ring = await existingRing(options);
   const parts = await openExistingParts(options);
   try {
     if (ring === undefined || parts === undefined)
       throw new Error(`Not done: ${noData(options.dataDir)}`);
-    return await carryOut(command, argument, await assemble(ring, parts, options));
+    return await carryOut(verb, argument, await assemble(ring, parts, options));
   } finally {
     await parts?.close();
   }
@@ -85,8 +77,8 @@ async function assemble(ring: KeyRing, parts: ExistingParts, options: Options) {
   return new Administration({ users, sessions, audit });
 }
 
-async function carryOut(command: Command, argument: string, admin: Administration) {
-  if (command === "end-session") {
+async function carryOut(verb: Verb, argument: string, admin: Administration) {
+  if (verb === "end-session") {
     const found = (await admin.endSession(argument)) > 0;
     const text = found ? `Ended session ${argument}.` : `There is no live session ${argument}.`;
     return { text, found };
@@ -96,12 +88,12 @@ async function carryOut(command: Command, argument: string, admin: Administratio
   const id = user?.id ?? argument;
   const name = user === undefined ? argument : `${user.email} (${id})`;
   try {
-    const { text, count } = await serve(command, id, name, admin);
+    const { text, count } = await serve(verb, id, name, admin);
     const found = user !== undefined || count > 0;
     return { text: found ? text : `There is no user ${argument}.`, found };
   } catch (error) {
     const what =
-      command === "sessions"
+      verb === "sessions"
         ? "The sessions cannot be listed"
         : `Not all of it was done; do it again, for ${id}`;
     throw new Error(what, { cause: error });
@@ -110,12 +102,12 @@ async function carryOut(command: Command, argument: string, admin: Administratio
 
 /** What it says of a user who is there, and how many sessions that concerns. */
 async function serve(
-  command: Exclude<Command, "end-session">,
+  verb: Exclude<Verb, "end-session">,
   id: string,
   name: string,
   admin: Administration,
 ): Promise<{ readonly text: string; readonly count: number }> {
-  switch (command) {
+  switch (verb) {
     case "sessions": {
       const sessions = await admin.sessions(id);
       return { text: list(name, sessions, Date.now()), count: sessions.length };
