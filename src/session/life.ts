@@ -26,10 +26,9 @@ export class Life {
   #told = false;
   #holds = 0;
   readonly #listeners = new Set<Listener>();
+  /** Made when it is needed: most lives are of sockets on which nothing happens. */
+  #answering: Set<object> | undefined;
   readonly #onFault: OnFault;
-
-  /** What is being answered in it: a server that goes away lets that finish. */
-  readonly answering = new Set<object>();
 
   /** @param onFault is told what listeners throw, apps' among them: that stops no other */
   constructor(onFault: OnFault) {
@@ -62,6 +61,20 @@ export class Life {
   /** Makes the end known without telling the listeners yet, who cost more: see `end`. */
   condemn(ending: Ending): void {
     this.#ending ??= ending;
+  }
+
+  /** Something is being answered in it: a server that goes away lets that finish. */
+  get isAnswering(): boolean {
+    return this.#answering !== undefined && this.#answering.size > 0;
+  }
+
+  /** Begins to answer that, until `answered` is called for it. */
+  answer(what: object): void {
+    (this.#answering ??= new Set()).add(what);
+  }
+
+  answered(what: object): void {
+    this.#answering?.delete(what);
   }
 
   /** Lets an answer that itself causes the end go out first: listeners are told at `release`. */

@@ -144,11 +144,11 @@ export class Connections {
     const group = this.#groups.get(fingerprint) ?? this.#open(fingerprint);
     const isStream = stay === "stream";
     if (isStream && group.lives.size >= this.#options.maxPerSession) return undefined;
-    group.requests.delete(life);
-    (isStream ? group.lives : group.requests).add(life);
+    group.requests?.delete(life);
+    (isStream ? group.lives : (group.requests ??= new Set())).add(life);
     life.onEnd(() => {
       group.lives.delete(life);
-      group.requests.delete(life);
+      group.requests?.delete(life);
       if (sizeOf(group) === 0) this.#drop(group);
     });
     return group;
@@ -162,7 +162,7 @@ export class Connections {
     const group: Group = {
       fingerprint,
       lives: new Set(),
-      requests: new Set(),
+      requests: undefined,
       subscribed,
       accessExpiresAt: 0,
       cancelDeadline: () => {},
@@ -221,7 +221,7 @@ export class Connections {
   }
 
   #end(group: Group, ending: Ending): void {
-    this.#slices.end([...group.lives, ...group.requests], ending);
+    this.#slices.end([...group.lives, ...(group.requests ?? [])], ending);
   }
 
   #drop(group: Group): void {

@@ -21,7 +21,7 @@ export function drain(lives: () => Iterable<Life>, time: number): () => void {
     const left = [...new Set(lives())].filter(({ ending }) => ending === undefined);
     if (looksLeft === 0) return slices.end(left, "GOING_AWAY");
     const share = Math.max(least, Math.ceil(left.length / looksLeft));
-    const idle = left.filter(({ answering }) => answering.size === 0);
+    const idle = left.filter(({ isAnswering }) => !isAnswering);
     slices.end(idle.slice(0, share), "GOING_AWAY");
     looksLeft -= 1;
   };

@@ -6,8 +6,8 @@ import type { Unsubscribe } from "../session/topics.ts";
 export interface Group {
   readonly fingerprint: string;
   readonly lives: Set<Life>;
-  /** Requests that are slow to be answered: they end with the session, but are no connections. */
-  readonly requests: Set<Life>;
+  /** Requests that are slow to be answered: they end with the session, but are no connections. Few have any. */
+  requests: Set<Life> | undefined;
   readonly subscribed: Promise<Unsubscribe>;
   accessExpiresAt: number;
   cancelDeadline: () => void;
@@ -18,5 +18,5 @@ export interface Group {
 }
 
 export function sizeOf({ lives, requests }: Group): number {
-  return lives.size + requests.size;
+  return lives.size + (requests?.size ?? 0);
 }

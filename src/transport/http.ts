@@ -34,6 +34,11 @@ export class HttpServer {
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
+    const unused = this.#unused;
+    // The same for all: a closure for each would stay with it.
+    function forget(this: Socket): void {
+      unused.delete(this);
+    }
     // Who offers another protocol, such as h2c, is answered in this one (RFC 9110 §7.8).
     const shouldUpgradeCallback = ({ headers }: IncomingMessage) =>
       /^websocket$/i.test(headers.upgrade ?? "");
@@ -42,11 +47,12 @@ export class HttpServer {
     )
       .on("upgrade", (request: IncomingMessage, stream: Socket, head: Buffer) => {
         this.#unused.delete(request.socket);
+        request.socket.off("close", forget);
         options.sockets.upgrade(request, stream, head);
       })
       .on("connection", (socket: Socket) => {
         this.#unused.add(socket);
-        socket.once("close", () => this.#unused.delete(socket));
+        socket.on("close", forget);
       });
   }
 

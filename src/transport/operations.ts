@@ -33,9 +33,11 @@ export interface Socket {
   /** From the opening of the socket on; its end closes the socket. */
   readonly life: Life;
   /** Logs each reason once. */
-  readonly note: Note;
+  note(...what: Parameters<Note>): void;
+  /** Called when its `connection_init` has come. */
+  onInit(): void;
   /** Called when its client has signed in on it. */
-  readonly onAdmitted: () => void;
+  onAdmitted(): void;
   /** Set when the socket is acknowledged. */
   claims: Claims | undefined;
   /** How many operations were begun and are not over. */
@@ -48,8 +50,6 @@ export interface OperationOptions extends AdmissionOptions {
   readonly engine: Engine;
   readonly sessions: Sessions;
   readonly maxOperations: number;
-  /** Milliseconds from the opening of a socket to its `connection_init`, which may wait for a renewal. */
-  readonly initTimeout: number;
 }
 
 /** As graphql-ws hands it over, with absent fields undefined. */
@@ -61,14 +61,15 @@ const replyTimeout = 1_000;
 
 export function socketHooks(options: OperationOptions): Hooks {
   return {
-    connectionInitWaitTimeout: options.initTimeout,
+    // The socket has a timer of its own, which it stops when that has come.
+    connectionInitWaitTimeout: 0,
     onConnect: (context) => connect(context, options),
     onSubscribe: (context, id, payload) => prepare(context, id, payload, options),
     execute: (args) => options.engine.run(args),
     subscribe: (args) => options.engine.run(args),
     onOperation: ({ extra: socket }, _id, payload, _args, result) => {
       // A query whose answer comes in parts.
-      if (isAsyncIterable(result)) socket.life.answering.delete(payload);
+      if (isAsyncIterable(result)) socket.life.answered(payload);
     },
     onNext: (_context, _id, _payload, _args, result) => formatResult(result),
     onError: (_context, _id, _payload, errors) => errors.map(formatError),
@@ -76,7 +77,7 @@ export function socketHooks(options: OperationOptions): Hooks {
       const replied = socket.onReplied?.get(id);
       // The answer was sent; `complete` still is to be, in this turn of the event loop.
       setImmediate(() => {
-        socket.life.answering.delete(payload);
+        socket.life.answered(payload);
         replied?.();
       });
     },
@@ -85,11 +86,16 @@ export function socketHooks(options: OperationOptions): Hooks {
 
 /** The payload of the acknowledgement, or false after the end of the socket. */
 async function connect(
-  { connectionParams, extra: socket }: SocketContext,
+  context: SocketContext,
   options: OperationOptions,
 ): Promise<Record<string, unknown> | false> {
   const { sessions } = options;
-  const { life, note } = socket;
+  const { connectionParams, extra: socket } = context;
+  // graphql-ws would keep the token for as long as the socket.
+  Reflect.deleteProperty(context, "connectionParams");
+  socket.onInit();
+  const { life } = socket;
+  const note = noteOn(socket);
   const reading = sessions.verify(tokenFromConnectionParams(connectionParams));
   if (!reading.ok) {
     note(reading.reason, reading.claims);
@@ -124,7 +130,7 @@ async function prepare(
   // Only what is executed is ever done.
   if (!("document" in prepared)) socket.operations -= 1;
   // By its payload: an id may be used again while it runs.
-  else if (!isSubscription(prepared)) socket.life.answering.add(payload);
+  else if (!isSubscription(prepared)) socket.life.answer(payload);
   return prepared;
 }
 
@@ -138,17 +144,17 @@ async function begin(
   payload: SubscribePayload,
   { sessions, engine, maxOperations, onFault }: OperationOptions,
 ): Promise<ExecutionArgs | readonly GraphQLError[]> {
-  const { life, claims, note } = socket;
+  const { life, claims } = socket;
   if (life.ending !== undefined) return [endingError(life.ending)];
   if (claims === undefined) return [unauthenticated("MISSING")];
   if (socket.operations > maxOperations) {
-    note("TOO_MANY_OPERATIONS", claims);
+    socket.note("TOO_MANY_OPERATIONS", claims);
     return [tooManyOperations(maxOperations)];
   }
   try {
     const authentication = await sessions.checkAgain(claims);
     const refusal = refusalOf(authentication);
-    if (refusal !== undefined) note(refusal, claims);
+    if (refusal !== undefined) socket.note(refusal, claims);
     if (authentication.state === "unavailable") return [serviceUnavailable()];
     if (authentication.state === "refused") {
       life.end(endingFor(authentication.reason));
@@ -172,12 +178,12 @@ async function begin(
 }
 
 function callerOf(socket: Socket, id: string, authentication: Authentication): Caller {
-  const { life, device, note } = socket;
+  const { life, device } = socket;
   return new Caller({
     authentication,
     device,
     life,
-    noteRefusal: note,
+    noteRefusal: noteOn(socket),
     onDone: () => void (socket.operations -= 1),
     onLastWord: () => {
       const release = () => {
@@ -190,6 +196,10 @@ function callerOf(socket: Socket, id: string, authentication: Authentication): C
       socket.onReplied.set(id, release);
     },
   });
+}
+
+function noteOn(socket: Socket): Note {
+  return (reason, claims) => socket.note(reason, claims);
 }
 
 /** Undefined where graphql-ws may send the result as it is. */

@@ -21,22 +21,25 @@ export class Places {
   }
 
   /**
-   * Takes a place until the life ends.
+   * Takes a place, until `leave`.
    *
-   * @returns what gives it back sooner; undefined when there is none
+   * @returns whether there was one
    */
-  take(address: string | null, life: Life): (() => void) | undefined {
+  take(address: string | null, life: Life): boolean {
     const network = networkOf(address);
     const lives = this.#taken.get(network) ?? new Set();
-    if (lives.size >= this.#each || this.#count >= this.#all) return undefined;
+    if (lives.size >= this.#each || this.#count >= this.#all) return false;
     this.#taken.set(network, lives.add(life));
     this.#count += 1;
-    const leave = () => {
-      if (!lives.delete(life)) return;
-      this.#count -= 1;
-      if (lives.size === 0) this.#taken.delete(network);
-    };
-    life.onEnd(leave);
-    return leave;
+    return true;
+  }
+
+  /** Gives the place back; where there is none any more, nothing. */
+  leave(address: string | null, life: Life): void {
+    const network = networkOf(address);
+    const lives = this.#taken.get(network);
+    if (lives?.delete(life) !== true) return;
+    this.#count -= 1;
+    if (lives.size === 0) this.#taken.delete(network);
   }
 }

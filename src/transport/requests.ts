@@ -40,7 +40,10 @@ export async function identifyRequest(
   const settle = (stay: Stay): boolean => {
     if (stay !== "stream") return true;
     response.setTimeout(stallTimeout);
-    if (places.take(device.ipAddress, life) !== undefined) return true;
+    if (places.take(device.ipAddress, life)) {
+      life.onEnd(() => places.leave(device.ipAddress, life));
+      return true;
+    }
     note("TOO_MANY_CONNECTIONS", authentication.claims);
     life.end("TOO_MANY");
     return false;

@@ -71,15 +71,14 @@ it("of the sockets that nobody has signed in on an address has a hundred, and th
 it("places are given back once, however often", () => {
   const places = new Places({ each: 1, all: 2 });
   const lives = [new Life(raiseFault), new Life(raiseFault), new Life(raiseFault)] as const;
-  const leave = places.take("192.0.2.1", lives[0]);
-  expect(places.take("192.0.2.1", lives[1])).toBeUndefined();
-  expect(places.take("192.0.2.2", lives[1])).toBeDefined();
-  expect(places.take("192.0.2.3", lives[2])).toBeUndefined();
-  leave?.();
-  leave?.();
-  lives[0].end("LEFT");
-  expect(places.take("192.0.2.3", lives[2])).toBeDefined();
-  expect(places.take("192.0.2.1", new Life(raiseFault))).toBeUndefined();
-  lives[1].end("LEFT");
-  expect(places.take("192.0.2.1", new Life(raiseFault))).toBeDefined();
+  expect(places.take("192.0.2.1", lives[0])).toBe(true);
+  expect(places.take("192.0.2.1", lives[1])).toBe(false);
+  expect(places.take("192.0.2.2", lives[1])).toBe(true);
+  expect(places.take("192.0.2.3", lives[2])).toBe(false);
+  places.leave("192.0.2.1", lives[0]);
+  places.leave("192.0.2.1", lives[0]);
+  expect(places.take("192.0.2.3", lives[2])).toBe(true);
+  expect(places.take("192.0.2.1", lives[0])).toBe(false);
+  places.leave("192.0.2.2", lives[1]);
+  expect(places.take("192.0.2.1", lives[0])).toBe(true);
 });

@@ -1,0 +1,192 @@
+/** One open socket: what it keeps of its client, and how graphql-ws and the operations see it. */
+import { CloseCode, MessageType, stringifyMessage, type Server } from "graphql-ws";
+import { WebSocket, type RawData } from "ws";
+import type { OnFault } from "../session/fault.ts";
+import { Life, type Ending } from "../session/life.ts";
+import type { Device } from "../session/session.ts";
+import type { Claims } from "../session/token.ts";
+import { closes } from "./close-codes.ts";
+import type { Socket } from "./operations.ts";
+import type { Places } from "./places.ts";
+import { notesOf, type Note, type NoteRefusal } from "./refusals.ts";
+
+export interface OpenSocketOptions {
+  readonly noteRefusal: NoteRefusal;
+  readonly onFault: OnFault;
+  /** For all sockets, and for the streams over HTTP. */
+  readonly places: Places;
+  /** For those that nobody has signed in on yet. */
+  readonly strangers: Places;
+  /** Milliseconds from the opening of a socket to its `connection_init`, which may wait for a renewal. */
+  readonly initTimeout: number;
+  /** Called when its connection is gone. */
+  readonly onGone: (socket: OpenSocket) => void;
+}
+
+/** Bytes that may wait for a client to read them; he who lets more pile up is cut. */
+const maxBacklog = 8 * 1024 * 1024;
+const forClients = new Set<unknown>([
+  MessageType.ConnectionAck,
+  MessageType.Next,
+  MessageType.Error,
+]);
+const pong = stringifyMessage({ type: MessageType.Pong });
+
+/** It knows what it carries, so that the listeners of all sockets are the same few functions. */
+export class Carrier extends WebSocket {
+  carried: OpenSocket | undefined;
+}
+
+/** Methods, not closures: there are very many sockets, and on most of them nothing happens. */
+export class OpenSocket implements Socket {
+  readonly ws: Carrier;
+  readonly device: Device;
+  /** From the opening of the socket on; its end closes the socket. */
+  readonly life: Life;
+  /** Whether it answered the last ping. */
+  isAlive = true;
+  claims: Claims | undefined;
+  operations = 0;
+  onReplied: Map<string, () => void> | undefined;
+  readonly #options: OpenSocketOptions;
+  #note: Note | undefined;
+  #initTimer: NodeJS.Timeout | undefined;
+  #onMessage: ((data: string) => Promise<void>) | undefined;
+  #onClose: ReturnType<Server["opened"]> | undefined;
+
+  constructor(ws: Carrier, device: Device, options: OpenSocketOptions) {
+    this.ws = ws;
+    this.device = device;
+    this.#options = options;
+    this.life = new Life(options.onFault);
+    this.life.onEnd((ending) => this.#end(ending));
+    ws.carried = this;
+    ws.on("message", onMessage).on("pong", onPong).on("error", ignore).on("close", onClose);
+  }
+
+  /** Speaks that protocol from now on; unless there is no place for it. */
+  open(protocol: Server<Socket>): void {
+    const { places, strangers, initTimeout } = this.#options;
+    const { ipAddress } = this.device;
+    this.#initTimer = setTimeout(() => {
+      this.close(CloseCode.ConnectionInitialisationTimeout, "Connection initialisation timeout");
+    }, initTimeout);
+    if (!places.take(ipAddress, this.life) || !strangers.take(ipAddress, this.life)) {
+      this.note("TOO_MANY_CONNECTIONS");
+      this.life.end("TOO_MANY");
+    }
+    this.#onClose = protocol.opened(this, this);
+  }
+
+  note(...[reason, claims]: Parameters<Note>): void {
+    this.#note ??= notesOf("socket", this.device, this.#options.noteRefusal);
+    this.#note(reason, claims);
+  }
+
+  onInit(): void {
+    clearTimeout(this.#initTimer);
+    this.#initTimer = undefined;
+  }
+
+  onAdmitted(): void {
+    this.#options.strangers.leave(this.device.ipAddress, this.life);
+  }
+
+  get protocol(): string {
+    return this.ws.protocol;
+  }
+
+  /** What cannot be sent any more is dropped: the socket is closing, and its client is told by that. */
+  send(data: string): Promise<void> {
+    const { ws } = this;
+    if (ws.readyState !== ws.OPEN) return Promise.resolve();
+    if (ws.bufferedAmount > maxBacklog) ws.terminate();
+    return new Promise((resolve) => ws.send(data, () => resolve()));
+  }
+
+  close(code: number = CloseCode.InternalServerError, reason = ""): void {
+    const { ws } = this;
+    if (ws.readyState !== ws.OPEN) return;
+    this.note(`PROTOCOL_${code}`, this.claims);
+    // It may quote what the client sent, and no more than 123 bytes fit into the frame.
+    ws.close(code, Buffer.from(reason).subarray(0, 120).toString());
+  }
+
+  onMessage(callback: (data: string) => Promise<void>): void {
+    this.#onMessage = callback;
+  }
+
+  /** Without the payload of the ping: nobody may have us send what he sends. */
+  onPing(): Promise<void> {
+    return this.send(pong);
+  }
+
+  take(data: RawData, isBinary: boolean): void {
+    const { ws } = this;
+    // A client may ignore the close frame: what it sends after the end is not even looked at.
+    if (this.life.ending !== undefined || ws.readyState !== ws.OPEN) return;
+    if (isBinary) ws.close(CloseCode.BadRequest, "Binary messages are not supported");
+    else
+      this.#onMessage?.(text(data)).catch((error: unknown) => {
+        if (isForClients(data)) return ws.close(CloseCode.BadRequest, "Invalid message received");
+        this.#options.onFault("a socket's message was not handled", error);
+        ws.close(CloseCode.InternalServerError, "Internal server error");
+      });
+  }
+
+  /** A socket that did not answer the ping before is cut. */
+  ping(): void {
+    const { ws } = this;
+    if (!this.isAlive) ws.terminate();
+    this.isAlive = false;
+    if (ws.readyState === ws.OPEN) ws.ping();
+  }
+
+  onClosed(code: number, reason: string): void {
+    this.#options.onGone(this);
+    this.life.end("LEFT");
+    this.#onClose?.(code, reason).catch((error: unknown) =>
+      this.#options.onFault("a closed socket was not cleaned up", error),
+    );
+  }
+
+  #end(ending: Ending): void {
+    const { places, strangers } = this.#options;
+    const { ipAddress } = this.device;
+    this.onInit();
+    strangers.leave(ipAddress, this.life);
+    places.leave(ipAddress, this.life);
+    if (ending !== "LEFT") this.ws.close(closes[ending].code, closes[ending].reason);
+  }
+}
+
+function carriedBy(ws: WebSocket): OpenSocket | undefined {
+  return ws instanceof Carrier ? ws.carried : undefined;
+}
+
+function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
+  carriedBy(this)?.take(data, isBinary);
+}
+
+function onPong(this: WebSocket): void {
+  const socket = carriedBy(this);
+  if (socket !== undefined) socket.isAlive = true;
+}
+
+function onClose(this: WebSocket, code: number, reason: Buffer): void {
+  carriedBy(this)?.onClosed(code, String(reason));
+}
+
+/** A broken frame, or one too large: ws closes the socket with the code for it. */
+function ignore(): void {}
+
+/** Whether it is a message that only servers send; graphql-ws throws at those. */
+function isForClients(data: RawData): boolean {
+  const { type } = JSON.parse(text(data)) as { readonly type?: unknown };
+  return forClients.has(type);
+}
+
+function text(data: RawData): string {
+  if (Array.isArray(data)) return Buffer.concat(data).toString();
+  return (Buffer.isBuffer(data) ? data : Buffer.from(data)).toString();
+}
