@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import { assemble, type Assembled } from "./assemble.ts";
 import { auditTrail } from "./audit.ts";
 import { checkOptions, type Options } from "./config/config.ts";
-import { openLog } from "./graphql/logger.ts";
+import { faultLog, openLog } from "./graphql/logger.ts";
 import { createSchema, type AppSchema } from "./graphql/schema.ts";
 import { openParts, type Parts } from "./parts.ts";
 import type { AuditEvent } from "./session/audit.ts";
@@ -48,7 +48,7 @@ export async function createCurfew(given: CurfewOptions = {}): Promise<Curfew> {
   const options = checkOptions(settings);
   const schema = createSchema({ ...(typeDefs && { typeDefs }), ...(resolvers && { resolvers }) });
   const logger = ownLogger ?? openLog(options.logLevel);
-  const onFault = (what: string, error: unknown) => logger.warn({ err: error }, what);
+  const onFault = faultLog(logger);
   const parts = await openParts(options, ownParts, onFault);
   const startup = startupOf({
     options,

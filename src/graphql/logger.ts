@@ -1,6 +1,7 @@
 /** The log: pino, one JSON object a line, with nothing secret in it. */
 import type { YogaLogger } from "graphql-yoga";
 import { pino, type Logger } from "pino";
+import type { OnFault } from "../session/fault.ts";
 import { originalError } from "./errors.ts";
 
 /** Characters that may wait for whoever takes the log; what comes beyond them is lost. */
@@ -13,6 +14,17 @@ export function openLog(level: string): Logger {
     { level },
     destination.on("error", () => {}),
   );
+}
+
+/** An app's logger that throws stops nothing: there is nobody left to tell. */
+export function faultLog(logger: Logger): OnFault {
+  return (what, error) => {
+    try {
+      logger.warn({ err: error }, what);
+    } catch {
+      // As with a log that cannot be written.
+    }
+  };
 }
 
 /** For Yoga, which logs what it masks: the error itself, without the query text around it. */

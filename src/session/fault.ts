@@ -1,6 +1,10 @@
 /** How the parts tell of what went wrong without failing anybody. */
 
-/** @param what says it for the log: nothing secret */
+/**
+ * Never throws.
+ *
+ * @param what says it for the log: nothing secret
+ */
 export type OnFault = (what: string, error: unknown) => void;
 
 /** Calls back who may fail: what he throws, or his promise rejects with, is told and stops nobody else. */

@@ -190,9 +190,10 @@ export class Connections {
 
   /** So the store says. */
   #stands(group: Group, standing: Standing, asked: number): void {
+    // First of all, for it throws where an app's store gave no standing.
+    this.#extend(group, standing);
     group.answeredAt = Math.max(group.answeredAt, asked);
     group.isUnanswered = false;
-    this.#extend(group, standing);
   }
 
   #extend(group: Group, { accessExpiresAt }: Standing): void {
@@ -213,11 +214,12 @@ export class Connections {
     const { clock, onFault } = this.#options;
     const groups = this.#doubtful;
     this.#doubtful = [];
-    const failure = await this.#reread(groups);
+    const failure: unknown = await this.#reread(groups).catch((error: unknown) => error);
     if (failure === undefined) return;
-    onFault("sessions could not be read", failure);
+    // Of a store that breaks its contract too: whose access has run out and is not known to go on, ends.
     for (const group of groups)
-      if (group.isUnanswered && group.accessExpiresAt <= clock()) this.#end(group, "UNAVAILABLE");
+      if (group.accessExpiresAt <= clock()) this.#end(group, "UNAVAILABLE");
+    onFault("sessions could not be read", failure);
   }
 
   #end(group: Group, ending: Ending): void {

@@ -26,19 +26,37 @@ export async function reread(
 ): Promise<StoreUnavailable | undefined> {
   let failure: StoreUnavailable | undefined;
   const rest = await inBatches(fingerprints, async (some) => {
-    const readings = await read(some).catch((cause: unknown) => some.map(() => unknown(cause)));
+    const readings = await answersOf(read, some);
     let answers = 0;
-    for (const [index, fingerprint] of some.entries()) {
-      const reading = readings[index] ?? unknown(new Error("It gave fewer answers than asked for"));
+    const learn = (fingerprint: string, reading: SessionReading) => {
+      tell(fingerprint, reading);
       if (reading.state === "unknown") failure ??= reading.cause;
       else answers += 1;
-      tell(fingerprint, reading);
+    };
+    for (const [index, fingerprint] of some.entries()) {
+      try {
+        learn(fingerprint, readings[index] ?? unknown(new Error("It gave too few answers")));
+      } catch (cause) {
+        // An app's store may give what is no answer.
+        learn(fingerprint, unknown(cause));
+      }
     }
     return answers > 0;
   });
   if (failure !== undefined)
     for (const fingerprint of rest) tell(fingerprint, { state: "unknown", cause: failure });
   return failure;
+}
+
+async function answersOf(
+  read: RereadOptions["read"],
+  some: readonly string[],
+): Promise<readonly SessionReading[]> {
+  try {
+    return [...(await read(some))];
+  } catch (cause) {
+    return some.map(() => unknown(cause));
+  }
 }
 
 /** Whatever the error: sessions that cannot be read are not known to live. */

@@ -1,11 +1,15 @@
 /** A store that fails: for some sessions, in ways nobody foresaw, or for longer than connections may wait. */
+import { pino } from "pino";
 import { expect, it } from "vitest";
 import { fakeClock, startCurfew } from "../helpers/curfew.ts";
 import { register } from "../helpers/http.ts";
 import { breakable, intercept, memoryStore } from "../helpers/parts.ts";
 import { startRedis } from "../helpers/redis.ts";
 import { connect, type TestSocket } from "../helpers/socket.ts";
+import { expectNothingUnhandled } from "../helpers/unhandled.ts";
 import { until } from "../helpers/until.ts";
+
+expectNothingUnhandled();
 
 const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
 const tryAgainLater = { code: 1013, reason: "TRY_AGAIN_LATER" };
@@ -96,3 +100,39 @@ it("a store that fails in ways nobody foresaw is away: connections wait for the 
   advance(recheckInterval);
   expect(await socket.closed).toEqual(tryAgainLater);
 });
+
+it.each([
+  ["deadline", [{ state: "live" }]],
+  ["recheck", [{ state: "live" }]],
+  ["deadline", undefined],
+  ["recheck", undefined],
+])(
+  "at a %s, a store that answers %j and a logger that throws keep no connection open",
+  async (occasion, answer) => {
+    const { clock, advance, ticks } = tickingClock();
+    const isDeadline = occasion === "deadline";
+    let broken = false;
+    const store = intercept(memoryStore(), {
+      readMany: (real) => async (fingerprints, now) =>
+        broken ? (answer as never) : real(fingerprints, now),
+    });
+    const write = () => {
+      if (broken) throw new Error("It cannot write");
+    };
+    await using curfew = await startCurfew({
+      clock,
+      parts: { store },
+      logger: pino({}, { write }),
+      accessTokenTtl: isDeadline ? 60_000 : 3_600_000,
+      recheckInterval: isDeadline ? 3_600_000 : recheckInterval,
+      outageGrace: isDeadline ? 3_600_000 : outageGrace,
+    });
+    const { accessToken } = await register(curfew.url);
+    await using socket = await connect(curfew.socketUrl, accessToken);
+    broken = true;
+    if (isDeadline) advance(60_250);
+    else for (let i = 0; i < 8; i += 1) await (advance(recheckInterval), ticks(3));
+    expect(await socket.closed).toEqual(tryAgainLater);
+    broken = false;
+  },
+);
