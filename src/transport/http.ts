@@ -1,7 +1,7 @@
 /** The HTTP server: hands requests to the engine and upgrades to the sockets, and closes without a loose end. */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { Socket } from "node:net";
+import { Server as TcpServer, type Socket } from "node:net";
 import { answerHeaders } from "../graphql/headers.ts";
 import { deviceOf } from "./credentials.ts";
 import { drain } from "./drain.ts";
@@ -15,6 +15,9 @@ export interface HttpServerOptions extends RequestOptions, JsonOptions {
   /** Whether browsers get GraphiQL's page instead of an answer. */
   readonly graphiql: boolean;
 }
+
+/** Milliseconds without a request after which none is taken to be on its way any more. */
+const silence = 100;
 
 /** It says nothing of who may. */
 const foreign = JSON.stringify({
@@ -31,6 +34,10 @@ export class HttpServer {
   readonly #server: Server;
   /** Connections that asked nothing yet; Node does not count them among the idle ones that it closes. */
   readonly #unused = new Set<Socket>();
+  /** Requests that are being answered. */
+  readonly #answers = new Set<ServerResponse>();
+  #isClosing = false;
+  #untilSilence: NodeJS.Timeout | undefined;
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
@@ -64,26 +71,49 @@ export class HttpServer {
     return typeof address === "object" ? (address?.port ?? port) : port;
   }
 
-  /** @param time milliseconds in which requests are answered and connections end, a few at a time. */
+  /**
+   * Whoever keeps a connection learns from the next answer on it that it ends, before it does: a request
+   * that meets a closed one is lost, and a proxy may not send a mutation twice.
+   *
+   * @param time milliseconds in which requests are answered and connections end, a few at a time.
+   */
   async close(time: number): Promise<void> {
     const { connections, sockets } = this.#options;
-    const closed = new Promise((resolve) => this.#server.close(resolve));
-    for (const socket of this.#unused) socket.destroy();
+    const closed = new Promise((resolve) => {
+      // Once those that wait to be accepted are, and before anybody is sent to make new ones.
+      setImmediate(() => {
+        // Node's own for HTTP cuts what is idle at once.
+        TcpServer.prototype.close.call(this.#server, resolve);
+        this.#isClosing = true;
+        for (const response of this.#answers) announceEnd(response);
+      });
+    });
+    this.#untilSilence = setTimeout(() => this.#closeIdle(), silence);
     const timer = setTimeout(() => this.#server.closeAllConnections(), time);
     // What becomes a stream only now is among them at the next look.
     const stopDraining = drain(() => [...connections.lives, ...sockets.lives], time);
     await Promise.all([closed, sockets.close()]);
     stopDraining();
+    clearTimeout(this.#untilSilence);
     clearTimeout(timer);
+    this.#closeIdle();
+  }
+
+  #closeIdle(): void {
+    for (const socket of this.#unused) socket.destroy();
+    this.#server.close();
+    // What is answered later is idle only then.
+    for (const response of this.#answers)
+      response.once("close", () => setImmediate(() => this.#server.closeIdleConnections()));
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
     const { onFault, graphiql, allowsOrigin, noteRefusal, trustedProxies } = this.#options;
     this.#unused.delete(request.socket);
-    // Node closes what is idle when the server begins to close, and not what becomes so afterwards.
-    response.once("close", () => {
-      if (!this.#server.listening) setImmediate(() => this.#server.closeIdleConnections());
-    });
+    this.#answers.add(response);
+    response.once("close", () => this.#answers.delete(response));
+    this.#untilSilence?.refresh();
+    if (this.#isClosing) announceEnd(response);
     const target = targetOf(request);
     if (target === undefined) {
       response.writeHead(400, answerHeaders).end();
@@ -109,6 +139,10 @@ export class HttpServer {
     if (await answerJson(request, response, identify, this.#options)) return;
     await this.#options.engine.handle(request, response, { identify });
   }
+}
+
+function announceEnd(response: ServerResponse): void {
+  if (!response.headersSent) response.setHeader("connection", "close");
 }
 
 /**

@@ -41,6 +41,32 @@ it("it does not wait for connections that never asked anything", async () => {
   await cut;
 });
 
+it("a request that is on its way when it begins to stop is answered, and then its connection ends", async () => {
+  await using curfew = await startCurfew({ drainTime: 60_000 });
+  const { port, hostname } = new URL(curfew.url);
+  const proxy = connectTcp(Number(port), hostname).setEncoding("utf8");
+  let answers = "";
+  proxy.on("data", (text: string) => (answers += text));
+  const cut = once(proxy, "close");
+  const request = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  proxy.write(request);
+  await until(() => answers.includes("\r\n\r\n"));
+
+  const closed = curfew.close();
+  // It lets no more in from the next turn of the event loop on.
+  await new Promise(setImmediate);
+  proxy.write(request);
+  await cut;
+  await closed;
+
+  expect(answers.match(/^(HTTP\/1\.1 \d+|connection: .*)/gim)).toEqual([
+    "HTTP/1.1 200",
+    "Connection: keep-alive",
+    "HTTP/1.1 200",
+    expect.stringMatching(/^connection: close/i),
+  ]);
+});
+
 it("a stream of somebody who is not signed in is told too, and keeps no server waiting", async () => {
   await using curfew = await startCurfew({ ...testApp().schema, drainTime: 60_000 });
   await using stream = await openStream(curfew.url, "subscription { heard }");
