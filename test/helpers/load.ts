@@ -1,4 +1,4 @@
-/** Clients that use and renew their sessions all the time, while something happens to Redis. */
+/** Clients that use and renew their sessions all the time, while something happens to Redis or to the nodes. */
 import { ask, register, renew, type Answer, type SignedIn } from "./http.ts";
 
 export interface Load {
@@ -27,10 +27,11 @@ export function putLoad(urls: readonly string[], sessions: readonly SignedIn[]):
   const client = async (first: SignedIn): Promise<SignedIn> => {
     const tokens = { ...first };
     for (let turn = 0; !stopping.signal.aborted || turn % 4 !== 0; turn += 1) {
+      if (wrong.length > 0) break;
       const url = urls[turn % urls.length] ?? "";
       if (turn % 4 !== 3) {
-        const answer = await ask(url, "{ own }", { token: tokens.accessToken });
-        note(answer, ({ own }) => own === tokens.sessionId);
+        const answer = await ask(url, viewer, { token: tokens.accessToken });
+        note(answer, (data) => data.viewer?.session.id === tokens.sessionId);
         continue;
       }
       // Until it is known, the access token may be good no longer.
@@ -44,7 +45,12 @@ export function putLoad(urls: readonly string[], sessions: readonly SignedIn[]):
     return tokens;
   };
 
-  const clients = sessions.map(client);
+  const clients = sessions.map((session) =>
+    client(session).catch((error: unknown) => {
+      wrong.push(error);
+      return session;
+    }),
+  );
   return {
     counts,
     wrong,
@@ -54,6 +60,8 @@ export function putLoad(urls: readonly string[], sessions: readonly SignedIn[]):
     },
   };
 }
+
+const viewer = "{ viewer { session { id } } }";
 
 const renewal = `mutation ($renewalToken: String!) {
   renew(renewalToken: $renewalToken) {

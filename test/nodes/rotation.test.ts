@@ -1,0 +1,128 @@
+/** The signing key is replaced and the nodes are restarted, one after the other, while people are signed in. */
+import { createClient } from "graphql-ws";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { createSocketClient } from "../../src/client/graphql-ws.ts";
+import { createSession } from "../../src/client/index.ts";
+import { newFolder, startServer, type Env, type ServerProcess } from "../helpers/command.ts";
+import { ask, newEmail, password, register, renew } from "../helpers/http.ts";
+import { allRenew, putLoad, registerMany } from "../helpers/load.ts";
+import { startNginx } from "../helpers/nginx.ts";
+import { startNodes } from "../helpers/nodes.ts";
+import { startRedis, type RedisServer } from "../helpers/redis.ts";
+import { freePorts } from "../helpers/redis-process.ts";
+import { until } from "../helpers/until.ts";
+
+let redis: RedisServer;
+beforeAll(async () => void (redis = await startRedis()));
+afterAll(async () => redis[Symbol.asyncDispose]());
+
+const oldKey = "the key that is replaced and has 32 bytes";
+const newKey = "the key that takes its place and has 32 bytes";
+
+/** Two nodes behind nginx, each of which can be stopped and started again with other secrets. */
+async function startSite(settings: Env) {
+  await using opened = new AsyncDisposableStack();
+  const folder = opened.use(await newFolder());
+  const ports = (await freePorts(2)).map(String);
+  const common = { REDIS_URL: redis.url, DATA_DIR: folder.path, TRUST_PROXY: "1", ...settings };
+  const start = (port: string, secrets: readonly string[]) =>
+    startServer({ ...common, PORT: port, CURFEW_SECRETS: secrets.join() });
+  const nodes: ServerProcess[] = [];
+  for (const port of ports) nodes.push(await start(port, [oldKey]));
+  opened.defer(async () => {
+    for (const node of nodes) await node.stop("SIGKILL");
+  });
+  const nginx = opened.use(await startNginx(ports));
+  const all = opened.move();
+  return {
+    nginx,
+    nodes,
+    /** @returns the exit code of the one that was stopped */
+    async restart(node: 0 | 1, secrets: readonly string[]) {
+      const stopped = await nodes[node]?.stop("SIGTERM");
+      nodes[node] = await start(ports[node] ?? "", secrets);
+      return stopped?.code;
+    },
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  };
+}
+
+/** Someone with `curfew/client`, who watches what happens to his session. */
+async function openApp({ url, socketUrl }: { readonly url: string; readonly socketUrl: string }) {
+  const session = createSession({ url });
+  const sockets = createSocketClient(createClient, session, { url: socketUrl });
+  const seen = { events: 0, closes: new Set<number>(), faults: [] as unknown[] };
+  sockets.on("closed", (event) => void seen.closes.add((event as CloseEvent).code));
+  await session.register({ email: newEmail(), password });
+  session.subscribe((state) => seen.faults.push(state));
+  sockets.subscribe(
+    { query: "subscription { sessionEvents { type } }" },
+    {
+      next: ({ errors }) => (errors ? seen.faults.push(errors) : (seen.events += 1)),
+      error: (error) => seen.faults.push(error),
+      complete: () => seen.faults.push("complete"),
+    },
+  );
+  return {
+    seen,
+    async [Symbol.asyncDispose]() {
+      session.dispose();
+      await sockets.dispose();
+    },
+  };
+}
+
+it("a key is replaced under load, node by node, with nobody logged out and nothing refused", async () => {
+  const settings = { ACCESS_TOKEN_TTL: "3s", RENEWAL_TOKEN_TTL: "8s", RENEWAL_GRACE: "2s" };
+  await using site = await startSite({ ...settings, DRAIN_TIME: "1s" });
+  const { url } = site.nginx;
+  const load = putLoad([url], await registerMany(url, 8));
+  await using clients = new AsyncDisposableStack();
+  const apps = await Promise.all(Array.from({ length: 8 }, () => openApp(site.nginx)));
+  for (const app of apps) clients.use(app);
+  /** Every subscription tells of a renewal that was made after this was asked. */
+  const allHear = async () => {
+    const before = apps.map(({ seen }) => seen.events);
+    await until(() => apps.every(({ seen }, i) => seen.events > (before[i] ?? 0)), "the events");
+  };
+  const restart = async (node: 0 | 1, secrets: readonly string[]) => {
+    expect(await site.restart(node, secrets)).toBe(0);
+    const back = Date.now();
+    await allHear();
+    // So long nginx gives nothing to a node that has refused a connection: it counts whole seconds.
+    await until(() => Date.now() > back + 3_100, "nginx to use the node again");
+  };
+
+  await restart(0, [oldKey, newKey]);
+  await restart(1, [oldKey, newKey]);
+  await restart(0, [newKey, oldKey]);
+  // The last tokens of the old key, of someone who then sleeps nearly as long as he may.
+  const sleeper = await register(site.nodes[1]?.url ?? "");
+  await restart(1, [newKey, oldKey]);
+  const lastOldExpiry = Date.parse(sleeper.renewalTokenExpiresAt);
+  await until(() => Date.now() > lastOldExpiry - 1_000, "the end of the old tokens");
+  const { sessionId } = sleeper;
+  expect(await renew(url, sleeper.renewalToken)).toMatchObject({ sessionId });
+  await until(() => Date.now() > lastOldExpiry, "the end of the old tokens");
+  await restart(0, [newKey]);
+  await restart(1, [newKey]);
+
+  const latest = await load.stop();
+  expect(load.wrong).toEqual([]);
+  expect(load.counts.unavailable).toBe(0);
+  expect(await allRenew(url, latest)).toBe(true);
+  for (const { seen } of apps) {
+    expect(seen.faults).toEqual([]);
+    // They were on nodes that went, and some tried there once more (1006); no token was refused.
+    expect(seen.closes).toContain(1012);
+    expect([...seen.closes].filter((code) => code !== 1012 && code !== 1006)).toEqual([]);
+  }
+}, 90_000);
+
+it("a new key that signs before all nodes know it is refused by those that do not", async () => {
+  await using nodes = await startNodes(redis, { secrets: [newKey, oldKey] }, { secrets: [oldKey] });
+  const { accessToken: token, renewalToken } = await register(nodes.here.url);
+  const { data } = await ask(nodes.there.url, "{ viewer { session { id } } }", { token });
+  expect(data.viewer).toBeNull();
+  expect(await renew(nodes.there.url, renewalToken)).toBe("BAD_SIGNATURE");
+});
