@@ -32,8 +32,6 @@ export interface HolderOptions {
   readonly onChange: (state: SessionState) => void;
 }
 
-export type Holder = ReturnType<typeof createHolder>;
-
 export function createHolder({ environment, name, storage, onDue, onChange }: HolderOptions) {
   const { after, wallClock, random } = environment;
   const clock = elapsedClock(environment);

@@ -30,7 +30,7 @@ export function secret(name: string): string {
 }
 
 /** A clock that stands still until it is moved. */
-export class Clock {
+class Clock {
   now = Date.UTC(2030, 0, 1);
   readonly read = (): number => this.now;
 
