@@ -1,6 +1,7 @@
 /** The check that Curfew makes, made by hand: what an app would do on each request with any other server. */
 import { Redis } from "ioredis";
 import { KeyRing } from "../../src/session/keys.ts";
+import type { Session } from "../../src/session/session.ts";
 import { checkToken } from "../../src/session/token.ts";
 
 const ring = new KeyRing([process.env["CURFEW_SECRETS"] ?? ""]);
@@ -13,9 +14,10 @@ export async function userOf(authorization: string | undefined): Promise<string 
   const reading = checkToken(ring, token, "access", now);
   if (!reading.ok) return null;
   const { fingerprint, generation } = reading.claims;
-  const session = await redis.hgetall(`curfew:session:{${fingerprint}}`);
-  if (Number(session["generation"]) !== generation) return null;
-  return Number(session["idleExpiresAt"]) > now ? (session["userId"] ?? null) : null;
+  const text = await redis.get(`curfew:session:{${fingerprint}}`);
+  if (text === null) return null;
+  const session = JSON.parse(text) as Session;
+  return session.generation === generation && session.idleExpiresAt > now ? session.userId : null;
 }
 
 export interface Context {

@@ -42,7 +42,6 @@ const orders = {
             `curfew:session:{${fingerprint}}`,
             now,
             generation,
-            generation + 1,
             generation,
             now + 1_800_000,
             now + 2_592_000_000,

@@ -1,6 +1,6 @@
 /** What nodes tell each other about sessions, and on which topics. */
 import { endReasons, type EndReason } from "./reasons.ts";
-import { integerFields, type Session } from "./session.ts";
+import { isSession, type Session } from "./session.ts";
 
 /** Said on the topic of the session. */
 export type SessionMessage = { readonly fingerprint: string } & (
@@ -45,13 +45,4 @@ export function readUserMessage(message: unknown): UserMessage | undefined {
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null;
-}
-
-function isSession(value: unknown): value is Session {
-  return (
-    isRecord(value) &&
-    typeof value["fingerprint"] === "string" &&
-    typeof value["userId"] === "string" &&
-    integerFields.every((field) => Number.isSafeInteger(value[field]))
-  );
 }

@@ -23,8 +23,7 @@ export interface Session {
   readonly ipAddress: string | null;
 }
 
-/** Where a session comes from outside, these are checked. */
-export const integerFields = [
+const integerFields = [
   "generation",
   "createdAt",
   "renewedAt",
@@ -34,6 +33,23 @@ export const integerFields = [
   "absoluteExpiresAt",
   "graceEndsAt",
 ] as const satisfies readonly (keyof Session)[];
+
+/** For what comes from outside, from a store or from another node. */
+export function isSession(value: unknown): value is Session {
+  if (typeof value !== "object" || value === null) return false;
+  const fields = value as Partial<Record<keyof Session, unknown>>;
+  return (
+    isText(fields.fingerprint) &&
+    isText(fields.userId) &&
+    (fields.userAgent === null || isText(fields.userAgent)) &&
+    (fields.ipAddress === null || isText(fields.ipAddress)) &&
+    integerFields.every((field) => Number.isSafeInteger(fields[field]))
+  );
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === "string";
+}
 
 /** What connections need to know of their session, again and again. */
 export type Standing = Pick<Session, "accessExpiresAt" | "idleExpiresAt">;

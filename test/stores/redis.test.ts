@@ -202,6 +202,29 @@ test("a read is one command", async () => {
   expect((await count()) - before + perLook).toBe(10);
 });
 
+test("reads of one moment are one command, and each has its own answer", async () => {
+  await using store = await openStore();
+  const sessions = Array.from({ length: 20 }, () => newSession());
+  await Promise.all(sessions.map((session) => store.create(session)));
+  await redis.command("CONFIG", "RESETSTAT");
+  const fingerprints = [...sessions.map(({ fingerprint }) => fingerprint), "none"];
+  const read = await Promise.all(fingerprints.map((one) => store.read(one, start)));
+  expect(read).toEqual([...sessions, undefined]);
+  const stats = String(await redis.command("INFO", "commandstats"));
+  expect(stats).toContain("cmdstat_mget:calls=1,");
+});
+
+test("a device is kept as it was said, whatever that was", async () => {
+  await using store = await openStore();
+  const userAgent = 'half a \ud83d, a " and a \\, \u0000 and \u2028, é, / and 🙂';
+  const session = { ...newSession(), userAgent, ipAddress: null };
+  const kept = { userAgent: userAgent.toWellFormed(), ipAddress: null };
+  await store.create(session);
+  expect(await store.read(session.fingerprint, start)).toMatchObject(kept);
+  await renewIn(store, session.fingerprint, 0, start);
+  expect(await store.read(session.fingerprint, start)).toMatchObject({ ...kept, generation: 1 });
+});
+
 test("scripts survive being forgotten by Redis", async () => {
   await using store = await openStore();
   const session = newSession();
@@ -220,10 +243,16 @@ test("a damaged record is no session, and keeps nobody from reading the others",
   const [damaged, whole] = [newSession(), newSession()];
   await store.create(damaged);
   await store.create(whole);
-  await redis.command("HSET", recordOf(damaged.fingerprint), "idleExpiresAt", "soon");
+  const writeAs = async (change: object) => {
+    const text = JSON.stringify({ ...damaged, ...change });
+    await redis.command("SET", recordOf(damaged.fingerprint), text);
+  };
+  await writeAs({ idleExpiresAt: "soon" });
   const both = [damaged.fingerprint, whole.fingerprint];
   expect(await store.readMany(both, start)).toEqual([{ state: "absent" }, liveReading(whole)]);
-  await redis.command("HDEL", recordOf(damaged.fingerprint), "idleExpiresAt");
+  await writeAs({ fingerprint: whole.fingerprint });
+  expect(await store.read(damaged.fingerprint, start)).toBeUndefined();
+  await writeAs({ idleExpiresAt: undefined });
   expect(await store.read(damaged.fingerprint, start)).toBeUndefined();
   await expect(renewIn(store, damaged.fingerprint, 0, start)).rejects.toThrow();
 });
@@ -313,11 +342,12 @@ describe("a Redis that does not answer", () => {
     expect(await members(session.userId)).toEqual([]);
   });
 
-  test("because the record is of another kind is unavailable", async () => {
+  test("because the record is of another kind changes nothing of it, and has no session there", async () => {
     await using store = await openStore();
-    await redis.command("SET", recordOf("f"), "x");
-    await expect(store.read("f", start)).rejects.toBeInstanceOf(StoreUnavailable);
+    await redis.command("HSET", recordOf("f"), "x", "y");
+    await expect(renewIn(store, "f", 0, start)).rejects.toBeInstanceOf(StoreUnavailable);
     await expect(store.end("f", start)).rejects.toBeInstanceOf(StoreUnavailable);
+    expect(await store.read("f", start)).toBeUndefined();
   });
 
   test("takes a session's record back when it cannot be listed", async () => {

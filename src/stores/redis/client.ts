@@ -44,7 +44,12 @@ export async function commandClient(address: RedisAddress, timeLimit = 1000): Pr
   const options = { ...failFast, commandTimeout: timeLimit };
   const client = isCluster(address)
     ? clusterClient(address, options)
-    : plainClient(address, { ...options, enableAutoPipelining: true });
+    : plainClient(address, {
+        ...options,
+        enableAutoPipelining: true,
+        // A batch of its own, which waits for no other.
+        autoPipeliningIgnoredCommands: ["mget"],
+      });
   await usable(client, address);
   if (client instanceof Cluster) await allReached(client);
   return client;

@@ -1,11 +1,11 @@
 /** Sessions in Redis: the store that many machines share. */
+import DataLoader from "dataloader";
 import { Cluster } from "ioredis";
 import {
   isLive,
   type Lifetimes,
   type RenewalRequest,
   type Session,
-  type Standing,
 } from "../../session/session.ts";
 import {
   StoreUnavailable,
@@ -14,14 +14,7 @@ import {
   type SessionStore,
 } from "../../session/store.ts";
 import { closeClient, ignore, type RedisClient } from "./client.ts";
-import {
-  decode,
-  decodeStanding,
-  encode,
-  recordFields,
-  standingFields,
-  unflatten,
-} from "./record.ts";
+import { decode, encode } from "./record.ts";
 import { defineScripts } from "./scripts.ts";
 
 /**
@@ -31,7 +24,7 @@ import { defineScripts } from "./scripts.ts";
 const batchSize = 100;
 
 /**
- * A session is one hash, and each change of it one script on its key. Which sessions a user has is
+ * A session is one text, and each change of it one command or script on its key. Which sessions a user has is
  * told by an index beside them, in another slot and therefore not in the same step. It is a hint, and
  * it lists every session that was begun, because
  * - a session is listed only after its record was written, and begun once it is listed: a member
@@ -44,6 +37,12 @@ const batchSize = 100;
  */
 export class RedisSessions implements SessionStore {
   readonly #client: RedisClient;
+  /** The reads of one turn of the event loop go out together. */
+  readonly #reads = new DataLoader<string, string | null>((some) => this.#texts(some), {
+    cache: false,
+    maxBatchSize: batchSize,
+    batchScheduleFn: setImmediate,
+  });
 
   /** Takes the client over: `close` closes it. */
   constructor(client: RedisClient) {
@@ -55,7 +54,7 @@ export class RedisSessions implements SessionStore {
     const { fingerprint, createdAt, idleExpiresAt } = session;
     const key = sessionKey(fingerprint);
     try {
-      await ask(this.#client.curfewCreate(key, idleExpiresAt, ...encode(session)));
+      await ask(this.#client.set(key, encode(session), "PXAT", idleExpiresAt));
       await this.#list(session, createdAt);
     } catch (error) {
       // Nobody gets a token of this session. Sent last, this also undoes what is only late.
@@ -71,8 +70,8 @@ export class RedisSessions implements SessionStore {
   async readMany(fingerprints: readonly string[], now: number): Promise<SessionReading[]> {
     const readings: SessionReading[] = [];
     for (const some of batchesOf(fingerprints))
-      for (const answer of await this.#standings(some.map(sessionKey)))
-        readings.push(toReading(answer, now));
+      for (const [i, text] of (await this.#texts(some)).entries())
+        readings.push(toReading(some[i] ?? "", text, now));
     return readings;
   }
 
@@ -82,12 +81,11 @@ export class RedisSessions implements SessionStore {
     lifetimes: Lifetimes,
     now: number,
   ): Promise<RenewalOutcome> {
-    const [outcome, record] = await ask(
+    const [outcome, text] = await ask(
       this.#client.curfewRenew(
         sessionKey(fingerprint),
         now,
         generation,
-        generation + 1,
         seen,
         now + lifetimes.access,
         now + lifetimes.renewal,
@@ -97,7 +95,7 @@ export class RedisSessions implements SessionStore {
       ),
     );
     if (outcome === "absent") return { outcome };
-    const session = decode(fingerprint, unflatten(record));
+    const session = decode(fingerprint, text);
     if (session === undefined) return { outcome: "absent" };
     if (outcome === "stepped") void this.#list(session, now).catch(ignore);
     return { outcome, session };
@@ -108,9 +106,7 @@ export class RedisSessions implements SessionStore {
   }
 
   async end(fingerprint: string, now: number): Promise<Session | undefined> {
-    const record = await ask(this.#client.curfewEnd(sessionKey(fingerprint)));
-    if (record.length === 0) return undefined;
-    const session = decode(fingerprint, unflatten(record));
+    const session = toSession(fingerprint, await ask(this.#client.getdel(sessionKey(fingerprint))));
     if (session === undefined) return undefined;
     await this.#unlist(session.userId, [fingerprint]);
     return onlyLive(session, now);
@@ -141,13 +137,6 @@ export class RedisSessions implements SessionStore {
     await closeClient(this.#client);
   }
 
-  async #record(fingerprint: string): Promise<Session | undefined> {
-    return decode(
-      fingerprint,
-      await ask(this.#client.hmget(sessionKey(fingerprint), ...recordFields)),
-    );
-  }
-
   /** The records of these members of an index, which loses those that have none. */
   async #listed(userId: string, fingerprints: readonly string[]): Promise<readonly Session[]> {
     const records: (Session | undefined)[] = [];
@@ -159,24 +148,17 @@ export class RedisSessions implements SessionStore {
     return records.filter((session) => session !== undefined);
   }
 
-  /**
-   * To one server in a pipeline of its own: the one that the client makes of all commands waits for the
-   * answers to the one before.
-   */
-  async #standings(keys: readonly string[]): Promise<StandingAnswer[]> {
+  async #record(fingerprint: string): Promise<Session | undefined> {
+    return toSession(fingerprint, await this.#reads.load(fingerprint));
+  }
+
+  /** In their order. To one server in one command; in a cluster each goes to where it is. */
+  async #texts(fingerprints: readonly string[]): Promise<TextAnswer[]> {
     const client = this.#client;
+    const keys = fingerprints.map(sessionKey);
     if (client instanceof Cluster)
-      return Promise.all(
-        keys.map((key) =>
-          client.hmget(key, ...standingFields).catch((cause: unknown) => unavailable(cause)),
-        ),
-      );
-    const pipeline = client.pipeline();
-    for (const key of keys) pipeline.hmget(key, ...standingFields);
-    const replies = await ask(pipeline.exec());
-    return (replies ?? []).map(([error, values]) =>
-      error ? unavailable(error) : (values as (string | null)[]),
-    );
+      return Promise.all(keys.map((key) => client.get(key).catch(unavailable)));
+    return client.mget(keys).catch((cause: unknown) => keys.map(() => unavailable(cause)));
   }
 
   async #list({ userId, fingerprint, absoluteExpiresAt }: Session, now: number): Promise<void> {
@@ -198,17 +180,23 @@ function userKey(userId: string): string {
   return `curfew:user:{${userId}}`;
 }
 
-function onlyLive<T extends Standing>(session: T | undefined, now: number): T | undefined {
+function toSession(fingerprint: string, text: string | null): Session | undefined {
+  return text === null ? undefined : decode(fingerprint, text);
+}
+
+function onlyLive(session: Session | undefined, now: number): Session | undefined {
   return session && isLive(session, now) ? session : undefined;
 }
 
-/** The values of `standingFields`, or why there is no answer. */
-type StandingAnswer = readonly (string | null)[] | StoreUnavailable;
+/** What is under a key, or why there is no answer. */
+type TextAnswer = string | null | StoreUnavailable;
 
-function toReading(answer: StandingAnswer, now: number): SessionReading {
-  if (answer instanceof StoreUnavailable) return { state: "unknown", cause: answer };
-  const standing = onlyLive(decodeStanding(answer), now);
-  return standing ? { state: "live", standing } : { state: "absent" };
+function toReading(fingerprint: string, text: TextAnswer, now: number): SessionReading {
+  if (text instanceof StoreUnavailable) return { state: "unknown", cause: text };
+  const session = onlyLive(toSession(fingerprint, text), now);
+  if (session === undefined) return { state: "absent" };
+  const { accessExpiresAt, idleExpiresAt } = session;
+  return { state: "live", standing: { accessExpiresAt, idleExpiresAt } };
 }
 
 function* batchesOf<T>(items: readonly T[]): Generator<readonly T[]> {
