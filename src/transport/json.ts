@@ -1,5 +1,6 @@
 /** Answers plain JSON requests by the engine's own pipeline, without the Request and Response of the Fetch API around it. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { Readable } from "node:stream";
 import { getOperationAST, OperationTypeNode } from "graphql";
 import { processRegularResult } from "graphql-yoga";
 import type { Caller } from "../graphql/caller.ts";
@@ -16,7 +17,7 @@ export interface JsonOptions {
 }
 
 /** A request whose body was read; the engine's adapter takes it from there. */
-type ReadRequest = IncomingMessage & { body?: Buffer };
+type ReadRequest = IncomingMessage & { body?: Readable };
 
 const json = "application/json";
 const graphqlResponse = "application/graphql-response+json";
@@ -56,7 +57,8 @@ export async function answerJson(
   const { engine } = options;
   const operation = operationOf(body, engine);
   if (operation === undefined) {
-    request.body = body;
+    // Of a buffer, or a text, it would list every byte as a key.
+    request.body = Readable.from([body]);
     return false;
   }
   const result = await engine.answer(operation, identify);
