@@ -6,6 +6,7 @@ import { Life, type Ending } from "../session/life.ts";
 import type { Device } from "../session/session.ts";
 import type { Claims } from "../session/token.ts";
 import { closes } from "./close-codes.ts";
+import type { Farewells } from "./farewells.ts";
 import type { Socket } from "./operations.ts";
 import type { Places } from "./places.ts";
 import { notesOf, type Note, type NoteRefusal } from "./refusals.ts";
@@ -19,6 +20,7 @@ export interface OpenSocketOptions {
   readonly strangers: Places;
   /** Milliseconds from the opening of a socket to its `connection_init`, which may wait for a renewal. */
   readonly initTimeout: number;
+  readonly farewells: Farewells;
   /** Called when its connection is gone. */
   readonly onGone: (socket: OpenSocket) => void;
 }
@@ -151,12 +153,14 @@ export class OpenSocket implements Socket {
   }
 
   #end(ending: Ending): void {
-    const { places, strangers } = this.#options;
+    const { places, strangers, farewells } = this.#options;
     const { ipAddress } = this.device;
     this.onInit();
     strangers.leave(ipAddress, this.life);
     places.leave(ipAddress, this.life);
-    if (ending !== "LEFT") this.ws.close(closes[ending].code, closes[ending].reason);
+    if (ending === "LEFT") return;
+    this.ws.close(closes[ending].code, closes[ending].reason);
+    farewells.tell(this.ws);
   }
 }
 

@@ -5,11 +5,13 @@ import { handleProtocols, makeServer } from "graphql-ws";
 import { WebSocketServer, type Server, type ServerOptions } from "ws";
 import type { Life } from "../session/life.ts";
 import { deviceOf } from "./credentials.ts";
+import { Farewells } from "./farewells.ts";
 import { Carrier, OpenSocket, type OpenSocketOptions } from "./open-socket.ts";
 import { socketHooks, type OperationOptions, type Socket } from "./operations.ts";
 import { isForeign, type AllowsOrigin } from "./origins.ts";
 
-export interface SocketOptions extends OperationOptions, Omit<OpenSocketOptions, "onGone"> {
+export interface SocketOptions
+  extends OperationOptions, Omit<OpenSocketOptions, "onGone" | "farewells"> {
   readonly trustedProxies: number;
   /** Bytes of one message. */
   readonly maxMessageSize: number;
@@ -30,7 +32,11 @@ export class SocketServer {
   #closing = false;
 
   constructor(options: SocketOptions) {
-    this.#options = { ...options, onGone: (socket) => this.#sockets.delete(socket) };
+    this.#options = {
+      ...options,
+      farewells: new Farewells(),
+      onGone: (socket) => this.#sockets.delete(socket),
+    };
     this.#protocol = makeServer(socketHooks(options));
     const settings: ServerOptions<typeof Carrier> & { closeTimeout: number } = {
       noServer: true,
