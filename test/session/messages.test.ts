@@ -49,6 +49,7 @@ test("a session without a known device is a session", () => {
 
 test.each([
   ["another type", { type: "moved", fingerprint, session }],
+  ["another type, with a reason", { type: "paused", fingerprint, session, reason: "LOGOUT" }],
   ["no type", { fingerprint, session }],
   ["an end without a reason", { type: "ended", fingerprint, session }],
   ["an end for no kind of reason", { type: "ended", fingerprint, session, reason: 7 }],

@@ -2,6 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   beginSession,
+  beyondLimit,
   isLive,
   judgeRenewal,
   stepSession,
@@ -203,5 +204,35 @@ describe("honest clients, whose renewals are carried out however late and in wha
     const blind: typeof judgeRenewal = (session, { generation }, at) =>
       judgeRenewal(session, { generation, seen: session.generation }, at);
     expect(fc.check(property(blind), { numRuns: 1_000 }).failed).toBe(true);
+  });
+});
+
+describe("too many sessions", () => {
+  const session = (fingerprint: string, createdAt: number): Session => ({
+    ...begun,
+    fingerprint,
+    createdAt,
+  });
+  const names = (sessions: readonly Session[]) => sessions.map(({ fingerprint }) => fingerprint);
+
+  test("are the oldest, in whatever order they are given", () => {
+    const [a, b, c] = [session("a", 1), session("b", 2), session("c", 3)];
+    for (const sessions of [
+      [a, b, c],
+      [c, b, a],
+      [b, c, a],
+    ])
+      expect(names(beyondLimit(sessions, 1))).toEqual(["b", "a"]);
+    expect(beyondLimit([c, a, b], 3)).toEqual([]);
+  });
+
+  test("that began together are the same ones on all nodes", () => {
+    const [a, b, c] = [session("a", 1), session("b", 1), session("c", 1)];
+    for (const sessions of [
+      [a, b, c],
+      [c, a, b],
+      [b, a, c],
+    ])
+      expect(names(beyondLimit(sessions, 1))).toEqual(["b", "a"]);
   });
 });
