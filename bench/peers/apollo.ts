@@ -3,7 +3,8 @@ import { ApolloServer } from "@apollo/server";
 import { startStandaloneServer } from "@apollo/server/standalone";
 import { obey } from "../harness/orders.ts";
 import { basics } from "../servers/basics.ts";
-import { resolvers, typeDefs, userOf, type Context } from "../servers/check.ts";
+import { resolvers, userOf, type Context } from "../servers/check.ts";
+import { typeDefs } from "../servers/schema.ts";
 
 const server = new ApolloServer<Context>({ typeDefs, resolvers });
 const { url } = await startStandaloneServer(server, {

@@ -3,7 +3,8 @@ import { fastify } from "fastify";
 import { mercurius } from "mercurius";
 import { obey } from "../harness/orders.ts";
 import { basics } from "../servers/basics.ts";
-import { resolvers, typeDefs, userOf, type Context } from "../servers/check.ts";
+import { resolvers, userOf, type Context } from "../servers/check.ts";
+import { typeDefs } from "../servers/schema.ts";
 
 declare module "mercurius" {
   interface MercuriusContext extends Context {}

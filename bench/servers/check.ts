@@ -24,19 +24,6 @@ export interface Context {
   readonly userId: string | null;
 }
 
-/** Curfew's, as far as it is asked. */
-export const typeDefs = /* GraphQL */ `
-  type Query {
-    viewer: Viewer
-  }
-  type Viewer {
-    user: User!
-  }
-  type User {
-    id: ID!
-  }
-`;
-
 export const resolvers = {
   Query: { viewer: (_parent: unknown, _args: unknown, context: Context) => viewer(context) },
 };

@@ -7,24 +7,12 @@ import { WebSocketServer } from "ws";
 import { machineTime } from "../harness/clock.ts";
 import { obey } from "../harness/orders.ts";
 import { basics } from "./basics.ts";
+import { typeDefs } from "./schema.ts";
 
 type OnConnect = (context: { connectionParams?: unknown }) => Promise<boolean>;
 
 const schema = createSchema({
-  typeDefs: /* GraphQL */ `
-    type Query {
-      viewer: Viewer
-    }
-    type Viewer {
-      user: User!
-    }
-    type User {
-      id: ID!
-    }
-    type Subscription {
-      said: String!
-    }
-  `,
+  typeDefs: [typeDefs, "type Subscription { said: String! }"],
   resolvers: {
     Query: { viewer: () => ({ user: { id: "1" } }) },
     Subscription: { said: { subscribe: () => listen(), resolve: String } },

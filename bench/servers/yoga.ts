@@ -5,7 +5,8 @@ import type { AddressInfo } from "node:net";
 import { createSchema, createYoga } from "graphql-yoga";
 import { obey } from "../harness/orders.ts";
 import { basics } from "./basics.ts";
-import { resolvers, typeDefs, userOf, type Context } from "./check.ts";
+import { resolvers, userOf, type Context } from "./check.ts";
+import { typeDefs } from "./schema.ts";
 
 const yoga = createYoga({
   schema: createSchema<Context>({ typeDefs, resolvers }),

@@ -4,8 +4,9 @@ import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
 import { OperationTypeNode } from "graphql";
 import { expect } from "vitest";
 import { sessionLink } from "../../src/client/apollo.ts";
-import { appClientContract, type App, type AppClient } from "../contract/app-client.contract.ts";
+import { appClientContract, type App } from "../contract/app-client.contract.ts";
 import { sessionClientContract, type SessionApp } from "../contract/session-client.contract.ts";
+import type { AppClient } from "../helpers/news.ts";
 
 appClientContract(apollo, {
   // Apollo keeps neither the code nor the reason of the close, only this text.

@@ -2,8 +2,9 @@ import { Client, fetchExchange, subscriptionExchange } from "@urql/core";
 import type { Sink } from "graphql-ws";
 import { expect } from "vitest";
 import { sessionOptions } from "../../src/client/urql.ts";
-import { appClientContract, type App, type AppClient } from "../contract/app-client.contract.ts";
+import { appClientContract, type App } from "../contract/app-client.contract.ts";
 import { sessionClientContract, type SessionApp } from "../contract/session-client.contract.ts";
+import type { AppClient } from "../helpers/news.ts";
 
 appClientContract(urql, {
   bySubscription: expect.objectContaining({

@@ -1,40 +1,23 @@
 /** What every GraphQL client does for an app by `curfew/client`, with nothing in the app about tokens. */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { createClient, type Client } from "graphql-ws";
 import { describe, expect, it } from "vitest";
 import { createSocketClient } from "../../src/client/graphql-ws.ts";
 import { createSession, type Session } from "../../src/client/index.ts";
 import type { CurfewOptions } from "../../src/server.ts";
-import { fakeClock, startCurfew, type TestCurfew } from "../helpers/curfew.ts";
-import { logout, newEmail, password, renew } from "../helpers/http.ts";
-import { Queue } from "../helpers/queue.ts";
+import { newFolder } from "../helpers/command.ts";
+import { logout, password, renew } from "../helpers/http.ts";
+import { accessTokenTtl, minute, NewsApp, type AppClient } from "../helpers/news.ts";
 import { until } from "../helpers/until.ts";
-import type { AppClient } from "./app-client.contract.ts";
 
 export interface SessionApp {
   readonly session: Session;
   readonly sockets: Client;
 }
 
-const minute = 60_000;
-const accessTokenTtl = 30 * minute;
-
-/** An app that has signed in and subscribed to `news`, and what happens to it. */
-class Story implements AsyncDisposable {
-  readonly email = newEmail();
-  readonly clock = fakeClock();
-  readonly events = new Queue<any>();
-  readonly errors = new Queue<unknown>();
-  /** The life of the app's sockets. */
-  readonly log: string[] = [];
-  /** One entry each time that the server has a subscription to `news`. */
-  readonly subscribed = new Queue<void>();
+/** One that leaves its tokens to `curfew/client`. */
+class Story extends NewsApp implements AsyncDisposable {
   readonly kept = new Map<string, string>();
-  curfew!: TestCurfew;
   session!: Session;
-  client!: AppClient;
   #sockets!: Client;
 
   async begin(toClient: (app: SessionApp) => AppClient, options: CurfewOptions = {}) {
@@ -48,52 +31,12 @@ class Story implements AsyncDisposable {
       },
     });
     this.#sockets = createSocketClient(createClient, this.session);
-    this.#sockets.on("connecting", () => this.log.push("connecting"));
-    this.#sockets.on("connected", () => this.log.push("connected"));
-    this.#sockets.on("closed", (event) => {
-      const { code, reason } = event as { code: number; reason: string };
-      this.log.push(`closed ${code} ${reason}`);
-    });
+    this.follow(this.#sockets);
     this.client = toClient({ session: this.session, sockets: this.#sockets });
     const result = await this.session.register({ email: this.email, password });
     expect(result).toMatchObject({ __typename: "SignedIn" });
     await this.subscribe();
     return this;
-  }
-
-  async serve(options: CurfewOptions = {}): Promise<void> {
-    this.curfew = await startCurfew({
-      accessTokenTtl,
-      clock: this.clock,
-      typeDefs: "extend type Subscription { news: String! @authenticated }",
-      resolvers: {
-        Subscription: {
-          news: {
-            subscribe: async (_parent: unknown, _args: unknown, { events }) => {
-              const stream = await events.subscribe("news");
-              this.subscribed.push();
-              return stream;
-            },
-          },
-        },
-      },
-      ...options,
-    });
-  }
-
-  /** Resolves when the server has it. */
-  async subscribe(): Promise<void> {
-    this.client.subscribe("subscription { news }", {
-      event: (data) => this.events.push(data),
-      error: (error) => this.errors.push(error),
-    });
-    await this.subscribed.next();
-  }
-
-  /** Resolves when the app has it. */
-  async publish(news: string): Promise<void> {
-    await this.curfew.events.publish("news", { news });
-    expect(await this.events.next()).toEqual({ news });
   }
 
   get renewalToken(): string {
@@ -186,9 +129,8 @@ export function sessionClientContract(
     });
 
     it("has its subscription back after the server was restarted", async () => {
-      const dataDir = await mkdtemp(join(tmpdir(), "curfew-restart-"));
-      await using cleanUp = new AsyncDisposableStack();
-      cleanUp.defer(() => rm(dataDir, { recursive: true }));
+      await using folder = await newFolder();
+      const dataDir = folder.path;
       await using story = await new Story().begin(toClient, { dataDir });
 
       const { port } = new URL(story.curfew.url);
