@@ -13,8 +13,10 @@ export const commands: Readonly<Record<string, string | ((block: string) => Prom
   // Whoever runs this has done the first half.
   "npm ci && npm start": () => servesWhatItSays("npm start"),
   "npm ci && npm test": "It is what runs this.",
+  "node_modules/.bin/vitest run test/session\nnpm run check:types\nnpm run lint\nnpm run format":
+    "They are parts of `npm run check`.",
   "npm run bench\nnpm run bench -- http connect\nnpm run bench -- --quick logout":
-    "It takes the machine for itself, for minutes; test/bench has its parts.",
+    "It takes the machine for itself, for minutes.",
   "npm run --silent admin -- sessions ada@example.com\nnpm run --silent admin -- end-session nGcSBBBcCoD4nnlVUMDdZQ\nnpm run --silent admin -- lock ada@example.com":
     administers,
 };
