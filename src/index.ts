@@ -1,12 +1,19 @@
-/** Curfew as a library: start a server with your own schema, and fill the ports with your own parts. */
+/** Curfew as a library: a whole server with your own schema, or its pieces for a Yoga of your own. */
 export { createCurfew } from "./server.ts";
 export type { Curfew, CurfewOptions } from "./server.ts";
+export { openSessions } from "./open-sessions.ts";
+export type { OpenSessions, YogaLike } from "./open-sessions.ts";
+export type { CoreOptions } from "./core.ts";
+export type { SocketExtra } from "./embedding/sockets.ts";
+export { guardAuthenticated } from "./graphql/authenticated.ts";
 export { ConfigError, loadOptions } from "./config/config.ts";
 export type { Options } from "./config/config.ts";
 export { requireSession } from "./graphql/context.ts";
 export type { CurfewContext } from "./graphql/context.ts";
 export type { Events } from "./graphql/events.ts";
+export { authenticatedTypeDefs, resolvers, typeDefs } from "./graphql/schema.ts";
 export type { AppSchema } from "./graphql/schema.ts";
+export type { AppPlugins } from "./graphql/engine.ts";
 export type { Parts } from "./parts.ts";
 export type { Startup } from "./startup.ts";
 export type { AuditEvent, AuditFact, AuditFacts } from "./session/audit.ts";

@@ -1,33 +1,49 @@
-/** Starts a server: with settings, an app's schema, and parts of its own. */
-import type { Logger } from "pino";
-import { assemble, type Assembled } from "./assemble.ts";
-import { auditTrail } from "./audit.ts";
-import { checkOptions, type Options } from "./config/config.ts";
-import { faultLog, openLog } from "./graphql/logger.ts";
+/** Puts the server together: sessions, GraphQL and the transports. */
+import { openCore, type Core, type CoreOptions } from "./core.ts";
+import { createEngine, type AppPlugins } from "./graphql/engine.ts";
+import type { Events } from "./graphql/events.ts";
 import { createSchema, type AppSchema } from "./graphql/schema.ts";
-import { openParts, type Parts } from "./parts.ts";
-import type { AuditEvent } from "./session/audit.ts";
-import { startupOf, type Startup } from "./startup.ts";
+import { yogaLogger } from "./graphql/logger.ts";
+import type { Startup } from "./startup.ts";
+import type { Sessions } from "./session/sessions.ts";
+import type { Connections } from "./transport/connections.ts";
+import { HttpServer } from "./transport/http.ts";
+import { originPolicy } from "./transport/origins.ts";
+import { Places } from "./transport/places.ts";
+import { SocketServer } from "./transport/socket.ts";
+import type { Administration } from "./users/administration.ts";
 
-export interface CurfewOptions extends Partial<Options>, AppSchema {
-  /** @default pino, to standard output, at `logLevel` */
-  readonly logger?: Logger;
-  /** Instead of the parts that the settings would choose. They are closed with the server. */
-  readonly parts?: Partial<Parts>;
+export interface CurfewOptions extends CoreOptions, AppSchema {
   /**
-   * Told of each fact of the audit trail when it is in the log: once, on the node that did it. Nothing
-   * waits for it, and what it throws or rejects with is logged and harms nobody.
+   * Yoga's and Envelop's: all operations go through them, on sockets too, where there is no `request` in
+   * the context. They see the session in it, and no plugin keeps an operation beyond its session.
+   * Plain requests take some more time then.
    */
-  readonly onAudit?: (event: AuditEvent) => unknown;
-  /** Epoch milliseconds, which then only go up; for tests. */
-  readonly clock?: () => number;
+  readonly plugins?: AppPlugins;
 }
 
 /** A running server. */
-export interface Curfew extends Assembled {
+export interface Curfew extends AsyncDisposable {
+  /** Where GraphQL is served, over HTTP. */
+  readonly url: string;
+  readonly sessions: Sessions;
+  /** For operators: locks and deletes users, and ends their sessions. */
+  readonly admin: Administration;
+  /** The app's topics, for messages that come from outside of its resolvers. */
+  readonly events: Events;
+  /** The sockets and streams of this node. */
+  readonly connections: Connections;
   /** What it said of itself in the log when it started. */
   readonly startup: Startup;
+  /** Ends all connections, and closes everything that was opened. */
+  close(): Promise<void>;
 }
+
+/** Milliseconds between pings. */
+const keepAlive = 12_000;
+/** Sockets on this node that nobody has signed in on yet: in all, and of one address. */
+const maxStrangers = 1_000;
+const maxStrangersPerAddress = 100;
 
 /**
  * Starts a server.
@@ -36,44 +52,84 @@ export interface Curfew extends Assembled {
  * @throws {Error} when the port is taken, or when what the options name cannot be opened.
  */
 export async function createCurfew(given: CurfewOptions = {}): Promise<Curfew> {
-  const {
-    typeDefs,
-    resolvers,
-    logger: ownLogger,
-    parts: ownParts = {},
-    onAudit,
-    clock = Date.now,
-    ...settings
-  } = given;
-  const options = checkOptions(settings);
-  const schema = createSchema({ ...(typeDefs && { typeDefs }), ...(resolvers && { resolvers }) });
-  const logger = ownLogger ?? openLog(options.logLevel);
-  const onFault = faultLog(logger);
-  const parts = await openParts(options, ownParts, onFault);
-  const startup = startupOf({
-    options,
-    own: ownParts,
-    keys: parts.ring.ids,
-    warnings: parts.warnings,
-    production: process.env["NODE_ENV"] === "production",
-  });
-  const { warnings, ...facts } = startup;
-  for (const warning of warnings) logger.warn(warning);
+  const { typeDefs = [], resolvers = [], plugins = [], ...others } = given;
+  const schema = createSchema({ typeDefs, resolvers });
+  const core = await openCore(others);
   try {
-    const assembled = await assemble({
-      options,
-      parts,
-      schema,
-      logger,
-      onFault,
-      audit: auditTrail({ logger, clock, onFault, ...(onAudit && { onAudit }) }),
-      clock,
-      uptime: given.clock ?? (() => performance.now()),
-    });
-    logger.info({ url: assembled.url, ...facts }, "started");
-    return { ...assembled, startup };
+    return await serve(core, schema, plugins);
   } catch (error) {
-    await parts.close();
+    await core.close();
     throw error;
   }
+}
+
+async function serve(
+  core: Core,
+  schema: ReturnType<typeof createSchema>,
+  plugins: AppPlugins,
+): Promise<Curfew> {
+  const { options, startup, logger, services, admin } = core;
+  const { sessions, connections, onFault } = core.shared;
+  const allowsOrigin = originPolicy(options.allowedOrigins);
+  let closing = false;
+  const engine = createEngine({
+    schema,
+    services,
+    logger: yogaLogger(logger),
+    onFault,
+    isReady: async () => !closing && (await core.ping(), true),
+    maxBodySize: options.maxMessageSize,
+    allowsOrigin,
+    graphiql: options.graphiql,
+    introspection: options.introspection,
+    limits: {
+      tokens: options.maxQueryTokens,
+      depth: options.maxQueryDepth,
+      aliases: options.maxQueryAliases,
+      directives: options.maxQueryDirectives,
+      cost: options.maxQueryCost,
+    },
+    plugins,
+  });
+  const shared = { ...core.shared, allowsOrigin };
+  const sockets = new SocketServer({
+    ...shared,
+    pipeline: engine.pipeline,
+    maxMessageSize: options.maxMessageSize,
+    keepAlive,
+    strangers: new Places({
+      each: options.maxSocketsPerAddress ? maxStrangersPerAddress : Infinity,
+      all: maxStrangers,
+    }),
+  });
+  const http = new HttpServer({
+    ...shared,
+    engine,
+    sockets,
+    maxBodySize: options.maxMessageSize,
+    graphiql: options.graphiql,
+  });
+
+  const close = async () => {
+    closing = true;
+    await http.close(options.drainTime);
+    await core.close();
+  };
+  try {
+    const port = await http.listen(options.port, options.host);
+    const url = urlOf(options.host, port);
+    const { warnings: _said, ...facts } = startup;
+    logger.info({ url, ...facts }, "started");
+    const { events } = services;
+    const parts = { sessions, admin, events, connections };
+    return { url, ...parts, startup, close, [Symbol.asyncDispose]: close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function urlOf(host: string, port: number): string {
+  const name = host === "0.0.0.0" || host === "::" ? "localhost" : host;
+  return `http://${name.includes(":") ? `[${name}]` : name}:${port}/graphql`;
 }

@@ -18,6 +18,7 @@ const table: Readonly<Record<string, Room>> = {
   users: { rooms: ["session"] },
   graphql: { rooms: ["session", "users"] },
   transport: { rooms: ["session", "graphql"] },
+  embedding: { rooms: ["session", "graphql", "transport"] },
   client: { rooms: [], packages: /^(?!node:)/ },
   // It checks the addresses of stores by their own grammar.
   config: { rooms: ["stores"] },
@@ -29,11 +30,14 @@ const table: Readonly<Record<string, Room>> = {
   parts: { rooms: ["session", "stores", "users", "config"] },
   audit: { rooms: ["session"] },
   startup: { rooms: ["config", "parts"] },
-  assemble: { rooms: [...rooms, "config", "parts"] },
-  server: { rooms: ["session", "graphql", "config", "parts", "audit", "startup", "assemble"] },
+  core: { rooms: [...rooms, "config", "parts", "audit", "startup"] },
+  server: { rooms: [...rooms, "config", "core", "startup"] },
+  "open-sessions": { rooms: [...rooms, "embedding", "config", "core"] },
   command: { rooms: ["session", "users", "config", "parts", "audit", "server"] },
   main: { rooms: ["command"] },
-  index: { rooms: [...rooms, "config", "parts", "server", "startup"] },
+  index: {
+    rooms: [...rooms, "config", "parts", "core", "server", "startup", "open-sessions", "embedding"],
+  },
 };
 
 const maxLines = 250;
@@ -202,7 +206,7 @@ describe("the rules", () => {
     ["stores/redis/a.ts", "../sqlite/b.ts"],
     ["transport/a.ts", "ws"],
     ["client/a.ts", "graphql-ws"],
-    ["assemble.ts", "./transport/b.ts"],
+    ["core.ts", "./transport/b.ts"],
   ])("accept that %s imports %s", (path, specifier) => {
     expect(strayImports({ [path]: `import { b } from "${specifier}";` })).toEqual([]);
   });

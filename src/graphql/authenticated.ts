@@ -10,6 +10,10 @@ import { requireSession, type CurfewContext } from "./context.ts";
 
 type Resolver = GraphQLFieldResolver<unknown, CurfewContext>;
 
+/**
+ * Makes `@authenticated` hold in a schema whose resolvers get a `CurfewContext`: without a session such a
+ * field answers with the error code `UNAUTHENTICATED`.
+ */
 export function guardAuthenticated(schema: GraphQLSchema): GraphQLSchema {
   const isMarked = (node: Parameters<typeof getDirective>[1]) =>
     getDirective(schema, node, "authenticated") !== undefined;

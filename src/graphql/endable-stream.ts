@@ -2,7 +2,7 @@
 import type { ExecutionResult } from "graphql";
 import { isAsyncIterable } from "graphql-yoga";
 import type { Ending, Life } from "../session/life.ts";
-import { endingError, maskError } from "./errors.ts";
+import { endingError } from "./errors.ts";
 
 export type Result = ExecutionResult | AsyncIterable<ExecutionResult>;
 
@@ -14,6 +14,8 @@ export interface EndableStreamOptions {
   readonly answerTo: (event: unknown) => Result | Promise<Result>;
   /** What the client may see of an answer. */
   readonly masked: (answer: ExecutionResult) => ExecutionResult;
+  /** The same of what the source throws. */
+  readonly mask: (error: unknown) => unknown;
   /** Is told of what the source throws and the client may not see. */
   readonly onSourceFault: (error: unknown) => void;
   /** Called once, whoever closes it. */
@@ -51,7 +53,7 @@ export class EndableStream implements AsyncIterableIterator<ExecutionResult, und
         this.#answer(this.#final());
       },
       (error: unknown) => {
-        const shown = maskError(error);
+        const shown = this.#options.mask(error);
         if (shown !== error) this.#options.onSourceFault(error);
         if (this.#closed || this.#options.life.ending !== undefined) return;
         this.#waiting = undefined;

@@ -1,16 +1,28 @@
 /** The engine: one pipeline that HTTP and the socket both execute on, and Yoga around it for HTTP. */
 import type { OnFault } from "../session/fault.ts";
 import {
+  getOperationAST,
   NoSchemaIntrospectionCustomRule,
   type ExecutionArgs,
   type GraphQLSchema,
-  type parse,
-  type validate,
 } from "graphql";
-import { createYoga, useReadinessCheck, type Plugin, type YogaLogger } from "graphql-yoga";
+import {
+  createYoga,
+  useReadinessCheck,
+  type Plugin,
+  type YogaLogger,
+  type YogaServerOptions,
+} from "graphql-yoga";
 import type { Caller } from "./caller.ts";
 import { createContext, type CurfewContext, type Services } from "./context.ts";
 import { noCache, rememberDocuments, smallCache, type Compiled } from "./documents.ts";
+import {
+  throughPlugins,
+  unidentified,
+  useSessionEnd,
+  type Enveloped,
+  type Pipeline,
+} from "./enveloped.ts";
 import { maskError } from "./errors.ts";
 import { policyOf, useAnswerHeaders } from "./headers.ts";
 import { useQueryLimits, type QueryLimits } from "./limits.ts";
@@ -38,55 +50,76 @@ export interface EngineOptions {
   readonly graphiql: boolean;
   readonly introspection: boolean;
   readonly limits: QueryLimits;
+  /** The app's own: all operations go through them. */
+  readonly plugins: AppPlugins;
 }
+
+/** What Yoga takes where the context is Curfew's. */
+export type AppPlugins = NonNullable<YogaServerOptions<ServerContext, CurfewContext>["plugins"]>;
 
 /** An operation of a document that was compiled. */
 export type Operation = Pick<ExecutionArgs, "document" | "operationName" | "variableValues">;
 
 export interface Engine extends Pick<ReturnType<typeof createAdapter>, "handle" | "fetchAPI"> {
-  /** Parses and validates, unless it did so lately. */
-  readonly compile: (query: string) => Compiled;
-  /** What `run` takes. */
-  readonly argsOf: (operation: Operation, caller: Caller) => ExecutionArgs;
-  readonly run: Run;
-  /** Runs it for whoever turns out to ask; what fails unexpectedly is in the result, masked. */
-  readonly answer: (operation: Operation, identify: () => Promise<Caller>) => Promise<Result>;
+  /** What the operations of sockets go through. */
+  readonly pipeline: Pipeline;
+  /** The short way of plain requests; there is none where plugins are to see each operation. */
+  readonly short: ShortWay | undefined;
 }
 
-/** What Yoga makes of its plugins, with the types that it leaves open. */
-interface Enveloped {
-  readonly parse: typeof parse;
-  readonly validate: typeof validate;
+export interface ShortWay {
+  /** Parses and validates, unless it did so lately. */
+  readonly compile: (query: string) => Compiled;
+  /** Runs it for whoever turns out to ask; what fails unexpectedly is in the result, masked. */
+  readonly answer: (operation: Operation, identify: () => Promise<Caller>) => Promise<Result>;
 }
 
 export function createEngine(options: EngineOptions): Engine {
   const { schema, services, logger, onFault } = options;
   const onMasked = (error: unknown) => logger.error(error);
-  const run = createRun({ onMasked, onFault });
+  const run = createRun({ mask: maskError, onMasked, onFault });
   const adapter = createAdapter(options, run);
+  const envelop = (context?: object) => adapter.getEnveloped(context) as Enveloped;
+  if (options.plugins.length > 0) {
+    const pipeline = throughPlugins((params, caller) =>
+      envelop({ params, identify: () => caller }),
+    );
+    return { handle: adapter.handle, fetchAPI: adapter.fetchAPI, pipeline, short: undefined };
+  }
+
+  const compile = rememberDocuments((query) => {
+    const enveloped = envelop();
+    const document = enveloped.parse(query);
+    return [document, enveloped.validate(schema, document)];
+  });
   const argsOf = (operation: Operation, caller: Caller) => ({
     ...operation,
     schema,
     contextValue: createContext(services, caller),
   });
+  const pipeline: Pipeline = {
+    prepare: ({ query, operationName = null, variables = null }, caller) => {
+      const compiled = compile(query);
+      if ("problems" in compiled) return compiled.problems;
+      const { document } = compiled;
+      if (!getOperationAST(document, operationName)) return [unidentified()];
+      return argsOf({ document, operationName, variableValues: variables }, caller);
+    },
+    run,
+  };
+  const answer: ShortWay["answer"] = async (operation, identify) => {
+    try {
+      return await run(argsOf(operation, await identify()));
+    } catch (error) {
+      onMasked(error);
+      return { errors: [maskError(error)] };
+    }
+  };
   return {
     handle: adapter.handle,
     fetchAPI: adapter.fetchAPI,
-    compile: rememberDocuments((query) => {
-      const enveloped: Enveloped = adapter.getEnveloped();
-      const document = enveloped.parse(query);
-      return [document, enveloped.validate(schema, document)];
-    }),
-    argsOf,
-    run,
-    answer: async (operation, identify) => {
-      try {
-        return await run(argsOf(operation, await identify()));
-      } catch (error) {
-        onMasked(error);
-        return { errors: [maskError(error)] };
-      }
-    },
+    pipeline,
+    short: { compile, answer },
   };
 }
 
@@ -131,6 +164,8 @@ function createAdapter(options: EngineOptions, run: Run) {
       withoutQuotations,
       useReadinessCheck({ check: isReady }),
       ...(options.introspection ? [] : [withoutIntrospection]),
+      ...options.plugins,
+      useSessionEnd(run),
     ],
   });
 }

@@ -72,7 +72,16 @@ export function endingError(ending: Ending): GraphQLError {
 export function maskError(error: unknown): GraphQLError {
   const cause = originalError(error);
   if (cause instanceof GraphQLError) return error instanceof GraphQLError ? error : cause;
-  const shown = shownAs(cause);
+  return inPlaceOf(error, own(cause) ?? coded("INTERNAL_SERVER_ERROR", "Unexpected error."));
+}
+
+/** For apps that mask errors by themselves: Curfew's own failures in words, all others as they are. */
+export function nameError(error: unknown): unknown {
+  const named = own(originalError(error));
+  return named === undefined ? error : inPlaceOf(error, named);
+}
+
+function inPlaceOf(error: unknown, shown: GraphQLError): GraphQLError {
   if (!(error instanceof GraphQLError)) return shown;
   const { nodes, source, positions, path } = error;
   return new GraphQLError(shown.message, {
@@ -91,11 +100,11 @@ export function originalError(error: unknown): unknown {
     : error;
 }
 
-function shownAs(cause: unknown): GraphQLError {
+function own(cause: unknown): GraphQLError | undefined {
   if (cause instanceof StoreUnavailable) return serviceUnavailable();
   if (cause instanceof StreamOverflow)
     return coded("TOO_SLOW", "Events came faster than they were read.");
-  return coded("INTERNAL_SERVER_ERROR", "Unexpected error.");
+  return undefined;
 }
 
 function coded(code: string, message: string): GraphQLError {

@@ -1,11 +1,12 @@
 /** Runs operations, and ends them with their session: one way for sockets, SSE streams and requests. */
 import { execute, flattenIncrementalResults, isIncrementalResults } from "@graphql-tools/executor";
+import * as graphql from "graphql";
 import {
-  createSourceEventStream,
   getOperationAST,
   OperationTypeNode,
   type ExecutionArgs,
   type ExecutionResult,
+  type GraphQLError,
 } from "graphql";
 import { isAsyncIterable, isPromise } from "graphql-yoga";
 import type { OnFault } from "../session/fault.ts";
@@ -13,11 +14,17 @@ import type { Ending } from "../session/life.ts";
 import type { Caller } from "./caller.ts";
 import type { CurfewContext } from "./context.ts";
 import { EndableStream, leave, type EndableStreamOptions, type Result } from "./endable-stream.ts";
-import { endingError, maskError } from "./errors.ts";
+import { endingError } from "./errors.ts";
 import { unquoted } from "./quotations.ts";
 
-/** Runs an operation in a `CurfewContext`; what the client may not see of its errors is masked. */
-export type Run = (args: ExecutionArgs) => Promise<Result>;
+/** Executes or subscribes, as the plugins of a Yoga have it. */
+export type Execute = (args: ExecutionArgs) => unknown;
+
+/**
+ * Runs an operation in a `CurfewContext`, by what is given for that or else by the executor; what the client
+ * may not see of its errors is masked.
+ */
+export type Run = (args: ExecutionArgs, by?: Execute) => Promise<Result>;
 
 /** An answer, or what there will be answers to: events, or answers themselves. */
 type Begun = ExecutionResult | AsyncIterable<unknown>;
@@ -25,6 +32,8 @@ type Data = Record<string, unknown>;
 type AnswerTo = EndableStreamOptions["answerTo"];
 
 export interface RunOptions {
+  /** What is shown of an error. */
+  readonly mask: (error: unknown) => unknown;
   /** Is told of each error that was masked. */
   readonly onMasked: (error: unknown) => void;
   readonly onFault: OnFault;
@@ -36,7 +45,7 @@ export interface RunOptions {
  */
 const slowRequest = 1_000;
 
-export function createRun({ onMasked, onFault }: RunOptions): Run {
+export function createRun({ mask, onMasked, onFault }: RunOptions): Run {
   const onSourceFault = (error: unknown) => onFault("a subscription's source failed", error);
 
   function masked(result: ExecutionResult): ExecutionResult {
@@ -44,9 +53,9 @@ export function createRun({ onMasked, onFault }: RunOptions): Run {
     // Without data nothing was executed: the errors are of the variables.
     const quoted = "data" in result ? result.errors : result.errors.map(unquoted);
     const errors = quoted.map((error) => {
-      const shown = maskError(error);
+      const shown = mask(error);
       if (shown !== error) onMasked(error);
-      return shown;
+      return shown as GraphQLError;
     });
     return { ...result, errors };
   }
@@ -71,7 +80,7 @@ export function createRun({ onMasked, onFault }: RunOptions): Run {
     }
     if (!isStream) return masked(begun);
     const onClose = () => caller.done();
-    return new EndableStream(begun, { life, answerTo, masked, onSourceFault, onClose });
+    return new EndableStream(begun, { life, answerTo, masked, mask, onSourceFault, onClose });
   }
 
   async function untilDone(...[caller, begin, answerTo]: Parameters<typeof untilEnd>) {
@@ -84,7 +93,7 @@ export function createRun({ onMasked, onFault }: RunOptions): Run {
     }
   }
 
-  async function request(caller: Caller, args: ExecutionArgs): Promise<Result> {
+  async function request(caller: Caller, begin: () => Begun | Promise<Begun>): Promise<Result> {
     const timer = setTimeout(() => {
       caller.join("slowRequest").catch((error: unknown) => {
         onFault("a slow request could not join its session", error);
@@ -92,17 +101,16 @@ export function createRun({ onMasked, onFault }: RunOptions): Run {
       });
     }, slowRequest);
     try {
-      return await untilDone(caller, () => answer(args), asItIs);
+      return await untilDone(caller, begin, asItIs);
     } finally {
       clearTimeout(timer);
     }
   }
 
   /** Under its session first, and the source of events after: nothing can end unnoticed in between. */
-  async function subscribe(caller: Caller, args: ExecutionArgs): Promise<Result> {
+  async function subscribe(...[caller, begin, answerTo]: Parameters<typeof untilEnd>) {
     await caller.join("stream");
-    const answerTo: AnswerTo = (event) => answer({ ...args, rootValue: event });
-    return untilDone(caller, () => sourceOf(args), answerTo);
+    return untilDone(caller, begin, answerTo);
   }
 
   async function sourceOf(args: ExecutionArgs): Promise<Begun> {
@@ -111,17 +119,43 @@ export function createRun({ onMasked, onFault }: RunOptions): Run {
     } catch (error) {
       // An app's resolver gave something that is no stream.
       onMasked(error);
-      return { errors: [maskError(error)] };
+      return { errors: [mask(error) as GraphQLError] };
     }
   }
 
-  return (args) => {
+  return (args, by) => {
     const { caller } = args.contextValue as CurfewContext;
     const kind = getOperationAST(args.document, args.operationName)?.operation;
-    return kind === OperationTypeNode.SUBSCRIPTION
-      ? subscribe(caller, args)
-      : request(caller, args);
+    const isSubscription = kind === OperationTypeNode.SUBSCRIPTION;
+    if (by !== undefined) {
+      const begin = async () => (await by(args)) as Begun;
+      return isSubscription ? subscribe(caller, begin, asItIs) : request(caller, begin);
+    }
+    return isSubscription
+      ? subscribe(
+          caller,
+          () => sourceOf(args),
+          (event) => answer({ ...args, rootValue: event }),
+        )
+      : request(caller, () => answer(args));
   };
+}
+
+/** What graphql 17 has before it subscribes, and graphql 16 has not. */
+interface Subscribing {
+  readonly validateSubscriptionArgs?: (
+    args: ExecutionArgs,
+  ) => readonly GraphQLError[] | ExecutionArgs;
+}
+
+async function createSourceEventStream(args: ExecutionArgs): Promise<Begun> {
+  const { validateSubscriptionArgs = asIs } = graphql as Subscribing;
+  const valid = validateSubscriptionArgs(args);
+  return "schema" in valid ? graphql.createSourceEventStream(valid) : { errors: valid };
+}
+
+function asIs(args: ExecutionArgs): ExecutionArgs {
+  return args;
 }
 
 function answer(args: ExecutionArgs): Result | Promise<Result> {
@@ -133,7 +167,7 @@ function wholeOrParts(result: Awaited<ReturnType<typeof execute<Data>>>): Result
   return isIncrementalResults(result) ? flattenIncrementalResults(result) : result;
 }
 
-/** Of a query whose answer comes in parts, the events are the parts. */
+/** Of a query whose answer comes in parts, the events are the parts; of what others execute, the answers. */
 const asItIs: AnswerTo = (event) => event as ExecutionResult;
 
 function stopped(ending: Ending): ExecutionResult {

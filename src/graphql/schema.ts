@@ -20,9 +20,14 @@ export interface AppSchema {
 
 const folder = new URL("../../schema/", import.meta.url);
 
-const ownTypeDefs = readdirSync(folder)
+/** Curfew's whole schema in SDL, to be merged with an app's; `@authenticated` is in it. */
+export const typeDefs = readdirSync(folder)
   .filter((file) => file.endsWith(".graphql"))
-  .map((file) => readFileSync(new URL(file, folder), "utf8"));
+  .map((file) => readFileSync(new URL(file, folder), "utf8"))
+  .join("\n");
+
+/** Of the directive alone, for an app whose schema has a login of its own. */
+export const authenticatedTypeDefs = "directive @authenticated on OBJECT | FIELD_DEFINITION";
 
 const ownResolvers: Resolvers = {
   DateTime,
@@ -35,12 +40,15 @@ const ownResolvers: Resolvers = {
   TokenPair,
 };
 
+/** The resolvers of {@link typeDefs}. */
+export const resolvers = ownResolvers as IResolvers<unknown, CurfewContext>;
+
 /** @throws Error when the app's definitions and its resolvers do not fit together. */
-export function createSchema({ typeDefs = [], resolvers = [] }: AppSchema): GraphQLSchema {
+export function createSchema(app: AppSchema): GraphQLSchema {
   return guardAuthenticated(
     makeExecutableSchema({
-      typeDefs: [ownTypeDefs, typeDefs],
-      resolvers: [ownResolvers, resolvers].flat(),
+      typeDefs: [typeDefs, app.typeDefs ?? []],
+      resolvers: [resolvers, app.resolvers ?? []].flat(),
       inheritResolversFromInterfaces: true,
     }),
   );

@@ -1,4 +1,5 @@
 /** Ends the connections of a server that goes away, so that their clients do not all come back at once. */
+import { setTimeout as pause } from "node:timers/promises";
 import type { Life } from "../session/life.ts";
 import { Slices } from "./slices.ts";
 
@@ -28,4 +29,12 @@ export function drain(lives: () => Iterable<Life>, time: number): () => void {
   look();
   const timer = setInterval(look, interval);
   return () => clearInterval(timer);
+}
+
+/** Drains, and resolves when nothing is left, or when the time is over. */
+export async function drained(lives: () => readonly Life[], time: number): Promise<void> {
+  const stop = drain(lives, time);
+  const deadline = performance.now() + time;
+  while (lives().length > 0 && performance.now() < deadline) await pause(interval);
+  stop();
 }

@@ -4,7 +4,7 @@ import { Readable } from "node:stream";
 import { getOperationAST, OperationTypeNode } from "graphql";
 import { processRegularResult } from "graphql-yoga";
 import type { Caller } from "../graphql/caller.ts";
-import type { Engine, Operation } from "../graphql/engine.ts";
+import type { Engine, Operation, ShortWay } from "../graphql/engine.ts";
 import { answerHeaders } from "../graphql/headers.ts";
 import type { AllowsOrigin } from "./origins.ts";
 
@@ -22,7 +22,7 @@ type ReadRequest = IncomingMessage & { body?: Readable };
 const json = "application/json";
 const graphqlResponse = "application/graphql-response+json";
 
-type Result = Awaited<ReturnType<Engine["answer"]>>;
+type Result = Awaited<ReturnType<ShortWay["answer"]>>;
 
 /** What clients say that they take, and what they are given; who says something else is the adapter's. */
 const answerTypes = new Map<string | undefined, string>([
@@ -51,17 +51,18 @@ export async function answerJson(
   options: JsonOptions,
 ): Promise<boolean> {
   const type = answerTypes.get(request.headers.accept?.replaceAll(" ", ""));
-  if (type === undefined || !isPlain(request, options.maxBodySize)) return false;
+  const { short } = options.engine;
+  if (type === undefined || short === undefined || !isPlain(request, options.maxBodySize))
+    return false;
   const body = await read(request);
   if (body === undefined) return true;
-  const { engine } = options;
-  const operation = operationOf(body, engine);
+  const operation = operationOf(body, short);
   if (operation === undefined) {
     // Of a buffer, or a text, it would list every byte as a key.
     request.body = Readable.from([body]);
     return false;
   }
-  const result = await engine.answer(operation, identify);
+  const result = await short.answer(operation, identify);
   await send(response, result, type, request, options);
   return true;
 }
@@ -92,23 +93,23 @@ async function read(request: IncomingMessage): Promise<Buffer | undefined> {
 }
 
 /** Undefined unless all is well with it, and the answer comes in one piece. */
-function operationOf(body: Buffer, engine: Engine): Operation | undefined {
+function operationOf(body: Buffer, short: ShortWay): Operation | undefined {
   try {
-    return plainOperation(JSON.parse(body.toString()), engine);
+    return plainOperation(JSON.parse(body.toString()), short);
   } catch {
     // No JSON, or nested deeper than the stack is.
     return undefined;
   }
 }
 
-function plainOperation(params: unknown, engine: Engine): Operation | undefined {
+function plainOperation(params: unknown, short: ShortWay): Operation | undefined {
   if (!isObject(params) || !Object.keys(params).every((name) => expected.has(name)))
     return undefined;
   const { query, variables, extensions, operationName = null } = params;
   if (typeof query !== "string" || !isOptional(variables) || !isOptional(extensions))
     return undefined;
   if (operationName !== null && typeof operationName !== "string") return undefined;
-  const compiled = engine.compile(query);
+  const compiled = short.compile(query);
   if ("problems" in compiled || compiled.inParts) return undefined;
   const { document } = compiled;
   const kind = getOperationAST(document, operationName)?.operation;

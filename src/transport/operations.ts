@@ -1,7 +1,7 @@
 /** What graphql-ws asks of its server: who may connect, and how an operation runs. */
 import {
   getOperationAST,
-  GraphQLError,
+  type GraphQLError,
   OperationTypeNode,
   type ExecutionArgs,
   type ExecutionResult,
@@ -11,7 +11,7 @@ import {
 import type { Context, ServerOptions, SubscribePayload } from "graphql-ws";
 import { isAsyncIterable } from "graphql-yoga";
 import { Caller } from "../graphql/caller.ts";
-import type { Engine } from "../graphql/engine.ts";
+import type { Pipeline, Prepared } from "../graphql/enveloped.ts";
 import {
   endingError,
   maskError,
@@ -44,10 +44,12 @@ export interface Socket {
   operations: number;
   /** By operation: what waits for its answer to be sent. On few sockets anything ever does. */
   onReplied: Map<string, () => void> | undefined;
+  /** What plugins find in the context of each of its operations. */
+  readonly place?: object;
 }
 
 export interface OperationOptions extends AdmissionOptions {
-  readonly engine: Engine;
+  readonly pipeline: Pipeline;
   readonly sessions: Sessions;
   readonly maxOperations: number;
 }
@@ -59,14 +61,14 @@ type Hooks = ServerOptions<Record<string, unknown>, Socket>;
 /** Milliseconds that an end waits for the answer of the operation that caused it. */
 const replyTimeout = 1_000;
 
-export function socketHooks(options: OperationOptions): Hooks {
+export function socketHooks(options: OperationOptions) {
   return {
     // The socket has a timer of its own, which it stops when that has come.
     connectionInitWaitTimeout: 0,
     onConnect: (context) => connect(context, options),
     onSubscribe: (context, id, payload) => prepare(context, id, payload, options),
-    execute: (args) => options.engine.run(args),
-    subscribe: (args) => options.engine.run(args),
+    execute: (args) => options.pipeline.run(args),
+    subscribe: (args) => options.pipeline.run(args),
     onOperation: ({ extra: socket }, _id, payload, _args, result) => {
       // A query whose answer comes in parts.
       if (isAsyncIterable(result)) socket.life.answered(payload);
@@ -81,7 +83,7 @@ export function socketHooks(options: OperationOptions): Hooks {
         replied?.();
       });
     },
-  };
+  } satisfies Hooks;
 }
 
 /** The payload of the acknowledgement, or false after the end of the socket. */
@@ -124,7 +126,7 @@ async function prepare(
   id: string,
   payload: SubscribePayload,
   options: OperationOptions,
-): Promise<ExecutionArgs | readonly GraphQLError[]> {
+): Promise<Prepared> {
   socket.operations += 1;
   const prepared = await begin(socket, id, payload, options);
   // Only what is executed is ever done.
@@ -142,8 +144,8 @@ async function begin(
   socket: Socket,
   id: string,
   payload: SubscribePayload,
-  { sessions, engine, maxOperations, onFault }: OperationOptions,
-): Promise<ExecutionArgs | readonly GraphQLError[]> {
+  { sessions, pipeline, maxOperations, onFault }: OperationOptions,
+): Promise<Prepared> {
   const { life, claims } = socket;
   if (life.ending !== undefined) return [endingError(life.ending)];
   if (claims === undefined) return [unauthenticated("MISSING")];
@@ -160,16 +162,7 @@ async function begin(
       life.end(endingFor(authentication.reason));
       return [unauthenticated(authentication.reason)];
     }
-    const { query, operationName, variables } = payload;
-    const compiled = engine.compile(query);
-    if ("problems" in compiled) return compiled.problems;
-    const { document } = compiled;
-    if (!getOperationAST(document, operationName))
-      return [new GraphQLError("Unable to identify operation")];
-    return engine.argsOf(
-      { document, operationName: operationName ?? null, variableValues: variables ?? null },
-      callerOf(socket, id, authentication),
-    );
+    return await pipeline.prepare(payload, callerOf(socket, id, authentication), socket.place);
   } catch (error) {
     const shown = maskError(error);
     if (shown !== error) onFault("an operation could not begin", error);

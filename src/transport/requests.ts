@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Caller, type Stay } from "../graphql/caller.ts";
 import { Life } from "../session/life.ts";
+import type { Device } from "../session/session.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { admit, type AdmissionOptions } from "./admission.ts";
 import { deviceOf, tokenFromHeader } from "./credentials.ts";
@@ -18,28 +19,49 @@ export interface RequestOptions extends AdmissionOptions {
   readonly stallTimeout: number;
 }
 
-/** A token that does not serve makes the request anonymous, so that an old header never blocks `login`. */
-export async function identifyRequest(
+/** A request, as far as it matters who asks. */
+export interface Visit {
+  readonly authorization: unknown;
+  readonly device: Device;
+  /** Calls back when it was answered, or its client left. */
+  readonly onLeave: (callback: () => void) => void;
+  /** Called when its answer is going to last. */
+  readonly onLast?: () => void;
+  /** Called once when it was executed, or its stream is closed. */
+  readonly onDone?: () => void;
+}
+
+/** One over Node's HTTP: its client is gone when the response is closed. */
+export function identifyRequest(
   request: IncomingMessage,
   response: ServerResponse,
   options: RequestOptions,
 ): Promise<Caller> {
-  const { sessions, noteRefusal, trustedProxies, places, stallTimeout } = options;
+  const visit = {
+    authorization: request.headers.authorization,
+    device: deviceOf(request, options.trustedProxies),
+    // With its answer, or without: either way nothing of it has a reader any more.
+    onLeave: (callback: () => void) => response.once("close", callback),
+    onLast: () => response.setTimeout(options.stallTimeout),
+  };
+  return identifyVisit(visit, options);
+}
+
+/** A token that does not serve makes the request anonymous, so that an old header never blocks `login`. */
+export async function identifyVisit(visit: Visit, options: RequestOptions): Promise<Caller> {
+  const { sessions, noteRefusal, places } = options;
+  const { device, onDone } = visit;
   const life = new Life(options.onFault);
-  // With its answer, or without: either way nothing of it has a reader any more.
-  response.once("close", () => life.end("LEFT"));
-  const device = deviceOf(request, trustedProxies);
+  visit.onLeave(() => life.end("LEFT"));
   const note = notesOf("http", device, noteRefusal);
-  const authentication = await sessions.authenticate(
-    tokenFromHeader(request.headers.authorization),
-  );
+  const authentication = await sessions.authenticate(tokenFromHeader(visit.authorization));
   const refusal = refusalOf(authentication);
   // Without a token it is worth a line only where one was needed.
   if (refusal !== undefined && refusal !== "MISSING") note(refusal, authentication.claims);
   /** Whether it may last. */
   const settle = (stay: Stay): boolean => {
     if (stay !== "stream") return true;
-    response.setTimeout(stallTimeout);
+    visit.onLast?.();
     if (places.take(device.ipAddress, life)) {
       life.onEnd(() => places.leave(device.ipAddress, life));
       return true;
@@ -48,7 +70,7 @@ export async function identifyRequest(
     life.end("TOO_MANY");
     return false;
   };
-  const caller = { authentication, device, life, noteRefusal: note };
+  const caller = { authentication, device, life, noteRefusal: note, ...(onDone && { onDone }) };
   if (authentication.state !== "signedIn") {
     const shelter = async (stay: Stay) => {
       if (settle(stay) && stay === "stream") options.connections.shelter(life);

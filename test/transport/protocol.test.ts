@@ -226,7 +226,7 @@ async function socketServer(
 ) {
   const refusals: Refusal[] = [];
   const sockets = new SocketServer({
-    engine: undefined as never,
+    pipeline: undefined as never,
     sessions,
     connections,
     noteRefusal: (refusal) => refusals.push(refusal),

@@ -1,0 +1,173 @@
+/** Sessions and all that holds them to their promise, on one node: what Curfew's server and an app's own stand on. */
+import { randomBytes } from "node:crypto";
+import type { Logger } from "pino";
+import { auditTrail } from "./audit.ts";
+import { checkOptions, type Options } from "./config/config.ts";
+import type { Services } from "./graphql/context.ts";
+import { Events } from "./graphql/events.ts";
+import { faultLog, openLog } from "./graphql/logger.ts";
+import { lifetimesOf, openParts, type OpenParts, type Parts } from "./parts.ts";
+import type { Audit, AuditEvent } from "./session/audit.ts";
+import type { OnFault } from "./session/fault.ts";
+import { Deadlines } from "./session/deadlines.ts";
+import { Sessions } from "./session/sessions.ts";
+import { watchSessions } from "./session/watch.ts";
+import { Connections } from "./transport/connections.ts";
+import { Places } from "./transport/places.ts";
+import { Recheck } from "./transport/recheck.ts";
+import { refusalFact, type Refusal } from "./transport/refusals.ts";
+import { Turns } from "./transport/turns.ts";
+import { startupOf, type Startup } from "./startup.ts";
+import { Accounts } from "./users/accounts.ts";
+import { Administration } from "./users/administration.ts";
+import { Passwords } from "./users/passwords.ts";
+
+/** The settings, and what an app may bring besides them. */
+export interface CoreOptions extends Partial<Options> {
+  /** @default pino, to standard output, at `logLevel` */
+  readonly logger?: Logger;
+  /** Instead of the parts that the settings would choose. They are closed with the rest. */
+  readonly parts?: Partial<Parts>;
+  /**
+   * Told of each fact of the audit trail when it is in the log: once, on the node that did it. Nothing
+   * waits for it, and what it throws or rejects with is logged and harms nobody.
+   */
+  readonly onAudit?: (event: AuditEvent) => unknown;
+  /** Epoch milliseconds, which then only go up; for tests. */
+  readonly clock?: () => number;
+  /**
+   * Whether that user was deleted or locked, for apps with a login of their own: asked at each renewal,
+   * and a session whose user is gone ends. Default: the user directory is asked.
+   */
+  readonly isGone?: (userId: string) => Promise<boolean>;
+}
+
+export type Core = Awaited<ReturnType<typeof openCore>>;
+
+/** Milliseconds; as many admissions wait as a store that takes a second each lets in within the time. */
+const admissionTimeout = 5_000;
+const admissions = { atOnce: 100, waiting: 400 };
+/** Milliseconds. Yoga sends a comment on each stream every 12 seconds. */
+const stallTimeout = 30_000;
+/** Milliseconds. */
+const initTimeout = 10_000;
+
+/**
+ * @throws {ConfigError} when options are wrong.
+ * @throws {Error} when what they name cannot be opened; then nothing is left open.
+ */
+export async function openCore(given: CoreOptions) {
+  const { logger: ownLogger, parts: ownParts = {}, onAudit, isGone, ...others } = given;
+  const { clock = Date.now, ...settings } = others;
+  const options = checkOptions(settings);
+  const logger = ownLogger ?? openLog(options.logLevel);
+  const onFault = faultLog(logger);
+  const parts = await openParts(options, ownParts, onFault);
+  const startup = startupOf({
+    options,
+    own: ownParts,
+    keys: parts.ring.ids,
+    warnings: parts.warnings,
+    production: process.env["NODE_ENV"] === "production",
+  });
+  for (const warning of startup.warnings) logger.warn(warning);
+  const audit = auditTrail({ logger, clock, onFault, ...(onAudit && { onAudit }) });
+  const uptime = given.clock ?? (() => performance.now());
+  return assemble({ options, parts, startup, logger, onFault, audit, clock, uptime, isGone });
+}
+
+interface Ingredients {
+  readonly options: Options;
+  readonly parts: OpenParts;
+  readonly startup: Startup;
+  readonly logger: Logger;
+  readonly onFault: OnFault;
+  readonly audit: Audit;
+  readonly clock: () => number;
+  readonly uptime: () => number;
+  readonly isGone: CoreOptions["isGone"];
+}
+
+function assemble(ingredients: Ingredients) {
+  const { options, parts, startup, logger, onFault, audit, clock, uptime } = ingredients;
+  const { store, topics, users, ring, throttle } = parts;
+  const { argon2Memory: memory, argon2Passes: passes, argon2Parallelism: parallelism } = options;
+  const accounts = new Accounts(users, new Passwords({ cost: { memory, passes, parallelism } }));
+  const deadlines = new Deadlines(clock(), onFault);
+  const sessions = new Sessions({
+    store,
+    topics,
+    ring,
+    lifetimes: lifetimesOf(options),
+    ...(options.maxSessionsPerUser > 0 && { maxPerUser: options.maxSessionsPerUser }),
+    isGone: ingredients.isGone ?? ((userId) => accounts.isGone(userId)),
+    clock,
+    randomBytes,
+    onFault,
+    audit,
+  });
+  const connections = new Connections({
+    sessions,
+    topics,
+    deadlines,
+    clock,
+    uptime,
+    maxPerSession: options.maxSocketsPerSession,
+    onFault,
+  });
+  const recheck = new Recheck({
+    connections,
+    deadlines,
+    clock,
+    uptime,
+    interval: options.recheckInterval,
+    outageGrace: options.outageGrace,
+    onFault,
+    look: () => parts.look(),
+  });
+  topics.onGap(() => recheck.now());
+
+  const events = new Events(topics);
+  const list = (userId: string) => sessions.list(userId);
+  const services: Services = {
+    sessions,
+    accounts,
+    throttle,
+    users,
+    events,
+    audit,
+    clock,
+    watch: (userId) => watchSessions(userId, { topics, deadlines, clock, list, onFault }),
+  };
+  const perAddress = options.maxSocketsPerAddress || Infinity;
+  /** What all transports of this node share. */
+  const shared = {
+    sessions,
+    connections,
+    turns: new Turns(admissions),
+    admissionTimeout,
+    initTimeout,
+    stallTimeout,
+    maxOperations: options.maxOperationsPerSocket,
+    places: new Places({ each: perAddress }),
+    noteRefusal: (refusal: Refusal) => audit(refusalFact(refusal)),
+    trustedProxies: options.trustProxy,
+    onFault,
+  };
+  return {
+    options,
+    startup,
+    logger,
+    services,
+    shared,
+    admin: new Administration({ users, sessions, audit }),
+    /** Rejects when the store does not answer. */
+    ping: () => store.ping(),
+    /** To be called when all connections have ended. */
+    close: async () => {
+      recheck.close();
+      connections.close();
+      await parts.close();
+    },
+  };
+}

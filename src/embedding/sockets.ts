@@ -1,0 +1,98 @@
+/** graphql-ws's options by which sockets of an app's own server live and end with their sessions. */
+import type { IncomingMessage } from "node:http";
+import type { Context, ServerOptions } from "graphql-ws";
+import { Life } from "../session/life.ts";
+import { closes } from "../transport/close-codes.ts";
+import { deviceOf } from "../transport/credentials.ts";
+import { socketHooks, type OperationOptions, type Socket } from "../transport/operations.ts";
+import type { Places } from "../transport/places.ts";
+import { notesOf, type NoteRefusal } from "../transport/refusals.ts";
+
+/** What `graphql-ws/use/ws`, and others like it, keep of a socket. */
+export interface SocketExtra {
+  readonly socket: {
+    close(code: number, reason: string): unknown;
+    terminate?(): unknown;
+  };
+  readonly request: IncomingMessage;
+}
+
+export interface SocketsOptions extends OperationOptions {
+  readonly noteRefusal: NoteRefusal;
+  readonly trustedProxies: number;
+  readonly places: Places;
+  /** Milliseconds from the opening of a socket to its `connection_init`, which may wait for a renewal. */
+  readonly initTimeout: number;
+  /** Whether no more are let in. */
+  readonly isClosing: () => boolean;
+}
+
+type Connection<Extra> = Context<Record<string, unknown>, Extra>;
+
+/** Milliseconds after which a socket is cut whose client does not answer the close frame. */
+const closeTimeout = 1_000;
+
+export function socketOptions(
+  options: SocketsOptions,
+): ServerOptions<Record<string, unknown>, SocketExtra> {
+  const hooks = socketHooks(options);
+  const sockets = new WeakMap<SocketExtra, Socket>();
+  const inside = (context: Connection<SocketExtra>): Connection<Socket> => {
+    const { extra } = context;
+    const socket = sockets.get(extra) ?? open(extra, context, options);
+    sockets.set(extra, socket);
+    return { ...context, extra: socket };
+  };
+  return {
+    connectionInitWaitTimeout: options.initTimeout,
+    onConnect: async (context) => {
+      const connection = inside(context);
+      // An app's own that has no more room, or is closing.
+      return connection.extra.life.ending === undefined && hooks.onConnect(connection);
+    },
+    onSubscribe: (context, id, payload) => hooks.onSubscribe(inside(context), id, payload),
+    execute: hooks.execute,
+    subscribe: hooks.subscribe,
+    onOperation: (context, id, payload, args, result) =>
+      hooks.onOperation(inside(context), id, payload, args, result),
+    onNext: (context, id, payload, args, result) =>
+      hooks.onNext(inside(context), id, payload, args, result),
+    onError: (context, id, payload, errors) => hooks.onError(inside(context), id, payload, errors),
+    onComplete: (context, id, payload) => hooks.onComplete(inside(context), id, payload),
+    onClose: ({ extra }) => sockets.get(extra)?.life.end("LEFT"),
+  };
+}
+
+function open(
+  { socket: ws, request }: SocketExtra,
+  context: object,
+  { trustedProxies, noteRefusal, places, isClosing, onFault }: SocketsOptions,
+): Socket {
+  const device = deviceOf(request, trustedProxies);
+  const life = new Life(onFault);
+  life.onEnd((ending) => {
+    places.leave(device.ipAddress, life);
+    if (ending === "LEFT") return;
+    ws.close(closes[ending].code, closes[ending].reason);
+    setTimeout(() => ws.terminate?.(), closeTimeout).unref();
+  });
+  const socket: Socket = {
+    device,
+    life,
+    note: notesOf("socket", device, noteRefusal),
+    // graphql-ws has a timer of its own here, and no room is kept for those not signed in.
+    onInit: () => {},
+    onAdmitted: () => {},
+    claims: undefined,
+    operations: 0,
+    onReplied: undefined,
+    // As Yoga's own recipe has it.
+    place: { ...context, req: request, socket: ws },
+  };
+  if (isClosing()) life.end("GOING_AWAY");
+  else if (!places.take(device.ipAddress, life)) {
+    socket.note("TOO_MANY_CONNECTIONS");
+    life.end("TOO_MANY");
+  }
+  return socket;
+}
