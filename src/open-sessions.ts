@@ -57,7 +57,7 @@ export async function openSessions(given: CoreOptions = {}): Promise<OpenSession
   const { sessions, connections, onFault } = shared;
   // Yoga masks and logs; this only says what Curfew's own failures are.
   const run = createRun({ mask: nameError, onMasked: () => {}, onFault });
-  const { plugin, serves } = createPlugin({ ...shared, services, run });
+  const { plugin, isIn } = createPlugin({ ...shared, services, run });
   let closing = false;
   const close = async () => {
     closing = true;
@@ -71,7 +71,7 @@ export async function openSessions(given: CoreOptions = {}): Promise<OpenSession
     connections,
     plugin,
     socketOptions: ({ getEnveloped }) => {
-      if (!serves(getEnveloped))
+      if (!isIn(getEnveloped))
         throw new Error(
           "This Yoga lacks Curfew's plugin: createYoga({ plugins: [curfew.plugin] })",
         );

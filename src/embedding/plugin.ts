@@ -25,19 +25,24 @@ interface Beginning {
 
 export interface SessionPlugin {
   readonly plugin: Plugin<CurfewContext>;
-  /** Whether the Yoga with this function has the plugin. */
-  readonly serves: (getEnveloped: object) => boolean;
+  /** Whether it is among a Yoga's plugins. */
+  readonly isIn: (envelop: (context: object) => unknown) => boolean;
 }
 
 export function createPlugin(options: PluginOptions): SessionPlugin {
-  const served = new WeakSet<object>();
+  const mark = Symbol("marked");
+  const marked: object = { [mark]: true };
   const last = useSessionEnd(options.run);
   return {
-    serves: (getEnveloped) => served.has(getEnveloped),
+    isIn: (envelop) => {
+      const context = { [mark]: false };
+      envelop(context);
+      return context[mark];
+    },
     plugin: {
       // Not by `addPlugin`, which would put it before those that come after this one.
       onPluginInit: ({ plugins }) => void plugins.push(last),
-      onYogaInit: ({ yoga }) => void served.add(yoga.getEnveloped),
+      onEnveloped: ({ extendContext }) => extendContext(marked),
       onContextBuilding: async ({ context, extendContext }) => {
         const caller = await callerOf(context, options);
         extendContext(createContext(options.services, caller));
