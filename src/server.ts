@@ -1,5 +1,6 @@
 /** Puts the server together: sessions, GraphQL and the transports. */
 import { openCore, type Core, type CoreOptions } from "./core.ts";
+import { createExplorer } from "./explorer/explorer.ts";
 import { createEngine, type AppPlugins } from "./graphql/engine.ts";
 import type { Events } from "./graphql/events.ts";
 import { createSchema, type AppSchema } from "./graphql/schema.ts";
@@ -80,7 +81,6 @@ async function serve(
     isReady: async () => !closing && (await core.ping(), true),
     maxBodySize: options.maxMessageSize,
     allowsOrigin,
-    graphiql: options.graphiql,
     introspection: options.introspection,
     limits: {
       tokens: options.maxQueryTokens,
@@ -107,7 +107,7 @@ async function serve(
     engine,
     sockets,
     maxBodySize: options.maxMessageSize,
-    graphiql: options.graphiql,
+    explorer: options.graphiql ? createExplorer() : undefined,
   });
 
   const close = async () => {

@@ -24,7 +24,7 @@ import {
   type Pipeline,
 } from "./enveloped.ts";
 import { maskError } from "./errors.ts";
-import { policyOf, useAnswerHeaders } from "./headers.ts";
+import { setAnswerHeaders } from "./headers.ts";
 import { useQueryLimits, type QueryLimits } from "./limits.ts";
 import type { Result } from "./endable-stream.ts";
 import { createRun, type Run } from "./run.ts";
@@ -47,7 +47,6 @@ export interface EngineOptions {
   readonly maxBodySize: number;
   /** Whose pages may read answers; cookies are never asked for. */
   readonly allowsOrigin: (origin: string, host: string | null) => boolean;
-  readonly graphiql: boolean;
   readonly introspection: boolean;
   readonly limits: QueryLimits;
   /** The app's own: all operations go through them. */
@@ -123,10 +122,9 @@ export function createEngine(options: EngineOptions): Engine {
   };
 }
 
-/** For all requests that are more than a JSON POST: GET, streams, forms, GraphiQL, and what is wrong. */
+/** For all requests that are more than a JSON POST: GET, streams, forms, and what is wrong. */
 function createAdapter(options: EngineOptions, run: Run) {
   const { schema, services, logger, isReady, allowsOrigin } = options;
-  let pagePolicy: string | undefined;
   return createYoga<ServerContext, CurfewContext>({
     schema,
     context: async ({ identify }) => createContext(services, await identify()),
@@ -142,24 +140,11 @@ function createAdapter(options: EngineOptions, run: Run) {
       return { origin: [origin], credentials: false, methods: ["GET", "POST"] };
     },
     landingPage: false,
-    graphiql: options.graphiql && {
-      title: "Curfew",
-      // What people paste into the Headers tab is a token, and stays out of localStorage.
-      shouldPersistHeaders: false,
-      defaultQuery,
-    },
-    // Nine megabytes of page, with nothing to load from elsewhere: for those who open it.
-    renderGraphiQL: async (settings) => {
-      const { renderGraphiQL } = await import("@graphql-yoga/render-graphiql");
-      const page = renderGraphiQL(settings);
-      // Of the same settings it makes the same page.
-      pagePolicy ??= policyOf(page);
-      return page;
-    },
+    graphiql: false,
     plugins: [
       runningBy(run),
       useQueryLimits(options.limits),
-      useAnswerHeaders(() => pagePolicy),
+      setAnswerHeaders,
       readableParameters,
       withoutQuotations,
       useReadinessCheck({ check: isReady }),
@@ -180,49 +165,3 @@ function runningBy(run: Run): Plugin {
 const withoutIntrospection: Plugin = {
   onValidate: ({ addValidationRule }) => addValidationRule(NoSchemaIntrospectionCustomRule),
 };
-
-/** No wider than GraphiQL's editor on a small screen. */
-const defaultQuery = `# Make an account. Then put its access token
-# into the Headers tab below, like this:
-# { "Authorization": "Bearer curfew_access_…" }
-mutation Register {
-  register(
-    email: "ada@example.com"
-    password: "correct horse battery staple"
-  ) {
-    ... on SignedIn { tokens { accessToken } }
-    ... on Problem { message }
-  }
-}
-
-# When there is an account already.
-mutation Login {
-  login(
-    email: "ada@example.com"
-    password: "correct horse battery staple"
-  ) {
-    ... on SignedIn { tokens { accessToken } }
-    ... on Problem { message }
-  }
-}
-
-query WhoAmI {
-  viewer {
-    user { email }
-    sessions { id current userAgent }
-  }
-}
-
-# Runs until its session ends, wherever that is.
-subscription Watch {
-  sessionEvents {
-    type
-    endReason
-    session { id userAgent }
-  }
-}
-
-mutation Logout {
-  logout { endedSessions }
-}
-`;

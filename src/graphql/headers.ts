@@ -1,5 +1,4 @@
-/** What each answer tells browsers and caches of how it may be used, and GraphiQL's page of what it may do. */
-import { createHash } from "node:crypto";
+/** What each answer tells browsers and caches of how it may be used. */
 import type { Plugin } from "graphql-yoga";
 
 /**
@@ -17,39 +16,11 @@ export const answerHeaders = {
   "content-security-policy": "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
 } as const;
 
-/** For all that the engine's adapter answers. A page has a policy of its own. */
-export function useAnswerHeaders(policyOfPage: () => string | undefined): Plugin {
-  return {
-    onResponse: ({ response: { headers } }) => {
-      const { vary, ...others } = answerHeaders;
-      headers.append("vary", vary);
-      for (const name in others) headers.set(name, others[name as keyof typeof others]);
-      const policy = policyOfPage();
-      if (policy === undefined || headers.get("content-type") !== "text/html") return;
-      headers.set("content-security-policy", policy);
-      headers.set("cross-origin-opener-policy", "same-origin");
-    },
-  };
-}
-
-/**
- * For GraphiQL, which has all that it needs in itself: its scripts run by their hashes, its editor's
- * workers are blobs and its editor writes styles; it may speak to this server only.
- */
-export function policyOf(page: string): string {
-  const hashes = [...page.matchAll(/<script>([^]*?)<\/script>/g)].map(
-    ([, script = ""]) => `'sha256-${createHash("sha256").update(script).digest("base64")}'`,
-  );
-  return [
-    "default-src 'none'",
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-    `script-src ${hashes.join(" ")}`,
-    "worker-src blob:",
-    "style-src 'unsafe-inline'",
-    "img-src data:",
-    "font-src data:",
-    "connect-src 'self'",
-  ].join("; ");
-}
+/** For all that the engine's adapter answers. */
+export const setAnswerHeaders: Plugin = {
+  onResponse: ({ response: { headers } }) => {
+    const { vary, ...others } = answerHeaders;
+    headers.append("vary", vary);
+    for (const name in others) headers.set(name, others[name as keyof typeof others]);
+  },
+};

@@ -12,8 +12,9 @@ import type { SocketServer } from "./socket.ts";
 
 export interface HttpServerOptions extends RequestOptions, JsonOptions {
   readonly sockets: SocketServer;
-  /** Whether browsers get GraphiQL's page instead of an answer. */
-  readonly graphiql: boolean;
+  /** Answers browsers that ask for the explorer, and says whether it did; undefined where there is none. */
+  readonly explorer:
+    ((request: IncomingMessage, response: ServerResponse) => Promise<boolean>) | undefined;
 }
 
 /** Milliseconds without a request after which none is taken to be on its way any more. */
@@ -108,7 +109,7 @@ export class HttpServer {
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
-    const { onFault, graphiql, allowsOrigin, noteRefusal, trustedProxies } = this.#options;
+    const { onFault, explorer, allowsOrigin, noteRefusal, trustedProxies } = this.#options;
     this.#unused.delete(request.socket);
     this.#answers.add(response);
     response.once("close", () => this.#answers.delete(response));
@@ -120,7 +121,7 @@ export class HttpServer {
       return;
     }
     request.url = target;
-    if (!runsNothing(request, graphiql) && isForeign(request, allowsOrigin)) {
+    if (!runsNothing(request, explorer !== undefined) && isForeign(request, allowsOrigin)) {
       const device = deviceOf(request, trustedProxies);
       noteRefusal({ transport: "http", reason: "ORIGIN", device });
       response
@@ -136,8 +137,10 @@ export class HttpServer {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const identify = () => identifyRequest(request, response, this.#options);
+    const { engine, explorer } = this.#options;
     if (await answerJson(request, response, identify, this.#options)) return;
-    await this.#options.engine.handle(request, response, { identify });
+    if (explorer !== undefined && (await explorer(request, response))) return;
+    await engine.handle(request, response, { identify });
   }
 }
 

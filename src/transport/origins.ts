@@ -39,13 +39,13 @@ export function isForeign({ headers }: IncomingMessage, allowsOrigin: AllowsOrig
 /** Whether no operation runs for it, whoever sends it. */
 export function runsNothing(
   { method, url = "", headers }: IncomingMessage,
-  graphiql: boolean,
+  hasExplorer: boolean,
 ): boolean {
   // A browser that asks whether its page may call is told so by its answer's headers.
   if (method === "OPTIONS") return true;
   if (method !== "GET" && method !== "HEAD") return false;
-  // People follow links to GraphiQL, with a query in them to look at.
-  return !url.includes("?") || (graphiql && headers.accept?.includes("text/html") === true);
+  // People follow links to the explorer, with a query in them to look at.
+  return !url.includes("?") || (hasExplorer && headers.accept?.includes("text/html") === true);
 }
 
 function toPattern(origin: string): RegExp {

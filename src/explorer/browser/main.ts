@@ -1,0 +1,63 @@
+/** The explorer's page: GraphiQL on a session that takes care of itself. */
+import { createClient } from "graphql-ws/client";
+import { createSocketClient } from "../../client/graphql-ws.ts";
+import { createSession } from "../../client/index.ts";
+import { createFetcher } from "./fetcher.ts";
+import { h, renderYogaGraphiQL } from "./graphiql.ts";
+import { Logo } from "./logo.ts";
+import { watchOwnSessions } from "./own-sessions.ts";
+import { createPanel } from "./panel.ts";
+import { watchSocket } from "./socket-state.ts";
+import { safeStorage } from "./storage.ts";
+
+const defaultQuery = `# Signed in beside, tokens go along.
+query WhoAmI {
+  viewer {
+    user { email }
+    sessions { id userAgent }
+  }
+}
+
+# By WebSocket, until its session
+# ends, wherever that is.
+subscription Watch {
+  sessionEvents {
+    type
+    endReason
+    session { id userAgent }
+  }
+}
+
+mutation Logout {
+  logout { endedSessions }
+}
+`;
+
+globalThis.MonacoEnvironment = {
+  globalAPI: false,
+  getWorkerUrl: (_module, label) => new URL(`../../graphiql/${label}.js`, import.meta.url).href,
+};
+
+// An app of the same origin has a session of its own.
+const session = createSession({ url: location.pathname, key: "curfew:explorer" });
+const sockets = createSocketClient(createClient, session);
+const panel = createPanel({
+  session,
+  state: { get: () => session.state, subscribe: session.subscribe },
+  socket: watchSocket(sockets),
+  own: watchOwnSessions(session, sockets),
+});
+
+const root = document.querySelector("#root");
+if (root !== null)
+  renderYogaGraphiQL(root, {
+    title: "Curfew",
+    logo: h(Logo),
+    fetcher: createFetcher(session, sockets),
+    plugins: [panel],
+    visiblePlugin: panel.title,
+    storage: safeStorage(localStorage),
+    shouldPersistHeaders: false,
+    defaultQuery,
+    onEditQuery: () => {},
+  });

@@ -1,0 +1,25 @@
+/** Takes passwords and tokens out of what people type, before a browser keeps it. */
+
+const name = String.raw`\w*(?:password|token|secret)\w*`;
+/** Also one that is not closed yet. */
+const string = String.raw`"""[^]*?(?:"""|$)|"(?:\\.|[^"\\\n])*"?`;
+
+/** `password: "…"`, and the default of a variable of that name. */
+const literals = new RegExp(String.raw`\b(${name}\s*:\s*(?:[\w![\]]+\s*=\s*)?)(?:${string})`, "gi");
+/** `password: $p` */
+const passed = new RegExp(String.raw`\b${name}\s*:\s*\$(\w+)`, "gi");
+const tokens = /curfew_(?:access|renewal)_[\w-]*/g;
+
+export function redactQuery(query: string): string {
+  return query.replaceAll(literals, '$1""').replaceAll(tokens, "");
+}
+
+/**
+ * @param variables JSON, or what is to become it
+ * @param query whose they are: it tells which of them are passed to what is named a password
+ */
+export function redactVariables(variables: string, query: string): string {
+  const names = [name, ...[...query.matchAll(passed)].map(([, variable = ""]) => variable)];
+  const values = new RegExp(String.raw`("(?:${names.join("|")})"\s*:\s*)(?:${string})`, "gi");
+  return variables.replaceAll(values, '$1""').replaceAll(tokens, "");
+}

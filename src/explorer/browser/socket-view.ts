@@ -1,0 +1,51 @@
+/** What the socket does, and how it closed the last time. */
+import { Fragment, h } from "./graphiql.ts";
+import type { SocketState } from "./socket-state.ts";
+import { useStore, type Store } from "./store.ts";
+import { Time } from "./time.ts";
+import { whyClosed } from "./words.ts";
+
+interface SocketProps {
+  readonly socket: Store<SocketState>;
+  readonly isSignedIn: boolean;
+}
+
+const statuses = {
+  idle: ["Not opened yet", "curfew-none"],
+  connecting: ["Connecting…", "curfew-poor"],
+  connected: ["Connected", "curfew-good"],
+  closed: ["Closed", "curfew-none"],
+} as const satisfies Record<SocketState["status"], readonly [string, string]>;
+
+export function SocketView({ socket, isSignedIn }: SocketProps) {
+  const { status, lastClose } = useStore(socket);
+  const comesBack = status === "closed" && isSignedIn;
+  const [word, tone] = comesBack ? ["Closed, coming back…", "curfew-poor"] : statuses[status];
+  return h(
+    Fragment,
+    null,
+    h("h3", null, "WebSocket"),
+    h(
+      "dl",
+      { className: "curfew-facts" },
+      h("dt", null, "State"),
+      h(
+        "dd",
+        { role: "status" },
+        h("span", { className: `curfew-dot ${tone}`, "aria-hidden": true }),
+        word,
+      ),
+      h("dt", null, "Last close"),
+      lastClose === undefined
+        ? h("dd", null, "None")
+        : h(
+            "dd",
+            null,
+            h("code", null, `${lastClose.code} ${lastClose.reason}`.trim()),
+            " at ",
+            h(Time, { value: lastClose.at }),
+            h("div", { className: "curfew-hint" }, whyClosed(lastClose)),
+          ),
+    ),
+  );
+}

@@ -1,0 +1,8 @@
+/** A moment, for people and for programs. */
+import { h } from "./graphiql.ts";
+import { when } from "./words.ts";
+
+export function Time({ value }: { readonly value: string | Date }) {
+  const date = new Date(value);
+  return h("time", { dateTime: date.toISOString() }, when(date));
+}
