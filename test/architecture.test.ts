@@ -20,6 +20,7 @@ const table: Readonly<Record<string, Room>> = {
   transport: { rooms: ["session", "graphql"] },
   embedding: { rooms: ["session", "graphql", "transport"] },
   client: { rooms: [], packages: /^(?!node:)/ },
+  explorer: { rooms: ["graphql", "client"] },
   // It checks the addresses of stores by their own grammar.
   config: { rooms: ["stores"] },
   // For those who write an adapter of their own.
@@ -31,7 +32,7 @@ const table: Readonly<Record<string, Room>> = {
   audit: { rooms: ["session"] },
   startup: { rooms: ["config", "parts"] },
   core: { rooms: [...rooms, "config", "parts", "audit", "startup"] },
-  server: { rooms: [...rooms, "config", "core", "startup"] },
+  server: { rooms: [...rooms, "explorer", "config", "core", "startup"] },
   "open-sessions": { rooms: [...rooms, "embedding", "config", "core"] },
   command: { rooms: ["session", "users", "config", "parts", "audit", "server"] },
   main: { rooms: ["command"] },
@@ -192,6 +193,8 @@ describe("the rules", () => {
     ["transport/a.ts", "../server.ts"],
     ["client/a.ts", "../session/b.ts"],
     ["client/a.ts", "node:crypto"],
+    ["explorer/a.ts", "../session/b.ts"],
+    ["transport/a.ts", "../explorer/b.ts"],
     ["config.ts", "./server.ts"],
     ["main.ts", "./transport/b.ts"],
     ["cellar/a.ts", "../session/b.ts"],
@@ -207,6 +210,7 @@ describe("the rules", () => {
     ["transport/a.ts", "ws"],
     ["client/a.ts", "graphql-ws"],
     ["core.ts", "./transport/b.ts"],
+    ["explorer/browser/a.ts", "../../client/b.ts"],
   ])("accept that %s imports %s", (path, specifier) => {
     expect(strayImports({ [path]: `import { b } from "${specifier}";` })).toEqual([]);
   });

@@ -5,6 +5,13 @@ body, html { margin: 0; }
 .graphiql-container { height: 100dvh; }
 
 .curfew-logo { width: 20px; height: 20px; margin-left: auto; margin-right: var(--px-8); color: hsl(var(--color-primary)); }
+/* Where GraphiQL's own contrast is too low to be read by all (WCAG 2.2, 1.4.3). */
+.graphiql-container .graphiql-logo { color: hsl(var(--color-neutral)); }
+.graphiql-container .monaco-editor .line-numbers:not(.active-line-number) { color: hsla(var(--color-neutral), var(--alpha-secondary)); }
+/* Comments: the editor numbers its colours. */
+body.graphiql-dark .monaco-editor .mtk8 { color: #7fae6c; }
+@media (prefers-color-scheme: dark) { body:not(.graphiql-light) .monaco-editor .mtk8 { color: #7fae6c; } }
+
 .curfew-good { color: hsl(var(--color-success)); }
 .curfew-none { color: hsla(var(--color-neutral), var(--alpha-tertiary)); }
 .curfew-poor { color: hsl(var(--color-warning)); }
@@ -22,7 +29,8 @@ body, html { margin: 0; }
 .curfew-panel :is(h2, h3) { font-weight: var(--font-weight-medium); outline: none; }
 .curfew-panel h2 { font-size: var(--font-size-h2); line-height: 1.3; }
 .curfew-panel h3 { font-size: var(--font-size-h4); margin-top: var(--px-8); }
-.curfew-panel [role="status"]:empty, .curfew-panel [role="alert"]:empty { display: none; }
+/* There from the start, since what is shown later is not heard by all; but it takes no room. */
+.curfew-panel > [role="status"]:empty, .curfew-panel [role="alert"]:empty { margin-top: calc(-1 * var(--px-16)); }
 .curfew-panel button.graphiql-button { font-family: inherit; line-height: 1.3; }
 .curfew-panel :is(button, input):focus-visible { outline: 2px solid hsl(var(--color-primary)); outline-offset: 1px; }
 .curfew-panel code { font-family: var(--font-family-mono); font-size: var(--font-size-inline-code); }
@@ -106,7 +114,7 @@ button.graphiql-button.curfew-primary[aria-disabled="true"] { cursor: progress; 
   .graphiql-container .graphiql-sidebar > button[style] { margin: 0 0 0 auto !important; }
   .graphiql-container .graphiql-main { min-height: 0; }
   /* One at a time: a plugin, or the editors. */
-  .graphiql-container .graphiql-plugin { border: 0; }
+  .graphiql-container .graphiql-plugin { border: 0; flex: 1 !important; }
   .graphiql-container .graphiql-main:has(> .graphiql-horizontal-drag-bar) > .graphiql-sessions,
   .graphiql-container .graphiql-horizontal-drag-bar { display: none; }
   .graphiql-container .graphiql-sessions { margin: var(--px-8); }

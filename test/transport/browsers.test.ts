@@ -138,7 +138,7 @@ describe("a page of another site", () => {
     for (const path of ["/graphql", "/graphql?query={hello}"]) {
       const answer = await send(curfew.url, { path, headers: navigation });
       expect(answer.status).toBe(200);
-      expect(answer.headers["content-type"]).toBe("text/html");
+      expect(answer.headers["content-type"]).toBe("text/html; charset=utf-8");
     }
   });
 

@@ -33,9 +33,11 @@ export function createFetcher(session: Session, sockets: Client): Settings["fetc
     if (Array.isArray(error)) return error;
     if (error instanceof SignedOut) {
       const { state } = session;
-      const ended = state.status === "signedOut" && state.reason !== undefined;
-      const message = ended ? whySignedOut(state.reason) : "Sign in first, in the Session panel.";
-      return [{ message, extensions: { code: error.code, reason: error.reason } }];
+      const reason = (state.status === "signedOut" ? state.reason : undefined) ?? "MISSING";
+      const message =
+        reason === "MISSING" ? "Sign in first, in the Session panel." : whySignedOut(reason);
+      const closed = `${error.code} ${error.reason}`;
+      return [{ message, extensions: { code: "UNAUTHENTICATED", reason, closed } }];
     }
     const { message = "The socket closed", code, reason } = error as Partial<SignedOut>;
     return [{ message, extensions: { code, reason } }];

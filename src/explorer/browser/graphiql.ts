@@ -38,7 +38,7 @@ export interface Plugin {
 
 /** What of its settings the explorer uses. */
 export interface Settings {
-  readonly title: string;
+  readonly title: ReactModule.ReactNode;
   readonly logo: ReactModule.ReactNode;
   readonly fetcher: (
     operation: Operation,
@@ -48,6 +48,8 @@ export interface Settings {
   readonly visiblePlugin: string;
   readonly storage: Pick<Storage, "getItem" | "setItem" | "removeItem" | "clear" | "length">;
   readonly shouldPersistHeaders: boolean;
+  /** Of the variables and headers. */
+  readonly defaultEditorToolsVisibility: boolean;
   readonly defaultQuery: string;
   /** By default, it writes the query into the URL. */
   readonly onEditQuery: () => void;

@@ -5,12 +5,13 @@ import { createSession } from "../../client/index.ts";
 import { createFetcher } from "./fetcher.ts";
 import { h, renderYogaGraphiQL } from "./graphiql.ts";
 import { Logo } from "./logo.ts";
+import { mendTabs } from "./mend-tabs.ts";
 import { watchOwnSessions } from "./own-sessions.ts";
 import { createPanel } from "./panel.ts";
 import { watchSocket } from "./socket-state.ts";
 import { safeStorage } from "./storage.ts";
 
-const defaultQuery = `# Signed in beside, tokens go along.
+const defaultQuery = `# Your token goes along.
 query WhoAmI {
   viewer {
     user { email }
@@ -18,8 +19,7 @@ query WhoAmI {
   }
 }
 
-# By WebSocket, until its session
-# ends, wherever that is.
+# Runs until its session ends.
 subscription Watch {
   sessionEvents {
     type
@@ -49,15 +49,18 @@ const panel = createPanel({
 });
 
 const root = document.querySelector("#root");
-if (root !== null)
+if (root !== null) {
+  mendTabs(root);
   renderYogaGraphiQL(root, {
-    title: "Curfew",
+    title: h("span", { role: "heading", "aria-level": 1 }, "Curfew"),
     logo: h(Logo),
     fetcher: createFetcher(session, sockets),
     plugins: [panel],
     visiblePlugin: panel.title,
     storage: safeStorage(localStorage),
     shouldPersistHeaders: false,
+    defaultEditorToolsVisibility: false,
     defaultQuery,
     onEditQuery: () => {},
   });
+}

@@ -31,9 +31,9 @@ export function SocketView({ socket, isSignedIn }: SocketProps) {
       h("dt", null, "State"),
       h(
         "dd",
-        { role: "status" },
+        null,
         h("span", { className: `curfew-dot ${tone}`, "aria-hidden": true }),
-        word,
+        h("span", { role: "status" }, word),
       ),
       h("dt", null, "Last close"),
       lastClose === undefined
@@ -42,9 +42,13 @@ export function SocketView({ socket, isSignedIn }: SocketProps) {
             "dd",
             null,
             h("code", null, `${lastClose.code} ${lastClose.reason}`.trim()),
-            " at ",
-            h(Time, { value: lastClose.at }),
-            h("div", { className: "curfew-hint" }, whyClosed(lastClose)),
+            h(
+              "div",
+              { className: "curfew-hint" },
+              "At ",
+              h(Time, { value: lastClose.at }),
+              `. ${whyClosed(lastClose)}`,
+            ),
           ),
     ),
   );

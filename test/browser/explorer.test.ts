@@ -1,0 +1,181 @@
+/** The explorer in a real browser, from the first sign-up to the end of a session from elsewhere. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { startCurfew } from "../helpers/curfew.ts";
+import {
+  answer,
+  fillIn,
+  kept,
+  openExplorer,
+  register,
+  run,
+  seriousFaults,
+} from "../helpers/explorer.ts";
+import { ask, login, newEmail, password } from "../helpers/http.ts";
+import { until } from "../helpers/until.ts";
+
+const token = /curfew_(?:access|renewal)_/;
+
+it("signs up, asks and watches with the token, renews, and is told why its session ended", async () => {
+  await using curfew = await startCurfew({
+    graphiql: true,
+    accessTokenTtl: 3_000,
+    renewalGrace: 2_000,
+  });
+  const email = newEmail();
+  await using explorer = await openExplorer(curfew.url);
+  const { page, panel, strangers, faults } = explorer;
+
+  // What is wrong is said of its field, and the first of them has the focus.
+  await panel.getByRole("button", { name: "New account" }).click();
+  await fillIn(explorer, "nobody", "short");
+  await panel.getByText("Use at least 8 characters.").waitFor();
+  expect(await panel.getByLabel("E-mail").getAttribute("aria-invalid")).toBe("true");
+  expect(await page.evaluate(() => document.activeElement?.getAttribute("name"))).toBe("email");
+  await fillIn(explorer, email);
+  await panel.getByText(email).waitFor();
+  expect(await page.evaluate(() => document.activeElement?.textContent)).toBe("Session");
+  await panel.getByText("Connected").waitFor();
+
+  await run(page, "WhoAmI");
+  expect(await answer(page, "sessions")).toContain(`"email":"${email}"`);
+
+  // One socket for the panel and for what is asked in the editor.
+  await run(page, "Watch");
+  expect(await answer(page, "RENEWED")).toContain('"type":"RENEWED"');
+  await panel.getByText(", renewed").waitFor();
+  expect(curfew.connections.size).toBe(1);
+  expect(await panel.locator("dl").innerText()).toMatch(/Connected\s+Last close\s+None/);
+
+  await using other = await openExplorer(curfew.url);
+  await fillIn(other, email);
+  await panel.getByText("My sessions2").waitFor();
+  const end = { name: "End the session of Chrome on Linux", exact: true };
+  await other.panel.getByRole("button", end).click();
+
+  await panel.getByText("Your session was ended: from another device").waitFor();
+  await panel.getByText("4401 SESSION_ENDED").waitFor();
+  expect(await answer(page, "errors")).toContain('"reason":"ENDED"');
+  await page.getByRole("button", { name: "Execute query" }).waitFor();
+  await other.panel.getByText("My sessions1").waitFor();
+  expect(await other.panel.getByText("Sign out").isVisible()).toBe(true);
+
+  await fillIn(explorer, email);
+  await panel.getByText("My sessions2").waitFor();
+  await run(page, "WhoAmI");
+  expect(await answer(page, "sessions")).toContain(email);
+  await panel.getByRole("button", { name: "Sign out" }).click();
+  await panel.getByText("You signed out.").waitFor();
+  await other.panel.getByText("My sessions1").waitFor();
+
+  expect(await kept(page)).toContain("tabState");
+  expect(await kept(page)).not.toMatch(token);
+  expect(strangers).toEqual([]);
+  expect([...faults, ...other.faults]).toEqual([]);
+}, 60_000);
+
+it("stays signed in when the server goes and comes back, and shows it", async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), "curfew-explorer-"));
+  await using cleanup = new AsyncDisposableStack();
+  cleanup.defer(() => rm(dataDir, { recursive: true, force: true }));
+  const first = await startCurfew({ graphiql: true, dataDir, drainTime: 0 });
+  cleanup.defer(() => first.close());
+  await using explorer = await openExplorer(first.url);
+  const { page, panel } = explorer;
+  const email = newEmail();
+  await register(explorer, email);
+  await panel.getByText("Connected").waitFor();
+
+  await first.close();
+  await panel.getByText("1012 SERVICE_RESTART").waitFor();
+  await panel.getByText("Closed, coming back…").or(panel.getByText("Connecting…")).waitFor();
+  expect(await panel.getByText(email).isVisible()).toBe(true);
+
+  const port = Number(new URL(first.url).port);
+  await using second = await startCurfew({ graphiql: true, dataDir, port });
+  await panel.getByText("Connected").waitFor();
+  await until(() => second.connections.size === 1, "the socket");
+  await run(page, "WhoAmI");
+  expect(await answer(page, "sessions")).toContain(email);
+}, 60_000);
+
+it("keeps what is typed for the next time, but no password and no token", async () => {
+  await using curfew = await startCurfew({ graphiql: true });
+  await using explorer = await openExplorer(curfew.url);
+  const { page } = explorer;
+  const text = `mutation SignUp { register(email: "eve@example.com", password: "${password}") { __typename } }
+  # curfew_renewal_abcdefgh`;
+  await page.locator(".graphiql-query-editor .monaco-editor").click();
+  await page.keyboard.press("ControlOrMeta+A");
+  await page.keyboard.insertText(text);
+  // It keeps its tabs a moment after each change.
+  await page.waitForFunction(() => localStorage["graphiql:tabState"]?.includes("eve@example.com"));
+  expect(await kept(page)).not.toContain(password);
+  expect(await kept(page)).not.toMatch(token);
+  await page.reload();
+  const editor = page.locator(".graphiql-query-editor .view-lines", { hasText: "eve@" });
+  await editor.waitFor();
+  expect((await editor.innerText()).replaceAll(/\s/g, "")).toContain('password:"")');
+  // One tab, as before.
+  expect(await page.locator(".graphiql-tab").count()).toBe(1);
+}, 60_000);
+
+const phone =
+  "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Version/18.5 Mobile/15E148 Safari/604.1";
+/** `npm run screenshots` keeps there what the page looks like. */
+const folder = process.env["SCREENSHOTS"];
+const shown = ["signed-in", "ended"];
+const widths = [1280, 390] as const;
+
+describe.each(["light", "dark"] as const)("in the %s", (colorScheme) => {
+  it("has no serious fault of accessibility and fits any screen", async () => {
+    await using curfew = await startCurfew({ graphiql: true });
+    await using explorer = await openExplorer(curfew.url, colorScheme);
+    const { page, panel } = explorer;
+
+    /** Looks at it on each screen. */
+    async function look(state: string): Promise<void> {
+      for (const width of widths) {
+        await page.setViewportSize({ width, height: width > 800 ? 800 : 844 });
+        // The editors follow in the next frames.
+        await page.evaluate(
+          () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))),
+        );
+        expect(await seriousFaults(page), `${state} at ${width}`).toEqual([]);
+        const { scrollWidth, clientWidth } = await page.evaluate(() => {
+          const { scrollWidth: all, clientWidth: seen } = document.documentElement;
+          return { scrollWidth: all, clientWidth: seen };
+        });
+        expect(scrollWidth, `${state} at ${width}`).toBeLessThanOrEqual(clientWidth);
+        if (folder === undefined || !shown.includes(state)) continue;
+        await page.screenshot({ path: join(folder, `${state}-${colorScheme}-${width}.png`) });
+      }
+      await page.setViewportSize({ width: 1280, height: 800 });
+    }
+
+    await fillIn(explorer, "ada@example.com", "a wrong password");
+    await panel.getByText("The e-mail address or the password is wrong.").waitFor();
+    await look("refused");
+    await register(explorer, "ada@example.com");
+    await panel.getByText("Connected").waitFor();
+    const { accessToken } = await login(curfew.url, "ada@example.com", { "user-agent": phone });
+    await panel.getByText("Safari on iOS").waitFor();
+    await run(page, "WhoAmI");
+    await answer(page, "sessions");
+    await look("signed-in");
+    await run(page, "Watch");
+    await page.getByRole("button", { name: "Hide Session" }).click();
+    await look("editors");
+    await page.getByRole("button", { name: "Show Session" }).click();
+    await ask(curfew.url, "mutation { endOtherSessions { endedSessions } }", {
+      token: accessToken,
+    });
+    await panel.getByText("Your session was ended").waitFor();
+    await answer(page, "SESSION_ENDED");
+    await page.mouse.click(1_000, 790);
+    await look("ended");
+    expect(explorer.faults).toEqual([]);
+  }, 60_000);
+});

@@ -1,0 +1,69 @@
+/** The explorer as a person uses it: its panel, its editors and what they show. */
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import type { Page } from "playwright-core";
+import { openBrowser } from "./browser.ts";
+import { password } from "./http.ts";
+
+/** A browser of its own, with the explorer open in it. */
+export async function openExplorer(url: string, colorScheme: "light" | "dark" = "light") {
+  const browser = await openBrowser();
+  const { page } = browser;
+  await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+  await page.goto(url);
+  await page.getByRole("button", { name: "Execute query" }).waitFor();
+  const panel = page.getByRole("region", { name: "Session", exact: true });
+  await panel.waitFor();
+  return { ...browser, panel };
+}
+
+export type Explorer = Awaited<ReturnType<typeof openExplorer>>;
+
+export async function fillIn({ panel }: Explorer, email: string, word = password): Promise<void> {
+  await panel.getByLabel("E-mail").fill(email);
+  await panel.getByLabel("Password").fill(word);
+  await panel.getByLabel("Password").press("Enter");
+}
+
+export async function register(explorer: Explorer, email: string): Promise<void> {
+  await explorer.panel.getByRole("button", { name: "New account" }).click();
+  await fillIn(explorer, email);
+  await explorer.panel.getByText(email).waitFor();
+}
+
+/** One of the operations of the text in the editor. */
+export async function run(page: Page, operation: string): Promise<void> {
+  await page.getByRole("button", { name: "Execute query" }).click();
+  await page.getByRole("menuitem", { name: operation, exact: true }).click();
+}
+
+/** The answer, as soon as it has that word in it; without its spaces, since the pane wraps long lines. */
+export async function answer(page: Page, word: string): Promise<string> {
+  const pane = page.locator(".result-window", { hasText: word });
+  await pane.waitFor();
+  return (await pane.locator(".view-lines").innerText()).replaceAll(/\s/g, "");
+}
+
+/** All that the browser keeps of the page when it is left, and where it is. */
+export async function kept(page: Page): Promise<string> {
+  return page.evaluate(
+    () =>
+      JSON.stringify(localStorage) +
+      JSON.stringify(sessionStorage) +
+      document.cookie +
+      location.href,
+  );
+}
+
+const axe = readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** What axe-core finds on the whole page that is serious or worse: the rules, and where they are broken. */
+export async function seriousFaults(page: Page): Promise<string[]> {
+  await page.evaluate(await axe);
+  const violations = await page.evaluate(
+    () => (globalThis as any).axe.run().then(({ violations }: any) => violations) as Promise<any[]>,
+  );
+  return violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .flatMap(({ id, nodes }) => nodes.map(({ target }: any) => `${id}: ${target.join(" ")}`));
+}
