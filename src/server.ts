@@ -8,7 +8,7 @@ import { yogaLogger } from "./graphql/logger.ts";
 import type { Startup } from "./startup.ts";
 import type { Sessions } from "./session/sessions.ts";
 import type { Connections } from "./transport/connections.ts";
-import { HttpServer } from "./transport/http.ts";
+import { HttpServer, type Fallback } from "./transport/http.ts";
 import { originPolicy } from "./transport/origins.ts";
 import { Places } from "./transport/places.ts";
 import { SocketServer } from "./transport/socket.ts";
@@ -21,6 +21,13 @@ export interface CurfewOptions extends CoreOptions, AppSchema {
    * Plain requests take some more time then.
    */
   readonly plugins?: AppPlugins;
+  /**
+   * Answers at all paths but `/graphql`, `/health`, `/ready` and `/metrics`: with an app's pages, say, which
+   * then have the same origin. Their headers, and who may ask for them, are its to see to.
+   *
+   * @default 404
+   */
+  readonly fallback?: Fallback;
 }
 
 /** A running server. */
@@ -53,22 +60,24 @@ const maxStrangersPerAddress = 100;
  * @throws {Error} when the port is taken, or when what the options name cannot be opened.
  */
 export async function createCurfew(given: CurfewOptions = {}): Promise<Curfew> {
-  const { typeDefs = [], resolvers = [], plugins = [], ...others } = given;
+  const { typeDefs = [], resolvers = [], plugins = [], fallback, ...others } = given;
   const schema = createSchema({ typeDefs, resolvers });
   const core = await openCore(others);
   try {
-    return await serve(core, schema, plugins);
+    return await serve(core, { schema, plugins, fallback });
   } catch (error) {
     await core.close();
     throw error;
   }
 }
 
-async function serve(
-  core: Core,
-  schema: ReturnType<typeof createSchema>,
-  plugins: AppPlugins,
-): Promise<Curfew> {
+interface Served {
+  readonly schema: ReturnType<typeof createSchema>;
+  readonly plugins: AppPlugins;
+  readonly fallback: Fallback | undefined;
+}
+
+async function serve(core: Core, { schema, plugins, fallback }: Served): Promise<Curfew> {
   const { options, startup, logger, services, admin } = core;
   const { sessions, connections, onFault } = core.shared;
   const allowsOrigin = originPolicy(options.allowedOrigins);
@@ -108,6 +117,7 @@ async function serve(
     sockets,
     maxBodySize: options.maxMessageSize,
     explorer: options.graphiql ? createExplorer() : undefined,
+    fallback,
   });
 
   const close = async () => {

@@ -10,15 +10,22 @@ import { isForeign, runsNothing } from "./origins.ts";
 import { identifyRequest, type RequestOptions } from "./requests.ts";
 import type { SocketServer } from "./socket.ts";
 
+/** As Node's request listener; it may also be asynchronous. */
+export type Fallback = (request: IncomingMessage, response: ServerResponse) => unknown;
+
 export interface HttpServerOptions extends RequestOptions, JsonOptions {
   readonly sockets: SocketServer;
   /** Answers browsers that ask for the explorer, and says whether it did; undefined where there is none. */
   readonly explorer:
     ((request: IncomingMessage, response: ServerResponse) => Promise<boolean>) | undefined;
+  /** Answers what is asked at other paths than the server's own. */
+  readonly fallback: Fallback | undefined;
 }
 
 /** Milliseconds without a request after which none is taken to be on its way any more. */
 const silence = 100;
+
+const ownPath = /^\/(graphql|health|ready|metrics)([/?]|$)/;
 
 /** It says nothing of who may. */
 const foreign = JSON.stringify({
@@ -109,7 +116,8 @@ export class HttpServer {
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
-    const { onFault, explorer, allowsOrigin, noteRefusal, trustedProxies } = this.#options;
+    const { onFault, explorer, allowsOrigin, noteRefusal, trustedProxies, fallback } =
+      this.#options;
     this.#unused.delete(request.socket);
     this.#answers.add(response);
     response.once("close", () => this.#answers.delete(response));
@@ -121,6 +129,10 @@ export class HttpServer {
       return;
     }
     request.url = target;
+    if (fallback !== undefined && !ownPath.test(target)) {
+      this.#see(response, async () => fallback(request, response));
+      return;
+    }
     if (!runsNothing(request, explorer !== undefined) && isForeign(request, allowsOrigin)) {
       const device = deviceOf(request, trustedProxies);
       noteRefusal({ transport: "http", reason: "ORIGIN", device });
@@ -129,8 +141,12 @@ export class HttpServer {
         .end(foreign);
       return;
     }
-    this.#serve(request, response).catch((error: unknown) => {
-      onFault("a request was not answered", error);
+    this.#see(response, () => this.#serve(request, response));
+  }
+
+  #see(response: ServerResponse, answer: () => Promise<unknown>): void {
+    answer().catch((error: unknown) => {
+      this.#options.onFault("a request was not answered", error);
       response.destroy();
     });
   }

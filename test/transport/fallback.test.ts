@@ -1,0 +1,44 @@
+/** An app's own pages beside Curfew: who answers what, and with whose headers. */
+import type { RequestListener } from "node:http";
+import { expect, it } from "vitest";
+import { startCurfew } from "../helpers/curfew.ts";
+import { ask } from "../helpers/http.ts";
+
+const sayPath: RequestListener = ({ url }, response) => void response.end(`the app at ${url}`);
+
+it("the app answers at all paths that are not Curfew's own, with its own headers", async () => {
+  await using curfew = await startCurfew({ fallback: sayPath });
+  const get = async (path: string, headers: Readonly<Record<string, string>> = {}) => {
+    const response = await fetch(new URL(path, curfew.url), { headers });
+    return [await response.text(), response.headers.get("content-security-policy")];
+  };
+  for (const path of ["/", "/page?a=b", "/graphql.html", "/graphqls", "/healthy"])
+    expect(await get(path)).toEqual([`the app at ${path}`, null]);
+  // A link on another site's page leads there.
+  const link = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate" };
+  expect(await get("/page?a=b", link)).toEqual(["the app at /page?a=b", null]);
+
+  for (const path of ["/graphql?query={__typename}", "/graphql/", "/health", "/ready"]) {
+    const [text, policy] = await get(path);
+    expect(text).not.toContain("the app");
+    expect(policy).toContain("default-src 'none'");
+  }
+  expect((await ask(curfew.url, "{ __typename }")).data).toEqual({ __typename: "Query" });
+});
+
+it.each([
+  [
+    "throws",
+    () => {
+      throw new Error("The app's own fault");
+    },
+  ],
+  ["rejects", () => Promise.reject(new Error("The app's own fault"))],
+])("what the app %s costs one answer, and the log tells of it", async (_, fault) => {
+  await using curfew = await startCurfew({ fallback: fault });
+  await expect(fetch(new URL("/", curfew.url))).rejects.toThrow("fetch failed");
+  expect(curfew.log).toContainEqual(
+    expect.objectContaining({ err: expect.objectContaining({ message: "The app's own fault" }) }),
+  );
+  expect((await ask(curfew.url, "{ __typename }")).data).toEqual({ __typename: "Query" });
+});
