@@ -1,10 +1,10 @@
 /** An app's own pages beside Curfew: who answers what, and with whose headers. */
-import type { RequestListener } from "node:http";
 import { expect, it } from "vitest";
+import type { CurfewOptions } from "../../src/server.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { ask } from "../helpers/http.ts";
 
-const sayPath: RequestListener = ({ url }, response) => void response.end(`the app at ${url}`);
+const sayPath: CurfewOptions["fallback"] = ({ url }, response) => response.end(`the app at ${url}`);
 
 it("the app answers at all paths that are not Curfew's own, with its own headers", async () => {
   await using curfew = await startCurfew({ fallback: sayPath });

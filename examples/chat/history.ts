@@ -1,0 +1,48 @@
+/** What was said, kept by each node in a file of its own: what it heard. */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import type { Events } from "curfew";
+import type { Message } from "./schema.ts";
+
+const schema = `
+  CREATE TABLE IF NOT EXISTS messages (id TEXT PRIMARY KEY, room TEXT NOT NULL, message TEXT NOT NULL);
+  CREATE INDEX IF NOT EXISTS messages_by_room ON messages (room);
+`;
+
+/** @param folder or `:memory:` */
+export function openHistory(folder: string) {
+  if (folder !== ":memory:") mkdirSync(folder, { recursive: true });
+  const database = new DatabaseSync(folder === ":memory:" ? folder : join(folder, "chat.sqlite"));
+  database.exec(schema);
+  const insert = database.prepare("INSERT OR IGNORE INTO messages VALUES (?, ?, ?)");
+  const select = database.prepare(
+    "SELECT message FROM messages WHERE room = ? ORDER BY rowid DESC LIMIT 100",
+  );
+
+  function add(message: Message): void {
+    insert.run(message.id, message.room, JSON.stringify(message));
+  }
+
+  function recent(room: string): Message[] {
+    const rows = select.all(room) as { readonly message: string }[];
+    return rows.toReversed().map(({ message }) => JSON.parse(message) as Message);
+  }
+
+  return {
+    add,
+    recent,
+    /** What came after that message; all of the last hundred, if it is not among them. */
+    since(room: string, id: string | undefined): Message[] {
+      const messages = recent(room);
+      return messages.slice(messages.findIndex((message) => message.id === id) + 1);
+    },
+    /** Keeps what is said on other nodes, too. */
+    async follow(events: Events, topic: string): Promise<void> {
+      const stream = await events.subscribe<Message>(topic);
+      void (async () => {
+        for await (const message of stream) add(message);
+      })();
+    },
+  };
+}

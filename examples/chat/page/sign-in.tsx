@@ -1,0 +1,81 @@
+/** The form for an account, new or not, and why the last session ended. */
+import { RequestFailed, type SignedOutReason } from "curfew/client";
+import { useState, type SubmitEvent } from "react";
+import { session } from "./session.ts";
+
+const untrusted = "The server no longer accepts this session. Please sign in again.";
+
+const notices: Readonly<Record<SignedOutReason, string>> = {
+  LOGOUT: "You have signed out, in all tabs.",
+  ENDED: "Your session was ended, here or on another device.",
+  EXPIRED: "Your session has expired. Please sign in again.",
+  REUSED:
+    "An old token of your session was used again. Somebody may have copied it, so the session was ended. Please sign in again.",
+  USER_GONE: "Your account was locked or deleted.",
+  SUPERSEDED: untrusted,
+  MISSING: untrusted,
+  MALFORMED: untrusted,
+  BAD_SIGNATURE: untrusted,
+  WRONG_KIND: untrusted,
+};
+
+export function SignIn({ reason }: { readonly reason: SignedOutReason | undefined }) {
+  const [problems, setProblems] = useState<readonly string[]>([]);
+  const [isBusy, setBusy] = useState(false);
+
+  async function submit(event: SubmitEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const form = Object.fromEntries(new FormData(event.currentTarget));
+    const credentials = form as { readonly email: string; readonly password: string };
+    const button = event.nativeEvent.submitter as HTMLButtonElement | null;
+    const signIn = button?.value === "register" ? session.register : session.login;
+    setBusy(true);
+    try {
+      const result = await signIn(credentials);
+      // Of `SignedIn` the page hears by the session's state.
+      if (result.__typename === "SignedIn") return;
+      const fields = result.__typename === "InvalidInput" ? result.fields : [];
+      setProblems(fields.length > 0 ? fields.map(({ message }) => message) : [result.message]);
+    } catch (error) {
+      if (!(error instanceof RequestFailed)) throw error;
+      setProblems(["The server cannot be reached. Please try again."]);
+    } finally {
+      setBusy(false);
+    }
+  }
+
+  return (
+    <main className="card">
+      <h1>
+        <img src="/icon.svg" alt="" width="32" height="32" /> Curfew chat
+      </h1>
+      {reason !== undefined && (
+        <p className="notice" role="status">
+          {notices[reason]}
+        </p>
+      )}
+      <form className="fields" onSubmit={(event) => void submit(event)}>
+        <label>
+          E-mail
+          <input name="email" type="email" autoComplete="username" required />
+        </label>
+        <label>
+          Password
+          <input name="password" type="password" autoComplete="current-password" required />
+        </label>
+        {/* Always there, so that what comes into it is read out. */}
+        <div role="alert" className="problems">
+          {problems.map((problem) => (
+            <p key={problem}>{problem}</p>
+          ))}
+        </div>
+        <div className="buttons">
+          <button disabled={isBusy}>Sign in</button>
+          <button disabled={isBusy} className="quiet" value="register">
+            Create account
+          </button>
+        </div>
+      </form>
+    </main>
+  );
+}

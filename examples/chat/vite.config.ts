@@ -1,0 +1,11 @@
+/** Builds the page, once for each client; `npm run dev` serves it from its source beside a running server. */
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vite";
+
+export default defineConfig({
+  plugins: [react()],
+  build: { rolldownOptions: { input: ["index.html", "apollo.html", "urql.html"] } },
+  server: {
+    proxy: { "/graphql": { target: `http://localhost:${process.env["PORT"] ?? 4000}`, ws: true } },
+  },
+});
