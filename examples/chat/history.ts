@@ -6,6 +6,7 @@ import type { Events } from "curfew";
 import type { Message } from "./schema.ts";
 
 const schema = `
+  PRAGMA journal_mode = WAL;
   CREATE TABLE IF NOT EXISTS messages (id TEXT PRIMARY KEY, room TEXT NOT NULL, message TEXT NOT NULL);
   CREATE INDEX IF NOT EXISTS messages_by_room ON messages (room);
 `;
@@ -13,7 +14,9 @@ const schema = `
 /** @param folder or `:memory:` */
 export function openHistory(folder: string) {
   if (folder !== ":memory:") mkdirSync(folder, { recursive: true });
-  const database = new DatabaseSync(folder === ":memory:" ? folder : join(folder, "chat.sqlite"));
+  const path = folder === ":memory:" ? folder : join(folder, "chat.sqlite");
+  // Nodes on one machine may share the file.
+  const database = new DatabaseSync(path, { timeout: 5_000 });
   database.exec(schema);
   const insert = database.prepare("INSERT OR IGNORE INTO messages VALUES (?, ?, ?)");
   const select = database.prepare(

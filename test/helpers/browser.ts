@@ -7,7 +7,7 @@ import { chromium } from "playwright-core";
 
 /** This machine, under these names too. */
 function isHere(hostname: string): boolean {
-  return hostname === "127.0.0.1" || hostname.endsWith(".test");
+  return hostname === "127.0.0.1" || /\.(test|localhost)$/.test(hostname);
 }
 
 /** A browser that reaches nothing but the server, and what was tried besides or went wrong. */
@@ -26,7 +26,7 @@ export async function openBrowser() {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
-      "--host-resolver-rules=MAP *.test 127.0.0.1",
+      "--host-resolver-rules=MAP *.test 127.0.0.1, MAP *.localhost 127.0.0.1",
     ],
   });
   opened.defer(() => context.close());

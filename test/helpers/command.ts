@@ -71,15 +71,16 @@ export async function newFolder() {
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
 }
 
-class Command {
+/** A program that is run as it stands. */
+export class Command {
   readonly child: ChildProcessWithoutNullStreams;
   readonly ended: Promise<Outcome>;
   #output = "";
   #errors = "";
 
-  constructor(args: readonly string[], env: Env, cwd?: string) {
+  constructor(args: readonly string[], env: Env, cwd?: string, file = main) {
     const { PATH = "" } = process.env;
-    this.child = spawn(process.execPath, [main, ...args], {
+    this.child = spawn(process.execPath, [file, ...args], {
       env: { PATH, ...env },
       ...(cwd !== undefined && { cwd }),
     });
@@ -91,6 +92,11 @@ class Command {
       noSecretIn("the output of a process", output + errors);
       return { code: code ?? null, output, errors };
     });
+  }
+
+  /** What it has written so far. */
+  get output(): string {
+    return this.#output;
   }
 
   /** What it has printed for people, once that is in it. */

@@ -1,0 +1,67 @@
+/** The example client in Node, as it stands: through renewals and a restart of the server, to the end of its session. */
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { Command, newFolder, startServer } from "../helpers/command.ts";
+import { ask, login, newEmail, password, register } from "../helpers/http.ts";
+import { until } from "../helpers/until.ts";
+
+const file = join(import.meta.dirname, "../../examples/node-client/client.ts");
+
+function startClient(url: string, email: string, word = password) {
+  const env = { CURFEW_URL: url, CURFEW_EMAIL: email, CURFEW_PASSWORD: word };
+  return new Command([], env, undefined, file);
+}
+
+it("listens through renewals and a restart of the server, and says why its session ended", async () => {
+  await using folder = await newFolder();
+  const env = { DATA_DIR: folder.path, ACCESS_TOKEN_TTL: "2500ms", RENEWAL_GRACE: "2200ms" };
+  await using first = await startServer({ ...env, PORT: "0" });
+  const email = newEmail();
+  const { accessToken } = await register(first.url, email);
+  const client = startClient(first.url, email);
+  const says = (text: string, times = 1) =>
+    until(
+      () => client.output.split(text).length > times,
+      `"${text}" of the client:\n${client.output}`,
+    );
+  await says("connected");
+  const id = /signed in (\S+)/.exec(client.output)?.[1] ?? "";
+  await says(`RENEWED ${id}`, 2);
+
+  await first.stop("SIGKILL");
+  await using second = await startServer({ ...env, PORT: first.port });
+  await says("connected", 2);
+  const { sessionId } = await login(second.url, email);
+  await says(`STARTED ${sessionId}`);
+  expect(client.output.split("signed in")).toHaveLength(2);
+
+  const owner = await login(second.url, email);
+  await ask(second.url, "mutation ($id: ID!) { endSession(id: $id) { endedSessions } }", {
+    token: owner.accessToken,
+    variables: { id },
+  });
+  const { code, output, errors } = await client.ended;
+  expect(output).toMatch(/SESSION_ENDED: ENDED\n$/);
+  expect([code, errors]).toEqual([0, ""]);
+  expect(output).not.toContain(accessToken);
+}, 30_000);
+
+it("signs out when it is told to stop", async () => {
+  await using server = await startServer({ DATA_DIR: ":memory:", PORT: "0" });
+  const email = newEmail();
+  const { accessToken } = await register(server.url, email);
+  const client = startClient(server.url, email);
+  await until(() => client.output.includes("connected"), "the client");
+  client.child.kill("SIGTERM");
+  const { code, output } = await client.ended;
+  expect([code, output.split("\n").at(-2)]).toEqual([0, "SESSION_ENDED: LOGOUT"]);
+  const query = "{ viewer { sessions { current } } }";
+  const { data } = await ask(server.url, query, { token: accessToken });
+  expect(data.viewer.sessions).toEqual([{ current: true }]);
+});
+
+it("says that it cannot log in", async () => {
+  await using server = await startServer({ DATA_DIR: ":memory:", PORT: "0" });
+  const { code, errors } = await startClient(server.url, newEmail(), "a wrong password").ended;
+  expect([code, errors]).toEqual([1, expect.stringMatching(/^InvalidCredentials: /)]);
+});
