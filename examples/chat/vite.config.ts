@@ -1,4 +1,4 @@
-/** Builds the page, once for each client; `npm run dev` serves it from its source beside a running server. */
+/** Builds the page, once for each client; `npx vite` serves it from its source beside a running server. */
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
 

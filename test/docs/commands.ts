@@ -12,6 +12,9 @@ import { root } from "./pages.ts";
 export const commands: Readonly<Record<string, string | ((block: string) => Promise<void>)>> = {
   // Whoever runs this has done the first half.
   "npm ci && npm start": () => servesWhatItSays("npm start"),
+  "npm install && npm start": "test/browser/chat.test.ts runs what it starts.",
+  "npm install && CURFEW_PASSWORD='correct horse battery staple' npm start":
+    "test/examples/node-client.test.ts runs what it starts.",
   "npm ci && npm test": "It is what runs this.",
   "node_modules/.bin/vitest run test/session\nnpm run check:types\nnpm run lint\nnpm run format":
     "They are parts of `npm run check`.",
