@@ -116,8 +116,7 @@ export class HttpServer {
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
-    const { onFault, explorer, allowsOrigin, noteRefusal, trustedProxies, fallback } =
-      this.#options;
+    const { explorer, allowsOrigin, noteRefusal, trustedProxies, fallback } = this.#options;
     this.#unused.delete(request.socket);
     this.#answers.add(response);
     response.once("close", () => this.#answers.delete(response));
