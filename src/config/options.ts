@@ -169,7 +169,7 @@ export interface Options extends Limits {
    */
   readonly trustProxy: number;
   /**
-   * Serves GraphiQL to browsers.
+   * Serves the explorer, which is GraphiQL with signing in, to browsers.
    *
    * @default true, except with `NODE_ENV=production`
    */

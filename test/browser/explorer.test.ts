@@ -21,7 +21,7 @@ const token = /curfew_(?:access|renewal)_/;
 it("signs up, asks and watches with the token, renews, and is told why its session ended", async () => {
   await using curfew = await startCurfew({
     graphiql: true,
-    accessTokenTtl: 3_000,
+    accessTokenTtl: 5_000,
     renewalGrace: 2_000,
   });
   const email = newEmail();
@@ -34,6 +34,9 @@ it("signs up, asks and watches with the token, renews, and is told why its sessi
   await panel.getByText("Use at least 8 characters.").waitFor();
   expect(await panel.getByLabel("E-mail").getAttribute("aria-invalid")).toBe("true");
   expect(await page.evaluate(() => document.activeElement?.getAttribute("name"))).toBe("email");
+  const field = panel.getByLabel("Password");
+  const attributes = ["type", "autocomplete"].map((name) => field.getAttribute(name));
+  expect(await Promise.all(attributes)).toEqual(["password", "new-password"]);
   await fillIn(explorer, email);
   await panel.getByText(email).waitFor();
   expect(await page.evaluate(() => document.activeElement?.textContent)).toBe("Session");
