@@ -129,7 +129,7 @@ const phone =
   "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Version/18.5 Mobile/15E148 Safari/604.1";
 /** `npm run screenshots` keeps there what the page looks like. */
 const folder = process.env["SCREENSHOTS"];
-const shown = ["signed-in", "ended"];
+const shown = new Set(["signed-in", "ended"]);
 const widths = [1280, 390] as const;
 
 describe.each(["light", "dark"] as const)("in the %s", (colorScheme) => {
@@ -152,7 +152,7 @@ describe.each(["light", "dark"] as const)("in the %s", (colorScheme) => {
           return { scrollWidth: all, clientWidth: seen };
         });
         expect(scrollWidth, `${state} at ${width}`).toBeLessThanOrEqual(clientWidth);
-        if (folder === undefined || !shown.includes(state)) continue;
+        if (folder === undefined || !shown.has(state)) continue;
         await page.screenshot({ path: join(folder, `${state}-${colorScheme}-${width}.png`) });
       }
       await page.setViewportSize({ width: 1280, height: 800 });

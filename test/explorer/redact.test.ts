@@ -1,11 +1,11 @@
 /** What a browser keeps of what was typed: everything but what is named a password, a token or a secret. */
-import fc from "fast-check";
+import { assert, property, string } from "fast-check";
 import { expect, it } from "vitest";
 import { redactQuery, redactVariables } from "../../src/explorer/browser/redact.ts";
 
 it("leaves out the password, whatever it is", () => {
-  fc.assert(
-    fc.property(fc.string({ unit: "binary" }), (password) => {
+  assert(
+    property(string({ unit: "binary" }), (password) => {
       const sent = (word: string) =>
         `mutation { login(email: "ada@example.com", password: ${word}) { __typename } }`;
       expect(redactQuery(sent(JSON.stringify(password)))).toBe(sent('""'));

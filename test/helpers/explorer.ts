@@ -1,6 +1,5 @@
 /** The explorer as a person uses it: its panel, its editors and what they show. */
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
+import axe from "axe-core";
 import type { Page } from "playwright-core";
 import { openBrowser } from "./browser.ts";
 import { password } from "./http.ts";
@@ -55,15 +54,11 @@ export async function kept(page: Page): Promise<string> {
   );
 }
 
-const axe = readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-
 /** What axe-core finds on the whole page that is serious or worse: the rules, and where they are broken. */
 export async function seriousFaults(page: Page): Promise<string[]> {
-  await page.evaluate(await axe);
-  const violations = await page.evaluate(
-    () => (globalThis as any).axe.run().then(({ violations }: any) => violations) as Promise<any[]>,
-  );
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate(() => (globalThis as any).axe.run() as Promise<any>);
   return violations
-    .filter(({ impact }) => impact === "serious" || impact === "critical")
-    .flatMap(({ id, nodes }) => nodes.map(({ target }: any) => `${id}: ${target.join(" ")}`));
+    .filter(({ impact }: any) => impact === "serious" || impact === "critical")
+    .flatMap(({ id, nodes }: any) => nodes.map(({ target }: any) => `${id}: ${target.join(" ")}`));
 }
