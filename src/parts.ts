@@ -2,8 +2,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
-// Node 22 has none of its own.
-import { AsyncDisposableStack } from "@whatwg-node/disposablestack";
 import type { Options } from "./config/config.ts";
 import { keptSecret, ownSecret } from "./config/own-secret.ts";
 import type { OnFault } from "./session/fault.ts";

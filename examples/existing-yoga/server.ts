@@ -1,5 +1,6 @@
 /** A news server that was there before Curfew, and what it takes to give it sessions: the lines with `curfew`. */
 import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { guardAuthenticated, openSessions, resolvers, typeDefs, type CurfewContext } from "curfew";
 import { useServer } from "graphql-ws/use/ws";
 import { createPubSub, createSchema, createYoga } from "graphql-yoga";
@@ -37,7 +38,10 @@ const sockets = useServer(
   new WebSocketServer({ server, path: yoga.graphqlEndpoint }),
 );
 
-server.listen(Number(process.env["PORT"] ?? 4000), () => console.log(server.address()));
+server.listen(Number(process.env["PORT"] ?? 4000), () => {
+  const { port } = server.address() as AddressInfo;
+  console.log(`http://localhost:${port}${yoga.graphqlEndpoint}`);
+});
 process.once("SIGTERM", async () => {
   server.close();
   await curfew.close();

@@ -48,6 +48,6 @@ test("who was a member before Curfew signs in, and who is banned is out at the n
 
 test("the page shows the example as it is", async () => {
   const read = (path: string) => readFile(new URL(path, import.meta.url), "utf8");
-  const example = (await read("own-users.ts")).replaceAll("../../src/", "./src/");
+  const example = (await read("own-users.ts")).replaceAll("../../src/index.ts", "curfew");
   expect(await read("../../docs/users.md")).toContain(`\`\`\`ts\n${example}\`\`\``);
 });
