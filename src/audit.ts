@@ -2,6 +2,7 @@
 import type { Logger } from "pino";
 import type { Audit, AuditEvent, AuditFact } from "./session/audit.ts";
 import type { OnFault } from "./session/fault.ts";
+import { logOrigin } from "./telemetry/origin.ts";
 
 export interface TrailOptions {
   readonly logger: Logger;
@@ -37,7 +38,7 @@ export function auditTrail({ logger, clock, onAudit, onFault }: TrailOptions): A
   const tell = async (event: AuditEvent) => onAudit?.(event);
   return (fact) => {
     // The line has its own time.
-    logger[levels[fact.event]](fact, fact.event);
+    logger[levels[fact.event]]({ ...fact, ...logOrigin() }, fact.event);
     if (onAudit === undefined) return;
     tell({ ...fact, at: clock() }).catch((error: unknown) =>
       onFault("the app's onAudit failed", error),

@@ -17,6 +17,7 @@ import { Places } from "./transport/places.ts";
 import { Recheck } from "./transport/recheck.ts";
 import { refusalFact, type Refusal } from "./transport/refusals.ts";
 import { Turns } from "./transport/turns.ts";
+import { Telemetry } from "./telemetry/telemetry.ts";
 import { startupOf, type Startup } from "./startup.ts";
 import { Accounts } from "./users/accounts.ts";
 import { Administration } from "./users/administration.ts";
@@ -61,7 +62,12 @@ export async function openCore(given: CoreOptions) {
   const { clock = Date.now, ...settings } = others;
   const options = checkOptions(settings);
   const logger = ownLogger ?? openLog(options.logLevel);
-  const onFault = faultLog(logger);
+  const telemetry = await Telemetry.start(clock);
+  const logFault = faultLog(logger);
+  const onFault = (what: string, error: unknown) => {
+    telemetry.metrics.fault();
+    logFault(what, error);
+  };
   const parts = await openParts(options, ownParts, onFault);
   const startup = startupOf({
     options,
@@ -71,9 +77,11 @@ export async function openCore(given: CoreOptions) {
     production: process.env["NODE_ENV"] === "production",
   });
   for (const warning of startup.warnings) logger.warn(warning);
-  const audit = auditTrail({ logger, clock, onFault, ...(onAudit && { onAudit }) });
+  const trail = auditTrail({ logger, clock, onFault, ...(onAudit && { onAudit }) });
+  const audit = telemetry.metrics.counting(trail);
   const uptime = given.clock ?? (() => performance.now());
-  return assemble({ options, parts, startup, logger, onFault, audit, clock, uptime, isGone });
+  const told = { logger, onFault, audit, telemetry };
+  return assemble({ options, parts, startup, ...told, clock, uptime, isGone });
 }
 
 interface Ingredients {
@@ -83,6 +91,7 @@ interface Ingredients {
   readonly logger: Logger;
   readonly onFault: OnFault;
   readonly audit: Audit;
+  readonly telemetry: Telemetry;
   readonly clock: () => number;
   readonly uptime: () => number;
   readonly isGone: CoreOptions["isGone"];
@@ -90,7 +99,9 @@ interface Ingredients {
 
 function assemble(ingredients: Ingredients) {
   const { options, parts, startup, logger, onFault, audit, clock, uptime } = ingredients;
-  const { store, topics, users, ring, throttle } = parts;
+  const { topics, users, ring, throttle } = parts;
+  const { metrics, meter } = ingredients.telemetry;
+  const store = ingredients.telemetry.measured(parts.store);
   const { argon2Memory: memory, argon2Passes: passes, argon2Parallelism: parallelism } = options;
   const accounts = new Accounts(users, new Passwords({ cost: { memory, passes, parallelism } }));
   const deadlines = new Deadlines(clock(), onFault);
@@ -114,6 +125,7 @@ function assemble(ingredients: Ingredients) {
     uptime,
     maxPerSession: options.maxSocketsPerSession,
     onFault,
+    meter,
   });
   const recheck = new Recheck({
     connections,
@@ -123,9 +135,13 @@ function assemble(ingredients: Ingredients) {
     interval: options.recheckInterval,
     outageGrace: options.outageGrace,
     onFault,
+    meter,
     look: () => parts.look(),
   });
-  topics.onGap(() => recheck.now());
+  topics.onGap(() => {
+    metrics.gap();
+    recheck.now();
+  });
 
   const events = new Events(topics);
   const list = (userId: string) => sessions.list(userId);
@@ -153,6 +169,7 @@ function assemble(ingredients: Ingredients) {
     noteRefusal: (refusal: Refusal) => audit(refusalFact(refusal)),
     trustedProxies: options.trustProxy,
     onFault,
+    meter,
   };
   return {
     options,
@@ -161,8 +178,9 @@ function assemble(ingredients: Ingredients) {
     services,
     shared,
     admin: new Administration({ users, sessions, audit }),
-    /** Rejects when the store does not answer. */
-    ping: () => store.ping(),
+    metrics,
+    /** What this node cannot serve without. */
+    checks: parts.checks,
     /** To be called when all connections have ended. */
     close: async () => {
       recheck.close();

@@ -1,6 +1,7 @@
 /** Curfew in pieces, for a Yoga and a graphql-ws of an app's own. */
 import type { ServerOptions } from "graphql-ws";
 import type { Plugin } from "graphql-yoga";
+import type { Registry } from "prom-client";
 import { openCore, type CoreOptions } from "./core.ts";
 import { callerKey, createPlugin } from "./embedding/plugin.ts";
 import { socketOptions, type SocketExtra } from "./embedding/sockets.ts";
@@ -23,6 +24,8 @@ export interface OpenSessions extends AsyncDisposable {
   readonly events: Events;
   /** The sockets and streams of this node. */
   readonly connections: Connections;
+  /** What is counted, for a page of your own: `await curfew.metrics.metrics()`. */
+  readonly metrics: Registry;
   /**
    * For `createYoga`: puts the `CurfewContext` into the context, and ends what runs under a session with it,
    * event streams too. Other plugins find the session in the context if they come after it.
@@ -53,7 +56,7 @@ export interface YogaLike {
  * @throws {Error} when what the options name cannot be opened.
  */
 export async function openSessions(given: CoreOptions = {}): Promise<OpenSessions> {
-  const { options, services, shared, admin, ...core } = await openCore(given);
+  const { options, services, shared, admin, metrics, ...core } = await openCore(given);
   const { sessions, connections, onFault } = shared;
   // Yoga masks and logs; this only says what Curfew's own failures are.
   const run = createRun({ mask: nameError, onMasked: () => {}, onFault });
@@ -69,6 +72,7 @@ export async function openSessions(given: CoreOptions = {}): Promise<OpenSession
     admin,
     events: services.events,
     connections,
+    metrics: metrics.registry,
     plugin,
     socketOptions: ({ getEnveloped }) => {
       if (!isIn(getEnveloped))

@@ -39,6 +39,8 @@ export interface OpenParts extends Parts {
   readonly throttle: Throttle;
   /** What an operator should know about them. */
   readonly warnings: readonly string[];
+  /** What the node cannot serve without: `redis`, `subscriber` and `database`, or what the app brought. */
+  readonly checks: readonly { readonly name: string; readonly ping: () => Promise<void> }[];
   /** Looks whether another process changed what this machine keeps; to be called often. */
   look(): void;
   close(): Promise<void>;
@@ -75,7 +77,8 @@ export async function openParts(
     const throttle = throttling(options);
     const look = watching(database, () => memory.tellOfGap(), onFault);
     const close = closing(opened.move());
-    return { ring, users, store, topics, throttle, warnings: [], look, close };
+    const checks = checksOf({ store, topics, users }, own, "database");
+    return { ring, users, store, topics, throttle, warnings: [], checks, look, close };
   }
   const publisher = opened.adopt(await commandClient(redis), closeClient);
   const store = keep(own.store ?? new RedisSessions(publisher));
@@ -85,8 +88,26 @@ export async function openParts(
   );
   const throttle = throttling(options, publisher);
   const warnings = await durabilityWarnings(publisher);
+  const checks = checksOf({ store, topics, users }, own, "redis");
   const look = () => {};
-  return { ring, users, store, topics, throttle, warnings, look, close: closing(opened.move()) };
+  const close = closing(opened.move());
+  return { ring, users, store, topics, throttle, warnings, checks, look, close };
+}
+
+/** @param storeName what the settings keep sessions in */
+function checksOf(
+  { store, topics, users }: Parts,
+  own: Partial<Parts>,
+  storeName: "redis" | "database",
+): OpenParts["checks"] {
+  const named = [
+    [own.store ? "store" : storeName, store],
+    [own.topics ? "topics" : "subscriber", topics],
+    [own.users ? "users" : "database", users],
+  ] as const;
+  return named.flatMap(([name, part]) =>
+    part.ping === undefined ? [] : [{ name, ping: async () => part.ping?.() }],
+  );
 }
 
 /** An operator's command has no way to tell a server of one machine what it did but the file itself. */
@@ -127,7 +148,7 @@ export function lifetimesOf(options: Options): Lifetimes {
 }
 
 /** The Redis that the settings name, if they do. */
-export function redisAddress(options: Options): RedisAddress | undefined {
+function redisAddress(options: Options): RedisAddress | undefined {
   const { redisUrl, redisClusterNodes: nodes, redisSentinels, redisSentinelName } = options;
   if (nodes !== undefined) return { nodes };
   if (redisSentinels === undefined || redisSentinelName === undefined) return redisUrl;

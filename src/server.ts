@@ -1,4 +1,5 @@
 /** Puts the server together: sessions, GraphQL and the transports. */
+import type { Registry } from "prom-client";
 import { openCore, type Core, type CoreOptions } from "./core.ts";
 import { createExplorer } from "./explorer/explorer.ts";
 import { createEngine, type AppPlugins } from "./graphql/engine.ts";
@@ -11,6 +12,8 @@ import type { Connections } from "./transport/connections.ts";
 import { HttpServer, type Fallback } from "./transport/http.ts";
 import { originPolicy } from "./transport/origins.ts";
 import { Places } from "./transport/places.ts";
+import type { MetricsPage } from "./transport/probes.ts";
+import { readinessOf } from "./transport/readiness.ts";
 import { SocketServer } from "./transport/socket.ts";
 import type { Administration } from "./users/administration.ts";
 
@@ -41,6 +44,8 @@ export interface Curfew extends AsyncDisposable {
   readonly events: Events;
   /** The sockets and streams of this node. */
   readonly connections: Connections;
+  /** What `/metrics` shows of Curfew; an app may add metrics of its own. */
+  readonly metrics: Registry;
   /** What it said of itself in the log when it started. */
   readonly startup: Startup;
   /** Ends all connections, and closes everything that was opened. */
@@ -78,7 +83,7 @@ interface Served {
 }
 
 async function serve(core: Core, { schema, plugins, fallback }: Served): Promise<Curfew> {
-  const { options, startup, logger, services, admin } = core;
+  const { options, startup, logger, services, admin, metrics } = core;
   const { sessions, connections, onFault } = core.shared;
   const allowsOrigin = originPolicy(options.allowedOrigins);
   let closing = false;
@@ -87,7 +92,6 @@ async function serve(core: Core, { schema, plugins, fallback }: Served): Promise
     services,
     logger: yogaLogger(logger),
     onFault,
-    isReady: async () => !closing && (await core.ping(), true),
     maxBodySize: options.maxMessageSize,
     allowsOrigin,
     introspection: options.introspection,
@@ -118,6 +122,12 @@ async function serve(core: Core, { schema, plugins, fallback }: Served): Promise
     maxBodySize: options.maxMessageSize,
     explorer: options.graphiql ? createExplorer() : undefined,
     fallback,
+    readiness: readinessOf(core.checks, () => closing),
+    metrics: {
+      contentType: metrics.contentType,
+      read: () => metrics.read(),
+      readers: readersOf(options.metricsToken),
+    },
   });
 
   const close = async () => {
@@ -131,12 +141,17 @@ async function serve(core: Core, { schema, plugins, fallback }: Served): Promise
     const { warnings: _said, ...facts } = startup;
     logger.info({ url, ...facts }, "started");
     const { events } = services;
-    const parts = { sessions, admin, events, connections };
+    const parts = { sessions, admin, events, connections, metrics: metrics.registry };
     return { url, ...parts, startup, close, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+function readersOf(token: string | undefined): MetricsPage["readers"] {
+  if (token !== undefined) return { token };
+  return process.env["NODE_ENV"] === "production" ? "none" : "all";
 }
 
 function urlOf(host: string, port: number): string {

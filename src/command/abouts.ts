@@ -39,5 +39,6 @@ export const abouts = {
   trustProxy: "how many proxies stand before the server",
   graphiql: "GraphiQL for browsers",
   introspection: "answers about the schema",
+  metricsToken: "who has it may read /metrics; without it nobody in production",
   logLevel: "pino's",
 } as const satisfies Record<Name, string>;

@@ -181,6 +181,13 @@ export interface Options extends Limits {
    */
   readonly introspection: boolean;
   /**
+   * Who has this, of at least 32 bytes, may read `/metrics`: `Authorization: Bearer …`. Without it
+   * everybody may, and with `NODE_ENV=production` nobody.
+   *
+   * @default undefined
+   */
+  readonly metricsToken: string | undefined;
+  /**
    * The least severe lines that are logged, in pino's words.
    *
    * @default "info"
@@ -230,6 +237,7 @@ export function defaultOptions(production: boolean): Options {
     trustProxy: 0,
     graphiql: !production,
     introspection: !production,
+    metricsToken: undefined,
     logLevel: "info",
   };
 }

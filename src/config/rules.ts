@@ -53,6 +53,7 @@ export const optionRules = {
   trustProxy: whole(0, 100),
   graphiql: z.boolean("true or false"),
   introspection: z.boolean("true or false"),
+  metricsToken: z.string("a text").refine(is32Bytes, "at least 32 bytes long"),
   logLevel: z.enum(logLevels, `one of ${logLevels.join(", ")}`),
 } satisfies { [Name in keyof Options]: z.ZodType<NonNullable<Options[Name]>> };
 

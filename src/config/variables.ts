@@ -64,6 +64,11 @@ export const variables: Readonly<Record<Name, Variable>> = {
   trustProxy: { name: "TRUST_PROXY", example: "1", read: asNumber },
   graphiql: { name: "GRAPHIQL", example: "true", read: asFlag },
   introspection: { name: "INTROSPECTION", example: "true", read: asFlag },
+  metricsToken: {
+    name: "METRICS_TOKEN",
+    example: "what-only-prometheus-and-its-admins-know",
+    read: asText,
+  },
   logLevel: { name: "LOG_LEVEL", example: "info", read: asText },
 };
 
@@ -71,7 +76,7 @@ export const variables: Readonly<Record<Name, Variable>> = {
 export const redisSettings = ["redisUrl", "redisClusterNodes", "redisSentinels"] as const;
 
 /** Are secrets as they stand. */
-export const secrets: readonly Name[] = ["secrets"];
+export const secrets: readonly Name[] = ["secrets", "metricsToken"];
 
 /** May hold a password. */
 export const secretSettings: readonly Name[] = [

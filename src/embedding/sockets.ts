@@ -4,6 +4,7 @@ import type { Context, ServerOptions } from "graphql-ws";
 import { Life } from "../session/life.ts";
 import { closes } from "../transport/close-codes.ts";
 import { deviceOf } from "../transport/credentials.ts";
+import { noMeter, type Meter } from "../transport/meter.ts";
 import { socketHooks, type OperationOptions, type Socket } from "../transport/operations.ts";
 import type { Places } from "../transport/places.ts";
 import { notesOf, type NoteRefusal } from "../transport/refusals.ts";
@@ -21,6 +22,7 @@ export interface SocketsOptions extends OperationOptions {
   readonly noteRefusal: NoteRefusal;
   readonly trustedProxies: number;
   readonly places: Places;
+  readonly meter?: Meter;
   /** Milliseconds from the opening of a socket to its `connection_init`, which may wait for a renewal. */
   readonly initTimeout: number;
   /** Whether no more are let in. */
@@ -66,11 +68,13 @@ export function socketOptions(
 function open(
   { socket: ws, request }: SocketExtra,
   context: object,
-  { trustedProxies, noteRefusal, places, isClosing, onFault }: SocketsOptions,
+  { trustedProxies, noteRefusal, places, isClosing, onFault, meter = noMeter }: SocketsOptions,
 ): Socket {
   const device = deviceOf(request, trustedProxies);
   const life = new Life(onFault);
+  meter.opened("socket");
   life.onEnd((ending) => {
+    meter.ended("socket", ending);
     places.leave(device.ipAddress, life);
     if (ending === "LEFT") return;
     ws.close(closes[ending].code, closes[ending].reason);

@@ -6,13 +6,7 @@ import {
   type ExecutionArgs,
   type GraphQLSchema,
 } from "graphql";
-import {
-  createYoga,
-  useReadinessCheck,
-  type Plugin,
-  type YogaLogger,
-  type YogaServerOptions,
-} from "graphql-yoga";
+import { createYoga, type Plugin, type YogaLogger, type YogaServerOptions } from "graphql-yoga";
 import type { Caller } from "./caller.ts";
 import { createContext, type CurfewContext, type Services } from "./context.ts";
 import { noCache, rememberDocuments, smallCache, type Compiled } from "./documents.ts";
@@ -41,8 +35,6 @@ export interface EngineOptions {
   readonly services: Services;
   readonly logger: YogaLogger;
   readonly onFault: OnFault;
-  /** Whether this node can serve; for `/ready`. */
-  readonly isReady: () => Promise<boolean>;
   /** Bytes of a request body. */
   readonly maxBodySize: number;
   /** Whose pages may read answers; cookies are never asked for. */
@@ -124,7 +116,7 @@ export function createEngine(options: EngineOptions): Engine {
 
 /** For all requests that are more than a JSON POST: GET, streams, forms, and what is wrong. */
 function createAdapter(options: EngineOptions, run: Run) {
-  const { schema, services, logger, isReady, allowsOrigin } = options;
+  const { schema, services, logger, allowsOrigin } = options;
   return createYoga<ServerContext, CurfewContext>({
     schema,
     context: async ({ identify }) => createContext(services, await identify()),
@@ -147,7 +139,6 @@ function createAdapter(options: EngineOptions, run: Run) {
       setAnswerHeaders,
       readableParameters,
       withoutQuotations,
-      useReadinessCheck({ check: isReady }),
       ...(options.introspection ? [] : [withoutIntrospection]),
       ...options.plugins,
       useSessionEnd(run),

@@ -2,6 +2,7 @@
 import type { YogaLogger } from "graphql-yoga";
 import { pino, type Logger } from "pino";
 import type { OnFault } from "../session/fault.ts";
+import { logOrigin } from "../telemetry/origin.ts";
 import { originalError } from "./errors.ts";
 
 /** Characters that may wait for whoever takes the log; what comes beyond them is lost. */
@@ -20,7 +21,7 @@ export function openLog(level: string): Logger {
 export function faultLog(logger: Logger): OnFault {
   return (what, error) => {
     try {
-      logger.warn({ err: error }, what);
+      logger.warn({ err: error, ...logOrigin() }, what);
     } catch {
       // As with a log that cannot be written.
     }
@@ -33,8 +34,9 @@ export function yogaLogger(logger: Logger): YogaLogger {
     (level: "debug" | "info" | "warn" | "error") =>
     (...args: unknown[]) => {
       const errors = args.map(originalError).filter((arg) => arg instanceof Error);
-      if (errors.length === 0) logger[level](args.map(String).join(" "));
-      for (const err of errors) logger[level]({ err }, "an operation failed");
+      const origin = logOrigin();
+      if (errors.length === 0) logger[level]({ ...origin }, args.map(String).join(" "));
+      for (const err of errors) logger[level]({ err, ...origin }, "an operation failed");
     };
   return { debug: line("debug"), info: line("info"), warn: line("warn"), error: line("error") };
 }

@@ -5,7 +5,13 @@ import { isSession, type Session } from "./session.ts";
 /** Said on the topic of the session. */
 export type SessionMessage = { readonly fingerprint: string } & (
   | { readonly type: "renewed"; readonly session: Session }
-  | { readonly type: "ended"; readonly session: Session; readonly reason: EndReason }
+  | {
+      readonly type: "ended";
+      readonly session: Session;
+      readonly reason: EndReason;
+      /** When the store had ended it, in epoch milliseconds; nodes of earlier versions do not say it. */
+      readonly at?: number;
+    }
   /** It may have ended, without an answer of the store to say so: look for yourselves. */
   | { readonly type: "uncertain" }
 );
@@ -25,7 +31,7 @@ export function userTopic(userId: string): string {
 /** Undefined for what a later version, or somebody else, said on the topic. */
 export function readSessionMessage(message: unknown): SessionMessage | undefined {
   if (!isRecord(message)) return undefined;
-  const { type, fingerprint, session, reason } = message;
+  const { type, fingerprint, session, reason, at } = message;
   if (typeof fingerprint !== "string") return undefined;
   if (type === "uncertain") return { type, fingerprint };
   if (!isSession(session) || session.fingerprint !== fingerprint) return undefined;
@@ -34,13 +40,17 @@ export function readSessionMessage(message: unknown): SessionMessage | undefined
   const known = endReasons.find((one) => one === reason);
   // A reason of a later version: that it ended is what matters, and can be looked up.
   if (known === undefined) return { type: "uncertain", fingerprint };
-  return { type, fingerprint, session, reason: known };
+  return { type, fingerprint, session, reason: known, ...(isTime(at) && { at }) };
 }
 
 export function readUserMessage(message: unknown): UserMessage | undefined {
   if (!isRecord(message) || message["type"] !== "started") return undefined;
   const { session } = message;
   return isSession(session) ? { type: "started", session } : undefined;
+}
+
+function isTime(value: unknown): value is number {
+  return Number.isSafeInteger(value);
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

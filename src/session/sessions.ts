@@ -169,7 +169,8 @@ export class Sessions {
       return 0;
     }
     audit?.({ event: "end", userId: session.userId, ...fact });
-    await this.#announcements.change({ type: "ended", fingerprint, session, reason });
+    const ended = { type: "ended", fingerprint, session, reason, at: clock() } as const;
+    await this.#announcements.change(ended);
     return 1;
   }
 

@@ -21,5 +21,7 @@ export interface Topics {
   publish(topic: string, message: unknown): Promise<void>;
   /** Calls back after each gap in which messages may have been lost. */
   onGap(listener: () => void): Unsubscribe;
+  /** Whether messages come in at present; for readiness. Rejects when not. Absent where they always do. */
+  ping?(): Promise<void>;
   close(): Promise<void>;
 }

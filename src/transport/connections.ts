@@ -9,7 +9,9 @@ import type { Authentication, Sessions } from "../session/sessions.ts";
 import { StoreUnavailable, type SessionReading } from "../session/store.ts";
 import type { Claims } from "../session/token.ts";
 import type { Topics } from "../session/topics.ts";
-import { sizeOf, type Group } from "./group.ts";
+import { fromNobody } from "../telemetry/origin.ts";
+import { hasOpen, sizeOf, tellOfClosing, type Group } from "./group.ts";
+import { noMeter, type Meter } from "./meter.ts";
 import { reread } from "./reread.ts";
 import { Slices } from "./slices.ts";
 
@@ -23,6 +25,7 @@ export interface ConnectionsOptions {
   /** Connections that one session may have on this node. */
   readonly maxPerSession: number;
   readonly onFault: OnFault;
+  readonly meter?: Meter;
 }
 
 /** What came of a wish to run under a session. */
@@ -30,6 +33,7 @@ export type Admission = Authentication | { readonly state: "tooMany" };
 
 export class Connections {
   readonly #options: ConnectionsOptions;
+  readonly #meter: Meter;
   readonly #groups = new Map<string, Group>();
   readonly #strangers = new Set<Life>();
   readonly #slices = new Slices();
@@ -39,6 +43,7 @@ export class Connections {
 
   constructor(options: ConnectionsOptions) {
     this.#options = options;
+    this.#meter = options.meter ?? noMeter;
     this.#stopWitnessing = options.sessions.witness((message) => this.#hear(message));
   }
 
@@ -106,6 +111,7 @@ export class Connections {
         group.isUnanswered = true;
         return;
       case "absent":
+        if (hasOpen(group)) this.#meter.found();
         return this.#end(group, "ENDED");
       case "live":
         // A renewal may have been heard while this was read.
@@ -180,6 +186,7 @@ export class Connections {
     if (group === undefined) return;
     switch (message.type) {
       case "ended":
+        tellOfClosing(group, message, this.#meter);
         return this.#end(group, "ENDED");
       case "renewed":
         return this.#extend(group, message.session);
@@ -206,7 +213,8 @@ export class Connections {
 
   /** Very many deadlines are met at one tick: they share their reads. */
   #look(group: Group): void {
-    if (this.#doubtful.length === 0) queueMicrotask(() => void this.#lookAtDoubtful());
+    if (this.#doubtful.length === 0)
+      queueMicrotask(() => void fromNobody(() => this.#lookAtDoubtful()));
     this.#doubtful.push(group);
   }
 

@@ -3,17 +3,19 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { Server as TcpServer, type Socket } from "node:net";
 import { answerHeaders } from "../graphql/headers.ts";
+import { from, idFrom, originHeader } from "../telemetry/origin.ts";
 import { deviceOf } from "./credentials.ts";
 import { drain } from "./drain.ts";
 import { answerJson, type JsonOptions } from "./json.ts";
 import { isForeign, runsNothing } from "./origins.ts";
+import { answerProbe, type ProbeOptions } from "./probes.ts";
 import { identifyRequest, type RequestOptions } from "./requests.ts";
 import type { SocketServer } from "./socket.ts";
 
 /** As Node's request listener; it may also be asynchronous. */
 export type Fallback = (request: IncomingMessage, response: ServerResponse) => unknown;
 
-export interface HttpServerOptions extends RequestOptions, JsonOptions {
+export interface HttpServerOptions extends RequestOptions, JsonOptions, ProbeOptions {
   readonly sockets: SocketServer;
   /** Answers browsers that ask for the explorer, and says whether it did; undefined where there is none. */
   readonly explorer:
@@ -58,7 +60,9 @@ export class HttpServer {
     const shouldUpgradeCallback = ({ headers }: IncomingMessage) =>
       /^websocket$/i.test(headers.upgrade ?? "");
     this.#server = createServer({ shouldUpgradeCallback }, (request, response) =>
-      this.#answer(request, response),
+      from({ requestId: idFrom(request.headers["x-request-id"]) }, () =>
+        this.#answer(request, response),
+      ),
     )
       .on("upgrade", (request: IncomingMessage, stream: Socket, head: Buffer) => {
         this.#unused.delete(request.socket);
@@ -124,7 +128,7 @@ export class HttpServer {
     if (this.#isClosing) announceEnd(response);
     const target = targetOf(request);
     if (target === undefined) {
-      response.writeHead(400, answerHeaders).end();
+      response.writeHead(400, { ...answerHeaders, ...originHeader() }).end();
       return;
     }
     request.url = target;
@@ -136,7 +140,11 @@ export class HttpServer {
       const device = deviceOf(request, trustedProxies);
       noteRefusal({ transport: "http", reason: "ORIGIN", device });
       response
-        .writeHead(403, { ...answerHeaders, "content-type": "application/json; charset=utf-8" })
+        .writeHead(403, {
+          ...answerHeaders,
+          ...originHeader(),
+          "content-type": "application/json; charset=utf-8",
+        })
         .end(foreign);
       return;
     }
@@ -154,6 +162,8 @@ export class HttpServer {
     const identify = () => identifyRequest(request, response, this.#options);
     const { engine, explorer } = this.#options;
     if (await answerJson(request, response, identify, this.#options)) return;
+    if (await answerProbe(request, response, this.#options)) return;
+    response.setHeaders(new Map(Object.entries(originHeader())));
     if (explorer !== undefined && (await explorer(request, response))) return;
     await engine.handle(request, response, { identify });
   }

@@ -6,6 +6,7 @@ import { processRegularResult } from "graphql-yoga";
 import type { Caller } from "../graphql/caller.ts";
 import type { Engine, Operation, ShortWay } from "../graphql/engine.ts";
 import { answerHeaders } from "../graphql/headers.ts";
+import { originHeader } from "../telemetry/origin.ts";
 import type { AllowsOrigin } from "./origins.ts";
 
 export interface JsonOptions {
@@ -148,6 +149,7 @@ async function send(
     ...headers,
     "content-length": Buffer.byteLength(text),
     ...answerHeaders,
+    ...originHeader(),
     ...(origin !== undefined && allowsOrigin(origin, host ?? null) && allowed(origin)),
   });
   response.end(text);

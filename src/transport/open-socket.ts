@@ -5,8 +5,10 @@ import type { OnFault } from "../session/fault.ts";
 import { Life, type Ending } from "../session/life.ts";
 import type { Device } from "../session/session.ts";
 import type { Claims } from "../session/token.ts";
+import { from } from "../telemetry/origin.ts";
 import { closes } from "./close-codes.ts";
 import type { Farewells } from "./farewells.ts";
+import { noMeter, type Meter } from "./meter.ts";
 import type { Socket } from "./operations.ts";
 import type { Places } from "./places.ts";
 import { notesOf, type Note, type NoteRefusal } from "./refusals.ts";
@@ -21,6 +23,7 @@ export interface OpenSocketOptions {
   /** Milliseconds from the opening of a socket to its `connection_init`, which may wait for a renewal. */
   readonly initTimeout: number;
   readonly farewells: Farewells;
+  readonly meter?: Meter;
   /** Called when its connection is gone. */
   readonly onGone: (socket: OpenSocket) => void;
 }
@@ -42,6 +45,7 @@ export class Carrier extends WebSocket {
 /** Methods, not closures: there are very many sockets, and on most of them nothing happens. */
 export class OpenSocket implements Socket {
   readonly ws: Carrier;
+  readonly #id: string;
   readonly device: Device;
   /** From the opening of the socket on; its end closes the socket. */
   readonly life: Life;
@@ -56,8 +60,10 @@ export class OpenSocket implements Socket {
   #onMessage: ((data: string) => Promise<void>) | undefined;
   #onClose: ReturnType<Server["opened"]> | undefined;
 
-  constructor(ws: Carrier, device: Device, options: OpenSocketOptions) {
+  /** @param id names it in the log */
+  constructor(ws: Carrier, id: string, device: Device, options: OpenSocketOptions) {
     this.ws = ws;
+    this.#id = id;
     this.device = device;
     this.#options = options;
     this.life = new Life(options.onFault);
@@ -68,7 +74,8 @@ export class OpenSocket implements Socket {
 
   /** Speaks that protocol from now on; unless there is no place for it. */
   open(protocol: Server<Socket>): void {
-    const { places, strangers, initTimeout } = this.#options;
+    const { places, strangers, initTimeout, meter = noMeter } = this.#options;
+    meter.opened("socket");
     const { ipAddress } = this.device;
     this.#initTimer = setTimeout(() => {
       this.close(CloseCode.ConnectionInitialisationTimeout, "Connection initialisation timeout");
@@ -129,11 +136,13 @@ export class OpenSocket implements Socket {
     if (this.life.ending !== undefined || ws.readyState !== ws.OPEN) return;
     if (isBinary) ws.close(CloseCode.BadRequest, "Binary messages are not supported");
     else
-      this.#onMessage?.(text(data)).catch((error: unknown) => {
-        if (isForClients(data)) return ws.close(CloseCode.BadRequest, "Invalid message received");
-        this.#options.onFault("a socket's message was not handled", error);
-        ws.close(CloseCode.InternalServerError, "Internal server error");
-      });
+      void this.#log(() =>
+        this.#onMessage?.(text(data)).catch((error: unknown) => {
+          if (isForClients(data)) return ws.close(CloseCode.BadRequest, "Invalid message received");
+          this.#options.onFault("a socket's message was not handled", error);
+          ws.close(CloseCode.InternalServerError, "Internal server error");
+        }),
+      );
   }
 
   /** A socket that did not answer the ping before is cut. */
@@ -147,13 +156,21 @@ export class OpenSocket implements Socket {
   onClosed(code: number, reason: string): void {
     this.#options.onGone(this);
     this.life.end("LEFT");
-    this.#onClose?.(code, reason).catch((error: unknown) =>
-      this.#options.onFault("a closed socket was not cleaned up", error),
+    void this.#log(() =>
+      this.#onClose?.(code, reason).catch((error: unknown) =>
+        this.#options.onFault("a closed socket was not cleaned up", error),
+      ),
     );
   }
 
+  /** Whatever comes of it says in the log that it is of this socket. */
+  #log<T>(work: () => T): T {
+    return from({ connectionId: this.#id }, work);
+  }
+
   #end(ending: Ending): void {
-    const { places, strangers, farewells } = this.#options;
+    const { places, strangers, farewells, meter = noMeter } = this.#options;
+    meter.ended("socket", ending);
     const { ipAddress } = this.device;
     this.onInit();
     strangers.leave(ipAddress, this.life);

@@ -2,6 +2,7 @@
 import type { OnFault } from "../session/fault.ts";
 import type { Deadlines } from "../session/deadlines.ts";
 import type { Connections } from "./connections.ts";
+import { noMeter, type Meter } from "./meter.ts";
 
 export interface RecheckOptions {
   readonly connections: Connections;
@@ -14,6 +15,7 @@ export interface RecheckOptions {
   /** Milliseconds that connections live on while the store cannot be asked. */
   readonly outageGrace: number;
   readonly onFault: OnFault;
+  readonly meter?: Meter;
   /** Called at each tick. */
   readonly look?: () => void;
 }
@@ -61,16 +63,19 @@ export class Recheck {
   }
 
   async #run(whom: "all" | "unanswered"): Promise<void> {
-    const { uptime, connections, interval, onFault } = this.#options;
+    const { uptime, connections, interval, onFault, meter = noMeter } = this.#options;
     const start = uptime();
     this.#running = true;
     const failure: unknown = await connections.recheck(whom).catch((error: unknown) => error);
     this.#running = false;
     this.#failing = failure !== undefined;
     if (this.#failing) onFault("the sessions of the connections could not be rechecked", failure);
-    const took = Math.round(uptime() - start);
-    if (took > interval)
-      onFault("a recheck outlasts its interval", new Error(`${took} ms instead of ${interval}`));
+    const took = uptime() - start;
+    if (whom === "all") meter.rechecked(took, !this.#failing);
+    if (took > interval) {
+      const says = `${Math.round(took)} ms instead of ${interval}`;
+      onFault("a recheck outlasts its interval", new Error(says));
+    }
     if (this.#again) this.now();
   }
 }

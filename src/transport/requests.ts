@@ -6,6 +6,7 @@ import type { Device } from "../session/session.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { admit, type AdmissionOptions } from "./admission.ts";
 import { deviceOf, tokenFromHeader } from "./credentials.ts";
+import { noMeter, type Meter } from "./meter.ts";
 import type { Places } from "./places.ts";
 import { notesOf, refusalOf, type NoteRefusal } from "./refusals.ts";
 
@@ -17,6 +18,7 @@ export interface RequestOptions extends AdmissionOptions {
   readonly places: Places;
   /** Milliseconds after which a stream is cut of which its client takes nothing. */
   readonly stallTimeout: number;
+  readonly meter?: Meter;
 }
 
 /** A request, as far as it matters who asks. */
@@ -49,7 +51,7 @@ export function identifyRequest(
 
 /** A token that does not serve makes the request anonymous, so that an old header never blocks `login`. */
 export async function identifyVisit(visit: Visit, options: RequestOptions): Promise<Caller> {
-  const { sessions, noteRefusal, places } = options;
+  const { sessions, noteRefusal, places, meter = noMeter } = options;
   const { device, onDone } = visit;
   const life = new Life(options.onFault);
   visit.onLeave(() => life.end("LEFT"));
@@ -62,6 +64,8 @@ export async function identifyVisit(visit: Visit, options: RequestOptions): Prom
   const settle = (stay: Stay): boolean => {
     if (stay !== "stream") return true;
     visit.onLast?.();
+    meter.opened("stream");
+    life.onEnd((ending) => meter.ended("stream", ending));
     if (places.take(device.ipAddress, life)) {
       life.onEnd(() => places.leave(device.ipAddress, life));
       return true;

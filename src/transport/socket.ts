@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import { handleProtocols, makeServer } from "graphql-ws";
 import { WebSocketServer, type Server, type ServerOptions } from "ws";
 import type { Life } from "../session/life.ts";
+import { from, idFrom, originHeader } from "../telemetry/origin.ts";
 import { deviceOf } from "./credentials.ts";
 import { Farewells } from "./farewells.ts";
 import { Carrier, OpenSocket, type OpenSocketOptions } from "./open-socket.ts";
@@ -47,7 +48,9 @@ export class SocketServer {
       closeTimeout,
       handleProtocols,
     };
-    this.#server = new WebSocketServer(settings);
+    this.#server = new WebSocketServer(settings).on("headers", (headers) => {
+      for (const [name, value] of Object.entries(originHeader())) headers.push(`${name}: ${value}`);
+    });
     // Timers run before what came is read: after a stall of the event loop, the pongs that wait in the
     // kernel count first.
     this.#pings = setInterval(
@@ -58,6 +61,11 @@ export class SocketServer {
 
   /** Takes over an HTTP connection that asks for an upgrade to WebSocket. */
   upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+    const connectionId = idFrom(request.headers["x-request-id"]);
+    from({ connectionId }, () => this.#upgrade(request, stream, head, connectionId));
+  }
+
+  #upgrade(request: IncomingMessage, stream: Duplex, head: Buffer, id: string): void {
     const { allowsOrigin, noteRefusal, trustedProxies } = this.#options;
     if (this.#closing) return reject(stream, "503 Service Unavailable");
     if (!/^\/graphql\/?(\?|$)/.test(request.url ?? "")) return reject(stream, "404 Not Found");
@@ -66,7 +74,7 @@ export class SocketServer {
       noteRefusal({ transport: "socket", reason: "ORIGIN", device });
       return reject(stream, "403 Forbidden");
     }
-    this.#server.handleUpgrade(request, stream, head, (ws) => this.#open(ws, request));
+    this.#server.handleUpgrade(request, stream, head, (ws) => this.#open(ws, request, id));
   }
 
   /** Those that are not authenticated yet too. */
@@ -84,9 +92,9 @@ export class SocketServer {
     clearInterval(this.#pings);
   }
 
-  #open(ws: Carrier, request: IncomingMessage): void {
+  #open(ws: Carrier, request: IncomingMessage, id: string): void {
     const device = deviceOf(request, this.#options.trustedProxies);
-    const socket = new OpenSocket(ws, device, this.#options);
+    const socket = new OpenSocket(ws, id, device, this.#options);
     this.#sockets.add(socket);
     socket.open(this.#protocol);
   }

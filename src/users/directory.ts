@@ -37,5 +37,7 @@ export interface UserDirectory {
   setLocked(id: string, locked: boolean): Promise<void>;
   /** Removes a user, if there is one; the e-mail is free again. */
   delete(id: string): Promise<void>;
+  /** Whether the directory answers; for readiness. Rejects when not. */
+  ping?(): Promise<void>;
   close(): Promise<void>;
 }

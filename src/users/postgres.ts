@@ -118,6 +118,10 @@ export class PostgresUsers implements UserDirectory {
     await this.#get("DELETE FROM curfew_users WHERE id = $1", id);
   }
 
+  async ping(): Promise<void> {
+    await this.#get("SELECT * FROM curfew_users LIMIT 0");
+  }
+
   /** Waits for what is under way, but not for a server that hangs. */
   async close(): Promise<void> {
     this.#closed ??= this.#end();

@@ -70,6 +70,10 @@ export class SqliteUsers implements UserDirectory {
     this.#get("DELETE FROM users WHERE id = ?", id);
   }
 
+  async ping(): Promise<void> {
+    this.#get("SELECT * FROM users LIMIT 0");
+  }
+
   async close(): Promise<void> {}
 
   #get(sql: string, ...values: SQLInputValue[]): Row | undefined {

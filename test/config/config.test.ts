@@ -62,6 +62,7 @@ describe("the environment", () => {
         TRUST_PROXY: "2",
         GRAPHIQL: "false",
         INTROSPECTION: "true",
+        METRICS_TOKEN: older,
         LOG_LEVEL: "silent",
         NODE_ENV: "production",
       }),
@@ -103,6 +104,7 @@ describe("the environment", () => {
       trustProxy: 2,
       graphiql: false,
       introspection: true,
+      metricsToken: older,
       logLevel: "silent",
     });
   });

@@ -8,7 +8,15 @@ import { startNodes } from "../helpers/nodes.ts";
 import { startRedis } from "../helpers/redis.ts";
 import { until } from "../helpers/until.ts";
 
-const pinoFields = new Set(["level", "time", "pid", "hostname", "msg"]);
+const pinoFields = new Set([
+  "level",
+  "time",
+  "pid",
+  "hostname",
+  "msg",
+  "requestId",
+  "connectionId",
+]);
 
 /** The lines of the trail, without what pino adds. */
 function trailOf({ log }: TestCurfew) {

@@ -106,6 +106,7 @@ async function answer(body: unknown, headers: Record<string, string>) {
     "keep-alive",
     "content-length",
     "transfer-encoding",
+    "x-request-id",
   ]);
   const lasting = [...response.headers].filter(([name]) => !passing.has(name));
   return {

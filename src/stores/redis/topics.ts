@@ -76,6 +76,14 @@ export class RedisTopics implements Topics {
     }
   }
 
+  async ping(): Promise<void> {
+    try {
+      await this.#options.subscriber.ping();
+    } catch (cause) {
+      throw new StoreUnavailable("Redis sends no messages", { cause });
+    }
+  }
+
   onGap(listener: () => void): Unsubscribe {
     const tell = (): void => listener();
     this.#gapListeners.add(tell);

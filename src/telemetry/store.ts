@@ -1,0 +1,102 @@
+/** A session store whose every call is measured, and is a span where somebody traces. */
+import {
+  StoreUnavailable,
+  type RenewalOutcome,
+  type SessionReading,
+  type SessionStore,
+} from "../session/store.ts";
+import type { Lifetimes, RenewalRequest, Session } from "../session/session.ts";
+import type { StoreTimer } from "./metrics.ts";
+import type { Trace } from "./tracing.ts";
+
+export interface MeasuredStoreOptions {
+  readonly timerOf: (operation: string) => StoreTimer;
+  /** Absent where nobody traces. */
+  readonly trace: Trace | undefined;
+}
+
+const operations = ["create", "read", "readMany", "renew", "touch", "end", "ofUser"] as const;
+
+type Operation = (typeof operations)[number];
+
+export class MeasuredStore implements SessionStore {
+  readonly #store: SessionStore;
+  readonly #trace: Trace | undefined;
+  readonly #timers: Readonly<Record<Operation, StoreTimer>>;
+
+  constructor(store: SessionStore, { timerOf, trace }: MeasuredStoreOptions) {
+    this.#store = store;
+    this.#trace = trace;
+    const timers = operations.map((operation) => [operation, timerOf(operation)] as const);
+    this.#timers = Object.fromEntries(timers) as Record<Operation, StoreTimer>;
+  }
+
+  create(session: Session): Promise<void> {
+    return this.#ask("create", () => this.#store.create(session));
+  }
+
+  read(fingerprint: string, now: number): Promise<Session | undefined> {
+    return this.#ask("read", () => this.#store.read(fingerprint, now));
+  }
+
+  readMany(fingerprints: readonly string[], now: number): Promise<readonly SessionReading[]> {
+    return this.#ask("readMany", () => this.#store.readMany(fingerprints, now), outcomeOfMany);
+  }
+
+  renew(
+    fingerprint: string,
+    request: RenewalRequest,
+    lifetimes: Lifetimes,
+    now: number,
+  ): Promise<RenewalOutcome> {
+    return this.#ask("renew", () => this.#store.renew(fingerprint, request, lifetimes, now));
+  }
+
+  touch(fingerprint: string, now: number): Promise<void> {
+    return this.#ask("touch", () => this.#store.touch(fingerprint, now));
+  }
+
+  end(fingerprint: string, now: number): Promise<Session | undefined> {
+    return this.#ask("end", () => this.#store.end(fingerprint, now));
+  }
+
+  ofUser(userId: string, now: number): Promise<readonly Session[]> {
+    return this.#ask("ofUser", () => this.#store.ofUser(userId, now));
+  }
+
+  /** Not measured: who asks is no user. */
+  ping(): Promise<void> {
+    return this.#store.ping();
+  }
+
+  close(): Promise<void> {
+    return this.#store.close();
+  }
+
+  async #ask<T>(
+    operation: Operation,
+    work: () => Promise<T>,
+    outcomeOf: (result: T) => keyof StoreTimer = isOk,
+  ): Promise<T> {
+    const timer = this.#timers[operation];
+    const trace = this.#trace;
+    const start = performance.now();
+    try {
+      const result = await (trace === undefined ? work() : trace.storeCall(operation, work));
+      timer[outcomeOf(result)](performance.now() - start);
+      return result;
+    } catch (error) {
+      timer[error instanceof StoreUnavailable ? "unavailable" : "error"](performance.now() - start);
+      throw error;
+    }
+  }
+}
+
+function isOk(): keyof StoreTimer {
+  return "ok";
+}
+
+/** Where some are not answered for, a part of the store is away. */
+function outcomeOfMany(readings: readonly SessionReading[]): keyof StoreTimer {
+  return readings.some(({ state }) => state === "unknown") ? "unavailable" : "ok";
+}
