@@ -47,7 +47,7 @@ describe("the pages", () => {
   });
 
   it("show code in languages that are checked, or that nobody runs", () => {
-    const known = new Set(["ts", "sh", "graphql", "json", "mermaid", ""]);
+    const known = new Set(["ts", "sh", "graphql", "json", "yaml", "mermaid", ""]);
     const others = pages.flatMap(({ blocks }) =>
       blocks.filter(({ language }) => !known.has(language)).map(({ place }) => place),
     );

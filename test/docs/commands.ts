@@ -20,7 +20,7 @@ export const commands: Readonly<Record<string, string | ((block: string) => Prom
     "They are parts of `npm run check`.",
   "npm run bench\nnpm run bench -- http connect\nnpm run bench -- --quick logout":
     "It takes the machine for itself, for minutes.",
-  "npm run --silent admin -- sessions ada@example.com\nnpm run --silent admin -- end-session nGcSBBBcCoD4nnlVUMDdZQ\nnpm run --silent admin -- lock ada@example.com":
+  "curfew admin sessions ada@example.com\ncurfew admin end-session nGcSBBBcCoD4nnlVUMDdZQ\ncurfew admin lock ada@example.com":
     administers,
 };
 
@@ -35,7 +35,11 @@ async function administers(block: string): Promise<void> {
   const env = { DATA_DIR: folder.path };
   await using server = await startByShell("npm start", env);
   const { sessionId, accessToken } = await register(server.url, "ada@example.com");
-  const [list = "", ...others] = block.replace("nGcSBBBcCoD4nnlVUMDdZQ", sessionId).split("\n");
+  // As it is in a checkout.
+  const inCheckout = block.replaceAll(/^curfew /gm, "node src/main.ts ");
+  const [list = "", ...others] = inCheckout
+    .replace("nGcSBBBcCoD4nnlVUMDdZQ", sessionId)
+    .split("\n");
   expect(await runByShell(list, env)).toContain(sessionId);
   for (const command of others) await runByShell(command, env);
   const { data } = await ask(server.url, "{ viewer { user { id } } }", { token: accessToken });
