@@ -88,6 +88,31 @@ test("a run may cancel itself, which changes nothing", () => {
   expect(deadlines.size).toBe(0);
 });
 
+test("to cancel one of two that are due together leaves the other", () => {
+  const deadlines = new Deadlines(start, raiseFault);
+  const met: string[] = [];
+  const cancel = deadlines.set(start + 1_000, () => met.push("first"));
+  deadlines.set(start + 1_000, () => met.push("second"));
+  cancel();
+  cancel();
+  expect(deadlines.size).toBe(1);
+  deadlines.tick(start + 1_000);
+  expect(met).toEqual(["second"]);
+});
+
+test("to cancel what was met harms nothing that is due at that time again, after the clock went back", () => {
+  const deadlines = new Deadlines(start, raiseFault);
+  const met: string[] = [];
+  const cancel = deadlines.set(start + 1_000, () => met.push("first"));
+  deadlines.tick(start + 1_000);
+  deadlines.tick(start);
+  deadlines.set(start + 1_000, () => met.push("second"));
+  cancel();
+  expect(deadlines.size).toBe(1);
+  deadlines.tick(start + 1_000);
+  expect(met).toEqual(["first", "second"]);
+});
+
 test("a clock that goes back meets nothing twice and nothing early", () => {
   const deadlines = new Deadlines(start, raiseFault);
   let met = 0;

@@ -1,0 +1,95 @@
+/** What happens to a session between two steps of one request, and sessions that nobody audits. */
+import { randomBytes } from "node:crypto";
+import { expect, test } from "vitest";
+import { KeyRing } from "../../src/session/keys.ts";
+import { sessionTopic } from "../../src/session/messages.ts";
+import { Sessions } from "../../src/session/sessions.ts";
+import type { SessionStore } from "../../src/session/store.ts";
+import { device, lifetimes, raiseFault, secret, startDomain } from "../helpers/domain.ts";
+import { intercept, memoryStore } from "../helpers/parts.ts";
+import { next, startWatched } from "../helpers/watch.ts";
+
+/** A store in which something else happens just before a renewal is carried out. */
+function beforeRenewal(act: (store: SessionStore, fingerprint: string) => Promise<unknown>) {
+  const store = memoryStore();
+  return intercept(store, {
+    renew:
+      (renew) =>
+      async (fingerprint, ...rest) => {
+        await act(store, fingerprint);
+        return renew(fingerprint, ...rest);
+      },
+  });
+}
+
+test("a session that ends while it is renewed is ended, and that is why", async () => {
+  const store = beforeRenewal((one, fingerprint) => one.end(fingerprint, Date.UTC(2030, 0, 1)));
+  const { login, sessions, audited } = startDomain({ store });
+  const { tokens } = await login();
+  expect(await sessions.renew(tokens.renewalToken)).toMatchObject({
+    outcome: "refused",
+    reason: "ENDED",
+  });
+  expect(audited.at(-1)).toMatchObject({ event: "renewalRefused", reason: "ENDED" });
+});
+
+test("of two that use a stolen token at once, one ends the session, and one fact is written down", async () => {
+  const { login, renew, node, clock, audited } = startDomain();
+  const { tokens } = await login();
+  await renew(tokens.renewalToken);
+  clock.advance(2 * lifetimes.grace);
+  const [here, there] = [node(), node()];
+  const reasons = await Promise.all(
+    [here, there].map(async (one) => one.renew(tokens.renewalToken)),
+  );
+  expect(reasons.map((one) => "reason" in one && one.reason).toSorted()).toEqual([
+    "ENDED",
+    "REUSED",
+  ]);
+  expect(audited.filter(({ event }) => event === "reuse")).toHaveLength(1);
+});
+
+test("all of a user's sessions end together, and nobody else's", async () => {
+  const { login, sessions, access } = startDomain();
+  const mine = [await login(), await login()];
+  const other = await login("bob");
+  expect(await sessions.endAll("ada", "USER_GONE")).toBe(2);
+  for (const { tokens } of mine) expect(await access(tokens.accessToken)).toBe("ENDED");
+  expect(await access(other.tokens.accessToken)).toBe("signedIn");
+});
+
+test("sessions that nobody audits live and end as others do", async () => {
+  const { store, topics, clock } = startDomain();
+  const sessions = new Sessions({
+    store,
+    topics,
+    ring: new KeyRing([secret("ring")]),
+    lifetimes,
+    isGone: async () => false,
+    clock: clock.read,
+    randomBytes,
+    onFault: raiseFault,
+  });
+  const { session, tokens } = await sessions.start("ada", device);
+  const renewed = await sessions.renew(tokens.renewalToken);
+  expect(renewed.outcome).toBe("renewed");
+  clock.advance(2 * lifetimes.grace);
+  expect(await sessions.renew(tokens.renewalToken)).toMatchObject({ reason: "REUSED" });
+  expect(await sessions.renew(tokens.renewalToken)).toMatchObject({ reason: "ENDED" });
+  expect(await sessions.end(session.fingerprint, "LOGOUT")).toBe(0);
+});
+
+test("a watcher that hears of an end for a reason it does not know reads what became of it", async () => {
+  const { watch, login, store, topics, clock } = startWatched();
+  const { session } = await login();
+  const stream = await watch();
+  const { fingerprint } = session;
+  await store.end(fingerprint, clock.now);
+  const message = { type: "ended", fingerprint, session, reason: "OF_A_LATER_VERSION" };
+  await topics.publish(sessionTopic(fingerprint), message);
+  expect(await next(stream)).toMatchObject({
+    type: "ENDED",
+    session: { fingerprint },
+    reason: null,
+  });
+});
