@@ -8,6 +8,9 @@ import { ask, register } from "../helpers/http.ts";
 import { dieWithTests } from "../helpers/watchdog.ts";
 import { root } from "./pages.ts";
 
+/** `curfew`, as a package that is installed brings it. */
+const bin = `curfew() { "${process.execPath}" src/main.ts "$@"; }; `;
+
 /** A block of commands, by all that stands in it, without comments. */
 export const commands: Readonly<Record<string, string | ((block: string) => Promise<void>)>> = {
   // Whoever runs this has done the first half.
@@ -20,6 +23,8 @@ export const commands: Readonly<Record<string, string | ((block: string) => Prom
     "They are parts of `npm run check`.",
   "npm run bench\nnpm run bench -- http connect\nnpm run bench -- --quick logout":
     "It takes the machine for itself, for minutes.",
+  "CURFEW_SECRETS=$(openssl rand -base64 32) docker compose -f examples/nodes/compose.yaml up --build":
+    "It takes a container engine; test/nodes/examples.test.ts checks what can be checked without.",
   "curfew admin sessions ada@example.com\ncurfew admin end-session nGcSBBBcCoD4nnlVUMDdZQ\ncurfew admin lock ada@example.com":
     administers,
 };
@@ -82,7 +87,7 @@ async function runByShell(command: string, env: Env): Promise<string> {
 
 function shell(command: string, env: Env) {
   const { PATH = "", HOME = "" } = process.env;
-  const child = spawn("sh", ["-c", command], {
+  const child = spawn("sh", ["-c", command.startsWith("curfew ") ? bin + command : command], {
     cwd: fileURLToPath(root),
     env: { PATH, HOME, ...env },
     detached: true,
