@@ -22,6 +22,7 @@ interface Measured {
   readonly redis: number;
   readonly recheckCommands: number;
   readonly recheckCpu: number;
+  readonly redisCpu: number;
   readonly requests: number;
 }
 
@@ -59,11 +60,13 @@ async function measure(sockets: number): Promise<Measured> {
 
   await node.ask("recheck");
   const commandsBefore = await info("stats", "total_commands_processed");
+  const redisBefore = await info("cpu", "used_cpu_user_main_thread");
   const cpuBefore = await node.ask("cpu");
   for (let i = 0; i < rechecks; i += 1) await node.ask("recheck");
   const cpu = ((await node.ask("cpu")) - cpuBefore) / rechecks;
-  // One of them is the question itself.
-  const commands = (await info("stats", "total_commands_processed")) - commandsBefore - 1;
+  const redisSeconds = (await info("cpu", "used_cpu_user_main_thread")) - redisBefore;
+  // Two of them are the questions between.
+  const commands = (await info("stats", "total_commands_processed")) - commandsBefore - 3;
 
   const { user } = setting;
   const asking = {
@@ -89,6 +92,7 @@ async function measure(sockets: number): Promise<Measured> {
     redis,
     recheckCommands: commands / rechecks / recheckInterval,
     recheckCpu,
+    redisCpu: redisSeconds / rechecks / recheckInterval,
     requests: (1 - recheckCpu) * (1e6 / cpuOfRequest),
   };
 }
@@ -98,7 +102,7 @@ async function openInfo(url: string) {
   const client = new Redis(url);
   const ask = async (section: string, field: string): Promise<number> => {
     const text = await client.info(section);
-    return Number(new RegExp(`^${field}:(\\d+)`, "m").exec(text)?.[1]);
+    return Number(new RegExp(`^${field}:([\\d.]+)`, "m").exec(text)?.[1]);
   };
   return Object.assign(ask, { [Symbol.asyncDispose]: async () => client.disconnect() });
 }
@@ -118,7 +122,8 @@ function report(sites: readonly Measured[]): void {
       row("redisIdle", "Redis, sessions, MB", 1e6, 2),
       row("redis", "Redis, and sockets, MB", 1e6, 2),
       row("recheckCommands", "recheck, commands/s", 1, 0),
-      row("recheckCpu", "recheck, % of a core", 0.01),
+      row("recheckCpu", "recheck, % of a core", 0.01, 2),
+      row("redisCpu", "recheck, % of Redis", 0.01, 2),
       row("requests", "requests/s of a core", 1, 0),
     ];
   });
@@ -152,6 +157,7 @@ function fit(sites: readonly Measured[]): Inputs {
     session: slope((site) => site.redisIdle - site.redisEmpty),
     channel: slope((site) => site.redis - site.redisIdle),
     recheck: slope((site) => site.recheckCpu * recheckInterval * 1e6),
+    recheckOfRedis: slope((site) => site.redisCpu * recheckInterval * 1e6),
     request: mean(sites.map((site) => (1e6 * (1 - site.recheckCpu)) / site.requests)),
   };
 }
