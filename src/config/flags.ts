@@ -51,7 +51,8 @@ const options = {
  */
 export function readCommandLine(args: readonly string[]): CommandLine {
   const { tokens } = parseArgs({
-    args: [...args],
+    // It would take such an operand apart into flags of one letter.
+    args: args.map((word) => (isHyphened(word) ? "operand" : word)),
     options,
     strict: false,
     allowPositionals: true,
@@ -61,28 +62,24 @@ export function readCommandLine(args: readonly string[]): CommandLine {
   const settings = new Map<Name, string>();
   const faults: string[] = [];
   let asks: CommandLine["asks"];
-  let last = -1;
   for (const token of tokens) {
-    // Of `-abc` there are three tokens, and it is one operand.
-    if (token.index === last) continue;
-    last = token.index;
     if (token.kind === "option-terminator") continue;
-    if (token.kind === "positional") {
-      operands.push(token.value);
-      continue;
-    }
-    const word = args[token.index] ?? "";
-    const isShort = !token.rawName.startsWith("--");
-    if (isShort && !["-h", "-v"].includes(word)) operands.push(word);
+    if (token.kind === "positional") operands.push(args[token.index] ?? "");
     else if (token.name === "help" || token.name === "version") asks ??= token.name;
     else {
-      const given = readSetting(token.rawName, token.value, token.inlineValue === true);
+      const isInline = token.inlineValue === true;
+      const value = isInline ? token.value : token.value && args[token.index + 1];
+      const given = readSetting(token.rawName, value, isInline);
       if (typeof given === "string") faults.push(given);
       else if (settings.has(given.name)) faults.push(`${flagOf(given.name)} is given twice.`);
       else settings.set(given.name, given.text);
     }
   }
   return { operands, settings, asks, faults };
+}
+
+function isHyphened(word: string): boolean {
+  return /^-[^-]/.test(word) && word !== "-h" && word !== "-v";
 }
 
 /** The setting, or what is wrong with it. */

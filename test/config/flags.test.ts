@@ -110,6 +110,17 @@ describe("everybody can read a command line, so that in it", () => {
   });
 });
 
+test.each(["-a-b", "-h-", "-v--x", "-hv", "-p=1", "-9_-Z"])("%s is an operand", (id) => {
+  const { operands, settings, asks, faults } = readCommandLine(["end-session", id, "--port", "1"]);
+  expect({ operands, asks, faults }).toEqual({
+    operands: ["end-session", id],
+    asks: undefined,
+    faults: [],
+  });
+  expect(settings.get("port")).toBe("1");
+  expect(readCommandLine(["--host", id]).settings.get("host")).toBe(id);
+});
+
 test("what begins with one hyphen is an operand, and everything after two of them", () => {
   const id = "-hGcSBBBcCoD4nnlVUMDdZQ";
   const { operands, settings } = readCommandLine([
