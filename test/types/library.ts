@@ -39,7 +39,7 @@ expectTypeOf(createCurfew).parameter(0).toEqualTypeOf<CurfewOptions | undefined>
 expectTypeOf(createCurfew).returns.resolves.toEqualTypeOf<Curfew>();
 expectTypeOf(openSessions).returns.resolves.toEqualTypeOf<OpenSessions>();
 expectTypeOf<keyof Curfew & keyof OpenSessions>().toEqualTypeOf<
-  "sessions" | "admin" | "events" | "connections" | "close" | typeof Symbol.asyncDispose
+  "sessions" | "admin" | "events" | "connections" | "metrics" | "close" | typeof Symbol.asyncDispose
 >();
 expectTypeOf<Parts>().toEqualTypeOf<{
   readonly store: SessionStore;
