@@ -32,7 +32,7 @@ describe.each(["16", "17"])("with graphql %s", (version) => {
       graphql: `^${version}.0.0`,
       ...(version === "16" && { vitest: "^5.1.1" }),
     });
-    await project.write("readme.ts", (await library("README.md")) ?? "");
+    await project.write("readme.ts", await library("README.md"));
     const pages = (await codeOf("docs/library.md")).filter((code) => code.includes(" from "));
     expect(pages.length).toBeGreaterThan(0);
     for (const [index, code] of pages.entries()) await project.write(`page-${index}.ts`, code);
@@ -146,7 +146,9 @@ describe("the client", () => {
 
 const ownTopics = join(import.meta.dirname, "own-topics.txt");
 
-/** The block that is about the library. */
-async function library(page: string): Promise<string | undefined> {
-  return (await codeOf(page)).find((code) => code.includes('from "curfew"'));
+/** The one block of a page that is about the library. */
+async function library(page: string): Promise<string> {
+  const blocks = (await codeOf(page)).filter((code) => code.includes('from "curfew"'));
+  expect(blocks).toHaveLength(1);
+  return blocks.join("");
 }
