@@ -18,7 +18,7 @@ export const inputs = {
   recheck: 3.2,
   recheckOfRedis: 0.35,
   /** A request over HTTP, its check with it: CPU of the node. */
-  request: 70,
+  request: 80,
 } as const;
 
 export type Inputs = Readonly<Record<keyof typeof inputs, number>>;
