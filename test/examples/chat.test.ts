@@ -113,3 +113,18 @@ it("the page has a policy, and nothing but the page is served", async () => {
   for (const path of ["/..%2fserver.ts", "/%2e%2e/server.ts", "/server.ts", "/data/curfew.sqlite"])
     expect((await get(path)).status).toBe(404);
 });
+
+it("the package that it stands on has all that its explorer loads", async () => {
+  await using folder = await newFolder();
+  await using chat = await startChat({
+    PORT: "0",
+    DATA_DIR: folder.path,
+    CURFEW_SECRETS: secrets,
+  });
+  const response = await fetch(chat.url, { headers: { accept: "text/html" } });
+  const page = await response.text();
+  const paths = [...page.matchAll(/(?:href|src)="(graphql\/[^"]+)"/g)].map(([, path = ""]) => path);
+  expect(paths.length).toBeGreaterThan(5);
+  for (const path of paths)
+    expect((await fetch(new URL(path, chat.url.replace("graphql", "")))).status, path).toBe(200);
+});
