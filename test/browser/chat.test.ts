@@ -137,10 +137,12 @@ it("tabs of one session renew it once a period, whatever becomes of the answers"
   // Those on their way are neither renewals nor lost yet.
   expect(Math.abs(chat.facts("renewal").length - (renewals - lost))).toBeLessThanOrEqual(sessions);
   expect(lost).toBeGreaterThan(each / 3);
-  // Did each tab renew by itself, there would be three of them within a period.
-  for (const facts of ofEach())
-    for (const [i, { time }] of facts.entries())
-      expect(time - (facts[i - 1]?.time ?? 0)).toBeGreaterThan(accessTokenTtl / 2);
+  // A period is 0.7 of that at least, but for the first, which is shorter where the login took long. Did each
+  // tab renew by itself, there would be three of them in it.
+  for (const facts of ofEach()) {
+    const time = (facts.at(-1)?.time ?? 0) - (facts[0]?.time ?? 0);
+    expect(time).toBeGreaterThan((facts.length - 2) * 0.6 * accessTokenTtl);
+  }
   for (const [i, [first, ...others]] of groups.entries()) {
     await first?.say(`still here ${i}`);
     for (const tab of others) await tab.hears(`still here ${i}`);
