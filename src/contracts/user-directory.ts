@@ -62,6 +62,18 @@ export function userDirectoryContract(name: string, open: () => Promise<UserDire
       }
     });
 
+    test("of many that are asked for at once each is found, beside those that name nobody", async () => {
+      const [ada, bob] = [await create("ada@example.com"), await create("bob@example.com")];
+      const nobody = ["\0", "\uD800", "{}", ""];
+      const ids = [ada.id, ...nobody, bob.id, ada.id];
+      expect(await Promise.all(ids.map((id) => users.byId(id)))).toEqual([
+        ada,
+        ...nobody.map(() => undefined),
+        bob,
+        ada,
+      ]);
+    });
+
     test("an e-mail is taken once, and the first user stays as it was", async () => {
       const ada = await create("ada@example.com", "first");
       expect(await users.create("ada@example.com", "second", 2)).toBe("taken");

@@ -100,8 +100,11 @@ export class Accounts {
     { user, passwordHash }: Accepted,
     password: string,
   ): Promise<Verification | "gone"> {
-    const current = await this.#directory.passwordHash(user.id);
-    if (current === undefined || (await this.isGone(user.id))) return "gone";
+    const [current, isGone] = await Promise.all([
+      this.#directory.passwordHash(user.id),
+      this.isGone(user.id),
+    ]);
+    if (current === undefined || isGone) return "gone";
     // Another hash is another password, or the same one's since another login made it anew.
     return current === passwordHash ? "match" : this.#passwords.verify(current, password);
   }

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from "node:sqlite";
 import { StoreUnavailable } from "../session/store.ts";
 import type { User, UserDirectory } from "./directory.ts";
+import { userLoader } from "./loader.ts";
 
 const table = `CREATE TABLE IF NOT EXISTS users (
   id TEXT PRIMARY KEY,
@@ -18,6 +19,8 @@ export class SqliteUsers implements UserDirectory {
   readonly #database: DatabaseSync;
   /** By their text; each is prepared once. */
   readonly #statements = new Map<string, StatementSync>();
+
+  readonly #load = userLoader(async (ids) => this.#byIds(ids));
 
   /** Makes the table where it is missing. The database stays its opener's, to share and to close. */
   constructor(database: DatabaseSync) {
@@ -38,8 +41,7 @@ export class SqliteUsers implements UserDirectory {
   }
 
   async byId(id: string): Promise<User | undefined> {
-    const row = this.#get("SELECT * FROM users WHERE id = ?", id);
-    return row && toUser(row);
+    return this.#load(id);
   }
 
   async byEmail(email: string): Promise<{ user: User; passwordHash: string } | undefined> {
@@ -76,9 +78,19 @@ export class SqliteUsers implements UserDirectory {
 
   async close(): Promise<void> {}
 
+  /** One statement is one look at the file. */
+  #byIds(ids: readonly string[]): User[] {
+    const sql = "SELECT users.* FROM json_each(?) JOIN users ON users.id = json_each.value";
+    return this.#run(sql, (statement) => statement.all(JSON.stringify(ids))).map(toUser);
+  }
+
   #get(sql: string, ...values: SQLInputValue[]): Row | undefined {
+    return this.#run(sql, (statement) => statement.get(...values));
+  }
+
+  #run<T>(sql: string, work: (statement: StatementSync) => T): T {
     try {
-      return this.#prepared(sql).get(...values);
+      return work(this.#prepared(sql));
     } catch (cause) {
       throw new StoreUnavailable("The users cannot be read or written", { cause });
     }

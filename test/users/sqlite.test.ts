@@ -35,6 +35,14 @@ test("a database that cannot be asked is unavailable, with the reason", async ()
   await expect(asked).rejects.toHaveProperty("cause.message", "database is not open");
 });
 
+test("an id with a null character in it is not the one before that", async () => {
+  const users = new SqliteUsers(new DatabaseSync(":memory:"));
+  const ada = await users.create("ada@example.com", "hash", 1);
+  const id = ada === "taken" ? ada : ada.id;
+  expect(await users.byId(id)).toEqual(ada);
+  expect(await users.byId(`${id}\0`)).toBeUndefined();
+});
+
 test("closing the directory leaves the database to its opener", async () => {
   const database = new DatabaseSync(":memory:");
   await new SqliteUsers(database).close();
