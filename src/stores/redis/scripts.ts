@@ -85,8 +85,9 @@ redis.call('SET', KEYS[1], cjson.encode(session), 'KEEPTTL')
   curfewList: `
 -- KEYS[1] the index of a user
 -- ARGV[1] now, ARGV[2] absoluteExpiresAt, ARGV[3] fingerprint
+-- A renewal finds it listed, unless a failover lost it.
+if redis.call('ZADD', KEYS[1], ARGV[2], ARGV[3]) == 0 then return end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
-redis.call('ZADD', KEYS[1], ARGV[2], ARGV[3])
 -- The index lives as long as its last member. GT alone would never set a first expiry: it takes none
 -- for an infinite one.
 redis.call('PEXPIREAT', KEYS[1], ARGV[2], 'NX')
