@@ -61,8 +61,7 @@ export class Sessions {
     const session = beginSession(secret.fingerprint, userId, device, lifetimes, clock());
     await store.create(session);
     audit?.({ event: "login", ...lasting(session, device) });
-    await this.#announcements.start(session);
-    await this.#endOldest(userId);
+    await Promise.all([this.#announcements.start(session), this.#endOldest(userId)]);
     return { session, tokens: mintPair(ring, secret, session) };
   }
 

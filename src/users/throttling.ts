@@ -83,8 +83,8 @@ export class Throttling implements Throttle {
     const ofAccount = { limiter: this.#byAccount, key: keyOf(address, account) };
     // The address first: who is over that limit adds no keys of accounts.
     return within([ofAddress, ofAccount], attempt, async (verdict, counts) => {
-      await giveBackUnlessFailed(verdict, counts);
-      if (verdict === "succeeded") await ofAccount.limiter.delete(ofAccount.key);
+      if (verdict !== "succeeded") return giveBackUnlessFailed(verdict, counts);
+      await Promise.all([giveBack([ofAddress]), ofAccount.limiter.delete(ofAccount.key)]);
     });
   }
 

@@ -1,7 +1,7 @@
 /** How often Redis is asked: what is counted does not depend on the machine, as what is timed does. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { testApp } from "../helpers/app.ts";
-import { ask, logout, register, renew, type SignedIn } from "../helpers/http.ts";
+import { ask, login, logout, newEmail, register, renew, type SignedIn } from "../helpers/http.ts";
 import { startNodes, type Nodes } from "../helpers/nodes.ts";
 import { monitor, type Monitor } from "../helpers/redis-monitor.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
@@ -54,6 +54,17 @@ it("a renewal is a read, two scripts, of the session and of its index, and one m
   const { renewalToken } = await register(nodes.here.url);
   const renewing = () => renew(nodes.here.url, renewalToken);
   expect(await commands.during(renewing)).toEqual([read, "evalsha", "evalsha", "publish"]);
+});
+
+it("a login is counted twice and taken back, begins a session, says so and looks how many there are", async () => {
+  const email = newEmail();
+  await register(nodes.here.url, email);
+  const counted = ["evalsha", "evalsha"];
+  const takenBack = ["evalsha", "del"];
+  const begun = ["set", "evalsha", "publish"];
+  const signingIn = () => login(nodes.here.url, email);
+  const sent = await commands.during(signingIn);
+  expect(sent).toEqual([...counted, ...takenBack, ...begun, "zscan", read]);
 });
 
 it("a logout is the check of the request, its end, the index and one message, however many sockets it closes", async () => {
