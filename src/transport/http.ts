@@ -100,7 +100,8 @@ export class HttpServer {
         for (const response of this.#answers) announceEnd(response);
       });
     });
-    this.#untilSilence = setTimeout(() => this.#closeIdle(), silence);
+    // A request that came while others kept this process busy is read before the immediate.
+    this.#untilSilence = setTimeout(() => setImmediate(() => this.#closeIdle()), silence);
     const timer = setTimeout(() => this.#server.closeAllConnections(), time);
     // What becomes a stream only now is among them at the next look.
     const stopDraining = drain(() => [...connections.lives, ...sockets.lives], time);

@@ -12,7 +12,7 @@ import { until } from "../helpers/until.ts";
 
 async function readiness(url: string) {
   const response = await fetch(new URL("/ready", url));
-  expect(response.headers.get("content-type")).toBe("application/json");
+  expect(response.headers.get("content-type")).toBe("application/json; charset=utf-8");
   return { status: response.status, ...((await response.json()) as object) };
 }
 
