@@ -29,7 +29,12 @@ export async function answerProbe(
   if (method !== "GET" && method !== "HEAD") return false;
   if (isAt("/ready", url)) {
     const state = await readiness();
-    answer(response, state.ready ? 200 : 503, "application/json; charset=utf-8", JSON.stringify(state));
+    answer(
+      response,
+      state.ready ? 200 : 503,
+      "application/json; charset=utf-8",
+      JSON.stringify(state),
+    );
     return true;
   }
   if (!isAt("/metrics", url) || metrics.readers === "none") return false;
