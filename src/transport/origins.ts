@@ -44,8 +44,10 @@ export function runsNothing(
   // A browser that asks whether its page may call is told so by its answer's headers.
   if (method === "OPTIONS") return true;
   if (method !== "GET" && method !== "HEAD") return false;
-  // People follow links to the explorer, with a query in them to look at.
-  return !url.includes("?") || (hasExplorer && headers.accept?.includes("text/html") === true);
+  if (!url.includes("?")) return true;
+  // People follow links to the explorer, with a query in them to look at; at any other path it would be run.
+  const isLink = url.startsWith("/graphql?") && headers.accept?.includes("text/html") === true;
+  return hasExplorer && isLink;
 }
 
 function toPattern(origin: string): RegExp {

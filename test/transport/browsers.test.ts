@@ -142,6 +142,14 @@ describe("a page of another site", () => {
     }
   });
 
+  it("may not link to a query beside GraphiQL, which would be run", async () => {
+    await using curfew = await startCurfew({ ...testApp().schema, graphiql: true });
+    for (const path of ["/graphql/", "/graphql/.", "/health/../graphql"]) {
+      const link = { path: `${path}?query={hello}`, headers: navigation };
+      expect((await send(curfew.url, link)).status, path).toBe(403);
+    }
+  });
+
   it("may not link to a query where there is no GraphiQL", async () => {
     await using curfew = await startCurfew({ ...testApp().schema, graphiql: false });
     const path = "/graphql?query={hello}";
