@@ -28,6 +28,8 @@ export class Caller {
   readonly device: Device;
   readonly life: Life;
   readonly noteRefusal: CallerOptions["noteRefusal"];
+  /** By `performance.now`. */
+  readonly #since = performance.now();
   readonly #join: CallerOptions["join"];
   readonly #onLastWord: CallerOptions["onLastWord"];
   #onDone: CallerOptions["onDone"];
@@ -43,6 +45,11 @@ export class Caller {
     this.#join = options.join;
     this.#onLastWord = options.onLastWord;
     this.#onDone = options.onDone;
+  }
+
+  /** Milliseconds since it was known who asks. */
+  get age(): number {
+    return performance.now() - this.#since;
   }
 
   /** For operations that last: afterwards the life ends with the session, or has ended. */

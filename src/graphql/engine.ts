@@ -140,8 +140,7 @@ function createAdapter(options: EngineOptions, run: Run) {
       readableParameters,
       withoutQuotations,
       ...(options.introspection ? [] : [withoutIntrospection]),
-      ...options.plugins,
-      useSessionEnd(run),
+      ...(options.plugins.length > 0 ? [...options.plugins, useSessionEnd(run)] : []),
     ],
   });
 }

@@ -11,6 +11,7 @@ import type { Plugin } from "graphql-yoga";
 import type { Caller } from "./caller.ts";
 import type { CurfewContext } from "./context.ts";
 import type { Result } from "./endable-stream.ts";
+import { endWithSession } from "./outermost.ts";
 import type { Execute, Run } from "./run.ts";
 
 /** An operation as a client sends it over a socket. */
@@ -52,7 +53,7 @@ export interface Enveloped {
 export function throughPlugins(
   envelop: (payload: Payload, caller: Caller, place: object | undefined) => Enveloped,
 ): Pipeline {
-  const executed = new WeakMap<ExecutionArgs, Execute>();
+  const executed = new WeakMap<ExecutionArgs, () => Promise<Result>>();
   return {
     prepare: async (payload, caller, place) => {
       const enveloped = envelop(payload, caller, place);
@@ -66,10 +67,18 @@ export function throughPlugins(
       const contextValue = await enveloped.contextFactory();
       const args = { schema, document, operationName, variableValues, contextValue };
       const isSubscription = operation === OperationTypeNode.SUBSCRIPTION;
-      executed.set(args, isSubscription ? enveloped.subscribe : enveloped.execute);
+      const execute = isSubscription ? enveloped.subscribe : enveloped.execute;
+      executed.set(args, async () => {
+        try {
+          return await endWithSession((await execute(args)) as Result, caller);
+        } catch (error) {
+          caller.done();
+          throw error;
+        }
+      });
       return args;
     },
-    run: async (args) => (await executed.get(args)?.(args)) as Result,
+    run: async (args) => (await executed.get(args)?.()) ?? { errors: [unidentified()] },
   };
 }
 
@@ -77,7 +86,10 @@ export function unidentified(): GraphQLError {
   return new GraphQLError("Unable to identify operation");
 }
 
-/** To be the last plugin: what executes by then, some other plugin's function too, ends with the session. */
+/**
+ * To be the last plugin: what executes by then, some other plugin's function too, ends with the session, and so
+ * does what plugins made of the answer.
+ */
 export function useSessionEnd(run: Run): Plugin<CurfewContext> {
   const enclosed = (execute: Execute) => (args: ExecutionArgs) => run(args, execute);
   return {
@@ -86,6 +98,13 @@ export function useSessionEnd(run: Run): Plugin<CurfewContext> {
     },
     onSubscribe: ({ subscribeFn, setSubscribeFn }) => {
       if (subscribeFn !== run) setSubscribeFn(enclosed(subscribeFn));
+    },
+    onExecutionResult: async (answer) => {
+      const { result } = answer;
+      const { caller } = answer.context as Partial<CurfewContext>;
+      // Without it nothing was executed: the document was refused.
+      if (result !== undefined && caller !== undefined)
+        answer.setResult(await endWithSession(result, caller));
     },
   };
 }

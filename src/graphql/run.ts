@@ -22,14 +22,22 @@ export type Execute = (args: ExecutionArgs) => unknown;
 
 /**
  * Runs an operation in a `CurfewContext`, by what is given for that or else by the executor; what the client
- * may not see of its errors is masked.
+ * may not see of its errors is masked. What is given runs between plugins: when all of that is done, the
+ * outermost says.
  */
 export type Run = (args: ExecutionArgs, by?: Execute) => Promise<Result>;
 
 /** An answer, or what there will be answers to: events, or answers themselves. */
 type Begun = ExecutionResult | AsyncIterable<unknown>;
 type Data = Record<string, unknown>;
-type AnswerTo = EndableStreamOptions["answerTo"];
+
+interface Operation {
+  readonly caller: Caller;
+  readonly begin: () => Begun | Promise<Begun>;
+  readonly answerTo: EndableStreamOptions["answerTo"];
+  /** Called when it was answered, or its stream is closed. */
+  readonly onDone: () => void;
+}
 
 export interface RunOptions {
   /** What is shown of an error. */
@@ -43,7 +51,7 @@ export interface RunOptions {
  * A request that is answered sooner does not join its session: the check when it began was enough, and
  * the many pay nothing for the few that are slow. Milliseconds.
  */
-const slowRequest = 1_000;
+export const slowRequest = 1_000;
 
 export function createRun({ mask, onMasked, onFault }: RunOptions): Run {
   const onSourceFault = (error: unknown) => onFault("a subscription's source failed", error);
@@ -61,11 +69,7 @@ export function createRun({ mask, onMasked, onFault }: RunOptions): Run {
   }
 
   /** Delivers until the end comes, and never past it. */
-  async function untilEnd(
-    caller: Caller,
-    begin: () => Begun | Promise<Begun>,
-    answerTo: AnswerTo,
-  ): Promise<Result> {
+  async function untilEnd({ caller, begin, answerTo, onDone }: Operation): Promise<Result> {
     const { life } = caller;
     if (life.ending !== undefined) return stopped(life.ending);
     const beginning = begin();
@@ -79,21 +83,30 @@ export function createRun({ mask, onMasked, onFault }: RunOptions): Run {
       return stopped(life.ending);
     }
     if (!isStream) return masked(begun);
-    const onClose = () => caller.done();
-    return new EndableStream(begun, { life, answerTo, masked, mask, onSourceFault, onClose });
+    return new EndableStream(begun, {
+      life,
+      answerTo,
+      masked,
+      mask,
+      onSourceFault,
+      onClose: onDone,
+    });
   }
 
-  async function untilDone(...[caller, begin, answerTo]: Parameters<typeof untilEnd>) {
+  async function untilDone(operation: Operation): Promise<Result> {
     let result: Result | undefined;
     try {
-      result = await untilEnd(caller, begin, answerTo);
+      result = await untilEnd(operation);
       return result;
     } finally {
-      if (!isAsyncIterable(result)) caller.done();
+      if (!isAsyncIterable(result)) operation.onDone();
     }
   }
 
-  async function request(caller: Caller, begin: () => Begun | Promise<Begun>): Promise<Result> {
+  async function request(operation: Operation): Promise<Result> {
+    const { caller } = operation;
+    // Between the check and this, plugins may have taken their time.
+    if (caller.age > slowRequest) await caller.join("slowRequest");
     const timer = setTimeout(() => {
       caller.join("slowRequest").catch((error: unknown) => {
         onFault("a slow request could not join its session", error);
@@ -101,16 +114,16 @@ export function createRun({ mask, onMasked, onFault }: RunOptions): Run {
       });
     }, slowRequest);
     try {
-      return await untilDone(caller, begin, asItIs);
+      return await untilDone(operation);
     } finally {
       clearTimeout(timer);
     }
   }
 
   /** Under its session first, and the source of events after: nothing can end unnoticed in between. */
-  async function subscribe(...[caller, begin, answerTo]: Parameters<typeof untilEnd>) {
-    await caller.join("stream");
-    return untilDone(caller, begin, answerTo);
+  async function subscribe(operation: Operation): Promise<Result> {
+    await operation.caller.join("stream");
+    return untilDone(operation);
   }
 
   async function sourceOf(args: ExecutionArgs): Promise<Begun> {
@@ -129,15 +142,19 @@ export function createRun({ mask, onMasked, onFault }: RunOptions): Run {
     const isSubscription = kind === OperationTypeNode.SUBSCRIPTION;
     if (by !== undefined) {
       const begin = async () => (await by(args)) as Begun;
-      return isSubscription ? subscribe(caller, begin, asItIs) : request(caller, begin);
+      // It is done when the plugins around this are.
+      const operation = { caller, begin, answerTo: asItIs, onDone: () => {} };
+      return isSubscription ? subscribe(operation) : request(operation);
     }
+    const onDone = () => caller.done();
     return isSubscription
-      ? subscribe(
+      ? subscribe({
           caller,
-          () => sourceOf(args),
-          (event) => answer({ ...args, rootValue: event }),
-        )
-      : request(caller, () => answer(args));
+          begin: () => sourceOf(args),
+          answerTo: (event) => answer({ ...args, rootValue: event }),
+          onDone,
+        })
+      : request({ caller, begin: () => answer(args), answerTo: asItIs, onDone });
   };
 }
 
@@ -168,7 +185,7 @@ function wholeOrParts(result: Awaited<ReturnType<typeof execute<Data>>>): Result
 }
 
 /** Of a query whose answer comes in parts, the events are the parts; of what others execute, the answers. */
-const asItIs: AnswerTo = (event) => event as ExecutionResult;
+const asItIs: Operation["answerTo"] = (event) => event as ExecutionResult;
 
 function stopped(ending: Ending): ExecutionResult {
   return { errors: [endingError(ending)] };

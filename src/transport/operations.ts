@@ -67,8 +67,8 @@ export function socketHooks(options: OperationOptions) {
     connectionInitWaitTimeout: 0,
     onConnect: (context) => connect(context, options),
     onSubscribe: (context, id, payload) => prepare(context, id, payload, options),
-    execute: (args) => options.pipeline.run(args),
-    subscribe: (args) => options.pipeline.run(args),
+    execute: (args) => run(args, options),
+    subscribe: (args) => run(args, options),
     onOperation: ({ extra: socket }, _id, payload, _args, result) => {
       // A query whose answer comes in parts.
       if (isAsyncIterable(result)) socket.life.answered(payload);
@@ -134,6 +134,17 @@ async function prepare(
   // By its payload: an id may be used again while it runs.
   else if (!isSubscription(prepared)) socket.life.answer(payload);
   return prepared;
+}
+
+/** graphql-ws would close the socket, and everything else on it, for what a plugin throws. */
+async function run(args: ExecutionArgs, { pipeline, onFault }: OperationOptions) {
+  try {
+    return await pipeline.run(args);
+  } catch (error) {
+    const shown = maskError(error);
+    if (shown !== error) onFault("an operation failed", error);
+    return { errors: [shown] };
+  }
 }
 
 function isSubscription({ document, operationName }: ExecutionArgs): boolean {
@@ -206,8 +217,9 @@ function formatResult({ errors, data, extensions }: Result): FormattedExecutionR
 }
 
 /** Without what Yoga keeps in the extensions for its own HTTP answers. */
-function formatError(error: GraphQLError): GraphQLFormattedError {
-  const { extensions, ...rest } = error.toJSON();
+function formatError(error: GraphQLError | GraphQLFormattedError): GraphQLFormattedError {
+  // A plugin may have kept the answer as text.
+  const { extensions, ...rest } = "toJSON" in error ? error.toJSON() : error;
   if (extensions === undefined) return rest;
   const { http: _http, unexpected: _unexpected, ...shown } = extensions;
   return { ...rest, extensions: shown };
