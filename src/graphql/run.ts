@@ -31,6 +31,16 @@ export type Run = (args: ExecutionArgs, by?: Execute) => Promise<Result>;
 type Begun = ExecutionResult | AsyncIterable<unknown>;
 type Data = Record<string, unknown>;
 
+interface WithErrors {
+  readonly errors?: readonly GraphQLError[];
+}
+
+/** What there is beside `data` where an answer is deferred or streamed. */
+interface InParts {
+  readonly incremental?: readonly WithErrors[];
+  readonly completed?: readonly WithErrors[];
+}
+
 interface Operation {
   readonly caller: Caller;
   readonly begin: () => Begun | Promise<Begun>;
@@ -56,16 +66,30 @@ export const slowRequest = 1_000;
 export function createRun({ mask, onMasked, onFault }: RunOptions): Run {
   const onSourceFault = (error: unknown) => onFault("a subscription's source failed", error);
 
+  function shownOf(error: GraphQLError): GraphQLError {
+    const shown = mask(error);
+    if (shown !== error) onMasked(error);
+    return shown as GraphQLError;
+  }
+
+  function maskedPart<Part extends WithErrors>(part: Part): Part {
+    const { errors } = part;
+    return errors === undefined ? part : { ...part, errors: errors.map(shownOf) };
+  }
+
   function masked(result: ExecutionResult): ExecutionResult {
-    if (result.errors === undefined) return result;
+    const { errors, incremental, completed } = result as ExecutionResult & InParts;
+    // Of what comes in parts each has its own.
+    if (incremental !== undefined || completed !== undefined)
+      return maskedPart({
+        ...result,
+        ...(incremental !== undefined && { incremental: incremental.map(maskedPart) }),
+        ...(completed !== undefined && { completed: completed.map(maskedPart) }),
+      });
+    if (errors === undefined) return result;
     // Without data nothing was executed: the errors are of the variables.
-    const quoted = "data" in result ? result.errors : result.errors.map(unquoted);
-    const errors = quoted.map((error) => {
-      const shown = mask(error);
-      if (shown !== error) onMasked(error);
-      return shown as GraphQLError;
-    });
-    return { ...result, errors };
+    const quoted = "data" in result ? errors : errors.map(unquoted);
+    return { ...result, errors: quoted.map(shownOf) };
   }
 
   /** Delivers until the end comes, and never past it. */

@@ -207,13 +207,10 @@ function noteOn(socket: Socket): Note {
 }
 
 /** Undefined where graphql-ws may send the result as it is. */
-function formatResult({ errors, data, extensions }: Result): FormattedExecutionResult | undefined {
+function formatResult({ errors, ...rest }: Result): FormattedExecutionResult | undefined {
   if (errors === undefined) return undefined;
-  return {
-    ...(data !== undefined && { data }),
-    errors: errors.map(formatError),
-    ...(extensions !== undefined && { extensions }),
-  };
+  // What is undefined is not sent; of what comes in parts there is more than the types know.
+  return { ...rest, errors: errors.map(formatError) } as FormattedExecutionResult;
 }
 
 /** Without what Yoga keeps in the extensions for its own HTTP answers. */

@@ -112,3 +112,66 @@ it("a logout that also asks for such a list is refused the list, and leaves noth
   await app.stopped;
   expect(curfew.connections.size).toBe(0);
 });
+
+/** Fails at once, later, and in the middle of a list. */
+const failing = {
+  typeDefs: /* GraphQL */ `
+    directive @defer(if: Boolean! = true, label: String) on FRAGMENT_SPREAD | INLINE_FRAGMENT
+    directive @stream(if: Boolean! = true, label: String, initialCount: Int = 0) on FIELD
+    type Query {
+      thing: Thing!
+      items: [Int]
+    }
+    type Thing {
+      fine: Int
+      now: Int
+      later: Int
+      never: Int!
+    }
+  `,
+  resolvers: {
+    Query: {
+      thing: () => ({}),
+      items: async function* () {
+        yield 1;
+        throw new Error("a secret of the app");
+      },
+    },
+    Thing: {
+      fine: () => 1,
+      now: () => fail(),
+      later: async () => fail(),
+      never: async () => fail(),
+    },
+  },
+};
+
+function fail(): never {
+  throw new Error("a secret of the app");
+}
+
+it.each([
+  "{ thing { fine ... @defer { later } } }",
+  "{ thing { fine ... @defer { never } } }",
+  "{ thing { now ... @defer { fine } } }",
+  "{ items @stream(initialCount: 1) }",
+])("what comes in parts shows no client what an app's resolver threw: %s", async (query) => {
+  await using curfew = await startCurfew(failing);
+  const { accessToken: token } = await register(curfew.url);
+  await using stream = await openStream(curfew.url, query, { token });
+  await stream.ended;
+  const events = stream.events.pending.filter(({ event }) => event === "next");
+  const streamed = events.map(({ data }) => data);
+
+  await using socket = await connect(curfew.socketUrl, token);
+  socket.subscribe("1", query);
+  await until(() => socket.messages.pending.some(({ type }) => type === "complete"));
+  const messages = socket.messages.pending.filter(({ type }) => type === "next");
+  const sent = messages.map(({ payload }) => payload);
+
+  for (const parts of [streamed, sent]) {
+    expect(JSON.stringify(parts)).not.toContain("a secret of the app");
+    expect(JSON.stringify(parts)).toContain("Unexpected error.");
+    expect(parts.map(({ hasNext }) => hasNext)).toEqual([true, false]);
+  }
+});
