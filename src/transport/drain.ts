@@ -31,10 +31,12 @@ export function drain(lives: () => Iterable<Life>, time: number): () => void {
   return () => clearInterval(timer);
 }
 
-/** Drains, and resolves when nothing is left, or when the time is over. */
+/** Drains, and resolves when nothing is left, or when the time is over: then all have been told. */
 export async function drained(lives: () => readonly Life[], time: number): Promise<void> {
   const stop = drain(lives, time);
   const deadline = performance.now() + time;
   while (lives().length > 0 && performance.now() < deadline) await pause(interval);
   stop();
+  // The last look may come after the time.
+  new Slices().end(lives(), "GOING_AWAY");
 }

@@ -253,6 +253,16 @@ describe("an app's own login", () => {
   });
 });
 
+it("keeps nothing open once it is closed, not even where an operation still runs", async () => {
+  await using server = await startOwnServer({ drainTime: 0 });
+  const { accessToken } = await register(server.url);
+  await using socket = await connect(server.socketUrl, accessToken);
+  socket.subscribe("1", "{ slow }");
+  await server.app.started;
+  await server.close();
+  expect(await socket.closed).toEqual({ code: 1012, reason: "SERVICE_RESTART" });
+});
+
 it("closes what is connected retryably when it closes, and lets nothing more in", async () => {
   await using server = await startOwnServer();
   const { accessToken } = await register(server.url);
