@@ -54,7 +54,11 @@ export function createPlugin(options: PluginOptions): SessionPlugin {
 function callerOf(context: Beginning, options: RequestOptions): Caller | Promise<Caller> {
   const { [callerKey]: caller, req, res, request } = context;
   if (caller !== undefined) return caller;
-  if (req?.socket !== undefined && res !== undefined) return identifyRequest(req, res, options);
+  if (req?.socket !== undefined && res !== undefined) {
+    // Each operation of a batch listens to its end.
+    res.setMaxListeners(0);
+    return identifyRequest(req, res, options);
+  }
   const left = Promise.withResolvers<void>();
   request?.signal.addEventListener("abort", () => left.resolve(), { once: true });
   const visit = {

@@ -43,6 +43,24 @@ describe("a Yoga with the plugin", () => {
     ]);
   });
 
+  it("answers the largest batch without a warning", async () => {
+    const warnings: string[] = [];
+    const note = ({ name }: Error) => void warnings.push(name);
+    process.on("warning", note);
+    await using server = await startOwnServer();
+    const response = await fetch(server.url, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(Array<string>(10).fill("{ hello }").map(batched)),
+    });
+    const answer = { data: { hello: "world" } };
+    expect(await response.json()).toEqual(Array.from({ length: 10 }, () => answer));
+    // Warnings come in a turn of their own.
+    await new Promise(setImmediate);
+    process.off("warning", note);
+    expect(warnings).toEqual([]);
+  });
+
   it("ends event streams with their session, and no other session's", async () => {
     await using server = await startOwnServer();
     const email = newEmail();
