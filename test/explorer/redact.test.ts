@@ -27,6 +27,14 @@ it.each([
   ['login(password: "correct ho\n) { id }', 'login(password: ""\n) { id }'],
   ['login(password: """correct\nho', 'login(password: ""'],
   ['renew(renewalToken: "a")', 'renew(renewalToken: "")'],
+  ['reset(passwords: ["a]", "b"], first: 1)', 'reset(passwords: "", first: 1)'],
+  // How many.
+  ["complete(maxTokens: 100)", "complete(maxTokens: 100)"],
+  ["($passwords: [String!]!) { a }", "($passwords: [String!]!) { a }"],
+  [
+    '($p: String! = "a", $q: Int = 1) { login(password: $p, first: $q) }',
+    '($p: String! = "", $q: Int = 1) { login(password: $p, first: $q) }',
+  ],
   ["# curfew_access_AbC-_9 and on", "#  and on"],
   ['say(text: "password: x")', 'say(text: "password: x")'],
   ["{ viewer { user { email } } }", "{ viewer { user { email } } }"],
@@ -43,6 +51,7 @@ it.each([
   ['{ "input": { "newPassword": "a" } }', "", '{ "input": { "newPassword": "" } }'],
   ['{ "password": "a \\" b", "n": 1 }', "", '{ "password": "", "n": 1 }'],
   ['{ "password": "a', "", '{ "password": ""'],
+  ['{ "secrets": ["a", "b"], "n": [1] }', "", '{ "secrets": "", "n": [1] }'],
   ['{ "note": "curfew_renewal_abc" }', "", '{ "note": "" }'],
 ])("keeps of the variables %j of %j: %j", (variables, query, left) => {
   expect(redactVariables(variables, query)).toBe(left);
