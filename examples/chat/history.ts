@@ -43,9 +43,17 @@ export function openHistory(folder: string) {
     /** Keeps what is said on other nodes, too. */
     async follow(events: Events, topic: string): Promise<void> {
       const stream = await events.subscribe<Message>(topic);
-      void (async () => {
-        for await (const message of stream) add(message);
-      })();
+      const keep = async () => {
+        for await (const message of stream) {
+          try {
+            add(message);
+          } catch (error) {
+            // The disk is full, say: who is here reads it all the same.
+            console.error("A message was not kept:", error);
+          }
+        }
+      };
+      keep().catch((error: unknown) => console.error(`No more of ${topic} is kept:`, error));
     },
   };
 }

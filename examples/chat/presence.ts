@@ -28,9 +28,10 @@ export class Presence {
   async open(events: Events): Promise<void> {
     this.#events = events;
     const reports = await events.subscribe<Report>(topic);
-    void (async () => {
+    const listen = async () => {
       for await (const report of reports) this.#hear(report);
-    })();
+    };
+    listen().catch((error: unknown) => console.error("Nobody is seen to come any more:", error));
     this.#timer = setInterval(() => this.#report(), times.betweenReports);
   }
 

@@ -29,7 +29,9 @@ if (result.__typename !== "SignedIn") {
 console.log(`signed in ${result.sessionId}`);
 
 sockets.on("connected", () => console.log("connected"));
-for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => void session.logout());
+for (const signal of ["SIGINT", "SIGTERM"])
+  // What cannot be told to the server in eight attempts ends by itself.
+  process.once(signal, () => void session.logout().catch(() => {}));
 
 const query = "subscription { sessionEvents { type endReason session { id } } }";
 try {
