@@ -2,6 +2,7 @@
 import { getDirective, MapperKind, mapSchema } from "@graphql-tools/utils";
 import {
   defaultFieldResolver,
+  isObjectType,
   type GraphQLFieldConfig,
   type GraphQLFieldResolver,
   type GraphQLSchema,
@@ -18,9 +19,13 @@ export function guardAuthenticated(schema: GraphQLSchema): GraphQLSchema {
   const isMarked = (node: Parameters<typeof getDirective>[1]) =>
     getDirective(schema, node, "authenticated") !== undefined;
   return mapSchema(schema, {
-    [MapperKind.OBJECT_FIELD]: (field, _name, typeName) => {
+    [MapperKind.OBJECT_FIELD]: (field, name, typeName) => {
       const type = schema.getType(typeName);
-      return isMarked(field) || (type !== undefined && isMarked(type)) ? guard(field) : field;
+      // What an interface asks for, all its types keep to.
+      const interfaces = isObjectType(type) ? type.getInterfaces() : [];
+      const declared = interfaces.flatMap((one) => one.getFields()[name] ?? []);
+      const nodes = [field, ...declared, ...(type === undefined ? [] : [type])];
+      return nodes.some(isMarked) ? guard(field) : field;
     },
   });
 }

@@ -29,6 +29,26 @@ it("guards a field, and every field of a type, and nothing else", async () => {
   }
 });
 
+it("guards the field of an interface in all types that have it", async () => {
+  await using curfew = await startCurfew({
+    typeDefs: `
+      interface Named { name: String! @authenticated kind: String! }
+      type Cat implements Named { name: String! kind: String! }
+      type Query { pet: Named! }
+    `,
+    resolvers: {
+      Query: { pet: () => ({ __typename: "Cat", name: "Tom", kind: "cat" }) },
+    },
+  });
+  const { accessToken: token } = await register(curfew.url);
+  const query = "{ pet { name kind } }";
+  const pet = { name: "Tom", kind: "cat" };
+  expect((await ask(curfew.url, query, { token })).data).toEqual({ pet });
+  expect((await ask(curfew.url, "{ pet { kind } }")).data).toEqual({ pet: { kind: "cat" } });
+  const { errors } = await ask(curfew.url, query);
+  expect(errors).toMatchObject([{ path: ["pet", "name"], extensions: missing }]);
+});
+
 it("leaves the rest of an answer alone where the guarded field may be null", async () => {
   await using curfew = await startCurfew({
     typeDefs: `type Query { open: Int guarded: Int @authenticated }`,
