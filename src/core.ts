@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import { auditTrail } from "./audit.ts";
-import { checkOptions, type Options } from "./config/config.ts";
+import { checkOptions, isProduction, type Options } from "./config/config.ts";
 import type { Services } from "./graphql/context.ts";
 import { Events } from "./graphql/events.ts";
 import { faultLog, openLog } from "./graphql/logger.ts";
@@ -74,7 +74,7 @@ export async function openCore(given: CoreOptions) {
     own: ownParts,
     keys: parts.ring.ids,
     warnings: parts.warnings,
-    production: process.env["NODE_ENV"] === "production",
+    production: isProduction(),
   });
   for (const warning of startup.warnings) logger.warn(warning);
   const trail = auditTrail({ logger, clock, onFault, ...(onAudit && { onAudit }) });

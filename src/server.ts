@@ -1,5 +1,6 @@
 /** Puts the server together: sessions, GraphQL and the transports. */
 import type { Registry } from "prom-client";
+import { isProduction } from "./config/config.ts";
 import { openCore, type Core, type CoreOptions } from "./core.ts";
 import { createExplorer } from "./explorer/explorer.ts";
 import { createEngine, type AppPlugins } from "./graphql/engine.ts";
@@ -151,7 +152,7 @@ async function serve(core: Core, { schema, plugins, fallback }: Served): Promise
 
 function readersOf(token: string | undefined): MetricsPage["readers"] {
   if (token !== undefined) return { token };
-  return process.env["NODE_ENV"] === "production" ? "none" : "all";
+  return isProduction() ? "none" : "all";
 }
 
 function urlOf(host: string, port: number): string {

@@ -84,13 +84,18 @@ export function loadOptions(
 export function checkOptions(given: Partial<Options>): Options {
   const strays = Object.keys(given).filter((key) => !Object.hasOwn(variables, key));
   return check({
-    production: process.env["NODE_ENV"] === "production",
+    production: isProduction(),
     faults: strays.map((key) => `${key} is not an option. Did you mean ${nearest(key, names)}?`),
     written: (name) => given[name],
     value: (name) => given[name],
     label: (name) => name,
     assign: (name, text) => `${name}: ${inspect(variables[name].read(text))}`,
   });
+}
+
+/** Whatever stands around the word: a file of variables may end its lines with a space. */
+export function isProduction(): boolean {
+  return process.env["NODE_ENV"]?.trim() === "production";
 }
 
 /** Where options come from, and how its users write them. */

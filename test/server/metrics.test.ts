@@ -221,6 +221,8 @@ describe("who may read it", () => {
     };
     await using closed = await startServer(env);
     expect(await status(closed.url)).toBe(404);
+    await using spaced = await startServer({ ...env, NODE_ENV: "production " });
+    expect(await status(spaced.url)).toBe(404);
     await using open = await startServer({ ...env, METRICS_TOKEN: token });
     expect([await status(open.url), await status(open.url, `Bearer ${token}`)]).toEqual([401, 200]);
   });
