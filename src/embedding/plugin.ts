@@ -1,6 +1,8 @@
 /** The plugin that gives a Yoga of an app's own Curfew's sessions: in the context, and as the end of operations. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { GraphQLSchema } from "graphql";
 import type { Plugin } from "graphql-yoga";
+import { guardAuthenticated } from "../graphql/authenticated.ts";
 import type { Caller } from "../graphql/caller.ts";
 import { createContext, type CurfewContext, type Services } from "../graphql/context.ts";
 import { useSessionEnd } from "../graphql/enveloped.ts";
@@ -42,6 +44,11 @@ export function createPlugin(options: PluginOptions): SessionPlugin {
     plugin: {
       // Not by `addPlugin`, which would put it before those that come after this one.
       onPluginInit: ({ plugins }) => void plugins.push(last),
+      // A guard that was forgotten would be missed by nobody but the one who should not get in.
+      onSchemaChange: ({ schema, replaceSchema }) => {
+        const guarded = guardAuthenticated(schema as GraphQLSchema);
+        if (guarded !== schema) replaceSchema(guarded);
+      },
       onEnveloped: ({ extendContext }) => extendContext(marked),
       onContextBuilding: async ({ context, extendContext }) => {
         const caller = await callerOf(context, options);

@@ -9,16 +9,20 @@ import {
 } from "graphql";
 import { requireSession, type CurfewContext } from "./context.ts";
 
+const guardedSchemas = new WeakMap<GraphQLSchema, GraphQLSchema>();
+
 type Resolver = GraphQLFieldResolver<unknown, CurfewContext>;
 
 /**
  * Makes `@authenticated` hold in a schema whose resolvers get a `CurfewContext`: without a session such a
- * field answers with the error code `UNAUTHENTICATED`.
+ * field answers with the error code `UNAUTHENTICATED`. One that is guarded already is given back as it is.
  */
 export function guardAuthenticated(schema: GraphQLSchema): GraphQLSchema {
+  const known = guardedSchemas.get(schema);
+  if (known !== undefined) return known;
   const isMarked = (node: Parameters<typeof getDirective>[1]) =>
     getDirective(schema, node, "authenticated") !== undefined;
-  return mapSchema(schema, {
+  const guardedSchema = mapSchema(schema, {
     [MapperKind.OBJECT_FIELD]: (field, name, typeName) => {
       const type = schema.getType(typeName);
       // What an interface asks for, all its types keep to.
@@ -28,6 +32,8 @@ export function guardAuthenticated(schema: GraphQLSchema): GraphQLSchema {
       return nodes.some(isMarked) ? guard(field) : field;
     },
   });
+  guardedSchemas.set(schema, guardedSchema).set(guardedSchema, guardedSchema);
+  return guardedSchema;
 }
 
 function guard(field: GraphQLFieldConfig<unknown, CurfewContext>) {
