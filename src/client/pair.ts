@@ -45,9 +45,16 @@ export function keeper(storage: TokenStorage | undefined, key: string) {
   };
 }
 
+const texts = ["sessionId", "userId", "accessToken", "renewalToken"] as const;
+const numbers = ["generation", "askedAt", "renewedAt", "lifetime"] as const;
+
+/** Whether all of it is there: without its times, it would neither be fresh nor ever due. */
 export function isPair(value: unknown): value is Pair {
-  const pair = value as Pair | null | undefined;
-  return typeof pair?.renewalToken === "string" && typeof pair.lifetime === "number";
+  const pair = (value ?? {}) as Partial<Record<keyof Pair, unknown>>;
+  return (
+    texts.every((field) => typeof pair[field] === "string") &&
+    numbers.every((field) => Number.isFinite(pair[field]))
+  );
 }
 
 /** Milliseconds from one renewal to the next, at least: at the very end of a session hardly any are left. */
