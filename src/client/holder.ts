@@ -74,7 +74,19 @@ export function createHolder({ environment, name, storage, onDue, onChange }: Ho
   function offer(pair: Pair | undefined, login = false): void {
     if (!isPair(pair) || ended.has(pair.sessionId)) return;
     const isNews = held?.sessionId === pair.sessionId ? pair.generation > held.generation : login;
-    if (held === undefined || isNews) hold(pair);
+    if (held !== undefined && !isNews) return;
+    keepHere(pair);
+    hold(pair);
+  }
+
+  /** Where each tab has a storage of its own: what is there would be used up when this one is loaded anew. */
+  function keepHere(pair: Pair): void {
+    const before = kept.read();
+    const isBehind =
+      before?.sessionId === pair.sessionId
+        ? before.generation < pair.generation
+        : before?.sessionId === held?.sessionId;
+    if (isBehind) kept.write(pair);
   }
 
   function drop(sessionId: string, reason: SignedOutReason): void {

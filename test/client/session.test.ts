@@ -323,6 +323,27 @@ describe("tabs", () => {
     for (const tab of tabs) expect(tab.state).toMatchObject({ status: "signedIn", sessionId });
     await world.pass(10 * 22 * minute);
     expect(world.renewals).toBeGreaterThanOrEqual(8);
+  it("of each tab's own has what the other tabs renewed, when those are gone", async () => {
+    await using world = newWorld();
+    const [storage, other] = [newStorage(), newStorage()];
+    const tab = world.open({ storage });
+    await world.pass(200);
+    const first = world.open({ storage: other });
+    await world.pass(200);
+    const sessionId = await world.login(first);
+    const renewed = world.renewals;
+    first.refused(await world.access(first), "EXPIRED");
+    await world.pass(second);
+    expect(world.renewals).toBe(renewed + 1);
+    first.dispose();
+    tab.dispose();
+    await world.sleep(5 * minute);
+    const again = world.open({ storage });
+    await world.pass(30 * minute);
+    expect(again.state).toMatchObject({ status: "signedIn", sessionId });
+    expect(world.refusals).toEqual([]);
+  });
+
     expect(world.renewals).toBeLessThanOrEqual(11);
     expect(world.mostAtOnce).toBe(1);
     await world.outcome(second_.logout());
