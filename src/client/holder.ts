@@ -49,6 +49,7 @@ export function createHolder({ environment, name, storage, onDue, onChange }: Ho
   function become(next: SessionState): void {
     state = next;
     started.resolve();
+  let isClosed = false;
     onChange(next);
   }
 
@@ -57,6 +58,8 @@ export function createHolder({ environment, name, storage, onDue, onChange }: Ho
     // By a clock that was set back since, nothing is known of its age.
     const left = age < 0 ? 0 : pair.lifetime - age;
     const now = clock();
+    // An answer that came too late for this one.
+    if (isClosed) return;
     const { sessionId, userId, lifetime } = pair;
     const isAnother = held?.sessionId !== sessionId;
     // Not all tabs at once, nor all who were signed in by one event.
@@ -181,3 +184,4 @@ export function createHolder({ environment, name, storage, onDue, onChange }: Ho
     },
   };
 }
+      isClosed = true;

@@ -259,6 +259,18 @@ describe("a session", () => {
 describe("with a storage", () => {
   function newStorage() {
     const items = new Map<string, string>();
+  it("takes up nothing when the answer to a login comes after it was disposed of", async () => {
+    await using world = newWorld();
+    const tab = world.open();
+    await world.pass(200);
+    const login = tab.login({ email: "ada@example.com", password: "correct horse" });
+    tab.dispose();
+    expect(await world.outcome(login)).toMatchObject({ __typename: "SignedIn" });
+    await world.pass(24 * 60 * minute);
+    expect(world.renewals).toBe(0);
+    expect(await world.outcome(tab.accessToken())).toBeUndefined();
+  });
+
     return {
       items,
       getItem: (key: string) => items.get(key) ?? null,
