@@ -29,7 +29,10 @@ export interface SessionOptions {
    * Default: none.
    */
   readonly storage?: TokenStorage;
-  /** Whether the tabs of the browser share the session. Default: true; outside of a browser they never do. */
+  /**
+   * Whether the tabs of the browser share the session, by a channel on which every page and script of the
+   * origin is trusted: who asks there is given the tokens. Default: true; outside of a browser they never do.
+   */
   readonly shared?: boolean;
   /** Names the session among others of the same origin. Default: `curfew:` and the URL. */
   readonly key?: string;
