@@ -9,17 +9,26 @@ import type { Access, RefusalReason, Session } from "./contract.ts";
 export function sessionFetch(session: Session, request: typeof fetch = fetch): typeof fetch {
   return async (input, init) => {
     const access = await session.access();
-    const response = await request(input, withToken(init, access));
+    const given = input instanceof Request ? input : undefined;
+    // Its body can be sent once.
+    const again = given?.clone() ?? input;
+    const headers = init?.headers ?? given?.headers;
+    const response = await request(input, withToken(init, headers, access));
     const reason = access && (await refusalOf(response));
     if (access === undefined || reason === undefined) return response;
     session.refused(access, reason);
     const next = await session.access();
-    return next === undefined ? response : request(input, withToken(init, next));
+    if (next === undefined || init?.body instanceof ReadableStream) return response;
+    return request(again, withToken(init, headers, next));
   };
 }
 
-function withToken(init: RequestInit | undefined, access: Access | undefined): RequestInit {
-  const headers = new Headers(init?.headers);
+function withToken(
+  init: RequestInit | undefined,
+  given: RequestInit["headers"],
+  access: Access | undefined,
+): RequestInit {
+  const headers = new Headers(given);
   if (access !== undefined) headers.set("authorization", `Bearer ${access.token}`);
   return { ...init, headers };
 }
