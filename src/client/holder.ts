@@ -10,6 +10,8 @@ const times = {
   settle: 50,
   /** For what they have to say to a new tab. */
   start: 100,
+  /** For the pair that another tab renews: its answer is given again for 10 s, should that tab be closed. */
+  successor: 4_000,
   /** At most, for a request that is under way when the token runs out. */
   margin: 5_000,
   /** Timers take no more than 24 days. */
@@ -44,22 +46,24 @@ export function createHolder({ environment, name, storage, onDue, onChange }: Ho
   let held: Held | undefined;
   /** The access token that the server did not accept, whatever the clock says. */
   let stale: string | undefined;
+  /** The access token that another tab was to renew, of which nothing was heard since. */
+  let orphan: string | undefined;
   let cancelTimer = () => {};
+  let isClosed = false;
 
   function become(next: SessionState): void {
     state = next;
     started.resolve();
-  let isClosed = false;
     onChange(next);
   }
 
   function hold(pair: Pair): void {
+    // An answer that came too late for this one.
+    if (isClosed) return;
     const age = wallClock() - pair.askedAt;
     // By a clock that was set back since, nothing is known of its age.
     const left = age < 0 ? 0 : pair.lifetime - age;
     const now = clock();
-    // An answer that came too late for this one.
-    if (isClosed) return;
     const { sessionId, userId, lifetime } = pair;
     const isAnother = held?.sessionId !== sessionId;
     // Not all tabs at once, nor all who were signed in by one event.
@@ -107,6 +111,9 @@ export function createHolder({ environment, name, storage, onDue, onChange }: Ho
         return offer(message.pair, message.login);
       case "ended":
         return drop(message.sessionId, message.reason);
+      case "renewing":
+        if (isHeld(message)) after(times.successor, () => succeed(message), "upkeep");
+        return;
       case "ask": {
         if (held === undefined) return;
         const { sessionId = held.sessionId, generation } = message;
@@ -114,6 +121,15 @@ export function createHolder({ environment, name, storage, onDue, onChange }: Ho
           tabs.post({ type: "pair", pair: held, login: false });
       }
     }
+  }
+
+  const isHeld = ({ sessionId, generation }: Pick<Pair, "sessionId" | "generation">) =>
+    held?.sessionId === sessionId && held.generation === generation;
+
+  function succeed(renewed: Pick<Pair, "sessionId" | "generation">): void {
+    if (!isHeld(renewed)) return;
+    orphan = held?.accessToken;
+    check();
   }
 
   /** Asks the other tabs; time is given for the answers. */
@@ -124,7 +140,8 @@ export function createHolder({ environment, name, storage, onDue, onChange }: Ho
   }
 
   // What has expired has been due before, for the lead is longer than the margin.
-  const isDue = () => held !== undefined && (held.accessToken === stale || clock() >= held.dueAt);
+  const isDue = () =>
+    held !== undefined && ([stale, orphan].includes(held.accessToken) || clock() >= held.dueAt);
 
   /** Timers are late in a page that slept or is hidden: it is asked on every occasion. */
   function check(): void {
@@ -160,10 +177,18 @@ export function createHolder({ environment, name, storage, onDue, onChange }: Ho
       hold(pair);
     },
 
-    /** What the others did while this one slept, or just now. */
-    async catchUp(): Promise<void> {
+    /**
+     * Before a renewal: what the others did while this one slept, or just now; and tells them of it.
+     *
+     * @param insists where nothing is due, too
+     */
+    async catchUp(insists = false): Promise<void> {
       offer(kept.read());
-      if (tabs.shared && isDue()) await ask(times.settle);
+      if (!tabs.shared || !(insists || isDue())) return;
+      await ask(times.settle);
+      if (held === undefined || !(insists || isDue())) return;
+      const { sessionId, generation } = held;
+      tabs.post({ type: "renewing", sessionId, generation });
     },
 
     distrust(accessToken: string): void {
@@ -177,6 +202,7 @@ export function createHolder({ environment, name, storage, onDue, onChange }: Ho
     },
 
     close(): void {
+      isClosed = true;
       held = undefined;
       started.resolve();
       cancelTimer();
@@ -184,4 +210,3 @@ export function createHolder({ environment, name, storage, onDue, onChange }: Ho
     },
   };
 }
-      isClosed = true;

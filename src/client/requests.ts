@@ -1,5 +1,12 @@
 /** The mutations that a session is made of, asked over HTTP. */
-import { RequestFailed, type RefusalReason, type TooManyAttempts } from "./contract.ts";
+import {
+  RequestFailed,
+  type InvalidCredentials,
+  type InvalidInput,
+  type PasswordChanged,
+  type RefusalReason,
+  type TooManyAttempts,
+} from "./contract.ts";
 import type { Environment } from "./environment.ts";
 
 /** The answer of a login, a registration or a renewal that succeeded. */
@@ -23,6 +30,12 @@ export interface RenewalRefused {
 }
 
 export type RenewResult = Issued | RenewalRefused | TooManyAttempts;
+
+export type PasswordAnswer =
+  | (PasswordChanged & { readonly tokens: Tokens })
+  | InvalidInput
+  | InvalidCredentials
+  | TooManyAttempts;
 
 const problems = `... on Problem { message } ... on TooManyAttempts { retryAfterSeconds }`;
 // What the server calls its time of the renewal tells how long the token lasts, whatever the clock here says.
@@ -59,7 +72,7 @@ export const documents = {
 export interface Question {
   readonly document: keyof typeof documents;
   readonly variables: Readonly<Record<string, string>>;
-  readonly token?: string;
+  readonly token?: string | undefined;
   /** Milliseconds. */
   readonly timeout: number;
 }

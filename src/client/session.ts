@@ -6,7 +6,6 @@ import {
   type Credentials,
   type InvalidCredentials,
   type InvalidInput,
-  type PasswordChanged,
   type Session,
   type SessionState,
   type SignedIn,
@@ -16,7 +15,7 @@ import { defaultEnvironment, type Environment } from "./environment.ts";
 import { createHolder } from "./holder.ts";
 import { pairOf, type Pair, type TokenStorage } from "./pair.ts";
 import { persist, type Failure } from "./persistence.ts";
-import { ask, type Issued, type RenewResult, type Tokens } from "./requests.ts";
+import { ask, type Issued, type PasswordAnswer, type RenewResult } from "./requests.ts";
 
 export interface SessionOptions {
   /** Of Curfew's endpoint: `https://api.example.com/graphql`, or in a browser `/graphql`. */
@@ -47,6 +46,8 @@ const timeouts = {
   /** Once there was no answer in that time: the way may be long. */
   slowRenewal: 6_000,
   logout: 5_000,
+  /** It is a renewal too: where the answer is lost, the next one has to come within those 10 s. */
+  passwordChange: 8_000,
   /** For what a person waits for. */
   person: 30_000,
 } as const;
@@ -192,16 +193,17 @@ export function createSession(options: SessionOptions): Session {
   async function changePassword(variables: {
     readonly currentPassword: string;
     readonly newPassword: string;
-  }): Promise<PasswordResult> {
-    const token = (await access())?.token;
+  }): ReturnType<Session["changePassword"]> {
+    await access();
     return holder.exclusive(async () => {
+      // Another tab may have renewed while this one waited for its turn.
+      await holder.catchUp(true);
       const before = holder.held();
-      const question = { document: "changePassword", variables, timeout: timeouts.person } as const;
+      const token = before?.accessToken;
+      const timeout = timeouts.passwordChange;
+      const question = { document: "changePassword", variables, token, timeout } as const;
       try {
-        const result = await ask<PasswordAnswer>(environment, url, {
-          ...question,
-          ...(token !== undefined && { token }),
-        });
+        const result = await ask<PasswordAnswer>(environment, url, question);
         if (result.__typename !== "PasswordChanged") return result;
         const { tokens, endedSessions } = result;
         // How long they last is not told: they are renewed at once, and that tells.
@@ -246,7 +248,3 @@ export function createSession(options: SessionOptions): Session {
     },
   };
 }
-
-type PasswordResult = PasswordChanged | InvalidInput | InvalidCredentials | TooManyAttempts;
-type PasswordAnswer =
-  (PasswordChanged & { readonly tokens: Tokens }) | Exclude<PasswordResult, PasswordChanged>;

@@ -7,6 +7,8 @@ export type Message =
   /** The newest pair; `login` when it is that of another session than before. */
   | { readonly type: "pair"; readonly pair: Pair; readonly login: boolean }
   | { readonly type: "ended"; readonly sessionId: string; readonly reason: SignedOutReason }
+  /** The sender uses up the pair of that generation. */
+  | { readonly type: "renewing"; readonly sessionId: string; readonly generation: number }
   /** Who has a newer pair of that session, or any where none is named? */
   | { readonly type: "ask"; readonly sessionId: string | undefined; readonly generation: number };
 

@@ -153,6 +153,20 @@ describe("a session", () => {
     30_000,
   );
 
+  it.each<Fate["type"]>(["answerLost", "answerSwallowed", "lost", "swallowed"])(
+    "outlives a change of its password of which it does not hear: %s",
+    async (type) => {
+      await using world = newWorld({ fates: [prompt, { type } as Fate] });
+      const tab = world.open();
+      const sessionId = await world.login(tab);
+      const change = tab.changePassword({ currentPassword: "one", newPassword: "other" });
+      expect(await world.outcome(change)).toMatchObject({ name: "RequestFailed" });
+      await world.pass(60 * minute);
+      expect(world.refusals).toEqual([]);
+      expect(await world.isLive(sessionId)).toBe(true);
+    },
+  );
+
   it("ends when the server refuses to renew, and says why", async () => {
     await using world = newWorld();
     const tab = world.open();
@@ -245,6 +259,18 @@ describe("a session", () => {
     expect(world.renewals).toBeLessThan(25);
   });
 
+  it("takes up nothing when the answer to a login comes after it was disposed of", async () => {
+    await using world = newWorld();
+    const tab = world.open();
+    await world.pass(200);
+    const login = tab.login({ email: "ada@example.com", password: "correct horse" });
+    tab.dispose();
+    expect(await world.outcome(login)).toMatchObject({ __typename: "SignedIn" });
+    await world.pass(24 * 60 * minute);
+    expect(world.renewals).toBe(0);
+    expect(await world.outcome(tab.accessToken())).toBeUndefined();
+  });
+
   it("does nothing more when it is disposed of", async () => {
     await using world = newWorld();
     const tab = world.open();
@@ -259,18 +285,6 @@ describe("a session", () => {
 describe("with a storage", () => {
   function newStorage() {
     const items = new Map<string, string>();
-  it("takes up nothing when the answer to a login comes after it was disposed of", async () => {
-    await using world = newWorld();
-    const tab = world.open();
-    await world.pass(200);
-    const login = tab.login({ email: "ada@example.com", password: "correct horse" });
-    tab.dispose();
-    expect(await world.outcome(login)).toMatchObject({ __typename: "SignedIn" });
-    await world.pass(24 * 60 * minute);
-    expect(world.renewals).toBe(0);
-    expect(await world.outcome(tab.accessToken())).toBeUndefined();
-  });
-
     return {
       items,
       getItem: (key: string) => items.get(key) ?? null,
@@ -309,6 +323,27 @@ describe("with a storage", () => {
     expect(tab.state).toEqual({ status: "signedOut", reason: undefined });
   });
 
+  it("of each tab's own has what the other tabs renewed, when those are gone", async () => {
+    await using world = newWorld();
+    const [storage, other] = [newStorage(), newStorage()];
+    const tab = world.open({ storage });
+    await world.pass(200);
+    const first = world.open({ storage: other });
+    await world.pass(200);
+    const sessionId = await world.login(first);
+    const renewed = world.renewals;
+    first.refused(await world.access(first), "EXPIRED");
+    await world.pass(second);
+    expect(world.renewals).toBe(renewed + 1);
+    first.dispose();
+    tab.dispose();
+    await world.sleep(5 * minute);
+    const again = world.open({ storage });
+    await world.pass(30 * minute);
+    expect(again.state).toMatchObject({ status: "signedIn", sessionId });
+    expect(world.refusals).toEqual([]);
+  });
+
   it("does without one that is forbidden", async () => {
     await using world = newWorld();
     const forbidden = () => {
@@ -335,27 +370,6 @@ describe("tabs", () => {
     for (const tab of tabs) expect(tab.state).toMatchObject({ status: "signedIn", sessionId });
     await world.pass(10 * 22 * minute);
     expect(world.renewals).toBeGreaterThanOrEqual(8);
-  it("of each tab's own has what the other tabs renewed, when those are gone", async () => {
-    await using world = newWorld();
-    const [storage, other] = [newStorage(), newStorage()];
-    const tab = world.open({ storage });
-    await world.pass(200);
-    const first = world.open({ storage: other });
-    await world.pass(200);
-    const sessionId = await world.login(first);
-    const renewed = world.renewals;
-    first.refused(await world.access(first), "EXPIRED");
-    await world.pass(second);
-    expect(world.renewals).toBe(renewed + 1);
-    first.dispose();
-    tab.dispose();
-    await world.sleep(5 * minute);
-    const again = world.open({ storage });
-    await world.pass(30 * minute);
-    expect(again.state).toMatchObject({ status: "signedIn", sessionId });
-    expect(world.refusals).toEqual([]);
-  });
-
     expect(world.renewals).toBeLessThanOrEqual(11);
     expect(world.mostAtOnce).toBe(1);
     await world.outcome(second_.logout());
@@ -371,6 +385,32 @@ describe("tabs", () => {
     const tokens = await world.outcome(Promise.all(tabs.map((tab) => tab.accessToken())));
     expect(new Set(tokens as string[]).size).toBe(1);
     expect(world.renewals).toBe(1);
+  });
+
+  it("take over the renewal of one that is closed before its answer is there", async () => {
+    await using world = newWorld();
+    const [first, second_] = [world.open(), world.open()];
+    await world.pass(200);
+    const sessionId = await world.login(first);
+    first.refused(await world.access(first), "EXPIRED");
+    await world.pass(75);
+    expect(world.renewals).toBe(1);
+    first.dispose();
+    await world.pass(60 * minute);
+    expect(world.refusals).toEqual([]);
+    expect(second_.state).toMatchObject({ status: "signedIn", sessionId });
+  });
+
+  it("change the password with the token that another has just renewed", async () => {
+    await using world = newWorld();
+    const [first, second_] = [world.open(), world.open()];
+    await world.pass(200);
+    await world.login(first);
+    first.refused(await world.access(first), "EXPIRED");
+    const change = second_.changePassword({ currentPassword: "one", newPassword: "other" });
+    expect(await world.outcome(change)).toMatchObject({ __typename: "PasswordChanged" });
+    await world.pass(60 * minute);
+    expect(world.refusals).toEqual([]);
   });
 
   it("let a new one in without a login", async () => {

@@ -209,8 +209,10 @@ export class World implements AsyncDisposable {
     });
   }
 
-  async #fetch({ body, signal }: RequestInit): Promise<Response> {
+  async #fetch({ body, signal, headers }: RequestInit): Promise<Response> {
     const { query, variables } = JSON.parse(body as string);
+    const token = new Headers(headers).get("authorization")?.replace("Bearer ", "");
+    const serve = () => this.#serve(query, variables, token);
     const fate = this.fates.shift() ?? prompt;
     const isRenewal = query.includes("renew(");
     const aborted = new Promise<never>((_, reject) =>
@@ -220,29 +222,29 @@ export class World implements AsyncDisposable {
     if (isRenewal) this.#atOnce += 1;
     this.mostAtOnce = Math.max(this.mostAtOnce, this.#atOnce);
     try {
-      return await Promise.race([this.#answer(fate, query, variables), aborted]);
+      return await Promise.race([this.#answer(fate, serve), aborted]);
     } finally {
       if (isRenewal) this.#atOnce -= 1;
     }
   }
 
-  async #answer(fate: Fate, query: string, variables: any): Promise<Response> {
+  async #answer(fate: Fate, serve: () => Promise<unknown>): Promise<Response> {
     switch (fate.type) {
       case "answered": {
         await this.#wait(fate.there);
-        const result = await this.#serve(query, variables);
+        const result = await serve();
         await this.#wait(fate.back);
         return answer({ data: { result } });
       }
       case "lost":
         throw new TypeError("fetch failed");
       case "answerLost":
-        await this.#serve(query, variables);
+        await serve();
         throw new TypeError("fetch failed");
       case "swallowed":
         return new Promise(() => {});
       case "answerSwallowed":
-        await this.#serve(query, variables);
+        await serve();
         return new Promise(() => {});
       case "status503":
         return answer(new SyntaxError("Unexpected token '<'"));
@@ -259,11 +261,19 @@ export class World implements AsyncDisposable {
     }
   }
 
-  async #serve(query: string, variables: any): Promise<unknown> {
+  async #serve(query: string, variables: any, token: string | undefined): Promise<unknown> {
     if (query.includes("login(")) return shown(await this.sessions.start("ada", device));
     if (query.includes("logout(")) {
       const claims = this.sessions.identify(variables.token);
       return { endedSessions: claims && (await this.sessions.end(claims.fingerprint, "LOGOUT")) };
+    }
+    if (query.includes("changePassword(")) {
+      const authentication = await this.sessions.authenticate(token);
+      if (authentication.state !== "signedIn") return null;
+      const rotation = await this.sessions.rotate(authentication.claims);
+      if (rotation.outcome === "refused") return null;
+      const { tokens } = shown(rotation);
+      return { __typename: "PasswordChanged", endedSessions: 0, tokens };
     }
     this.renewals += 1;
     const renewal = await this.sessions.renew(variables.renewalToken);
