@@ -16,7 +16,11 @@ beforeAll(async () => {
 afterAll(() => redis[Symbol.asyncDispose]());
 
 async function openStore(timeLimit?: number) {
-  const store = new RedisSessions(await commandClient(redis.url, timeLimit));
+  return openStoreAt(redis.url, timeLimit);
+}
+
+async function openStoreAt(url: string, timeLimit?: number) {
+  const store = new RedisSessions(await commandClient(url, timeLimit));
   return Object.assign(store, { [Symbol.asyncDispose]: () => store.close() });
 }
 
@@ -217,6 +221,24 @@ test("reads of one moment are one command, and each has its own answer", async (
 test("a device is kept as it was said, whatever that was", async () => {
   await using store = await openStore();
   const userAgent = 'half a \ud83d, a " and a \\, \u0000 and \u2028, é, / and 🙂';
+test("a read that begins when a session has ended shares no answer with one before", async () => {
+  await using store = await openStore();
+  await using proxy = await startProxy(redis.port);
+  await using far = await openStoreAt(`redis://127.0.0.1:${proxy.port}`);
+  const session = newSession();
+  await store.create(session);
+  await redis.command("CONFIG", "RESETSTAT");
+  proxy.stallAnswers();
+  const before = far.read(session.fingerprint, start);
+  const isRead = async () =>
+    String(await redis.command("INFO", "commandstats")).includes("cmdstat_mget:calls=1,");
+  await until(isRead, "the session to be read");
+  await store.end(session.fingerprint, start);
+  const after = far.read(session.fingerprint, start);
+  proxy.heal();
+  expect(await Promise.all([before, after])).toEqual([session, undefined]);
+});
+
   const session = { ...newSession(), userAgent, ipAddress: null };
   const kept = { userAgent: userAgent.toWellFormed(), ipAddress: null };
   await store.create(session);
