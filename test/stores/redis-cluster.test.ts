@@ -96,6 +96,26 @@ test("while a slot is moved, its sessions are read and written, and nobody else'
   expect(await store.read(moved.fingerprint, start)).toBeUndefined();
 });
 
+test("an end waits for the node of the session alone, and not for that of the index", async () => {
+  await using store = await openStore();
+  const masterOf = async (key: string) => cluster.masterOf(await cluster.slotOf(key));
+  let session = newSession();
+  const index = () => masterOf(`curfew:user:{${session.userId}}`);
+  while ((await index()) === (await masterOf(recordOf(session.fingerprint))))
+    session = newSession();
+  await store.create(session);
+  const hung = await index();
+  hung.freeze();
+  try {
+    const began = performance.now();
+    expect(await store.end(session.fingerprint, start)).toEqual(session);
+    expect(performance.now() - began).toBeLessThan(500);
+  } finally {
+    hung.thaw();
+    await cluster.whole();
+  }
+}, 30_000);
+
 test("messages of a topic arrive in the order they were sent in, whoever sent them", async () => {
   await using one = await openNode();
   await using two = await openNode();

@@ -108,7 +108,8 @@ export class RedisSessions implements SessionStore {
   async end(fingerprint: string, now: number): Promise<Session | undefined> {
     const session = toSession(fingerprint, await ask(this.#client.getdel(sessionKey(fingerprint))));
     if (session === undefined) return undefined;
-    await this.#unlist(session.userId, [fingerprint]);
+    // Nobody waits for this: where the index is, another node of a cluster may hang.
+    void this.#unlist(session.userId, [fingerprint]);
     return onlyLive(session, now);
   }
 
