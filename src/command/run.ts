@@ -5,6 +5,7 @@ import { nearest } from "../config/nearest.ts";
 import type { Command } from "./command.ts";
 import { loadEnvFile } from "./env-file.ts";
 import { help, version } from "./help.ts";
+import { nodeFault } from "./node-version.ts";
 import { messageOf } from "./report.ts";
 
 /** Loaded when they are run: what they stand on reads the environment, and so comes after `.env`. */
@@ -33,6 +34,11 @@ export async function run(args: readonly string[]): Promise<number> {
     const faults = line.faults.length > 0 ? line.faults : [strange(first)];
     console.error([...faults, "Try: curfew --help"].join("\n"));
     return 2;
+  }
+  const fault = nodeFault(process.version);
+  if (fault !== undefined) {
+    console.error(fault);
+    return 1;
   }
   const fileFaults = loadEnvFile(".env");
   try {
