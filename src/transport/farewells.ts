@@ -3,7 +3,10 @@ import type { WebSocket } from "ws";
 
 /** Reading a reply and closing takes some 0.05 ms: as many as may be read before others get their turn. */
 const slice = 100;
-/** Milliseconds that a reply waits at most, however many are told: less than a socket has to close. */
+/**
+ * Milliseconds from the first that was told, after which replies are read, a slice a turn, though others
+ * are still being told. A reply that comes to be read too late costs nothing: its socket is cut, and was told.
+ */
 const patience = 500;
 
 /**
