@@ -24,8 +24,8 @@ export interface HttpServerOptions extends RequestOptions, JsonOptions, ProbeOpt
   readonly fallback: Fallback | undefined;
 }
 
-/** Milliseconds without a request after which none is taken to be on its way any more. */
-const silence = 100;
+/** Milliseconds in which whoever has just connected asks something, if he is going to. */
+const hesitation = 100;
 
 const ownPath = /^\/(graphql|health|ready|metrics)([/?]|$)/;
 
@@ -100,20 +100,27 @@ export class HttpServer {
         for (const response of this.#answers) announceEnd(response);
       });
     });
-    // A request that came while others kept this process busy is read before the immediate.
-    this.#untilSilence = setTimeout(() => setImmediate(() => this.#closeIdle()), silence);
+    // Half of the time without a request is for proxies to close by themselves what they keep; one that came
+    // while others kept this process busy is read before the immediate.
+    this.#untilSilence = setTimeout(() => setImmediate(() => this.#closeIdle()), time / 2);
+    const untilAsked = setTimeout(() => setImmediate(() => this.#cutUnused()), hesitation);
     const timer = setTimeout(() => this.#server.closeAllConnections(), time);
     // What becomes a stream only now is among them at the next look.
     const stopDraining = drain(() => [...connections.lives, ...sockets.lives], time);
     await Promise.all([closed, sockets.close()]);
     stopDraining();
     clearTimeout(this.#untilSilence);
+    clearTimeout(untilAsked);
     clearTimeout(timer);
     this.#closeIdle();
   }
 
-  #closeIdle(): void {
+  #cutUnused(): void {
     for (const socket of this.#unused) socket.destroy();
+  }
+
+  #closeIdle(): void {
+    this.#cutUnused();
     this.#server.close();
     // What is answered later is idle only then.
     for (const response of this.#answers)

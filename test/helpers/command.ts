@@ -47,7 +47,7 @@ export async function startServer(
   args: readonly string[] = [],
   cwd?: string,
 ): Promise<ServerProcess> {
-  const command = new Command(args, env, cwd);
+  const command = new Command(args, { DRAIN_TIME: "400ms", ...env }, cwd);
   const greeting = await command.said(/Curfew serves GraphQL at /);
   const url = /http:\S+/.exec(greeting)?.[0] ?? "";
   const stop = (signal: NodeJS.Signals) => {

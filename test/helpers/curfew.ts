@@ -29,6 +29,8 @@ export async function startCurfew(options: CurfewOptions = {}): Promise<TestCurf
     maxRegistrationsPerAddress: 1_000_000,
     maxFailuresPerAddress: 1_000_000,
     maxSocketsPerAddress: 0,
+    // Half of it is waited where a test keeps connections.
+    drainTime: 200,
     ...options,
   });
   return { ...curfew, log, socketUrl: curfew.url.replace("http", "ws") };

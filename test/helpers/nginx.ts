@@ -13,13 +13,15 @@ const config = new URL("../../examples/nodes/nginx.conf", import.meta.url);
 
 const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
 
-/** @param ports of the nodes, in place of those in the configuration; nothing else of it is changed */
+/** @param ports of the nodes, in place of those in the configuration */
 export async function startNginx(ports: readonly string[]) {
   await using opened = new AsyncDisposableStack();
   const folder = opened.use(await newFolder());
   const [port = 0] = await freePorts(1);
   const text = (await readFile(config, "utf8"))
     .replace(/curfew(\d):4000/g, (_, number: string) => `127.0.0.1:${ports[Number(number) - 1]}`)
+    // Still before the nodes do, which here stop within seconds.
+    .replace("keepalive_timeout 4s", "keepalive_timeout 400ms")
     .replace("listen 8080", `listen 127.0.0.1:${port}`)
     // Where it keeps these otherwise, only the system's own nginx may write.
     .replace(

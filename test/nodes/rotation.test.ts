@@ -73,8 +73,8 @@ async function openApp({ url, socketUrl }: { readonly url: string; readonly sock
 }
 
 it("a key is replaced under load, node by node, with nobody logged out and nothing refused", async () => {
-  const settings = { ACCESS_TOKEN_TTL: "3s", RENEWAL_TOKEN_TTL: "8s", RENEWAL_GRACE: "2s" };
-  await using site = await startSite({ ...settings, DRAIN_TIME: "1s" });
+  const settings = { ACCESS_TOKEN_TTL: "3s", RENEWAL_TOKEN_TTL: "10s", RENEWAL_GRACE: "2s" };
+  await using site = await startSite({ ...settings, DRAIN_TIME: "2s" });
   const { url } = site.nginx;
   const load = putLoad([url], await registerMany(url, 8));
   await using clients = new AsyncDisposableStack();
