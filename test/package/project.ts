@@ -57,7 +57,7 @@ export class Project implements AsyncDisposable {
     };
     const dependencies = { ...manifest.dependencies, ...others, curfew: `file:${tarball}` };
     await writeFile(join(folder, "package.json"), JSON.stringify({ ...manifest, dependencies }));
-    const flags = ["--prefer-offline", "--no-audit", "--no-fund"];
+    const flags = ["--no-audit", "--no-fund"];
     const { stderr } = await run("npm", ["install", ...flags], { cwd: folder, env });
     return new Project(folder, stderr);
   }
