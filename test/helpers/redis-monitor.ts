@@ -10,6 +10,8 @@ export interface Monitor extends AsyncDisposable {
 
 export async function monitor(server: RedisServer): Promise<Monitor> {
   const client = new Redis(server.port);
+  // ioredis takes no line of it that comes with the answer to MONITOR: nobody else may be connecting then.
+  await client.ping();
   const watcher = await client.monitor();
   const seen: string[] = [];
   watcher.on("monitor", (_time: string, [name = "", ...rest]: string[], source: string) => {
