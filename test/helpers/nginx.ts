@@ -2,9 +2,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
-import { connect } from "node:net";
 import { join } from "node:path";
 import { newFolder } from "./command.ts";
+import { isListening } from "./listening.ts";
 import { freePorts } from "./redis-process.ts";
 import { until } from "./until.ts";
 import { dieWithTests } from "./watchdog.ts";
@@ -52,16 +52,4 @@ export async function startNginx(ports: readonly string[]) {
     socketUrl: url.replace("http", "ws"),
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
-}
-
-async function isListening(port: number): Promise<boolean> {
-  const socket = connect(port, "127.0.0.1");
-  try {
-    await once(socket, "connect");
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
 }

@@ -7,6 +7,7 @@ import { startCurfew } from "../helpers/curfew.ts";
 import { ask, register } from "../helpers/http.ts";
 import { openStream } from "../helpers/sse.ts";
 import { connect, TestSocket } from "../helpers/socket.ts";
+import { isListening } from "../helpers/listening.ts";
 import { until } from "../helpers/until.ts";
 
 const serviceRestart = { code: 1012, reason: "SERVICE_RESTART" };
@@ -53,8 +54,7 @@ it("a request that is on its way when it begins to stop is answered, and then it
   await until(() => answers.includes("\r\n\r\n"));
 
   const closed = curfew.close();
-  // It lets no more in from the next turn of the event loop on.
-  await new Promise(setImmediate);
+  await until(async () => !(await isListening(Number(port), hostname)), "the end of the listener");
   proxy.write(request);
   await cut;
   await closed;
