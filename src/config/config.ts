@@ -63,7 +63,7 @@ export function loadOptions(
   });
   const written = (name: Name) => flags.get(name) ?? set.get(variables[name].name);
   return check({
-    production: set.get("NODE_ENV") === "production",
+    production: isProduction(env),
     faults,
     written,
     value: (name) => {
@@ -94,8 +94,10 @@ export function checkOptions(given: Partial<Options>): Options {
 }
 
 /** Whatever stands around the word: a file of variables may end its lines with a space. */
-export function isProduction(): boolean {
-  return process.env["NODE_ENV"]?.trim() === "production";
+export function isProduction(
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): boolean {
+  return env["NODE_ENV"]?.trim() === "production";
 }
 
 /** Where options come from, and how its users write them. */
