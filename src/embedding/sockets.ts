@@ -2,7 +2,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Context, ServerOptions } from "graphql-ws";
 import { Life } from "../session/life.ts";
-import { closes } from "../transport/close-codes.ts";
+import { closes, closeTimeout } from "../transport/close-codes.ts";
 import { deviceOf } from "../transport/credentials.ts";
 import { noMeter, type Meter } from "../transport/meter.ts";
 import { socketHooks, type OperationOptions, type Socket } from "../transport/operations.ts";
@@ -30,9 +30,6 @@ export interface SocketsOptions extends OperationOptions {
 }
 
 type Connection<Extra> = Context<Record<string, unknown>, Extra>;
-
-/** Milliseconds after which a socket is cut whose client does not answer the close frame. */
-const closeTimeout = 1_000;
 
 export function socketOptions(
   options: SocketsOptions,

@@ -7,6 +7,9 @@ export interface Close {
   readonly reason: string;
 }
 
+/** Milliseconds after which a socket is cut whose client does not answer the close frame. */
+export const closeTimeout = 1_000;
+
 /**
  * 4401 is final: graphql-ws clients do not come back by themselves. 4403, 1012 and 1013 bring them back,
  * with `connectionParams` asked again.

@@ -5,6 +5,7 @@ import { handleProtocols, makeServer } from "graphql-ws";
 import { WebSocketServer, type Server, type ServerOptions } from "ws";
 import type { Life } from "../session/life.ts";
 import { from, idFrom, originHeader } from "../telemetry/origin.ts";
+import { closeTimeout } from "./close-codes.ts";
 import { deviceOf } from "./credentials.ts";
 import { Farewells } from "./farewells.ts";
 import { Carrier, OpenSocket, type OpenSocketOptions } from "./open-socket.ts";
@@ -20,9 +21,6 @@ export interface SocketOptions
   /** Milliseconds between pings; a socket that did not answer the one before is cut. */
   readonly keepAlive: number;
 }
-
-/** Milliseconds after which a socket is cut whose client does not answer the close frame. */
-const closeTimeout = 1_000;
 
 export class SocketServer {
   readonly #options: SocketOptions & OpenSocketOptions;
