@@ -3,8 +3,7 @@ import type { ExecutionResult } from "graphql";
 import { isAsyncIterable } from "graphql-yoga";
 import type { Caller } from "./caller.ts";
 import { EndableStream, leave, type Result } from "./endable-stream.ts";
-import { endingError } from "./errors.ts";
-import { slowRequest } from "./run.ts";
+import { asItIs, slowRequest, stopped } from "./run.ts";
 
 /**
  * A plugin may answer instead of the executor, stream by itself, or hold back what was executed: so this
@@ -21,7 +20,7 @@ async function answer(result: ExecutionResult, caller: Caller): Promise<Result> 
   // Where there is no Node HTTP, he counts as gone from here on.
   caller.done();
   const isStopped = ending !== undefined && ending !== "LEFT" && !caller.hasLastWord;
-  return isStopped ? { errors: [endingError(ending)] } : result;
+  return isStopped ? stopped(ending) : result;
 }
 
 async function stream(source: AsyncIterable<unknown>, caller: Caller): Promise<Result> {
@@ -31,11 +30,11 @@ async function stream(source: AsyncIterable<unknown>, caller: Caller): Promise<R
   if (life.ending !== undefined) {
     leave(source[Symbol.asyncIterator]());
     onClose();
-    return { errors: [endingError(life.ending)] };
+    return stopped(life.ending);
   }
   return new EndableStream(source, {
     life,
-    answerTo: (part) => part as ExecutionResult,
+    answerTo: asItIs,
     masked: (part) => part,
     mask: (error) => error,
     onSourceFault: () => {},

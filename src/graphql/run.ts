@@ -209,9 +209,9 @@ function wholeOrParts(result: Awaited<ReturnType<typeof execute<Data>>>): Result
 }
 
 /** Of a query whose answer comes in parts, the events are the parts; of what others execute, the answers. */
-const asItIs: Operation["answerTo"] = (event) => event as ExecutionResult;
+export const asItIs: Operation["answerTo"] = (event) => event as ExecutionResult;
 
-function stopped(ending: Ending): ExecutionResult {
+export function stopped(ending: Ending): ExecutionResult {
   return { errors: [endingError(ending)] };
 }
 
