@@ -43,7 +43,7 @@ export function watchOwnSessions(session: ClientSession, sockets: Client): Store
   let isStale = false;
 
   function follow(state: SessionState): void {
-    const id = state.status === "signedIn" ? state.sessionId : undefined;
+    const id = idOf(state);
     if (id !== followed) own.set(undefined);
     // The server closes the socket of a session that ended, and says why; so it is left to it.
     if (id === undefined || id === followed) return;
@@ -72,10 +72,10 @@ export function watchOwnSessions(session: ClientSession, sockets: Client): Store
     isReading = true;
     while (isStale) {
       isStale = false;
-      const id = currentId();
+      const id = idOf(session.state);
       if (id === undefined) break;
       const viewer = await ask().catch(() => undefined);
-      if (viewer != null && id === currentId())
+      if (viewer != null && id === idOf(session.state))
         own.set({ email: viewer.user.email, sessions: viewer.sessions });
     }
     isReading = false;
@@ -86,12 +86,13 @@ export function watchOwnSessions(session: ClientSession, sockets: Client): Store
     return undefined;
   }
 
-  const currentId = () =>
-    session.state.status === "signedIn" ? session.state.sessionId : undefined;
-
   // Events were missed while there was no socket.
   sockets.on("connected", () => void read());
   session.subscribe(follow);
   follow(session.state);
   return own;
+}
+
+function idOf(state: SessionState): string | undefined {
+  return state.status === "signedIn" ? state.sessionId : undefined;
 }
