@@ -9,8 +9,6 @@ import { startHttpProxy, type FaultOf } from "../helpers/http-proxy.ts";
 import { until } from "../helpers/until.ts";
 import { Random } from "../faults/random.ts";
 
-const secrets = "a secret of this test run of 32 bytes or more";
-
 /** A page of the chat, and the sockets that it opened. */
 class Tab {
   readonly page: Page;
@@ -110,9 +108,7 @@ it("tabs of one session renew it once a period, whatever becomes of the answers"
   const each = Number(process.env["RENEWALS"] ?? 17);
   await using folder = await newFolder();
   await using chat = await startChat({
-    PORT: "0",
     DATA_DIR: folder.path,
-    CURFEW_SECRETS: secrets,
     ACCESS_TOKEN_TTL: `${accessTokenTtl}ms`,
     RENEWAL_GRACE: "2200ms",
   });
@@ -154,11 +150,7 @@ it("tabs of one session renew it once a period, whatever becomes of the answers"
 
 it("a session that ends in one tab closes the sockets of all three, and none comes back", async () => {
   await using folder = await newFolder();
-  await using chat = await startChat({
-    PORT: "0",
-    DATA_DIR: folder.path,
-    CURFEW_SECRETS: secrets,
-  });
+  await using chat = await startChat({ DATA_DIR: folder.path });
   await using browser = await openBrowser();
   const tabs = await openTabs(browser.page.context(), `http://127.0.0.1:${chat.port}`);
   const [apollo, urql] = tabs;
@@ -182,8 +174,8 @@ it("a session that ends in one tab closes the sockets of all three, and none com
 
 it("a restart of the server loses no subscription and no message", async () => {
   await using folder = await newFolder();
-  const env = { DATA_DIR: folder.path, CURFEW_SECRETS: secrets };
-  await using first = await startChat({ ...env, PORT: "0" });
+  const env = { DATA_DIR: folder.path };
+  await using first = await startChat(env);
   await using browser = await openBrowser();
   const tabs = await openTabs(browser.page.context(), `http://127.0.0.1:${first.port}`);
   await tabs[0]?.say("before");

@@ -6,8 +6,6 @@ import { ask, logout, newEmail, register } from "../helpers/http.ts";
 import { startRedis } from "../helpers/redis.ts";
 import { connect, type TestSocket } from "../helpers/socket.ts";
 
-const secrets = "a secret of this test run of 32 bytes or more";
-
 const say = `mutation ($text: String!) {
   say(room: LOBBY, text: $text) { ... on Message { id } ... on InvalidInput { fields { field } } }
 }`;
@@ -28,9 +26,7 @@ it("two nodes are one chat: what is said, what was said, and who is there", asyn
   await using redis = await startRedis();
   await using folder = await newFolder();
   const env = {
-    PORT: "0",
     DATA_DIR: folder.path,
-    CURFEW_SECRETS: secrets,
     REDIS_URL: redis.url,
   };
   await using here = await startChat(env);
@@ -76,11 +72,7 @@ it("two nodes are one chat: what is said, what was said, and who is there", asyn
 
 it("a message that says nothing is refused, and who is signed out hears and says nothing", async () => {
   await using folder = await newFolder();
-  await using chat = await startChat({
-    PORT: "0",
-    DATA_DIR: folder.path,
-    CURFEW_SECRETS: secrets,
-  });
+  await using chat = await startChat({ DATA_DIR: folder.path });
   const { accessToken: token } = await register(chat.url);
   for (const text of [" ", "x".repeat(2_001)]) {
     const { data } = await ask(chat.url, say, { token, variables: { text } });
@@ -99,11 +91,7 @@ it("a message that says nothing is refused, and who is signed out hears and says
 
 it("the page has a policy, and nothing but the page is served", async () => {
   await using folder = await newFolder();
-  await using chat = await startChat({
-    PORT: "0",
-    DATA_DIR: folder.path,
-    CURFEW_SECRETS: secrets,
-  });
+  await using chat = await startChat({ DATA_DIR: folder.path });
   const get = (path: string) => fetch(new URL(path, chat.url));
   for (const path of ["/", "/apollo.html", "/urql.html"]) {
     const { status, headers } = await get(path);
@@ -116,11 +104,7 @@ it("the page has a policy, and nothing but the page is served", async () => {
 
 it("the package that it stands on has all that its explorer loads", async () => {
   await using folder = await newFolder();
-  await using chat = await startChat({
-    PORT: "0",
-    DATA_DIR: folder.path,
-    CURFEW_SECRETS: secrets,
-  });
+  await using chat = await startChat({ DATA_DIR: folder.path });
   const response = await fetch(chat.url, { headers: { accept: "text/html" } });
   const page = await response.text();
   const paths = [...page.matchAll(/(?:href|src)="(graphql\/[^"]+)"/g)].map(([, path = ""]) => path);

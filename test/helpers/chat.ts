@@ -4,6 +4,8 @@ import { Command, type Env } from "./command.ts";
 
 const file = join(import.meta.dirname, "../../examples/chat/server.ts");
 
+const secrets = "a secret of this test run of 32 bytes or more";
+
 /** A line of the audit trail. */
 export interface Fact {
   readonly event: string;
@@ -12,7 +14,9 @@ export interface Fact {
   readonly time: number;
 }
 
-export async function startChat(env: Env) {
+/** On any free port, unless one is said. */
+export async function startChat(given: Env) {
+  const env = { PORT: "0", CURFEW_SECRETS: secrets, ...given };
   const server = new Command([], env, undefined, file);
   const greeting = await server.said(/The chat is at \S+/);
   const stop = (signal: NodeJS.Signals) => {

@@ -2,19 +2,12 @@
 import type { TypedDocumentNode } from "@graphql-typed-document-node/core";
 import { parse } from "graphql";
 import type { ReactNode } from "react";
+import type { Message as Kept, Person, Room } from "../schema.ts";
 
-export type Room = "LOBBY" | "KITCHEN" | "GARDEN";
+export type { Person, Room };
 
-export interface Person {
-  readonly id: string;
-  readonly name: string;
-}
-
-export interface Message {
-  readonly id: string;
-  readonly room: Room;
-  readonly author: Person;
-  readonly text: string;
+/** As the server sends it. */
+export interface Message extends Omit<Kept, "saidAt"> {
   readonly saidAt: string;
 }
 
