@@ -13,7 +13,7 @@ interface Room {
 const rooms = ["session", "stores", "users", "graphql", "transport"];
 
 const table: Readonly<Record<string, Room>> = {
-  session: { rooms: [], packages: /^node:crypto$/ },
+  session: { rooms: [], packages: /^(node:crypto|ipaddr\.js)$/ },
   stores: { rooms: ["session"] },
   users: { rooms: ["session"] },
   graphql: { rooms: ["session", "users", "telemetry"] },
@@ -42,7 +42,7 @@ const table: Readonly<Record<string, Room>> = {
   },
 };
 
-const maxLines = 250;
+const maxLines = 300;
 const generated = new Set(["graphql/generated.ts"]);
 
 /** What would make a session depend on more than what it is passed. */
@@ -229,7 +229,7 @@ describe("the rules", () => {
   it("find a long file, unless it is generated", () => {
     const lines = "a\n".repeat(maxLines);
     expect(tooLong({ "x/a.ts": lines, "graphql/generated.ts": `${lines}a\n` })).toEqual([]);
-    expect(tooLong({ "x/a.ts": `${lines}a\n` })).toEqual(["x/a.ts: 251 lines"]);
+    expect(tooLong({ "x/a.ts": `${lines}a\n` })).toEqual(["x/a.ts: 301 lines"]);
   });
 
   it.each(["export {};", "// A.\n/** B. */", "/* A. */", "/** */", "\n/** A. */"])(

@@ -47,6 +47,7 @@ const orders = {
             now + 2_592_000_000,
             10_000,
             0,
+            "127.0.0.0/24",
           );
           if (outcome !== "stepped") throw new Error(outcome);
         }

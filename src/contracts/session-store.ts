@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { beginSession, type Session } from "../session/session.ts";
 import type { SessionStore } from "../session/store.ts";
-import { device, lifetimes, liveReading, newSession, renewIn, start } from "./samples.ts";
+import { device, lifetimes, liveReading, network, newSession, renewIn, start } from "./samples.ts";
 
 /** Some stores have a clock of their own for the grace, which is later than that of who asks. */
 const moment = 3_000;
@@ -120,6 +120,23 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
       expect(await store.ofUser(session.userId, now)).toEqual([stepped]);
     });
 
+    test("remembers the last eight networks that a session was renewed from, latest first", async () => {
+      const session = await begin();
+      const { fingerprint } = session;
+      const names = Array.from({ length: 9 }, (_, i) => `198.51.${i}.0/24`);
+      for (const [generation, from] of [...names, "198.51.3.0/24"].entries())
+        await store.renew(
+          fingerprint,
+          { generation, seen: generation, network: from },
+          lifetimes,
+          start,
+        );
+      const latest = names.filter((known) => known !== "198.51.3.0/24").toReversed();
+      expect(await store.read(fingerprint, start)).toMatchObject({
+        networks: ["198.51.3.0/24", ...latest].slice(0, 8).join(" "),
+      });
+    });
+
     test("makes one step of 50 renewals at once, and the rest converge on it", async () => {
       const session = await begin();
       const outcomes = await Promise.all(
@@ -161,7 +178,7 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
       const current = await store.read(fingerprint, start);
       for (const now of [start - 60_000, start + lifetimes.grace + 60_000]) {
         const late = (generation: number, seen: number) =>
-          store.renew(fingerprint, { generation, seen }, lifetimes, now);
+          store.renew(fingerprint, { generation, seen, network }, lifetimes, now);
         // Good when it was asked, as the current one or as the one before.
         for (const [generation, seen] of [
           [0, 0],

@@ -1,6 +1,6 @@
 /** What nodes tell each other about sessions, and on which topics. */
 import { endReasons, type EndReason } from "./reasons.ts";
-import { isSession, type Session } from "./session.ts";
+import { toSession, type Session } from "./session.ts";
 
 /** Said on the topic of the session. */
 export type SessionMessage = { readonly fingerprint: string } & (
@@ -31,10 +31,11 @@ export function userTopic(userId: string): string {
 /** Undefined for what a later version, or somebody else, said on the topic. */
 export function readSessionMessage(message: unknown): SessionMessage | undefined {
   if (!isRecord(message)) return undefined;
-  const { type, fingerprint, session, reason, at } = message;
+  const { type, fingerprint, reason, at } = message;
   if (typeof fingerprint !== "string") return undefined;
   if (type === "uncertain") return { type, fingerprint };
-  if (!isSession(session) || session.fingerprint !== fingerprint) return undefined;
+  const session = toSession(message["session"]);
+  if (session?.fingerprint !== fingerprint) return undefined;
   if (type === "renewed") return { type, fingerprint, session };
   if (type !== "ended" || typeof reason !== "string") return undefined;
   const known = endReasons.find((one) => one === reason);
@@ -45,8 +46,8 @@ export function readSessionMessage(message: unknown): SessionMessage | undefined
 
 export function readUserMessage(message: unknown): UserMessage | undefined {
   if (!isRecord(message) || message["type"] !== "started") return undefined;
-  const { session } = message;
-  return isSession(session) ? { type: "started", session } : undefined;
+  const session = toSession(message["session"]);
+  return session && { type: "started", session };
 }
 
 function isTime(value: unknown): value is number {

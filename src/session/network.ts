@@ -1,34 +1,70 @@
-/** Which addresses are one client's: limits by address count what he cannot change at will. */
+/** The network that a client's address belongs to. Limits count networks: a client changes its address inside one at will. */
+import ipaddr from "ipaddr.js";
+
+/** How many leading bits of an address name the network. */
+export interface PrefixLengths {
+  readonly ipv4: number;
+  readonly ipv6: number;
+}
+
+/** One client: an IPv4 address, or the /64 that one IPv6 subscriber gets at least (RFC 4291 §2.5.4, RFC 6177). */
+export const clientPrefix: PrefixLengths = { ipv4: 32, ipv6: 64 };
+
+/** Where a session is renewed from: coarse, so that a client that moves between neighbouring addresses stays in it. */
+export const sessionPrefix: PrefixLengths = { ipv4: 24, ipv6: 48 };
+
+/** Names the network of an address that is not known. */
+export const unknownNetwork = "unknown";
+
+/** Longer than any address with a zone and a port: text of any length costs the same. */
+const maxLength = 100;
 
 /**
- * An IPv4 address by itself, and of IPv6 the first 64 bits, since whoever has one such address has the
- * other 2^64 of its network too (RFC 4291 §2.5.4). A port, which some proxies append, does not count.
+ * The network of an address: an IPv4 address by itself, or the prefix in CIDR notation.
  *
- * @param address null where it is not known: all of those are one client
+ * An IPv4 address inside an IPv6 one (mapped, RFC 4291 §2.5.5.2, or NAT64, RFC 6052) counts as that IPv4
+ * address. A port, which some proxies append, is ignored. Text that is no address is returned as it is.
+ *
+ * @param address null where it is unknown: all unknown addresses share the network "unknown"
  */
-export function networkOf(address: string | null): string {
-  if (address === null) return "unknown";
-  const [, bare = address] =
-    /^\[(.*)\](?::\d+)?$|^([\d.]+):\d+$/.exec(address)?.filter(isText) ?? [];
-  const ipv4 = /^(?:::ffff:)?(\d+(?:\.\d+){3})$/i.exec(bare)?.[1];
-  if (ipv4 !== undefined) return ipv4;
-  return bare.includes(":") ? `${firstGroups(bare)}::/64` : bare;
+export function networkOf(address: string | null, prefix: PrefixLengths = clientPrefix): string {
+  if (address === null) return unknownNetwork;
+  return prefixOf(address, prefix) ?? address.slice(0, maxLength);
 }
 
-function isText(part: string | undefined): boolean {
-  return part !== undefined;
+/** The network that a session is renewed from; `unknownNetwork` where the address is unknown or is none. */
+export function sessionNetworkOf(address: string | null): string {
+  return (address === null ? undefined : prefixOf(address, sessionPrefix)) ?? unknownNetwork;
 }
 
-/** Four groups of the eight, spelt in one way. */
-function firstGroups(ipv6: string): string {
-  const [before = "", after] = ipv6.replace(/%.*$/, "").toLowerCase().split("::");
-  const head = groupsOf(before);
-  const tail = groupsOf(after ?? "");
-  const gap = Array<string>(Math.max(0, after === undefined ? 0 : 8 - head.length - tail.length));
-  const groups = [...head, ...gap.fill("0"), ...tail].slice(0, 4);
-  return groups.map((group) => group.replace(/^0+(?=.)/, "")).join(":");
+/** Whether two addresses are known to share a network: an unknown network equals none, not even itself. */
+export function isSameNetwork(one: string, other: string): boolean {
+  return one === other && one !== unknownNetwork;
 }
 
-function groupsOf(text: string): string[] {
-  return text === "" ? [] : text.split(":");
+function prefixOf(address: string, { ipv4, ipv6 }: PrefixLengths): string | undefined {
+  const ip = parse(address);
+  if (ip === undefined) return undefined;
+  if (ip instanceof ipaddr.IPv4) {
+    const network = ipaddr.IPv4.networkAddressFromCIDR(`${ip.toString()}/${ipv4}`).toString();
+    return ipv4 === 32 ? network : `${network}/${ipv4}`;
+  }
+  const bare = new ipaddr.IPv6(ip.parts);
+  return `${ipaddr.IPv6.networkAddressFromCIDR(`${bare.toString()}/${ipv6}`).toString()}/${ipv6}`;
+}
+
+function parse(address: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
+  if (address.length > maxLength) return undefined;
+  const bare = withoutPort(address);
+  if (ipaddr.IPv4.isValidFourPartDecimal(bare)) return ipaddr.IPv4.parse(bare);
+  if (!ipaddr.IPv6.isValid(bare)) return undefined;
+  const ip = ipaddr.IPv6.parse(bare);
+  if (ip.isIPv4MappedAddress()) return ip.toIPv4Address();
+  // NAT64 keeps the IPv4 address in the last 32 bits.
+  return ip.range() === "rfc6052" ? new ipaddr.IPv4(ip.toByteArray().slice(12)) : ip;
+}
+
+function withoutPort(address: string): string {
+  const [, bracketed] = /^\[([^\]]*)\](?::\d{1,5})?$/.exec(address) ?? [];
+  return bracketed ?? /^([\d.]{7,15}):\d{1,5}$/.exec(address)?.[1] ?? address;
 }

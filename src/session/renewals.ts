@@ -2,6 +2,7 @@
 import type { Announcements } from "./announcements.ts";
 import { lasting, originOf, presented, type Audit } from "./audit.ts";
 import type { KeyRing } from "./keys.ts";
+import { sessionNetworkOf } from "./network.ts";
 import type { Renewal } from "./outcomes.ts";
 import type { EndReason } from "./reasons.ts";
 import { judgeRenewal, type Device, type Lifetimes, type Session } from "./session.ts";
@@ -68,7 +69,8 @@ export class Renewals {
       await this.#end(fingerprint, "USER_GONE");
       return { outcome: "refused", reason: "USER_GONE", claims };
     }
-    const asked = { generation: generationOf(known), seen: known.generation };
+    const network = sessionNetworkOf(device.ipAddress);
+    const asked = { generation: generationOf(known), seen: known.generation, network };
     // A token that is used up when it is shown comes after the renewals that are being made, too.
     const isUsedUp = judgeRenewal(known, asked, clock()) === "reuse";
     const request = isUsedUp ? { ...asked, seen: Number.MAX_SAFE_INTEGER } : asked;

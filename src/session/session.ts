@@ -1,4 +1,5 @@
 /** A session and the rules of its life: pure, with the time passed in. All times are epoch milliseconds. */
+import { sessionNetworkOf, unknownNetwork } from "./network.ts";
 
 /** One login on one device, as a store keeps it: no token and no secret. */
 export interface Session {
@@ -19,6 +20,13 @@ export interface Session {
   readonly absoluteExpiresAt: number;
   /** Until when the renewal token of the generation before still gives the current pair. */
   readonly graceEndsAt: number;
+  /** Tokens of an earlier generation are refused: a changed password raises it to its own. */
+  readonly minGeneration: number;
+  /**
+   * The networks that the session logged in from or was renewed from, latest first, separated by spaces;
+   * at most {@link maxNetworks}. Text, because Redis's cjson turns an empty list into an object.
+   */
+  readonly networks: string;
   readonly userAgent: string | null;
   readonly ipAddress: string | null;
 }
@@ -32,15 +40,25 @@ const integerFields = [
   "idleExpiresAt",
   "absoluteExpiresAt",
   "graceEndsAt",
+  "minGeneration",
 ] as const satisfies readonly (keyof Session)[];
 
-/** For what comes from outside, from a store or from another node. */
-export function isSession(value: unknown): value is Session {
-  if (typeof value !== "object" || value === null) return false;
+/** Fields that sessions of earlier versions lack, with the value that such a session has. */
+const laterFields = { minGeneration: 0, networks: "" } as const satisfies Partial<Session>;
+
+/** Reads a session that comes from a store or from another node; undefined when it is none. */
+export function toSession(value: unknown): Session | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const session = { ...laterFields, ...value };
+  return isSession(session) ? session : undefined;
+}
+
+function isSession(value: object): value is Session {
   const fields = value as Partial<Record<keyof Session, unknown>>;
   return (
     isText(fields.fingerprint) &&
     isText(fields.userId) &&
+    isText(fields.networks) &&
     (fields.userAgent === null || isText(fields.userAgent)) &&
     (fields.ipAddress === null || isText(fields.ipAddress)) &&
     integerFields.every((field) => Number.isSafeInteger(fields[field]))
@@ -52,7 +70,33 @@ function isText(value: unknown): boolean {
 }
 
 /** What connections need to know of their session, again and again. */
-export type Standing = Pick<Session, "accessExpiresAt" | "idleExpiresAt">;
+export type Standing = Pick<
+  Session,
+  "accessExpiresAt" | "idleExpiresAt" | "minGeneration" | "networks"
+>;
+
+export function standingOf({
+  accessExpiresAt,
+  idleExpiresAt,
+  minGeneration,
+  networks,
+}: Session): Standing {
+  return { accessExpiresAt, idleExpiresAt, minGeneration, networks };
+}
+
+/** The network that the session was last renewed from, or logged in from. */
+export function latestNetwork({ networks }: Pick<Session, "networks">): string {
+  return networks.split(" ", 1)[0] || unknownNetwork;
+}
+
+/** How many networks a session remembers. */
+export const maxNetworks = 8;
+
+/** Puts the network first. */
+export function addNetwork(networks: string, network: string): string {
+  const others = networks.split(" ").filter((known) => known !== "" && known !== network);
+  return [network, ...others].slice(0, maxNetworks).join(" ");
+}
 
 /** How long things last, in milliseconds. */
 export interface Lifetimes {
@@ -93,6 +137,8 @@ export function beginSession(
     ...expiries(absoluteExpiresAt, lifetimes, now),
     absoluteExpiresAt,
     graceEndsAt: now,
+    minGeneration: 0,
+    networks: sessionNetworkOf(device.ipAddress),
     ...device,
   };
 }
@@ -106,6 +152,8 @@ export interface RenewalRequest {
    * than any session has where the token was used up then.
    */
   readonly seen: number;
+  /** The network that asks: see `sessionNetworkOf`. */
+  readonly network: string;
 }
 
 /** What a renewal does to a live session. */
@@ -114,7 +162,7 @@ export type RenewalVerdict = "step" | "converge" | "reuse";
 /** @param now by the clock that the end of the grace was written by */
 export function judgeRenewal(
   session: Session,
-  { generation, seen }: RenewalRequest,
+  { generation, seen }: Pick<RenewalRequest, "generation" | "seen">,
   now: number,
 ): RenewalVerdict {
   // A signed token ahead of the store proves that the store lost a renewal, not that anybody cheated.
@@ -129,7 +177,7 @@ export function judgeRenewal(
 /** The session one generation after that of the presented token. */
 export function stepSession(
   session: Session,
-  generation: number,
+  { generation, network }: Pick<RenewalRequest, "generation" | "network">,
   lifetimes: Lifetimes,
   now: number,
 ): Session {
@@ -140,10 +188,11 @@ export function stepSession(
     lastSeenAt: now,
     ...expiries(session.absoluteExpiresAt, lifetimes, now),
     graceEndsAt: now + lifetimes.grace,
+    networks: addNetwork(session.networks, network),
   };
 }
 
-export function isLive({ idleExpiresAt }: Standing, now: number): boolean {
+export function isLive({ idleExpiresAt }: Pick<Session, "idleExpiresAt">, now: number): boolean {
   return now < idleExpiresAt;
 }
 

@@ -4,6 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import type { AuditFact } from "../../src/session/audit.ts";
 import { KeyRing } from "../../src/session/keys.ts";
 import { sessionTopic, type SessionMessage } from "../../src/session/messages.ts";
+import { sessionNetworkOf } from "../../src/session/network.ts";
 import type { Lifetimes } from "../../src/session/session.ts";
 import type { TokenPair } from "../../src/session/token.ts";
 import { Sessions, type SessionsOptions } from "../../src/session/sessions.ts";
@@ -23,6 +24,9 @@ export const lifetimes: Lifetimes = {
 };
 
 export const device = { userAgent: "Tests/1.0", ipAddress: "192.0.2.1" };
+
+/** That of the device. */
+export const network = sessionNetworkOf(device.ipAddress);
 
 /** A secret of a ring: the same name, the same secret. */
 export function secret(name: string): string {

@@ -1,35 +1,68 @@
-/** Which addresses count as one. */
+/** Which addresses count as one network. */
 import { expect, test } from "vitest";
-import { networkOf } from "../../src/session/network.ts";
+import { isSameNetwork, networkOf, sessionNetworkOf } from "../../src/session/network.ts";
 
 test.each([
   ["192.0.2.1", "192.0.2.1"],
-  ["::ffff:192.0.2.1", "192.0.2.1"],
-  ["::FFFF:192.0.2.1", "192.0.2.1"],
   ["192.0.2.1:50123", "192.0.2.1"],
-  ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
-  ["2001:DB8:0001:2::1", "2001:db8:1:2::/64"],
   ["[2001:db8:1:2::1]:443", "2001:db8:1:2::/64"],
   ["[2001:db8:1:2::1]", "2001:db8:1:2::/64"],
-  ["2001:db8::1", "2001:db8:0:0::/64"],
-  ["::1", "0:0:0:0::/64"],
-  ["fe80::1%eth0", "fe80:0:0:0::/64"],
+  ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
+  ["2001:DB8:0001:2::1", "2001:db8:1:2::/64"],
+  ["2001:db8::1", "2001:db8::/64"],
+  ["::1", "::/64"],
+  ["fe80::1%eth0", "fe80::/64"],
   ["1::2:3:4:5:6:7", "1:0:2:3::/64"],
-  ["203.0.113.200", "203.0.113.200"],
-  ["fe80:1:2:3::1%en", "fe80:1:2:3::/64"],
-  ["1:2:3%eth0", "1:2:3::/64"],
-  // What is no address is taken as it stands, whatever looks like one in it.
-  ["somebody", "somebody"],
-  ["192.0.2.1.5", "192.0.2.1.5"],
-  ["x192.0.2.1", "x192.0.2.1"],
-  ["192.0.2.1:80x", "192.0.2.1:80x::/64"],
-  ["x[2001:db8::1]", "x[2001:db8:0:0::/64"],
-  ["[2001:db8::1]x", "[2001:db8:0:0::/64"],
-])("%s counts as %s", (address, network) => expect(networkOf(address)).toBe(network));
+])("the address %s is in the network %s", (address, network) =>
+  expect(networkOf(address)).toBe(network),
+);
 
-test("two hosts of one IPv6 network are one client, and of two networks two", () => {
+test.each([
+  "::ffff:192.0.2.1",
+  "::FFFF:192.0.2.1",
+  "::ffff:c000:201",
+  "0:0:0:0:0:ffff:192.0.2.1",
+  "[::ffff:192.0.2.1]:443",
+  "64:ff9b::c000:201",
+  "64:ff9b::192.0.2.1",
+])("the IPv4 address inside %s counts as itself", (address) =>
+  expect(networkOf(address)).toBe("192.0.2.1"),
+);
+
+test.each([
+  "somebody",
+  "192.0.2.1.5",
+  "x192.0.2.1",
+  "192.0.2.1:80x",
+  "x[2001:db8::1]",
+  "[2001:db8::1]x",
+  "1:2:3%eth0",
+  "",
+])("text that is no address counts as it stands: %j", (text) => expect(networkOf(text)).toBe(text));
+
+test("text that is no address counts by its first 100 characters", () =>
+  expect(networkOf("x".repeat(1_000))).toBe("x".repeat(100)));
+
+test("two hosts of one IPv6 /64 are one client, and hosts of two are two", () => {
   expect(networkOf("2001:db8:1:2::1")).toBe(networkOf("2001:db8:1:2:ffff:ffff:ffff:ffff"));
   expect(networkOf("2001:db8:1:2::1")).not.toBe(networkOf("2001:db8:1:3::1"));
 });
 
-test("those that are not known are one client", () => expect(networkOf(null)).toBe("unknown"));
+test("all unknown addresses are one client", () => expect(networkOf(null)).toBe("unknown"));
+
+test.each([
+  ["203.0.113.200", "203.0.113.0/24"],
+  ["::ffff:203.0.113.9", "203.0.113.0/24"],
+  ["2001:db8:1:2:3:4:5:6", "2001:db8:1::/48"],
+  ["2001:db8:1:ffff::1", "2001:db8:1::/48"],
+  ["somebody", "unknown"],
+  [null, "unknown"],
+])("a session at %s is renewed from the network %s", (address, network) =>
+  expect(sessionNetworkOf(address)).toBe(network),
+);
+
+test("an unknown network equals none, not even itself", () => {
+  expect(isSameNetwork("203.0.113.0/24", "203.0.113.0/24")).toBe(true);
+  expect(isSameNetwork("203.0.113.0/24", "198.51.100.0/24")).toBe(false);
+  expect(isSameNetwork("unknown", "unknown")).toBe(false);
+});

@@ -8,7 +8,7 @@ import {
   stepSession,
   type Session,
 } from "../../src/session/session.ts";
-import { device, lifetimes } from "../helpers/domain.ts";
+import { device, lifetimes, network } from "../helpers/domain.ts";
 
 const now = Date.UTC(2030, 0, 1);
 const begun = beginSession("a fingerprint", "ada", device, lifetimes, now);
@@ -26,6 +26,8 @@ describe("a session that begins", () => {
       idleExpiresAt: now + lifetimes.renewal,
       absoluteExpiresAt: now + lifetimes.absolute,
       graceEndsAt: now,
+      minGeneration: 0,
+      networks: network,
       ...device,
     });
   });
@@ -38,7 +40,7 @@ describe("a session that begins", () => {
 
 describe("a renewal", () => {
   const later = now + 1_000;
-  const renewed = stepSession(begun, 0, lifetimes, later);
+  const renewed = stepSession(begun, { generation: 0, network }, lifetimes, later);
 
   test("moves the expiries and the generation, and nothing of what the session is", () => {
     expect(renewed).toEqual({
@@ -54,7 +56,7 @@ describe("a renewal", () => {
 
   test("leaves the session it was made from as it was", () => {
     const frozen = Object.freeze({ ...begun });
-    expect(() => stepSession(frozen, 0, lifetimes, later)).not.toThrow();
+    expect(() => stepSession(frozen, { generation: 0, network }, lifetimes, later)).not.toThrow();
   });
 
   test.each([
@@ -68,7 +70,7 @@ describe("a renewal", () => {
   });
 
   test("by a grandparent's token is reuse, even within the grace", () => {
-    const twice = stepSession(renewed, 1, lifetimes, later);
+    const twice = stepSession(renewed, { generation: 1, network }, lifetimes, later);
     expect(judgeRenewal(twice, { generation: 0, seen: 2 }, later)).toBe("reuse");
     expect(judgeRenewal(twice, { generation: 1, seen: 2 }, later)).toBe("converge");
   });
@@ -79,14 +81,14 @@ describe("a renewal", () => {
     ["with a grandparent's, is reuse: it was long used then", 0, 2, "reuse"],
     ["and that comes when it is the current one, steps up", 3, 2, "step"],
   ])("asked before the last one was made, %s", (_, generation, seen, verdict) => {
-    const twice = stepSession(renewed, 1, lifetimes, later);
-    const thrice = stepSession(twice, 2, lifetimes, later);
+    const twice = stepSession(renewed, { generation: 1, network }, lifetimes, later);
+    const thrice = stepSession(twice, { generation: 2, network }, lifetimes, later);
     for (const wait of [-lifetimes.grace, 0, lifetimes.grace, lifetimes.renewal - 1])
       expect(judgeRenewal(thrice, { generation, seen }, later + wait)).toBe(verdict);
   });
 
   test("follows the generation of the token where the store is behind", () => {
-    expect(stepSession(begun, 4, lifetimes, later).generation).toBe(5);
+    expect(stepSession(begun, { generation: 4, network }, lifetimes, later).generation).toBe(5);
   });
 
   test("gives no grace to a session never renewed", () => {
@@ -107,7 +109,7 @@ describe("whatever the settings and however often it is renewed", () => {
     for (const pause of pauses) {
       at += pause;
       if (!isLive(session, at)) return;
-      session = stepSession(session, session.generation, given, at);
+      session = stepSession(session, { generation: session.generation, network }, given, at);
       yield session;
     }
   }
@@ -187,7 +189,8 @@ describe("honest clients, whose renewals are carried out however late and in wha
       const { seen } = event.asked;
       const verdict = judge(session, { generation: seen, seen }, event.at);
       said.add(verdict);
-      if (verdict === "step") session = stepSession(session, seen, lifetimes, event.at);
+      if (verdict === "step")
+        session = stepSession(session, { generation: seen, network }, lifetimes, event.at);
     }
     return said;
   }

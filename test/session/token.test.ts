@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { KeyRing } from "../../src/session/keys.ts";
 import { beginSession, stepSession } from "../../src/session/session.ts";
 import { checkToken, mintPair, readToken, SessionSecret } from "../../src/session/token.ts";
-import { device, lifetimes, secret as ringSecret, textsOf } from "../helpers/domain.ts";
+import { device, lifetimes, network, secret as ringSecret, textsOf } from "../helpers/domain.ts";
 
 const now = Date.UTC(2030, 0, 1);
 const ring = new KeyRing([ringSecret("ring")]);
@@ -50,7 +50,11 @@ describe("a pair of tokens", () => {
   });
 
   test("carries one secret in both kinds and every generation, and so one fingerprint", () => {
-    const later = mintPair(ring, secret, stepSession(session, 0, lifetimes, now + 1));
+    const later = mintPair(
+      ring,
+      secret,
+      stepSession(session, { generation: 0, network }, lifetimes, now + 1),
+    );
     const tokens = [pair, later].flatMap((one) => [one.accessToken, one.renewalToken]);
     expect(new Set(tokens)).toHaveLength(4);
     for (const token of tokens) {

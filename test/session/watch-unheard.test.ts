@@ -1,9 +1,9 @@
 import { expect, test, vi } from "vitest";
-import { lifetimes } from "../helpers/domain.ts";
+import { lifetimes, network } from "../helpers/domain.ts";
 import { newSession } from "../helpers/sessions.ts";
 import { next, startWatched } from "../helpers/watch.ts";
 
-const first = { generation: 0, seen: 0 };
+const first = { generation: 0, seen: 0, network };
 
 test("what happened in a gap is found out after it", async () => {
   const { watch, login, store, topics, clock } = startWatched();

@@ -6,7 +6,14 @@ import { RedisSessions } from "../../src/stores/redis/sessions.ts";
 import { sessionStoreContract } from "../../src/contracts/session-store.ts";
 import { startProxy } from "../helpers/proxy.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
-import { lifetimes, liveReading, newSession, renewIn, start } from "../helpers/sessions.ts";
+import {
+  lifetimes,
+  liveReading,
+  network,
+  newSession,
+  renewIn,
+  start,
+} from "../helpers/sessions.ts";
 import { until } from "../helpers/until.ts";
 
 let redis: RedisServer;
@@ -293,7 +300,7 @@ function everyMethod(store: SessionStore): Promise<unknown>[] {
     store.create(newSession()),
     store.read("f", start),
     readOf(store),
-    store.renew("f", { generation: 0, seen: 0 }, lifetimes, start),
+    store.renew("f", { generation: 0, seen: 0, network }, lifetimes, start),
     store.touch("f", start),
     store.end("f", start),
     store.ofUser("u", start),
@@ -417,7 +424,7 @@ test("a renewal that comes late, after its caller has renewed again twice, is no
   const { fingerprint } = session;
   await store.create(session);
   proxy.stall();
-  const asked = { generation: 0, seen: 0 };
+  const asked = { generation: 0, seen: 0, network };
   await expect(slow.renew(fingerprint, asked, lifetimes, start)).rejects.toThrow(StoreUnavailable);
   expect((await renewIn(store, fingerprint, 0, start + 1)).outcome).toBe("stepped");
   expect((await renewIn(store, fingerprint, 1, start + 2)).outcome).toBe("stepped");

@@ -40,7 +40,7 @@ class Model implements Subject {
     const verdict = judgeRenewal(session, request, now);
     if (verdict === "converge") return { outcome: "converged", session };
     if (verdict === "reuse") return { outcome: "reused", session };
-    const stepped = stepSession(session, request.generation, life, now);
+    const stepped = stepSession(session, request, life, now);
     this.#sessions.set(fingerprint, stepped);
     return { outcome: "stepped", session: stepped };
   }
@@ -63,12 +63,16 @@ class Model implements Subject {
 /** Redis has a clock of its own for the grace: within this it says what the others say. */
 const moment = 4_000;
 
+/** More than a session remembers. */
+const networks = Array.from({ length: 10 }, (_, i) => `198.51.${i}.0/24`);
+
 const steps = fc.array(
   fc.record({
     what: fc.constantFrom("create", "renew", "renew", "renew", "touch", "end", "wait"),
     which: fc.nat({ max: 2 }),
     generation: fc.nat({ max: 5 }),
     seen: fc.nat({ max: 5 }),
+    where: fc.nat({ max: 10 }),
     wait: fc.constantFrom(
       1,
       lifetimes.grace - moment,
@@ -102,12 +106,12 @@ test("every store does what the rules say, step by step", { timeout: 60_000 }, a
       const userId = crypto.randomUUID();
       const fingerprints: string[] = [];
       let now = start;
-      for (const { what, which, generation, seen, wait } of script) {
+      for (const { what, which, generation, seen, wait, where } of script) {
         const fingerprint = fingerprints[which] ?? "none";
         const fresh = newSession(userId, now);
         if (what === "wait") now += wait;
         if (what === "create") fingerprints[which] = fresh.fingerprint;
-        const request = { generation, seen };
+        const request = { generation, seen, network: networks[where] ?? "unknown" };
         const outcomes = await Promise.all(
           subjects.map(async (subject) => [
             what === "create" && (await subject.create(fresh)),

@@ -7,7 +7,7 @@ import { StoreUnavailable } from "../../src/session/store.ts";
 import { foreignWrites, openDatabase } from "../../src/stores/sqlite/database.ts";
 import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
 import { sessionStoreContract } from "../../src/contracts/session-store.ts";
-import { lifetimes, newSession, renewIn, start } from "../helpers/sessions.ts";
+import { lifetimes, network, newSession, renewIn, start } from "../helpers/sessions.ts";
 
 sessionStoreContract("SQLite", async () => {
   const database = openDatabase(":memory:");
@@ -129,7 +129,7 @@ describe("a SQLite file", () => {
       store.create(newSession()),
       store.read("f", start),
       store.readMany(["f"], start),
-      store.renew("f", { generation: 0, seen: 0 }, lifetimes, start),
+      store.renew("f", { generation: 0, seen: 0, network }, lifetimes, start),
       store.touch("f", start),
       store.end("f", start),
       store.ofUser("u", start),

@@ -1,5 +1,5 @@
 /** A session as the JSON text that Redis keeps of it, and back. */
-import { isSession, type Session } from "../../session/session.ts";
+import { toSession, type Session } from "../../session/session.ts";
 
 export function encode(session: Session): string {
   const { userAgent, ipAddress } = session;
@@ -13,8 +13,8 @@ export function encode(session: Session): string {
 
 /** Undefined for a record that is damaged: who gets in must never be a guess, and that is no session. */
 export function decode(fingerprint: string, text: string): Session | undefined {
-  const record = parsed(text);
-  return isSession(record) && record.fingerprint === fingerprint ? record : undefined;
+  const session = toSession(parsed(text));
+  return session?.fingerprint === fingerprint ? session : undefined;
 }
 
 function parsed(text: string): unknown {

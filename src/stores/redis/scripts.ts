@@ -1,5 +1,6 @@
 /** The scripts that Redis runs, each an atomic step on one key. */
 import type { Result } from "ioredis";
+import { maxNetworks } from "../../session/session.ts";
 import type { RedisClient } from "./client.ts";
 
 declare module "ioredis" {
@@ -13,6 +14,7 @@ declare module "ioredis" {
       idleExpiresAt: number,
       grace: number,
       timeShift: number,
+      network: string,
     ): Result<["absent"] | ["stepped" | "converged" | "reused", string], Context>;
     curfewTouch(key: string, now: number): Result<unknown, Context>;
     curfewList(
@@ -48,6 +50,7 @@ const scripts = {
 -- ARGV[1] now, ARGV[2] generation of the token, ARGV[3] the one seen
 -- ARGV[4] accessExpiresAt, ARGV[5] idleExpiresAt, both before absoluteExpiresAt cuts them
 -- ARGV[6] milliseconds of grace, ARGV[7] milliseconds by which the caller has moved time itself
+-- ARGV[8] the network that asks
 ${live}
 local session, text = live(KEYS[1], ARGV[1])
 if not session then return {'absent'} end
@@ -67,6 +70,11 @@ session.lastSeenAt = session.renewedAt
 session.idleExpiresAt = math.min(ARGV[5], session.absoluteExpiresAt)
 session.accessExpiresAt = math.min(ARGV[4], session.idleExpiresAt)
 session.graceEndsAt = clock + ARGV[6]
+local networks = {ARGV[8]}
+for network in string.gmatch(session.networks or '', '%S+') do
+  if network ~= ARGV[8] and #networks < ${maxNetworks} then networks[#networks + 1] = network end
+end
+session.networks = table.concat(networks, ' ')
 local stepped = cjson.encode(session)
 redis.call('SET', KEYS[1], stepped, 'PXAT', session.idleExpiresAt)
 return {'stepped', stepped}

@@ -3,6 +3,7 @@ import DataLoader from "dataloader";
 import { Cluster } from "ioredis";
 import {
   isLive,
+  standingOf,
   type Lifetimes,
   type RenewalRequest,
   type Session,
@@ -77,7 +78,7 @@ export class RedisSessions implements SessionStore {
 
   async renew(
     fingerprint: string,
-    { generation, seen }: RenewalRequest,
+    { generation, seen, network }: RenewalRequest,
     lifetimes: Lifetimes,
     now: number,
   ): Promise<RenewalOutcome> {
@@ -92,6 +93,7 @@ export class RedisSessions implements SessionStore {
         lifetimes.grace,
         // Zero, unless the clock is a test's: then time passes in Redis as it does there.
         now - Date.now(),
+        network,
       ),
     );
     if (outcome === "absent") return { outcome };
@@ -196,8 +198,7 @@ function toReading(fingerprint: string, text: TextAnswer, now: number): SessionR
   if (text instanceof StoreUnavailable) return { state: "unknown", cause: text };
   const session = onlyLive(toSession(fingerprint, text), now);
   if (session === undefined) return { state: "absent" };
-  const { accessExpiresAt, idleExpiresAt } = session;
-  return { state: "live", standing: { accessExpiresAt, idleExpiresAt } };
+  return { state: "live", standing: standingOf(session) };
 }
 
 function* batchesOf<T>(items: readonly T[]): Generator<readonly T[]> {

@@ -17,6 +17,23 @@ import {
 } from "../../session/store.ts";
 
 /** The columns are named after the fields of a session, so that a row is one. */
+const columns = [
+  "fingerprint",
+  "userId",
+  "generation",
+  "createdAt",
+  "renewedAt",
+  "lastSeenAt",
+  "accessExpiresAt",
+  "idleExpiresAt",
+  "absoluteExpiresAt",
+  "graceEndsAt",
+  "userAgent",
+  "ipAddress",
+  "minGeneration",
+  "networks",
+] as const satisfies readonly (keyof Session)[];
+
 const schema = `
   CREATE TABLE IF NOT EXISTS sessions (
     fingerprint TEXT PRIMARY KEY,
@@ -30,11 +47,19 @@ const schema = `
     absoluteExpiresAt INTEGER NOT NULL,
     graceEndsAt INTEGER NOT NULL,
     userAgent TEXT,
-    ipAddress TEXT
+    ipAddress TEXT,
+    minGeneration INTEGER NOT NULL DEFAULT 0,
+    networks TEXT NOT NULL DEFAULT ''
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS sessionsByUser ON sessions (userId);
   CREATE INDEX IF NOT EXISTS sessionsByIdleExpiry ON sessions (idleExpiresAt);
 `;
+
+/** Columns that files of earlier versions lack. */
+const laterColumns = {
+  minGeneration: "INTEGER NOT NULL DEFAULT 0",
+  networks: "TEXT NOT NULL DEFAULT ''",
+} as const satisfies Partial<Record<keyof Session, string>>;
 
 export class SqliteSessions implements SessionStore {
   readonly #database: DatabaseSync;
@@ -49,17 +74,17 @@ export class SqliteSessions implements SessionStore {
   /** Makes the table where it is missing. The database stays its opener's, to share and to close. */
   constructor(database: DatabaseSync) {
     database.exec(schema);
+    addMissingColumns(database);
     this.#database = database;
     this.#find = database.prepare("SELECT * FROM sessions WHERE fingerprint = ?");
     this.#standing = database.prepare(
-      "SELECT accessExpiresAt, idleExpiresAt FROM sessions WHERE fingerprint = ? AND idleExpiresAt > ?",
+      "SELECT accessExpiresAt, idleExpiresAt, minGeneration, networks FROM sessions WHERE fingerprint = ? AND idleExpiresAt > ?",
     );
     this.#ofUser = database.prepare(
       "SELECT * FROM sessions WHERE userId = ? AND idleExpiresAt > ? ORDER BY createdAt DESC",
     );
-    this.#write = database.prepare(`REPLACE INTO sessions VALUES (
-      :fingerprint, :userId, :generation, :createdAt, :renewedAt, :lastSeenAt, :accessExpiresAt,
-      :idleExpiresAt, :absoluteExpiresAt, :graceEndsAt, :userAgent, :ipAddress)`);
+    this.#write = database.prepare(`REPLACE INTO sessions (${columns.join(", ")})
+      VALUES (${columns.map((column) => `:${column}`).join(", ")})`);
     this.#touch = database.prepare(
       "UPDATE sessions SET lastSeenAt = :now WHERE fingerprint = :fingerprint AND idleExpiresAt > :now",
     );
@@ -95,7 +120,7 @@ export class SqliteSessions implements SessionStore {
       if (session === undefined) return { outcome: "absent" };
       switch (judgeRenewal(session, request, now)) {
         case "step": {
-          const stepped = stepSession(session, request.generation, lifetimes, now);
+          const stepped = stepSession(session, request, lifetimes, now);
           this.#write.run({ ...stepped });
           return { outcome: "stepped", session: stepped };
         }
@@ -162,6 +187,18 @@ function toSession(row: Record<string, SQLOutputValue>): Session {
   return { ...row } as unknown as Session;
 }
 
-function toStanding({ accessExpiresAt, idleExpiresAt }: Record<string, SQLOutputValue>): Standing {
-  return { accessExpiresAt: Number(accessExpiresAt), idleExpiresAt: Number(idleExpiresAt) };
+function toStanding(row: Record<string, SQLOutputValue>): Standing {
+  return { ...row } as unknown as Standing;
+}
+
+/** The schema's statement does nothing where the table is there already. */
+function addMissingColumns(database: DatabaseSync): void {
+  const present = new Set(
+    database
+      .prepare("PRAGMA table_info(sessions)")
+      .all()
+      .map(({ name }) => name),
+  );
+  for (const [column, type] of Object.entries(laterColumns))
+    if (!present.has(column)) database.exec(`ALTER TABLE sessions ADD COLUMN ${column} ${type}`);
 }
