@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import { auditTrail } from "./audit.ts";
-import { checkOptions, isProduction, type Options } from "./config/config.ts";
+import { checkOptions, isProduction, type Options } from "./config/load.ts";
 import type { Services } from "./graphql/context.ts";
 import { Events } from "./graphql/events.ts";
 import { faultLog, openLog } from "./graphql/logger.ts";

@@ -2,8 +2,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
-import type { Options } from "./config/config.ts";
-import { keptSecret, ownSecret } from "./config/own-secret.ts";
+import type { Options } from "./config/load.ts";
+import { readGeneratedSecret, readOrGenerateSecret } from "./config/generated-secret.ts";
 import type { OnFault } from "./session/fault.ts";
 import { KeyRing } from "./session/keys.ts";
 import type { Lifetimes } from "./session/session.ts";
@@ -59,7 +59,7 @@ export async function openParts(
     opened.adopt(part, (it) => it.close());
   const onError = (error: unknown) => onFault("a listener of a topic failed", error);
 
-  const ring = new KeyRing(options.secrets ?? [await ownSecret(options.dataDir)]);
+  const ring = new KeyRing(options.secrets ?? [await readOrGenerateSecret(options.dataDir)]);
   let database: DatabaseSync | undefined;
   const shared = () => (database ??= keep(openDatabase(databaseFile(options))));
   const { databaseUrl } = options;
@@ -157,7 +157,7 @@ function redisAddress(options: Options): RedisAddress | undefined {
 
 /** The keys of a server that was started before with these settings, if there are any. */
 export async function existingRing({ secrets, dataDir }: Options): Promise<KeyRing | undefined> {
-  const kept = secrets === undefined ? await keptSecret(dataDir) : undefined;
+  const kept = secrets === undefined ? await readGeneratedSecret(dataDir) : undefined;
   const all = secrets ?? (kept === undefined ? undefined : [kept]);
   return all && new KeyRing(all);
 }

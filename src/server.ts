@@ -1,6 +1,6 @@
 /** Puts the server together: sessions, GraphQL and the transports. */
 import type { Registry } from "prom-client";
-import { isProduction } from "./config/config.ts";
+import { isProduction } from "./config/load.ts";
 import { openCore, type Core, type CoreOptions } from "./core.ts";
 import { createExplorer } from "./explorer/explorer.ts";
 import { createEngine, type AppPlugins } from "./graphql/engine.ts";

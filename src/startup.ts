@@ -1,6 +1,6 @@
 /** What a start says of itself: where things are kept, which keys sign, which limits hold, what is unsafe. */
-import { unsafeSettings } from "./config/unsafe.ts";
-import type { Options } from "./config/config.ts";
+import { securityWarnings } from "./config/warnings.ts";
+import type { Options } from "./config/load.ts";
 import type { Parts } from "./parts.ts";
 
 /** Nothing in it is secret, and no host is named. */
@@ -39,7 +39,7 @@ export function startupOf({ options, own, keys, warnings, production }: StartupF
       `${options.maxMessageSize} bytes a message`,
       `${options.maxLoginFailures} wrong passwords`,
     ],
-    warnings: [...warnings, ...unsafeSettings(options, production, hasOwnUsers)],
+    warnings: [...warnings, ...securityWarnings(options, production, hasOwnUsers)],
   };
 }
 

@@ -2,7 +2,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { parse, validate } from "graphql";
 import { describe, expect, it } from "vitest";
-import { variables } from "../src/config/variables.ts";
 import { createSchema } from "../src/graphql/schema.ts";
 import { commands } from "./docs/commands.ts";
 import { parsePage, readPages, root, type CodeBlock, type Page } from "./docs/pages.ts";
@@ -72,12 +71,6 @@ describe("the pages", () => {
       // A problem has nothing but its message.
       expect(JSON.stringify(data), place).not.toContain('"message"');
     }
-  });
-
-  it("name every setting", () => {
-    const table = readFileSync(new URL("docs/settings.md", root), "utf8");
-    const names = Object.values(variables).map(({ name }) => name);
-    expect(names.filter((name) => !table.includes(`\`${name}\``))).toEqual([]);
   });
 
   it("have JSON that is JSON", () => {

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { pino } from "pino";
 import { auditTrail } from "../audit.ts";
-import type { Options } from "../config/config.ts";
+import type { Options } from "../config/load.ts";
 import { existingRing, lifetimesOf, openExistingParts, type ExistingParts } from "../parts.ts";
 import { misused, type Command } from "./command.ts";
 import { messageOf, moment, noData, table } from "./report.ts";

@@ -1,5 +1,5 @@
 /** What each command is: it gets its operands and the settings, and says how it went. */
-import type { Options } from "../config/config.ts";
+import type { Options } from "../config/load.ts";
 
 /**
  * @param load the settings, asked for once the operands are known to be right; it throws all that is wrong

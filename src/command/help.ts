@@ -1,33 +1,32 @@
-/** What `--help` and `--version` print. */
+/** The output of `--help` and `--version`. */
 import { readFileSync } from "node:fs";
-import { flagNames, flagOf, isSwitch } from "../config/flags.ts";
-import { defaultOptions } from "../config/options.ts";
-import { inUnits, secrets, variables, type Name } from "../config/variables.ts";
-import { abouts } from "./abouts.ts";
+import { flagNames, flagOf, isSwitch, secretNames } from "../config/flags.ts";
+import { byVariable, groups, settings, writtenDefault, type Name } from "../config/settings.ts";
 
 const usage = `Usage: curfew [command] [options]
 
 Commands
-  serve             serves GraphQL until it is told to stop; so does curfew alone
-  inspect [token]   says what a token is and what became of its session
+  serve             serves GraphQL until it receives a signal to stop; the default
+  inspect [token]   explains a token and the state of its session
   admin <command>   lists and ends sessions, locks and deletes users
 
 Options
-  -h, --help        this, or more about a command: curfew admin --help
-  -v, --version
+  -h, --help        shows this help, or the help of a command: curfew admin --help
+  -v, --version     shows the version
 `;
 
-/** Loaded only for its command: what they stand on takes a while. */
+/** Loaded only for their command, because their imports take a while. */
 const usages = {
   serve: async () => (await import("./serve.ts")).serveUsage,
   inspect: async () => (await import("./inspect.ts")).inspectUsage,
   admin: async () => (await import("./admin.ts")).adminUsage,
 } as const;
 
+/** @param command `undefined` for the help of all commands */
 export async function help(command: keyof typeof usages | undefined): Promise<string> {
-  if (command === undefined) return `${usage}\n${settings()}`;
-  const said = await usages[command]();
-  return command === "serve" ? `${said}\n\n${settings()}` : `${said}\nOptions: curfew --help`;
+  if (command === undefined) return `${usage}\n${settingsHelp()}`;
+  const text = await usages[command]();
+  return command === "serve" ? `${text}\n\n${settingsHelp()}` : `${text}\nOptions: curfew --help`;
 }
 
 export function version(): string {
@@ -36,26 +35,42 @@ export function version(): string {
   return about.version;
 }
 
-/** Each by its flag, with what it is and its default. */
-function settings(): string {
-  const flags = flagNames.map((name) => {
-    const flag = isSwitch(name) ? flagOf(name).replace("--", "--[no-]") : flagOf(name);
-    return `  ${flag.padEnd(33)}${abouts[name]}${standard(name)}`;
+/** Each setting by its flag, with its description and its default. */
+function settingsHelp(): string {
+  const grouped = Object.entries(groups).flatMap(([title, group]) => {
+    const shown = flagNames.filter((name) => Object.hasOwn(group, name));
+    return shown.length === 0 ? [] : ["", title, ...shown.map(flagLine)];
   });
-  const hidden = secrets.map((name) => `  ${variables[name].name.padEnd(33)}${abouts[name]}`);
   return [
-    "Settings, with their defaults; each is a variable of the environment too, or of .env: --port is PORT.",
-    "A flag comes before the environment, and that before .env.",
-    ...flags,
-    "Secrets are variables alone, since everybody on a machine can read its command lines:",
-    ...hidden,
+    "Settings, with their defaults. Each is also an environment variable, or a line in .env: --port is PORT.",
+    "Flags override the environment, which overrides .env.",
+    ...grouped,
+    "",
+    "Secrets are environment variables only, because every user of a machine can read its command lines",
+    ...secretNames.map((name) => line(settings[name].variable, name)),
   ].join("\n");
 }
 
-function standard(name: Name): string {
-  const value = defaultOptions(false)[name];
-  if (value === undefined || (Array.isArray(value) && value.length === 0)) return "";
-  if (isSwitch(name)) return " (on; off in production)";
-  const isDuration = typeof value === "number" && /[a-z]$/.test(variables[name].example);
-  return ` (${isDuration ? inUnits(value) : String(value)})`;
+function flagLine(name: Name): string {
+  return line(isSwitch(name) ? flagOf(name).replace("--", "--[no-]") : flagOf(name), name);
+}
+
+function line(label: string, name: Name): string {
+  const { about, kind } = settings[name];
+  const text = byVariable(about).replaceAll("`", "").replace(/\.$/, "");
+  const form = kind.name === "list" || kind.name === "enum" ? `: ${kind.values}` : "";
+  return `  ${label.padEnd(33)}${text}${form}${defaultNote(name)}`;
+}
+
+function defaultNote(name: Name): string {
+  if (isSwitch(name)) {
+    const [development, production] = [false, true].map((isProduction) =>
+      writtenDefault(settings[name], isProduction) === "true" ? "on" : "off",
+    );
+    return development === production
+      ? ` (${development})`
+      : ` (${development}; ${production} in production)`;
+  }
+  const written = writtenDefault(settings[name]);
+  return written === undefined ? "" : ` (${written})`;
 }

@@ -1,6 +1,6 @@
 /** The command that explains a token: what it is, whether this server signed it, and what became of its session. */
 import { text } from "node:stream/consumers";
-import type { Options } from "../config/config.ts";
+import type { Options } from "../config/load.ts";
 import { existingRing, openExistingParts, type ExistingParts } from "../parts.ts";
 import { misused, type Command } from "./command.ts";
 import { messageOf, moment, noData, table, type Fact } from "./report.ts";

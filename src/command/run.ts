@@ -1,7 +1,7 @@
 /** Reads the command line and carries it out. */
-import { ConfigError, loadOptions, type Options } from "../config/config.ts";
+import { ConfigError, loadOptions, type Options } from "../config/load.ts";
 import { readCommandLine, type CommandLine } from "../config/flags.ts";
-import { nearest } from "../config/nearest.ts";
+import { closestMatch } from "../config/closest-match.ts";
 import type { Command } from "./command.ts";
 import { loadEnvFile } from "./env-file.ts";
 import { help, version } from "./help.ts";
@@ -31,8 +31,8 @@ export async function run(args: readonly string[]): Promise<number> {
   }
   if (name === undefined) {
     // After an unknown flag it may be that one's value.
-    const faults = line.faults.length > 0 ? line.faults : [strange(first)];
-    console.error([...faults, "Try: curfew --help"].join("\n"));
+    const issues = line.issues.length > 0 ? line.issues : [strange(first)];
+    console.error([...issues, "Try: curfew --help"].join("\n"));
     return 2;
   }
   const fault = nodeFault(process.version);
@@ -46,28 +46,28 @@ export async function run(args: readonly string[]): Promise<number> {
     return await command(operands, () => settings(line, fileFaults));
   } catch (error) {
     console.error(messageOf(error));
-    const isMisused = error instanceof ConfigError && line.faults.length > 0;
+    const isMisused = error instanceof ConfigError && line.issues.length > 0;
     return name === "serve" && !isMisused ? 1 : 2;
   }
 }
 
-/** @throws {ConfigError} with the faults of all places at once */
+/** @throws {ConfigError} with the issues of all places at once */
 function settings(line: CommandLine, fileFaults: readonly string[]): Options {
-  const faults = [...line.faults, ...fileFaults];
+  const issues = [...line.issues, ...fileFaults];
   try {
     const options = loadOptions(process.env, line.settings);
-    if (faults.length === 0) return options;
+    if (issues.length === 0) return options;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    faults.push(...error.faults);
+    issues.push(...error.issues);
   }
-  throw new ConfigError(faults);
+  throw new ConfigError(issues);
 }
 
 /** What is no command may be a token, which is not to be seen on a screen. */
 function strange(word: string): string {
   const isShown = /^[\w-]{1,24}$/.test(word) && !word.startsWith("curfew_");
   const said = isShown ? word : "That";
-  const guess = word.startsWith("curfew_") ? "inspect" : nearest(word, names);
+  const guess = word.startsWith("curfew_") ? "inspect" : closestMatch(word, names);
   return `${said} is no command. Did you mean ${guess}?`;
 }

@@ -1,6 +1,6 @@
 /** The command that serves, until it is told to stop. */
 import { resolve } from "node:path";
-import type { Options } from "../config/config.ts";
+import type { Options } from "../config/load.ts";
 import { createCurfew, type Curfew } from "../server.ts";
 import { misused, type Command } from "./command.ts";
 import { table, type Fact } from "./report.ts";

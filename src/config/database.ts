@@ -1,21 +1,21 @@
-/** What the URL of a database must be. */
+/** The rule for the URL of a database. */
 import { z } from "zod";
 
 /**
- * Where a password has a sign in it that means something in a URL and is not percent-encoded, part of it
- * would pass for a port, a path or a parameter, and would be told as such in messages: there, no `@` or
- * `#` may follow.
+ * A password may contain a character that means something in a URL and is not percent-encoded. Part of the
+ * password would then pass for a port, a path or a parameter, and appear in messages. So no `@` or `#` may
+ * follow the host.
  */
 const shape = /^postgres(ql)?:\/\/[^/?#]*(\/[^/?#@]*)?(\?[^?#@]*)?$/;
 
 export const databaseUrl = z
-  .string("a text")
+  .string("a string")
   .refine(
     (text) => shape.test(text) && namesHost(text),
-    "a postgres:// URL, with %40 and the like for signs in its password",
+    "a postgres:// URL, with special characters in its password percent-encoded, such as %40 for @",
   );
 
-/** Beside the usual place, a parameter may name it, as a folder with the server's Unix socket. */
+/** The host may also stand in a parameter, as the folder of the server's Unix socket. */
 function namesHost(text: string): boolean {
   const url = URL.parse(text);
   return url !== null && (url.hostname !== "" || url.searchParams.has("host"));

@@ -1,35 +1,43 @@
-/** The settings as flags of a command line, made from the table of variables; what is secret is no flag. */
+/** Reads a command line: settings as flags, made from the table of settings. Secrets are not flags. */
 import { parseArgs } from "node:util";
-import { defaultOptions } from "./options.ts";
-import { nearest } from "./nearest.ts";
-import { names, secretSettings, secrets, variables, type Name } from "./variables.ts";
+import { closestMatch } from "./closest-match.ts";
+import { names, settings, type Name } from "./settings.ts";
 
-/** A command line, read and not yet carried out. */
+/** A parsed command line. */
 export interface CommandLine {
-  /** What is no flag, in its order. */
+  /** The arguments that are not flags, in their order. */
   readonly operands: readonly string[];
-  /** The settings that are given, as their variables would have them. */
+  /** The settings that are given, as text: an environment variable would have the same. */
   readonly settings: ReadonlyMap<Name, string>;
   readonly asks: "help" | "version" | undefined;
-  /** All that is wrong with its flags, one line each; no value is in them. */
-  readonly faults: readonly string[];
+  /** Everything that is wrong with the flags, one line each. No line contains a value. */
+  readonly issues: readonly string[];
 }
 
+/** The setting's flag: `--data-dir`. */
 export function flagOf(name: Name): string {
-  return `--${variables[name].name.toLowerCase().replaceAll("_", "-")}`;
+  return `--${settings[name].variable.toLowerCase().replaceAll("_", "-")}`;
 }
 
-/** Whether it needs no value: `--graphiql`, `--no-graphiql`. */
+/** Whether the flag needs no value: `--graphiql`, `--no-graphiql`. */
 export function isSwitch(name: Name): boolean {
-  return typeof defaultOptions(true)[name] === "boolean";
+  return settings[name].kind.name === "boolean";
 }
 
-export const flagNames: readonly Name[] = names.filter((name) => !secrets.includes(name));
+function isSecret(name: Name): boolean {
+  return settings[name].secrecy === "secret";
+}
+
+/** The settings that are not flags. */
+export const secretNames: readonly Name[] = names.filter(isSecret);
+
+/** The settings that are flags. */
+export const flagNames: readonly Name[] = names.filter((name) => !isSecret(name));
 
 const settingByFlag = new Map([
   ...names.map((name) => [flagOf(name), name] as const),
-  // As somebody would write it who knows the options.
-  ...secrets.map((name) => [`--${name.toLowerCase()}`, name] as const),
+  // `--secrets`, as someone may write it who knows the options.
+  ...secretNames.map((name) => [`--${name.toLowerCase()}`, name] as const),
 ]);
 const switches = flagNames.filter(isSwitch).map((name) => flagOf(name).replace("--", "--no-"));
 const known = [...settingByFlag.keys(), ...switches, "--help", "--version"];
@@ -46,12 +54,12 @@ const options = {
 } as const;
 
 /**
- * Only `--name`, `-h` and `-v` are flags: an id may well begin with one hyphen, and goes after `--` where
- * it begins with two.
+ * Parses a command line. Only `--name`, `-h` and `-v` are flags: a session's id may begin with one hyphen. An id
+ * that begins with two goes after `--`.
  */
 export function readCommandLine(args: readonly string[]): CommandLine {
   const { tokens } = parseArgs({
-    // It would take such an operand apart into flags of one letter.
+    // parseArgs would take such an operand apart into flags of one letter.
     args: args.map((word) => (isHyphened(word) ? "operand" : word)),
     options,
     strict: false,
@@ -59,8 +67,8 @@ export function readCommandLine(args: readonly string[]): CommandLine {
     tokens: true,
   });
   const operands: string[] = [];
-  const settings = new Map<Name, string>();
-  const faults: string[] = [];
+  const given = new Map<Name, string>();
+  const issues: string[] = [];
   let asks: CommandLine["asks"];
   for (const token of tokens) {
     if (token.kind === "option-terminator") continue;
@@ -69,50 +77,51 @@ export function readCommandLine(args: readonly string[]): CommandLine {
     else {
       const isInline = token.inlineValue === true;
       const value = isInline ? token.value : token.value && args[token.index + 1];
-      const given = readSetting(token.rawName, value, isInline);
-      if (typeof given === "string") faults.push(given);
-      else if (settings.has(given.name)) faults.push(`${flagOf(given.name)} is given twice.`);
-      else settings.set(given.name, given.text);
+      const setting = readSetting(token.rawName, value, isInline);
+      if (typeof setting === "string") issues.push(setting);
+      else if (given.has(setting.name)) issues.push(`${flagOf(setting.name)} is given twice.`);
+      else given.set(setting.name, setting.text);
     }
   }
-  return { operands, settings, asks, faults };
+  return { operands, settings: given, asks, issues };
 }
 
 function isHyphened(word: string): boolean {
   return /^-[^-]/.test(word) && word !== "-h" && word !== "-v";
 }
 
-/** The setting, or what is wrong with it. */
+/** Returns the setting, or its issue. */
 function readSetting(flag: string, value: string | undefined, isInline: boolean) {
   const name = settingByFlag.get(flag) ?? settingByFlag.get(flag.replace("--no-", "--"));
   const isOff = switches.includes(flag);
   if (name === undefined || (!isOff && flagOf(name) !== flag)) return unknown(flag);
-  if (secrets.includes(name)) return `${flag} is no option: ${elsewhere(name)}`;
+  const { example, secrecy } = settings[name];
+  if (secrecy === "secret") return `${flag} is not an option: ${useVariable(name)}`;
   if (isSwitch(name)) {
     if (isOff && value !== undefined) return `${flag} takes no value.`;
     return { name, text: isOff ? "false" : (value ?? "true") };
   }
   const isMissing = value === undefined || value.trim() === "";
   if (isMissing || (!isInline && value.startsWith("--")))
-    return `${flag} needs a value. Example: ${flag} ${variables[name].example}`;
-  if (secretSettings.includes(name) && holdsPassword(value))
-    return `${flag} may have no password in it: ${elsewhere(name)}`;
+    return `${flag} needs a value. Example: ${flag} ${example}`;
+  if (secrecy !== undefined && hasPassword(value))
+    return `${flag} must not contain a password: ${useVariable(name)}`;
   return { name, text: value.trim() };
 }
 
 function unknown(flag: string): string {
-  const guess = nearest(flag, known);
+  const guess = closestMatch(flag, known);
   const name = settingByFlag.get(guess);
-  return name !== undefined && secrets.includes(name)
-    ? `${flag} is no option, and no secret is: ${elsewhere(name)}`
-    : `${flag} is no option. Did you mean ${guess}?`;
+  return name !== undefined && isSecret(name)
+    ? `${flag} is not an option, and secrets cannot be options: ${useVariable(name)}`
+    : `${flag} is not an option. Did you mean ${guess}?`;
 }
 
-/** Of the user's part of a URL, or among its parameters. */
-function holdsPassword(text: string): boolean {
+/** A password stands before the host of a URL, or among its parameters. */
+function hasPassword(text: string): boolean {
   return text.includes("@") || /password=/i.test(text);
 }
 
-function elsewhere(name: Name): string {
-  return `everybody on this machine can read a command line. Set ${variables[name].name} in the environment, or in .env.`;
+function useVariable(name: Name): string {
+  return `every user of this machine can read a command line. Set ${settings[name].variable} in the environment or in .env.`;
 }

@@ -1,30 +1,32 @@
-/** What the places of a cluster's nodes and of Sentinels must be. */
+/** The rules for the endpoints of cluster nodes and Sentinels. */
 import { z } from "zod";
 import { endpoint, type Endpoint } from "../stores/redis/address.ts";
 
-export const redisPlaces = z
+export const redisEndpoints = z
   .array(
-    z.string("a text").refine(isPlace, "a host and port, or a redis:// or rediss:// URL of them"),
+    z
+      .string("a string")
+      .refine(isEndpoint, "a host and port, or a redis:// or rediss:// URL of them"),
     "a list of hosts and ports",
   )
   .min(1, "at least one host and port")
-  .refine(haveOneUser, "URLs with the same protocol, user and password, if any has them");
+  .refine(haveOneUser, "URLs with the same protocol, user and password, if any of them has these");
 
 export const redisSentinelName = z
-  .string("a text")
-  .refine(isName, "a name, or a redis:// or rediss:// URL with it as the host");
+  .string("a string")
+  .refine(isName, "a name, or a redis:// or rediss:// URL that has the name as its host");
 
-function isPlace(text: string): boolean {
-  const place = read(text);
-  return place !== undefined && place.db === undefined;
+function isEndpoint(text: string): boolean {
+  const found = read(text);
+  return found !== undefined && found.db === undefined;
 }
 
 function isName(text: string): boolean {
-  const place = read(text);
-  return place !== undefined && /^[\w.-]+$/.test(place.host) && place.port === noPort;
+  const found = read(text);
+  return found !== undefined && /^[\w.-]+$/.test(found.host) && found.port === noPort;
 }
 
-/** To ignore those of all but the first would be to start another server than was asked for. */
+/** Only the first endpoint's user would be used. Ignoring another one would connect differently than the operator asked. */
 function haveOneUser(texts: readonly string[]): boolean {
   const users = texts.map((text) => {
     const { username, password, tls } = read(text) ?? {};

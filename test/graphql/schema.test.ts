@@ -1,7 +1,7 @@
 /** The public schema, and what each of its mutations can answer. */
 import { buildSchema, printSchema, type GraphQLObjectType } from "graphql";
 import { expect, it } from "vitest";
-import { defaultOptions } from "../../src/config/options.ts";
+import { defaultOptions } from "../../src/config/settings.ts";
 import { createSchema } from "../../src/graphql/schema.ts";
 import { testApp } from "../helpers/app.ts";
 import { startCurfew } from "../helpers/curfew.ts";

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { parse } from "yaml";
-import { checkOptions, loadOptions } from "../../src/config/config.ts";
+import { checkOptions, loadOptions } from "../../src/config/load.ts";
 
 const root = new URL("../../", import.meta.url);
 const read = (path: string) => readFileSync(new URL(`examples/nodes/${path}`, root), "utf8");

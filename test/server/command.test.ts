@@ -45,11 +45,14 @@ describe("a mistake", () => {
       [`curfew_access_${"x".repeat(88)}`],
       "That is no command. Did you mean inspect?\nTry: curfew --help\n",
     ],
-    [["--prot", "4000"], "--prot is no option. Did you mean --port?\nTry: curfew --help\n"],
-    [["--prot=4000"], "These settings are wrong:\n  --prot is no option. Did you mean --port?\n"],
+    [["--prot", "4000"], "--prot is not an option. Did you mean --port?\nTry: curfew --help\n"],
+    [
+      ["--prot=4000"],
+      "These settings are wrong:\n  --prot is not an option. Did you mean --port?\n",
+    ],
     [
       ["admin", "--data-dri=x", "lock", "a"],
-      "These settings are wrong:\n  --data-dri is no option. Did you mean --data-dir?\n",
+      "These settings are wrong:\n  --data-dri is not an option. Did you mean --data-dir?\n",
     ],
   ])("%o ends it with 2", async (args, errors) => {
     expect(await runCommand(args, {})).toEqual({ code: 2, output: "", errors });
@@ -63,7 +66,7 @@ describe("a mistake", () => {
     expect(outcome).toMatchObject({ code: 2, output: "" });
     expect(outcome.errors.split("\n").slice(0, -1)).toEqual([
       "These settings are wrong:",
-      "  --graphqil is no option. Did you mean --graphiql?",
+      "  --graphqil is not an option. Did you mean --graphiql?",
       expect.stringMatching(/^ {2}--port must be .* Example: --port=4000$/),
       expect.stringMatching(/^ {2}DRAIN_TIME must be .*'soon'/),
       expect.stringMatching(/^ {2}LOG_LEVEL must be .*'loud'/),
@@ -144,7 +147,7 @@ describe("a start", () => {
     );
     expect(server.greeting).toMatch(/^ {2}warning +Redis has appendonly no/m);
     expect(server.greeting).toMatch(
-      /^ {2}warning +Sessions are shared in Redis, and users are not/m,
+      /^ {2}warning +Nodes share their sessions in Redis, but not their users/m,
     );
 
     const { output, errors } = await server.stop("SIGTERM");

@@ -1,13 +1,13 @@
-/** Guesses what somebody meant who misspelt a name. */
+/** Finds the known name that a misspelt one is closest to. */
 
-/** Of the known names, of which there is at least one, the one that takes the fewest changes. */
-export function nearest(name: string, known: readonly string[]): string {
+/** Returns the known name that takes the fewest edits. `known` must not be empty. */
+export function closestMatch(name: string, known: readonly string[]): string {
   const bare = name.replace(/^CURFEW_/, "");
   const distance = (to: string) => Math.min(edits(name, to), edits(bare, to));
   return known.reduce((best, next) => (distance(next) < distance(best) ? next : best));
 }
 
-/** Levenshtein distance, whatever the case. */
+/** The Levenshtein distance, ignoring case. */
 function edits(from: string, to: string): number {
   const target = [...to.toLowerCase()];
   let row = [0, ...target.keys().map((index) => index + 1)];

@@ -1,0 +1,59 @@
+/** Settings of sessions: how long they and their tokens live, and how fast an end reaches every connection. */
+import { duration, wholeNumber, type AnySetting } from "../kinds.ts";
+
+// A timer waits for some durations: its longest delay is 2^31 ms, about 24 days.
+export const sessions = {
+  accessTokenTtl: {
+    variable: "ACCESS_TOKEN_TTL",
+    kind: duration("1ms", "3650d"),
+    default: 1_800_000,
+    example: "30m",
+    about: "How long an access token is valid after a login or renewal.",
+  },
+  renewalTokenTtl: {
+    variable: "RENEWAL_TOKEN_TTL",
+    kind: duration("1ms", "3650d"),
+    default: 2_592_000_000,
+    example: "30d",
+    about: "How long a session lasts after its login or last renewal.",
+  },
+  sessionMaxAge: {
+    variable: "SESSION_MAX_AGE",
+    kind: duration("1ms", "3650d"),
+    default: 7_776_000_000,
+    example: "90d",
+    about: "How long a session lasts after its login, renewed or not.",
+  },
+  renewalGrace: {
+    variable: "RENEWAL_GRACE",
+    kind: duration("0ms", "3650d"),
+    default: 10_000,
+    example: "10s",
+    about: "How long a used renewal token still returns the current token pair.",
+    details: "After that, its use counts as token theft and ends the session.",
+  },
+  recheckInterval: {
+    variable: "RECHECK_INTERVAL",
+    kind: duration("1ms", "24d"),
+    default: 5000,
+    example: "5s",
+    about: "How often all connections are checked against the store, in case a message was lost.",
+    details: "It bounds how late a session's end closes its connections if the message is lost.",
+  },
+  outageGrace: {
+    variable: "OUTAGE_GRACE",
+    kind: duration("0ms", "24d"),
+    default: 30_000,
+    example: "30s",
+    about: "How long connections stay open after the store's last answer.",
+    details: "It bounds how late an end takes effect while the store is unreachable.",
+  },
+  maxSessionsPerUser: {
+    variable: "MAX_SESSIONS_PER_USER",
+    kind: wholeNumber(0, 1_000_000),
+    default: 100,
+    example: "100",
+    about: "Live sessions of one user; 0 sets no limit.",
+    details: "A login beyond the limit ends the user's oldest sessions.",
+  },
+} as const satisfies Record<string, AnySetting>;

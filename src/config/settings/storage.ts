@@ -1,0 +1,86 @@
+/** Settings of what the server stores and where, and of the keys that sign tokens. */
+import { z } from "zod";
+import { databaseUrl } from "../database.ts";
+import { list, secretText, text, type AnySetting } from "../kinds.ts";
+import { redisEndpoints, redisSentinelName } from "../redis.ts";
+
+export const storage = {
+  secrets: {
+    variable: "CURFEW_SECRETS",
+    kind: list(
+      z
+        .array(secretText, "a list of secrets")
+        .min(1, "at least one secret")
+        .refine((all) => new Set(all).size === all.length, "different from each other"),
+    ),
+    default: undefined,
+    unset: "generated, and stored in `dataDir`",
+    example: "newest-secret,older-secret",
+    secrecy: "secret",
+    about: "Secrets that sign tokens, newest first, at least 32 bytes each.",
+    details:
+      "The first one signs new tokens; all of them verify tokens. Required with Redis or `NODE_ENV=production`. Otherwise the first start generates a secret and stores it in `dataDir`.",
+  },
+  dataDir: {
+    variable: "DATA_DIR",
+    kind: text(z.string("a string").regex(/\S/, "a folder, or :memory:")),
+    default: "./data",
+    example: "./data",
+    about: "The folder for one machine's users and sessions; `:memory:` keeps nothing.",
+    details:
+      "It holds an SQLite database and the generated secret. `:memory:` loses everything at exit.",
+  },
+  databaseUrl: {
+    variable: "DATABASE_URL",
+    kind: text(databaseUrl),
+    default: undefined,
+    unset: "users are in `dataDir`",
+    example: "postgres://user:password@localhost:5432/curfew",
+    secrecy: "may hold a password",
+    about: "A PostgreSQL database that stores the users for many machines.",
+    details: "For example `postgres://user:password@host:5432/database`.",
+  },
+  redisUrl: {
+    variable: "REDIS_URL",
+    kind: text(
+      z.url({ protocol: /^rediss?$/, hostname: /./, error: "a redis:// or rediss:// URL" }),
+    ),
+    default: undefined,
+    unset: "sessions are in `dataDir`",
+    example: "redis://localhost:6379",
+    secrecy: "may hold a password",
+    about: "A Redis that stores sessions and carries messages for many nodes.",
+    details:
+      "One machine needs none. Nodes that share sessions should share their users too: set `databaseUrl`.",
+  },
+  redisClusterNodes: {
+    variable: "REDIS_CLUSTER_NODES",
+    kind: list(redisEndpoints),
+    default: undefined,
+    example: "10.0.0.1:6379,10.0.0.2:6379",
+    secrecy: "may hold a password",
+    about: "Some nodes of a Redis Cluster, instead of `redisUrl`.",
+    details:
+      "Each is `host:port`, or a URL. URLs have the user, password and TLS that all nodes share.",
+  },
+  redisSentinels: {
+    variable: "REDIS_SENTINELS",
+    kind: list(redisEndpoints),
+    default: undefined,
+    example: "10.0.0.1:26379,10.0.0.2:26379",
+    secrecy: "may hold a password",
+    about: "The Sentinels of a Redis, instead of `redisUrl`.",
+    details:
+      "Each is `host:port`, or a URL. URLs have the user, password and TLS that the Sentinels share. Set `redisSentinelName` too.",
+  },
+  redisSentinelName: {
+    variable: "REDIS_SENTINEL_NAME",
+    kind: text(redisSentinelName),
+    default: undefined,
+    example: "mymaster",
+    secrecy: "may hold a password",
+    about: "The name that the Sentinels use for the Redis master.",
+    details:
+      "Either the name alone, or `redis://user:password@mymaster/0` with the master's own user, password and database; `rediss:` adds TLS.",
+  },
+} as const satisfies Record<string, AnySetting>;
