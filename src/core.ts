@@ -7,6 +7,7 @@ import type { Services } from "./graphql/context.ts";
 import { Events } from "./graphql/events.ts";
 import { faultLog, openLog } from "./graphql/logger.ts";
 import { lifetimesOf, openParts, type OpenParts, type Parts } from "./parts.ts";
+import { nodeLimits } from "./node-limits.ts";
 import type { Audit, AuditEvent } from "./session/audit.ts";
 import type { OnFault } from "./session/fault.ts";
 import { Deadlines } from "./session/deadlines.ts";
@@ -44,14 +45,6 @@ export interface CoreOptions extends Partial<Options> {
 }
 
 export type Core = Awaited<ReturnType<typeof openCore>>;
-
-/** Milliseconds; as many admissions wait as a store that takes a second each lets in within the time. */
-const admissionTimeout = 5_000;
-const admissions = { atOnce: 100, waiting: 400 };
-/** Milliseconds. Yoga sends a comment on each stream every 12 seconds. */
-const stallTimeout = 30_000;
-/** Milliseconds. */
-const initTimeout = 10_000;
 
 /**
  * @throws {ConfigError} when options are wrong.
@@ -103,7 +96,8 @@ function assemble(ingredients: Ingredients) {
   const { metrics, meter } = ingredients.telemetry;
   const store = ingredients.telemetry.measured(parts.store);
   const { argon2Memory: memory, argon2Passes: passes, argon2Parallelism: parallelism } = options;
-  const accounts = new Accounts(users, new Passwords({ cost: { memory, passes, parallelism } }));
+  const cost = { memory, passes, parallelism };
+  const accounts = new Accounts(users, new Passwords({ cost, queue: nodeLimits.maxQueuedHashes }));
   const deadlines = new Deadlines(clock(), onFault);
   const sessions = new Sessions({
     store,
@@ -160,10 +154,10 @@ function assemble(ingredients: Ingredients) {
   const shared = {
     sessions,
     connections,
-    turns: new Turns(admissions),
-    admissionTimeout,
-    initTimeout,
-    stallTimeout,
+    turns: new Turns(nodeLimits.admissions),
+    admissionTimeout: nodeLimits.admissionTimeout,
+    initTimeout: nodeLimits.initTimeout,
+    stallTimeout: nodeLimits.stallTimeout,
     maxOperations: options.maxOperationsPerSocket,
     places: new Places({ each: perAddress }),
     noteRefusal: (refusal: Refusal) => audit(refusalFact(refusal)),

@@ -7,6 +7,7 @@ import { createEngine, type AppPlugins } from "./graphql/engine.ts";
 import type { Events } from "./graphql/events.ts";
 import { createSchema, type AppSchema } from "./graphql/schema.ts";
 import { yogaLogger } from "./graphql/logger.ts";
+import { nodeLimits } from "./node-limits.ts";
 import type { Startup } from "./startup.ts";
 import type { Sessions } from "./session/sessions.ts";
 import type { Connections } from "./transport/connections.ts";
@@ -52,12 +53,6 @@ export interface Curfew extends AsyncDisposable {
   /** Ends all connections, and closes everything that was opened. */
   close(): Promise<void>;
 }
-
-/** Milliseconds between pings. */
-const keepAlive = 12_000;
-/** Sockets on this node that nobody has signed in on yet: in all, and of one address. */
-const maxStrangers = 1_000;
-const maxStrangersPerAddress = 100;
 
 /**
  * Starts a server.
@@ -110,10 +105,12 @@ async function serve(core: Core, { schema, plugins, fallback }: Served): Promise
     ...shared,
     pipeline: engine.pipeline,
     maxMessageSize: options.maxMessageSize,
-    keepAlive,
+    keepAlive: nodeLimits.keepAliveInterval,
     strangers: new Places({
-      each: options.maxSocketsPerAddress ? maxStrangersPerAddress : Infinity,
-      all: maxStrangers,
+      each: options.maxSocketsPerAddress
+        ? nodeLimits.maxUnauthenticatedSocketsPerAddress
+        : Infinity,
+      all: nodeLimits.maxUnauthenticatedSockets,
     }),
   });
   const http = new HttpServer({
@@ -123,7 +120,7 @@ async function serve(core: Core, { schema, plugins, fallback }: Served): Promise
     maxBodySize: options.maxMessageSize,
     explorer: options.graphiql ? createExplorer() : undefined,
     fallback,
-    readiness: readinessOf(core.checks, () => closing),
+    readiness: readinessOf(core.checks, nodeLimits.readinessTimeout, () => closing),
     metrics: {
       contentType: metrics.contentType,
       read: () => metrics.read(),

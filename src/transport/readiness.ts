@@ -15,20 +15,21 @@ export interface Readiness {
   readonly parts: Readonly<Record<string, "up" | "down">>;
 }
 
-/** Milliseconds; what has not answered by then is down. Whoever asks does not wait much longer himself. */
-const timeLimit = 1_000;
-
 /**
  * Anybody may ask, as often as he likes: those who ask while others wait get the same answer, so that
  * each part is asked once at a time.
+ *
+ * @param timeLimit how long a part may take to answer (ms); one without an answer by then is down. Clients do not wait
+ *   much longer.
  */
 export function readinessOf(
   checks: readonly Check[],
+  timeLimit: number,
   isDraining: () => boolean,
 ): () => Promise<Readiness> {
   let underWay: Promise<Readiness["parts"]> | undefined;
   return async () => {
-    underWay ??= askAll(checks).finally(() => (underWay = undefined));
+    underWay ??= askAll(checks, timeLimit).finally(() => (underWay = undefined));
     const parts = await underWay;
     const draining = isDraining();
     const ready = !draining && Object.values(parts).every((state) => state === "up");
@@ -36,15 +37,15 @@ export function readinessOf(
   };
 }
 
-async function askAll(checks: readonly Check[]): Promise<Readiness["parts"]> {
-  const answers = await Promise.all(checks.map(isUp));
+async function askAll(checks: readonly Check[], timeLimit: number): Promise<Readiness["parts"]> {
+  const answers = await Promise.all(checks.map((check) => isUp(check, timeLimit)));
   const parts: Record<string, "up" | "down"> = {};
   for (const [index, { name }] of checks.entries())
     parts[name] = answers[index] === true && parts[name] !== "down" ? "up" : "down";
   return parts;
 }
 
-async function isUp({ ping }: Check): Promise<boolean> {
+async function isUp({ ping }: Check, timeLimit: number): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const timer = setTimeout(resolve, timeLimit, false);
   ping().then(

@@ -82,7 +82,7 @@ it("asks each part once for all who ask at a time, and draining is not ready", a
     await gate.promise;
   };
   let draining = false;
-  const read = readinessOf([{ name: "store", ping }], () => draining);
+  const read = readinessOf([{ name: "store", ping }], 1_000, () => draining);
   const asked = Array.from({ length: 20 }, () => read());
   gate.resolve();
   for (const state of await Promise.all(asked))
