@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import type { Options } from "./config/load.ts";
 import { readGeneratedSecret, readOrGenerateSecret } from "./config/generated-secret.ts";
+import { nodeLimits } from "./node-limits.ts";
 import type { OnFault } from "./session/fault.ts";
 import { KeyRing } from "./session/keys.ts";
 import type { Lifetimes } from "./session/session.ts";
@@ -61,13 +62,14 @@ export async function openParts(
 
   const ring = new KeyRing(options.secrets ?? [await readOrGenerateSecret(options.dataDir)]);
   let database: DatabaseSync | undefined;
-  const shared = () => (database ??= keep(openDatabase(databaseFile(options))));
+  const shared = () =>
+    (database ??= keep(openDatabase(databaseFile(options), nodeLimits.sqlite.busyTimeout)));
   const { databaseUrl } = options;
   const users = keep(
     own.users ??
       (databaseUrl === undefined
         ? new SqliteUsers(shared())
-        : await PostgresUsers.open(databaseUrl)),
+        : await PostgresUsers.open(databaseUrl, nodeLimits.postgres)),
   );
   const redis = redisAddress(options);
   if (redis === undefined) {
@@ -80,11 +82,15 @@ export async function openParts(
     const checks = checksOf({ store, topics, users }, own, "database");
     return { ring, users, store, topics, throttle, warnings: [], checks, look, close };
   }
-  const publisher = opened.adopt(await commandClient(redis), closeClient);
+  const publisher = opened.adopt(await commandClient(redis, nodeLimits.redis), closeClient);
   const store = keep(own.store ?? new RedisSessions(publisher));
   const topics = keep(
     own.topics ??
-      new RedisTopics({ publisher, subscriber: await subscriberClient(redis, publisher), onError }),
+      new RedisTopics({
+        publisher,
+        subscriber: await subscriberClient(redis, nodeLimits.redis, publisher),
+        onError,
+      }),
   );
   const throttle = throttling(options, publisher);
   const warnings = await durabilityWarnings(publisher);
@@ -181,15 +187,16 @@ export async function openExistingParts(options: Options): Promise<ExistingParts
   await using opened = new AsyncDisposableStack();
   const file = databaseFile(options);
   const database = existsSync(file)
-    ? opened.adopt(openDatabase(file), (it) => it.close())
+    ? opened.adopt(openDatabase(file, nodeLimits.sqlite.busyTimeout), (it) => it.close())
     : undefined;
   const { databaseUrl } = options;
   const users =
     databaseUrl === undefined
       ? database && new SqliteUsers(database)
-      : opened.adopt(new PostgresUsers(databaseUrl), (it) => it.close());
+      : opened.adopt(new PostgresUsers(databaseUrl, nodeLimits.postgres), (it) => it.close());
   const redis = redisAddress(options);
-  const publisher = redis && opened.adopt(await commandClient(redis), closeClient);
+  const publisher =
+    redis && opened.adopt(await commandClient(redis, nodeLimits.redis), closeClient);
   const store = publisher ? new RedisSessions(publisher) : database && new SqliteSessions(database);
   if (store === undefined) return undefined;
   const kept = opened.move();
@@ -199,7 +206,7 @@ export async function openExistingParts(options: Options): Promise<ExistingParts
       redis && publisher
         ? new RedisTopics({
             publisher,
-            subscriber: await subscriberClient(redis, publisher),
+            subscriber: await subscriberClient(redis, nodeLimits.redis, publisher),
             onError,
           })
         : new MemoryTopics(onError);

@@ -1,14 +1,15 @@
 /** Redis as Curfew's clients for it reach it, and nothing on top: what a logout and a renewal cost at the least. */
 import { obey } from "../harness/orders.ts";
 import { machineTime } from "../harness/clock.ts";
+import { nodeLimits } from "../../src/node-limits.ts";
 import { commandClient, subscriberClient } from "../../src/stores/redis/client.ts";
 import { defineScripts } from "../../src/stores/redis/scripts.ts";
 import { basics } from "./basics.ts";
 import type { Renewals } from "./curfew.ts";
 
 const url = process.env["REDIS_URL"] ?? "";
-const client = await commandClient(url);
-const subscriber = await subscriberClient(url);
+const client = await commandClient(url, nodeLimits.redis);
+const subscriber = await subscriberClient(url, nodeLimits.redis);
 defineScripts(client);
 
 const orders = {

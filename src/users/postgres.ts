@@ -7,16 +7,20 @@ import type { User, UserDirectory } from "./directory.ts";
 import { userLoader } from "./loader.ts";
 import { migrate } from "./postgres-schema.ts";
 
-/** Milliseconds each; the server gives up on a statement before the client gives up on the server. */
-const connectTimeout = 3000;
-const statementTimeout = 2000;
-const answerTimeout = 3000;
-/** A start waits for those that came first, and for what they change in a large table. */
-const migrationTimeout = 60_000;
-const goodbyeTimeout = 1000;
-
-/** Per node; whoever finds all of them in use waits as long as for a new one. */
-const maxConnections = 10;
+/** The time-outs are in milliseconds. */
+export interface PostgresLimits {
+  /** How long a query waits for a connection: a new one, or one of the pool. */
+  readonly connectTimeout: number;
+  /** Less than `answerTimeout`: the server gives up on a statement before the client gives up on the server. */
+  readonly statementTimeout: number;
+  readonly answerTimeout: number;
+  /** A start waits for those that came first, and for what they change in a large table. */
+  readonly migrationTimeout: number;
+  /** How long `close` waits for a server that hangs. */
+  readonly closeTimeout: number;
+  /** Per node. */
+  readonly maxConnections: number;
+}
 
 const example = "Example: DATABASE_URL=postgres://user:password@localhost:5432/curfew";
 
@@ -37,6 +41,7 @@ type Value = string | number | boolean | readonly string[];
 
 export class PostgresUsers implements UserDirectory {
   readonly #pool: Pool;
+  readonly #closeTimeout: number;
   readonly #sockets = new Set<Socket>();
   readonly #load = userLoader(async (ids) => {
     const rows = await this.#all("SELECT * FROM curfew_users WHERE id = ANY ($1)", ids);
@@ -45,9 +50,11 @@ export class PostgresUsers implements UserDirectory {
   #closed: Promise<void> | undefined;
 
   /** Connects when it is first asked something; `open` has also looked whether it can. */
-  constructor(url: string) {
+  constructor(url: string, limits: PostgresLimits) {
+    const { statementTimeout, answerTimeout, maxConnections, closeTimeout } = limits;
+    this.#closeTimeout = closeTimeout;
     this.#pool = new Pool({
-      ...settings(url, statementTimeout, answerTimeout),
+      ...settings(url, limits.connectTimeout, statementTimeout, answerTimeout),
       max: maxConnections,
       stream: () => this.#newSocket(),
     });
@@ -61,11 +68,12 @@ export class PostgresUsers implements UserDirectory {
    * @param url `postgres://user:password@host:port/database`
    * @throws Error naming the setting and what is wrong with it; no password is in its message
    */
-  static async open(url: string): Promise<PostgresUsers> {
+  static async open(url: string, limits: PostgresLimits): Promise<PostgresUsers> {
+    const { connectTimeout, migrationTimeout, answerTimeout } = limits;
     const socket = new Socket();
     try {
       const client = new Client({
-        ...settings(url, migrationTimeout, migrationTimeout + answerTimeout),
+        ...settings(url, connectTimeout, migrationTimeout, migrationTimeout + answerTimeout),
         stream: () => socket,
       });
       // When it breaks, whoever waits for an answer is told.
@@ -79,7 +87,7 @@ export class PostgresUsers implements UserDirectory {
       // oxlint-disable-next-line eslint/preserve-caught-error -- what it holds besides may be the password
       throw new Error(`DATABASE_URL: PostgreSQL at ${placeOf(url)}: ${reason}. ${example}`);
     }
-    return new PostgresUsers(url);
+    return new PostgresUsers(url, limits);
   }
 
   async create(email: string, passwordHash: string, now: number): Promise<User | "taken"> {
@@ -138,7 +146,7 @@ export class PostgresUsers implements UserDirectory {
 
   async #end(): Promise<void> {
     const hangUp = () => this.#sockets.forEach((socket) => socket.destroy());
-    const timer = setTimeout(hangUp, goodbyeTimeout);
+    const timer = setTimeout(hangUp, this.#closeTimeout);
     await this.#pool.end();
     clearTimeout(timer);
   }
@@ -166,10 +174,10 @@ export class PostgresUsers implements UserDirectory {
 }
 
 /** What the URL says of the same things counts instead. */
-function settings(connectionString: string, statement: number, answer: number) {
+function settings(connectionString: string, connect: number, statement: number, answer: number) {
   return {
     connectionString,
-    connectionTimeoutMillis: connectTimeout,
+    connectionTimeoutMillis: connect,
     statement_timeout: statement,
     query_timeout: answer,
     keepAlive: true,

@@ -3,7 +3,7 @@ import { sessionTopic } from "../../src/session/messages.ts";
 import { StoreUnavailable, type SessionStore } from "../../src/session/store.ts";
 import type { Topics } from "../../src/session/topics.ts";
 import { MemoryTopics } from "../../src/stores/memory/topics.ts";
-import { openDatabase } from "../../src/stores/sqlite/database.ts";
+import { openDatabase } from "./adapters.ts";
 import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
 import type { UserDirectory } from "../../src/users/directory.ts";
 import { SqliteUsers } from "../../src/users/sqlite.ts";

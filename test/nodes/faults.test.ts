@@ -1,8 +1,8 @@
 /** Two nodes and a Redis that fails them: sessions that ended stay ended, and their sockets close in time. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { commandClient, subscriberClient } from "../../src/stores/redis/client.ts";
 import { RedisTopics } from "../../src/stores/redis/topics.ts";
 import { StoreUnavailable } from "../../src/session/store.ts";
+import { commandClient, subscriberClient } from "../helpers/adapters.ts";
 import { testApp } from "../helpers/app.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { ask, logout, register } from "../helpers/http.ts";

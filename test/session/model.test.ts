@@ -1,9 +1,9 @@
 import { DatabaseSync } from "node:sqlite";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, test } from "vitest";
-import { commandClient } from "../../src/stores/redis/client.ts";
 import { RedisSessions } from "../../src/stores/redis/sessions.ts";
 import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
+import { commandClient } from "../helpers/adapters.ts";
 import { startRedis } from "../helpers/redis.ts";
 import { day, minute, second } from "../helpers/domain.ts";
 import { World, type Moment, type Step } from "./model/world.ts";

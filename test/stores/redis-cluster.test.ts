@@ -1,11 +1,12 @@
 /** Sessions and topics in a Redis Cluster: the contracts, and what only a cluster does. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { closeClient, commandClient, subscriberClient } from "../../src/stores/redis/client.ts";
+import { closeClient } from "../../src/stores/redis/client.ts";
 import { durabilityWarnings } from "../../src/stores/redis/durability.ts";
 import { RedisSessions } from "../../src/stores/redis/sessions.ts";
 import { RedisTopics } from "../../src/stores/redis/topics.ts";
 import { sessionStoreContract } from "../../src/contracts/session-store.ts";
 import { topicsContract } from "../../src/contracts/topics.ts";
+import { commandClient, subscriberClient } from "../helpers/adapters.ts";
 import { RedisCluster, type NodeState } from "../helpers/redis-cluster.ts";
 import { freePorts, RedisProcess } from "../helpers/redis-process.ts";
 import { liveReading, newSession, renewIn, start } from "../helpers/sessions.ts";

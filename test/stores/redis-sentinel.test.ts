@@ -1,10 +1,11 @@
 /** Sessions and topics in a Redis that Sentinels watch: the contracts, and a master that changes. */
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { closeClient, commandClient, subscriberClient } from "../../src/stores/redis/client.ts";
+import { closeClient } from "../../src/stores/redis/client.ts";
 import { RedisSessions } from "../../src/stores/redis/sessions.ts";
 import { RedisTopics } from "../../src/stores/redis/topics.ts";
 import { sessionStoreContract } from "../../src/contracts/session-store.ts";
 import { topicsContract } from "../../src/contracts/topics.ts";
+import { commandClient, subscriberClient } from "../helpers/adapters.ts";
 import { masterName, RedisSentinels } from "../helpers/redis-sentinel.ts";
 import { newSession, start } from "../helpers/sessions.ts";
 import { until } from "../helpers/until.ts";

@@ -1,9 +1,10 @@
 /** Topics over Redis: the contract, and what happens when the link or Redis itself breaks. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { StoreUnavailable } from "../../src/session/store.ts";
-import { closeClient, commandClient, subscriberClient } from "../../src/stores/redis/client.ts";
+import { closeClient } from "../../src/stores/redis/client.ts";
 import { RedisTopics } from "../../src/stores/redis/topics.ts";
 import { topicsContract } from "../../src/contracts/topics.ts";
+import { commandClient, subscriberClient } from "../helpers/adapters.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
 import { until } from "../helpers/until.ts";
 import { expectNothingUnhandled } from "../helpers/unhandled.ts";

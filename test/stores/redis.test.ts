@@ -1,9 +1,9 @@
 /** Sessions in Redis: the contract, the keys, the index, and a Redis that does not answer. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { StoreUnavailable, type SessionStore } from "../../src/session/store.ts";
-import { commandClient } from "../../src/stores/redis/client.ts";
 import { RedisSessions } from "../../src/stores/redis/sessions.ts";
 import { sessionStoreContract } from "../../src/contracts/session-store.ts";
+import { commandClient } from "../helpers/adapters.ts";
 import { startProxy } from "../helpers/proxy.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
 import {

@@ -9,10 +9,9 @@ import {
   type Session,
 } from "../../src/session/session.ts";
 import type { RenewalOutcome, SessionStore } from "../../src/session/store.ts";
-import { commandClient } from "../../src/stores/redis/client.ts";
 import { RedisSessions } from "../../src/stores/redis/sessions.ts";
-import { openDatabase } from "../../src/stores/sqlite/database.ts";
 import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
+import { commandClient, openDatabase } from "../helpers/adapters.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
 import { lifetimes, newSession, start } from "../helpers/sessions.ts";
 

@@ -4,9 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { StoreUnavailable } from "../../src/session/store.ts";
-import { foreignWrites, openDatabase } from "../../src/stores/sqlite/database.ts";
+import { foreignWrites } from "../../src/stores/sqlite/database.ts";
 import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
 import { sessionStoreContract } from "../../src/contracts/session-store.ts";
+import { openDatabase } from "../helpers/adapters.ts";
 import { lifetimes, network, newSession, renewIn, start } from "../helpers/sessions.ts";
 
 sessionStoreContract("SQLite", async () => {

@@ -1,6 +1,7 @@
 /** A session that ends while a socket of it is being opened: whenever that is, the socket closes. */
 import { expect, it } from "vitest";
 import type { CurfewOptions } from "../../src/server.ts";
+import { commandClient, subscriberClient } from "../helpers/adapters.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import {
   counted,
@@ -14,7 +15,6 @@ import { startRedis } from "../helpers/redis.ts";
 import { device } from "../helpers/sessions.ts";
 import { TestSocket } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
-import { commandClient, subscriberClient } from "../../src/stores/redis/client.ts";
 import { RedisSessions } from "../../src/stores/redis/sessions.ts";
 import { RedisTopics } from "../../src/stores/redis/topics.ts";
 

@@ -1,7 +1,7 @@
 /** Users in PostgreSQL, beyond what every directory keeps to: starts, outages, and what is told of them. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { StoreUnavailable } from "../../src/session/store.ts";
-import { PostgresUsers } from "../../src/users/postgres.ts";
+import { openPostgresUsers } from "../helpers/adapters.ts";
 import { userDirectoryContract } from "../../src/contracts/user-directory.ts";
 import { runCommand } from "../helpers/command.ts";
 import { startCurfew } from "../helpers/curfew.ts";
@@ -18,7 +18,7 @@ afterAll(() => server[Symbol.asyncDispose]());
 
 /** Users that are closed with the test. */
 async function open(url: string) {
-  const users = await PostgresUsers.open(url);
+  const users = await openPostgresUsers(url);
   return { users, [Symbol.asyncDispose]: () => users.close() };
 }
 
@@ -27,7 +27,7 @@ function through(url: string, port: number): string {
   return url.replace(/:\d+\//, `:${port}/`);
 }
 
-userDirectoryContract("PostgreSQL", async () => PostgresUsers.open(await server.newDatabase()));
+userDirectoryContract("PostgreSQL", async () => openPostgresUsers(await server.newDatabase()));
 
 describe("a start", () => {
   const versions = "SELECT version FROM curfew_migrations ORDER BY version";
@@ -35,7 +35,7 @@ describe("a start", () => {
   // Not every race meets in the same place.
   test.each([1, 2, 3])("makes the tables once, however many start at a time: %i", async () => {
     const url = await server.newDatabase();
-    const starts = await Promise.all(Array.from({ length: 8 }, () => PostgresUsers.open(url)));
+    const starts = await Promise.all(Array.from({ length: 8 }, () => openPostgresUsers(url)));
     const [first, ...others] = starts;
     const ada = await first?.create("ada@example.com", "hash", 1);
     for (const other of others) {
@@ -89,11 +89,11 @@ describe("a start", () => {
     await using proxy = await startProxy(server.port);
     proxy.stall();
     const silent = through(server.urlOf("postgres", "hunter2"), proxy.port);
-    const opening = PostgresUsers.open(silent);
+    const opening = openPostgresUsers(silent);
     await expect(opening).rejects.toThrow(
       `DATABASE_URL: PostgreSQL at 127.0.0.1:${proxy.port}: timeout expired. Example: `,
     );
-    const nowhere = PostgresUsers.open("postgres://curfew:hunter2@127.0.0.1:1/curfew");
+    const nowhere = openPostgresUsers("postgres://curfew:hunter2@127.0.0.1:1/curfew");
     await expect(nowhere).rejects.toThrow(
       "DATABASE_URL: PostgreSQL at 127.0.0.1:1: connect ECONNREFUSED 127.0.0.1:1. Example: ",
     );
@@ -116,7 +116,7 @@ test("users outlive a server that is killed, and so does the directory", async (
 test("a server that hangs is unavailable, and neither leaves the directory stuck nor its end", async () => {
   await using proxy = await startProxy(server.port);
   const url = through(await server.newDatabase(), proxy.port);
-  const users = await PostgresUsers.open(url);
+  const users = await openPostgresUsers(url);
   const ids = Array.from({ length: 30 }, () => crypto.randomUUID());
   // As many at a time as there are connections, and more.
   await Promise.all(ids.map((id) => users.byId(id)));

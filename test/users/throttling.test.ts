@@ -1,8 +1,9 @@
 /** How attempts are counted: in one process, and by many nodes in one Redis. */
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
-import { closeClient, commandClient, type RedisClient } from "../../src/stores/redis/client.ts";
+import { closeClient, type RedisClient } from "../../src/stores/redis/client.ts";
 import { Throttling, type Limits, type Verdict } from "../../src/users/throttling.ts";
+import { commandClient } from "../helpers/adapters.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
 
 const limits: Limits = { perAccount: 3, perAddress: 7, registrations: 2, window: 900_000 };

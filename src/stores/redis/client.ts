@@ -13,35 +13,43 @@ import { allReached, clusterClient, ClusterPath, type LinkOptions } from "./clus
 
 export type RedisClient = Redis | Cluster;
 
-/** A link that is silent for so long although an answer is due is given up, in milliseconds. */
-const linkTimeout = 3000;
-const probeInterval = 1000;
+/** Milliseconds each. */
+export interface RedisLimits {
+  /** From sending a command, or a batch of them, to its answer. */
+  readonly commandTimeout: number;
+  /** Of an attempt to connect, and of a link that is silent although an answer is due. */
+  readonly linkTimeout: number;
+  /** Between probes of the link of subscriptions. */
+  readonly probeInterval: number;
+}
 
 /**
  * What fails, fails at once: a command that waits for Redis to return, or that is sent a second time
  * because only its answer was lost, does more harm than an error.
  */
-const failFast = {
-  enableOfflineQueue: false,
-  maxRetriesPerRequest: 0,
-  autoResendUnfulfilledCommands: false,
-  connectTimeout: linkTimeout,
-  socketTimeout: linkTimeout,
-  sentinelCommandTimeout: linkTimeout,
-  /** From one attempt to connect to the next: whoever waits for a failover should not wait for this. */
-  retryStrategy: (times: number) => Math.min(50 * 2 ** times, 1000) * (0.5 + Math.random() / 2),
-  /** A master that has become a replica: whoever leads to Redis may lead to the new master by now. */
-  reconnectOnError: ({ message }: Error) => message.startsWith("READONLY"),
-} satisfies LinkOptions;
+const failFast = ({ linkTimeout }: RedisLimits) =>
+  ({
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false,
+    connectTimeout: linkTimeout,
+    socketTimeout: linkTimeout,
+    sentinelCommandTimeout: linkTimeout,
+    /** From one attempt to connect to the next: whoever waits for a failover should not wait for this. */
+    retryStrategy: (times: number) => Math.min(50 * 2 ** times, 1000) * (0.5 + Math.random() / 2),
+    /** A master that has become a replica: whoever leads to Redis may lead to the new master by now. */
+    reconnectOnError: ({ message }: Error) => message.startsWith("READONLY"),
+  }) satisfies LinkOptions;
 
 /**
  * For everything but subscriptions. To one server commands go out in batches, and a batch waits for
- * the one before: where Redis hangs, a command fails after at most twice the time limit.
- *
- * @param timeLimit for the answer to a batch, in milliseconds
+ * the one before: where Redis hangs, a command fails after at most twice the `commandTimeout`.
  */
-export async function commandClient(address: RedisAddress, timeLimit = 1000): Promise<RedisClient> {
-  const options = { ...failFast, commandTimeout: timeLimit };
+export async function commandClient(
+  address: RedisAddress,
+  limits: RedisLimits,
+): Promise<RedisClient> {
+  const options = { ...failFast(limits), commandTimeout: limits.commandTimeout };
   const client = isCluster(address)
     ? clusterClient(address, options)
     : plainClient(address, {
@@ -50,7 +58,7 @@ export async function commandClient(address: RedisAddress, timeLimit = 1000): Pr
         // A batch of its own, which waits for no other.
         autoPipeliningIgnoredCommands: ["mget"],
       });
-  await usable(client, address);
+  await usable(client, address, limits);
   if (client instanceof Cluster) await allReached(client);
   return client;
 }
@@ -64,9 +72,10 @@ export async function commandClient(address: RedisAddress, timeLimit = 1000): Pr
  */
 export async function subscriberClient(
   address: RedisAddress,
+  limits: RedisLimits,
   commands?: RedisClient,
 ): Promise<Redis> {
-  const options = { ...failFast, autoResubscribe: false };
+  const options = { ...failFast(limits), autoResubscribe: false };
   const path = isCluster(address) ? new ClusterPath(address, commands) : undefined;
   const client = path
     ? new Redis({ ...options, ...path.options, replyMapping: "legacy" })
@@ -76,10 +85,10 @@ export async function subscriberClient(
     probe = setInterval(() => {
       if (path?.isStale()) client.disconnect(true);
       else void client.ping().catch(ignore);
-    }, probeInterval).unref();
+    }, limits.probeInterval).unref();
   });
   client.on("close", () => clearInterval(probe));
-  await usable(client, address);
+  await usable(client, address, limits);
   return client;
 }
 
@@ -117,11 +126,15 @@ function plainClient(address: string | SentinelAddress, options: LinkOptions): R
 }
 
 /** Waits for the link; what cannot be reached now is not waited for. */
-async function usable(client: RedisClient, address: RedisAddress): Promise<void> {
+async function usable(
+  client: RedisClient,
+  address: RedisAddress,
+  { linkTimeout }: RedisLimits,
+): Promise<void> {
   // Every command tells of its own failure; ioredis would print them all once more.
   client.on("error", ignore);
   try {
-    await ready(client);
+    await ready(client, linkTimeout);
   } catch (error) {
     void closeClient(client);
     const { lastNodeError: cause = error } = error as { lastNodeError?: unknown };
@@ -132,7 +145,7 @@ async function usable(client: RedisClient, address: RedisAddress): Promise<void>
   }
 }
 
-function ready(client: RedisClient): Promise<void> {
+function ready(client: RedisClient, linkTimeout: number): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const began = performance.now();
   // A cluster seems down to a node that has left it, or just comes: another one is asked then.

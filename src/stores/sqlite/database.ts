@@ -3,11 +3,12 @@ import { chmodSync, closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
-/** How long a write waits for another process, in milliseconds. The event loop waits with it. */
-const busyTimeout = 1000;
-
-/** A folder or file that is missing is made, readable by its owner only. */
-export function openDatabase(file: string): DatabaseSync {
+/**
+ * A folder or file that is missing is made, readable by its owner only.
+ *
+ * @param busyTimeout how long a write waits for another process (ms); the event loop waits with it
+ */
+export function openDatabase(file: string, busyTimeout: number): DatabaseSync {
   if (file !== ":memory:") makePrivate(file);
   const database = new DatabaseSync(file, {
     enableForeignKeyConstraints: true,

@@ -1,0 +1,26 @@
+/** The adapters of stores with the time limits that a node gives them. */
+import { nodeLimits } from "../../src/node-limits.ts";
+import type { RedisAddress } from "../../src/stores/redis/address.ts";
+import * as redis from "../../src/stores/redis/client.ts";
+import * as sqlite from "../../src/stores/sqlite/database.ts";
+import { PostgresUsers } from "../../src/users/postgres.ts";
+
+/** @param commandTimeout milliseconds */
+export function commandClient(
+  address: RedisAddress,
+  commandTimeout: number = nodeLimits.redis.commandTimeout,
+) {
+  return redis.commandClient(address, { ...nodeLimits.redis, commandTimeout });
+}
+
+export function subscriberClient(address: RedisAddress, commands?: redis.RedisClient) {
+  return redis.subscriberClient(address, nodeLimits.redis, commands);
+}
+
+export function openDatabase(file: string) {
+  return sqlite.openDatabase(file, nodeLimits.sqlite.busyTimeout);
+}
+
+export function openPostgresUsers(url: string) {
+  return PostgresUsers.open(url, nodeLimits.postgres);
+}
