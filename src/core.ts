@@ -104,7 +104,7 @@ function assemble(ingredients: Ingredients) {
     topics,
     ring,
     lifetimes: lifetimesOf(options),
-    ...(options.maxSessionsPerUser > 0 && { maxPerUser: options.maxSessionsPerUser }),
+    ...(options.maxSessionsPerUser > 0 && { maxSessionsPerUser: options.maxSessionsPerUser }),
     isGone: ingredients.isGone ?? ((userId) => accounts.isGone(userId)),
     clock,
     randomBytes,

@@ -31,7 +31,7 @@ export type { Authentication, Issued, Renewal } from "./outcomes.ts";
 export interface SessionsOptions extends RenewalsOptions {
   readonly topics: Topics;
   /** As many as a user may have; a login beyond that ends the oldest. */
-  readonly maxPerUser?: number;
+  readonly maxSessionsPerUser?: number;
   readonly randomBytes: (size: number) => Uint8Array;
   /** Told of what went wrong without failing the caller: a message not published, a note not taken. */
   readonly onFault: OnFault;
@@ -215,10 +215,10 @@ export class Sessions {
 
   /** Asked when the new session is listed: of logins at once, the last to ask sees all of them. */
   async #endOldest(userId: string): Promise<void> {
-    const { maxPerUser, onFault } = this.#options;
-    if (maxPerUser === undefined) return;
+    const { maxSessionsPerUser, onFault } = this.#options;
+    if (maxSessionsPerUser === undefined) return;
     try {
-      const oldest = beyondLimit(await this.list(userId), maxPerUser);
+      const oldest = beyondLimit(await this.list(userId), maxSessionsPerUser);
       await inBatches(oldest, ({ fingerprint }) => this.end(fingerprint, "SESSION_LIMIT"));
     } catch (error) {
       // The login stands; the next one ends what this one left.

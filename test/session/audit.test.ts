@@ -61,7 +61,7 @@ describe("an end", () => {
   });
 
   test("for the limit of sessions is the system's", async () => {
-    const { login, audited, clock } = startDomain({ maxPerUser: 1 });
+    const { login, audited, clock } = startDomain({ maxSessionsPerUser: 1 });
     const { session } = await login();
     clock.advance(1);
     await login();

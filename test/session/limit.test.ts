@@ -6,7 +6,7 @@ import { intercept, memoryStore } from "../helpers/parts.ts";
 
 describe("a login beyond the limit", () => {
   test("ends the oldest session, and tells why", async () => {
-    const { login, hear, access, clock } = startDomain({ maxPerUser: 2 });
+    const { login, hear, access, clock } = startDomain({ maxSessionsPerUser: 2 });
     const first = await login();
     const heard = await hear(first.session.fingerprint);
     clock.advance(1);
@@ -20,7 +20,7 @@ describe("a login beyond the limit", () => {
   });
 
   test("ends nobody else's", async () => {
-    const { login, access } = startDomain({ maxPerUser: 1 });
+    const { login, access } = startDomain({ maxSessionsPerUser: 1 });
     const { tokens } = await login("ada");
     await login("bob");
     expect(await access(tokens.accessToken)).toBe("signedIn");
@@ -33,7 +33,7 @@ describe("a login beyond the limit", () => {
       await login();
     }
     clock.advance(1);
-    const last = await node({ maxPerUser: 3 }).start("ada", device);
+    const last = await node({ maxSessionsPerUser: 3 }).start("ada", device);
     const left = await sessions.list("ada");
     expect(left).toHaveLength(3);
     expect(left[0]?.fingerprint).toBe(last.session.fingerprint);
@@ -47,7 +47,10 @@ describe("a login beyond the limit", () => {
         return real(userId, now);
       },
     });
-    const { login, access, faults, sessions, clock } = startDomain({ maxPerUser: 1, store });
+    const { login, access, faults, sessions, clock } = startDomain({
+      maxSessionsPerUser: 1,
+      store,
+    });
     await login();
     isDown = true;
     clock.advance(1);
@@ -63,13 +66,13 @@ describe("a login beyond the limit", () => {
 
 test.each([1, 3])(
   "of thirty logins at once, on two nodes and in one millisecond, as many sessions stay as may: %i",
-  async (maxPerUser) => {
-    const { sessions, node } = startDomain({ maxPerUser });
+  async (maxSessionsPerUser) => {
+    const { sessions, node } = startDomain({ maxSessionsPerUser });
     const other = node();
     const logins = Array.from({ length: 30 }, (_, i) =>
       (i % 2 === 0 ? sessions : other).start("ada", device),
     );
     await Promise.all(logins);
-    expect(await sessions.list("ada")).toHaveLength(maxPerUser);
+    expect(await sessions.list("ada")).toHaveLength(maxSessionsPerUser);
   },
 );
