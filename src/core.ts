@@ -117,7 +117,7 @@ function assemble(ingredients: Ingredients) {
     deadlines,
     clock,
     uptime,
-    maxPerSession: options.maxSocketsPerSession,
+    maxSocketsPerSession: options.maxSocketsPerSession,
     onFault,
     meter,
   });

@@ -23,7 +23,7 @@ export interface ConnectionsOptions {
   /** Milliseconds of a clock that nobody sets. */
   readonly uptime: () => number;
   /** Connections that one session may have on this node. */
-  readonly maxPerSession: number;
+  readonly maxSocketsPerSession: number;
   readonly onFault: OnFault;
   readonly meter?: Meter;
 }
@@ -149,7 +149,7 @@ export class Connections {
   #join(fingerprint: string, life: Life, stay: Stay): Group | undefined {
     const group = this.#groups.get(fingerprint) ?? this.#open(fingerprint);
     const isStream = stay === "stream";
-    if (isStream && group.lives.size >= this.#options.maxPerSession) return undefined;
+    if (isStream && group.lives.size >= this.#options.maxSocketsPerSession) return undefined;
     group.requests?.delete(life);
     (isStream ? group.lives : (group.requests ??= new Set())).add(life);
     life.onEnd(() => {

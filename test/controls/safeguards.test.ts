@@ -171,7 +171,7 @@ async function endTogether(inSlices: boolean): Promise<boolean> {
     deadlines: new Deadlines(clock(), raiseFault),
     clock,
     uptime: clock,
-    maxPerSession: 1,
+    maxSocketsPerSession: 1,
     onFault: () => {},
   });
   let closed = 0;

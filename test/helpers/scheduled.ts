@@ -94,7 +94,7 @@ export async function scheduledNode(
     deadlines,
     clock,
     uptime: clock,
-    maxPerSession: 3,
+    maxSocketsPerSession: 3,
     onFault,
   });
 

@@ -38,7 +38,7 @@ it("1,500 sessions are rechecked within 5 s over a link of 400 ms each way", asy
     deadlines: new Deadlines(Date.now(), raiseFault),
     clock: Date.now,
     uptime: () => performance.now(),
-    maxPerSession: 1,
+    maxSocketsPerSession: 1,
     onFault: () => {},
   });
   const join = async () => {

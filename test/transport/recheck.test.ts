@@ -57,7 +57,7 @@ function openNode() {
     deadlines,
     clock,
     uptime,
-    maxPerSession: 10,
+    maxSocketsPerSession: 10,
     onFault,
   });
   const shared = { connections, deadlines, clock, uptime, onFault };
