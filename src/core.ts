@@ -158,7 +158,7 @@ function assemble(ingredients: Ingredients) {
     admissionTimeout: nodeLimits.admissionTimeout,
     initTimeout: nodeLimits.initTimeout,
     stallTimeout: nodeLimits.stallTimeout,
-    maxOperations: options.maxOperationsPerSocket,
+    maxOperationsPerSocket: options.maxOperationsPerSocket,
     places: new Places({ each: perAddress }),
     noteRefusal: (refusal: Refusal) => audit(refusalFact(refusal)),
     trustedProxies: options.trustProxy,

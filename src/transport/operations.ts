@@ -51,7 +51,7 @@ export interface Socket {
 export interface OperationOptions extends AdmissionOptions {
   readonly pipeline: Pipeline;
   readonly sessions: Sessions;
-  readonly maxOperations: number;
+  readonly maxOperationsPerSocket: number;
 }
 
 /** As graphql-ws hands it over, with absent fields undefined. */
@@ -155,14 +155,14 @@ async function begin(
   socket: Socket,
   id: string,
   payload: SubscribePayload,
-  { sessions, pipeline, maxOperations, onFault }: OperationOptions,
+  { sessions, pipeline, maxOperationsPerSocket, onFault }: OperationOptions,
 ): Promise<Prepared> {
   const { life, claims } = socket;
   if (life.ending !== undefined) return [endingError(life.ending)];
   if (claims === undefined) return [unauthenticated("MISSING")];
-  if (socket.operations > maxOperations) {
+  if (socket.operations > maxOperationsPerSocket) {
     socket.note("TOO_MANY_OPERATIONS", claims);
-    return [tooManyOperations(maxOperations)];
+    return [tooManyOperations(maxOperationsPerSocket)];
   }
   try {
     const authentication = await sessions.checkAgain(claims);

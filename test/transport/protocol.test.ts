@@ -233,7 +233,7 @@ async function socketServer(
     trustedProxies: 0,
     allowsOrigin: () => true,
     maxMessageSize: 1000,
-    maxOperations: 1,
+    maxOperationsPerSocket: 1,
     initTimeout: 10_000,
     admissionTimeout: 10_000,
     turns: new Turns({ atOnce: 1, waiting: 0 }),
