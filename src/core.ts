@@ -161,7 +161,7 @@ function assemble(ingredients: Ingredients) {
     maxOperationsPerSocket: options.maxOperationsPerSocket,
     places: new Places({ each: perAddress }),
     noteRefusal: (refusal: Refusal) => audit(refusalFact(refusal)),
-    trustedProxies: options.trustProxy,
+    trustProxy: options.trustProxy,
     onFault,
     meter,
   };

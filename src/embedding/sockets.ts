@@ -20,7 +20,7 @@ export interface SocketExtra {
 
 export interface SocketsOptions extends OperationOptions {
   readonly noteRefusal: NoteRefusal;
-  readonly trustedProxies: number;
+  readonly trustProxy: number;
   readonly places: Places;
   readonly meter?: Meter;
   /** Milliseconds from the opening of a socket to its `connection_init`, which may wait for a renewal. */
@@ -65,9 +65,9 @@ export function socketOptions(
 function open(
   { socket: ws, request }: SocketExtra,
   context: object,
-  { trustedProxies, noteRefusal, places, isClosing, onFault, meter = noMeter }: SocketsOptions,
+  { trustProxy, noteRefusal, places, isClosing, onFault, meter = noMeter }: SocketsOptions,
 ): Socket {
-  const device = deviceOf(request, trustedProxies);
+  const device = deviceOf(request, trustProxy);
   const life = new Life(onFault);
   meter.opened("socket");
   life.onEnd((ending) => {

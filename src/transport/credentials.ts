@@ -26,20 +26,20 @@ export function tokenFromConnectionParams(
 /** Enough to recognise a browser by; a client may send any length. */
 const userAgentLength = 256;
 
-/** @param trustedProxies how many proxies before this server append to `X-Forwarded-For`. */
-export function deviceOf(request: IncomingMessage, trustedProxies: number): Device {
+/** @param trustProxy how many proxies before this server append to `X-Forwarded-For`. */
+export function deviceOf(request: IncomingMessage, trustProxy: number): Device {
   return {
     userAgent: request.headers["user-agent"]?.slice(0, userAgentLength) ?? null,
-    ipAddress: addressOf(request, trustedProxies),
+    ipAddress: addressOf(request, trustProxy),
   };
 }
 
-function addressOf(request: IncomingMessage, trustedProxies: number): string | null {
+function addressOf(request: IncomingMessage, trustProxy: number): string | null {
   const direct = request.socket.remoteAddress ?? null;
-  if (trustedProxies === 0) return direct;
+  if (trustProxy === 0) return direct;
   // Each proxy appends the address it saw: what stands further left, the client may have made up.
   const forwarded = [request.headers["x-forwarded-for"] ?? []].flat().join(",").split(",");
-  return forwarded.at(-trustedProxies)?.trim() || direct;
+  return forwarded.at(-trustProxy)?.trim() || direct;
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

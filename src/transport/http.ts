@@ -130,7 +130,7 @@ export class HttpServer {
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
-    const { explorer, allowsOrigin, noteRefusal, trustedProxies, fallback } = this.#options;
+    const { explorer, allowsOrigin, noteRefusal, trustProxy, fallback } = this.#options;
     this.#unused.delete(request.socket);
     this.#answers.add(response);
     response.once("close", () => this.#answers.delete(response));
@@ -147,7 +147,7 @@ export class HttpServer {
       return;
     }
     if (!runsNothing(request, explorer !== undefined) && isForeign(request, allowsOrigin)) {
-      const device = deviceOf(request, trustedProxies);
+      const device = deviceOf(request, trustProxy);
       noteRefusal({ transport: "http", reason: "ORIGIN", device });
       response
         .writeHead(403, {

@@ -13,7 +13,7 @@ import { notesOf, refusalOf, type NoteRefusal } from "./refusals.ts";
 export interface RequestOptions extends AdmissionOptions {
   readonly sessions: Sessions;
   readonly noteRefusal: NoteRefusal;
-  readonly trustedProxies: number;
+  readonly trustProxy: number;
   /** For streams, and for all sockets. */
   readonly places: Places;
   /** Milliseconds after which a stream is cut of which its client takes nothing. */
@@ -41,7 +41,7 @@ export function identifyRequest(
 ): Promise<Caller> {
   const visit = {
     authorization: request.headers.authorization,
-    device: deviceOf(request, options.trustedProxies),
+    device: deviceOf(request, options.trustProxy),
     // With its answer, or without: either way nothing of it has a reader any more.
     onLeave: (callback: () => void) => response.once("close", callback),
     onLast: () => response.setTimeout(options.stallTimeout),

@@ -14,7 +14,7 @@ import { isForeign, type AllowsOrigin } from "./origins.ts";
 
 export interface SocketOptions
   extends OperationOptions, Omit<OpenSocketOptions, "onGone" | "farewells"> {
-  readonly trustedProxies: number;
+  readonly trustProxy: number;
   /** Bytes of one message. */
   readonly maxMessageSize: number;
   readonly allowsOrigin: AllowsOrigin;
@@ -64,11 +64,11 @@ export class SocketServer {
   }
 
   #upgrade(request: IncomingMessage, stream: Duplex, head: Buffer, id: string): void {
-    const { allowsOrigin, noteRefusal, trustedProxies } = this.#options;
+    const { allowsOrigin, noteRefusal, trustProxy } = this.#options;
     if (this.#closing) return reject(stream, "503 Service Unavailable");
     if (!/^\/graphql\/?(\?|$)/.test(request.url ?? "")) return reject(stream, "404 Not Found");
     if (isForeign(request, allowsOrigin)) {
-      const device = deviceOf(request, trustedProxies);
+      const device = deviceOf(request, trustProxy);
       noteRefusal({ transport: "socket", reason: "ORIGIN", device });
       return reject(stream, "403 Forbidden");
     }
@@ -91,7 +91,7 @@ export class SocketServer {
   }
 
   #open(ws: Carrier, request: IncomingMessage, id: string): void {
-    const device = deviceOf(request, this.#options.trustedProxies);
+    const device = deviceOf(request, this.#options.trustProxy);
     const socket = new OpenSocket(ws, id, device, this.#options);
     this.#sockets.add(socket);
     socket.open(this.#protocol);

@@ -230,7 +230,7 @@ async function socketServer(
     sessions,
     connections,
     noteRefusal: (refusal) => refusals.push(refusal),
-    trustedProxies: 0,
+    trustProxy: 0,
     allowsOrigin: () => true,
     maxMessageSize: 1000,
     maxOperationsPerSocket: 1,

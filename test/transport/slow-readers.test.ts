@@ -116,7 +116,7 @@ it("a stream is cut when nothing of it is read for a while, and not when nothing
     turns: new Turns({ atOnce: 1, waiting: 0 }),
     places: new Places({ each: Infinity }),
     admissionTimeout: 10_000,
-    trustedProxies: 0,
+    trustProxy: 0,
     noteRefusal: () => {},
     onFault: () => {},
     stallTimeout,
