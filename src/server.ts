@@ -88,7 +88,7 @@ async function serve(core: Core, { schema, plugins, fallback }: Served): Promise
     services,
     logger: yogaLogger(logger),
     onFault,
-    maxBodySize: options.maxMessageSize,
+    maxMessageSize: options.maxMessageSize,
     allowsOrigin,
     introspection: options.introspection,
     limits: {
@@ -117,7 +117,7 @@ async function serve(core: Core, { schema, plugins, fallback }: Served): Promise
     ...shared,
     engine,
     sockets,
-    maxBodySize: options.maxMessageSize,
+    maxMessageSize: options.maxMessageSize,
     explorer: options.graphiql ? createExplorer() : undefined,
     fallback,
     readiness: readinessOf(core.checks, nodeLimits.readinessTimeout, () => closing),

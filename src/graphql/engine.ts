@@ -36,7 +36,7 @@ export interface EngineOptions {
   readonly logger: YogaLogger;
   readonly onFault: OnFault;
   /** Bytes of a request body. */
-  readonly maxBodySize: number;
+  readonly maxMessageSize: number;
   /** Whose pages may read answers; cookies are never asked for. */
   readonly allowsOrigin: (origin: string, host: string | null) => boolean;
   readonly introspection: boolean;
@@ -122,7 +122,7 @@ function createAdapter(options: EngineOptions, run: Run) {
     context: async ({ identify }) => createContext(services, await identify()),
     logging: logger,
     maskedErrors: { maskError },
-    maxRequestBodySize: options.maxBodySize,
+    maxRequestBodySize: options.maxMessageSize,
     multipart: false,
     // A syntax error that is remembered would be answered with the status of its first occasion.
     parserAndValidationCache: { documentCache: smallCache(), errorCache: noCache },

@@ -12,7 +12,7 @@ import type { AllowsOrigin } from "./origins.ts";
 export interface JsonOptions {
   readonly engine: Engine;
   /** Bytes of a body. */
-  readonly maxBodySize: number;
+  readonly maxMessageSize: number;
   /** Whose pages may call, and read the answer. */
   readonly allowsOrigin: AllowsOrigin;
 }
@@ -53,7 +53,7 @@ export async function answerJson(
 ): Promise<boolean> {
   const type = answerTypes.get(request.headers.accept?.replaceAll(" ", ""));
   const { short } = options.engine;
-  if (type === undefined || short === undefined || !isPlain(request, options.maxBodySize))
+  if (type === undefined || short === undefined || !isPlain(request, options.maxMessageSize))
     return false;
   const body = await read(request);
   if (body === undefined) return true;
@@ -69,7 +69,7 @@ export async function answerJson(
 }
 
 /** Without anything that the adapter would look at: another body, or one of unknown length. */
-function isPlain({ method, url, headers }: IncomingMessage, maxBodySize: number): boolean {
+function isPlain({ method, url, headers }: IncomingMessage, maxMessageSize: number): boolean {
   return (
     method === "POST" &&
     url === "/graphql" &&
@@ -77,7 +77,7 @@ function isPlain({ method, url, headers }: IncomingMessage, maxBodySize: number)
     headers["content-encoding"] === undefined &&
     headers.expect === undefined &&
     /^[1-9]\d*$/.test(headers["content-length"] ?? "") &&
-    Number(headers["content-length"]) <= maxBodySize
+    Number(headers["content-length"]) <= maxMessageSize
   );
 }
 
