@@ -126,7 +126,7 @@ function assemble(ingredients: Ingredients) {
     deadlines,
     clock,
     uptime,
-    interval: options.recheckInterval,
+    recheckInterval: options.recheckInterval,
     outageGrace: options.outageGrace,
     onFault,
     meter,

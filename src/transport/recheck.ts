@@ -11,7 +11,7 @@ export interface RecheckOptions {
   /** Milliseconds of a clock that nobody sets: a wall clock set back would put rechecks off by as much. */
   readonly uptime: () => number;
   /** Milliseconds from one recheck to the next. */
-  readonly interval: number;
+  readonly recheckInterval: number;
   /** Milliseconds that connections live on while the store cannot be asked. */
   readonly outageGrace: number;
   readonly onFault: OnFault;
@@ -40,14 +40,15 @@ export class Recheck {
   }
 
   tick(): void {
-    const { clock, uptime, deadlines, connections, interval, outageGrace, look } = this.#options;
+    const { clock, uptime, deadlines, connections, recheckInterval, outageGrace, look } =
+      this.#options;
     look?.();
     const now = uptime();
     deadlines.tick(clock());
     if (this.#failing) connections.giveUp(now - outageGrace);
     // After a failure it asks for those all the time: what was missed is found out as soon as the store
     // is back, and a connection that the store lets in again should not be ended.
-    if (now - this.#lastStart >= interval) this.now();
+    if (now - this.#lastStart >= recheckInterval) this.now();
     else if (this.#failing && !this.#running) void this.#run("unanswered");
   }
 
@@ -63,7 +64,7 @@ export class Recheck {
   }
 
   async #run(whom: "all" | "unanswered"): Promise<void> {
-    const { uptime, connections, interval, onFault, meter = noMeter } = this.#options;
+    const { uptime, connections, recheckInterval, onFault, meter = noMeter } = this.#options;
     const start = uptime();
     this.#running = true;
     const failure: unknown = await connections.recheck(whom).catch((error: unknown) => error);
@@ -72,8 +73,8 @@ export class Recheck {
     if (this.#failing) onFault("the sessions of the connections could not be rechecked", failure);
     const took = uptime() - start;
     if (whom === "all") meter.rechecked(took, !this.#failing);
-    if (took > interval) {
-      const says = `${Math.round(took)} ms instead of ${interval}`;
+    if (took > recheckInterval) {
+      const says = `${Math.round(took)} ms instead of ${recheckInterval}`;
       onFault("a recheck outlasts its interval", new Error(says));
     }
     if (this.#again) this.now();

@@ -61,7 +61,7 @@ function openNode() {
     onFault,
   });
   const shared = { connections, deadlines, clock, uptime, onFault };
-  const recheck = new Recheck({ ...shared, interval, outageGrace });
+  const recheck = new Recheck({ ...shared, recheckInterval: interval, outageGrace });
   const join = async () => {
     const { session, tokens } = await sessions.start("user", device);
     const reading = sessions.verify(tokens.accessToken);
