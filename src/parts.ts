@@ -12,12 +12,7 @@ import type { SessionStore } from "./session/store.ts";
 import type { Topics } from "./session/topics.ts";
 import { MemoryTopics } from "./stores/memory/topics.ts";
 import type { RedisAddress } from "./stores/redis/address.ts";
-import {
-  closeClient,
-  commandClient,
-  subscriberClient,
-  type RedisClient,
-} from "./stores/redis/client.ts";
+import { closeClient, commandClient, subscriberClient } from "./stores/redis/client.ts";
 import { durabilityWarnings } from "./stores/redis/durability.ts";
 import { RedisSessions } from "./stores/redis/sessions.ts";
 import { RedisTopics } from "./stores/redis/topics.ts";
@@ -76,7 +71,7 @@ export async function openParts(
     const store = keep(own.store ?? new SqliteSessions(shared()));
     const memory = new MemoryTopics(onError);
     const topics = keep(own.topics ?? memory);
-    const throttle = throttling(options);
+    const throttle = new Throttling(options);
     const look = watching(database, () => memory.tellOfGap(), onFault);
     const close = closing(opened.move());
     const checks = checksOf({ store, topics, users }, own, "database");
@@ -92,7 +87,7 @@ export async function openParts(
         onError,
       }),
   );
-  const throttle = throttling(options, publisher);
+  const throttle = new Throttling(options, publisher);
   const warnings = await durabilityWarnings(publisher);
   const checks = checksOf({ store, topics, users }, own, "redis");
   const look = () => {};
@@ -132,16 +127,6 @@ function watching(
       onFault("the database could not be looked at", error);
     }
   };
-}
-
-function throttling(options: Options, redis?: RedisClient): Throttle {
-  const limits = {
-    perAccount: options.maxLoginFailures,
-    perAddress: options.maxFailuresPerAddress,
-    registrations: options.maxRegistrationsPerAddress,
-    window: options.attemptWindow,
-  };
-  return new Throttling(limits, redis);
 }
 
 export function lifetimesOf(options: Options): Lifetimes {

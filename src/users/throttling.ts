@@ -48,13 +48,13 @@ export interface Throttle {
 
 export interface Limits {
   /** Passwords that fail on one account from one address, within the window. */
-  readonly perAccount: number;
+  readonly maxLoginFailures: number;
   /** Passwords that fail from one address on any accounts; and, apart from these, refused renewals. */
-  readonly perAddress: number;
+  readonly maxFailuresPerAddress: number;
   /** Accounts made, or not made because the e-mail was taken, from one address. */
-  readonly registrations: number;
+  readonly maxRegistrationsPerAddress: number;
   /** Milliseconds from the first of them until all are forgotten. */
-  readonly window: number;
+  readonly attemptWindow: number;
 }
 
 interface Count {
@@ -71,10 +71,10 @@ export class Throttling implements Throttle {
   /** @param redis an ioredis client, for nodes that count together; in this process without one */
   constructor(limits: Limits, redis?: object) {
     const limiter = (name: string, points: number) => createLimiter(name, points, limits, redis);
-    this.#byAccount = limiter("account", limits.perAccount);
-    this.#byAddress = limiter("address", limits.perAddress);
-    this.#registrations = limiter("registration", limits.registrations);
-    this.#renewals = limiter("renewal", limits.perAddress);
+    this.#byAccount = limiter("account", limits.maxLoginFailures);
+    this.#byAddress = limiter("address", limits.maxFailuresPerAddress);
+    this.#registrations = limiter("registration", limits.maxRegistrationsPerAddress);
+    this.#renewals = limiter("renewal", limits.maxFailuresPerAddress);
   }
 
   async guess<Result>({ account, address, ...attempt }: Attempt<Result>) {
@@ -105,14 +105,14 @@ export class Throttling implements Throttle {
 function createLimiter(
   name: string,
   points: number,
-  { window }: Limits,
+  { attemptWindow }: Limits,
   redis: object | undefined,
 ): RateLimiterAbstract {
   const options = {
     keyPrefix: `curfew:attempts:${name}`,
     points,
     // A fraction of a second would be none to Redis, and no window for ever.
-    duration: Math.ceil(window / 1000),
+    duration: Math.ceil(attemptWindow / 1000),
   };
   const inProcess = new RateLimiterMemory(options);
   if (redis === undefined) return inProcess;

@@ -6,7 +6,12 @@ import { Throttling, type Limits, type Verdict } from "../../src/users/throttlin
 import { commandClient } from "../helpers/adapters.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
 
-const limits: Limits = { perAccount: 3, perAddress: 7, registrations: 2, window: 900_000 };
+const limits: Limits = {
+  maxLoginFailures: 3,
+  maxFailuresPerAddress: 7,
+  maxRegistrationsPerAddress: 2,
+  attemptWindow: 900_000,
+};
 const home = "192.0.2.1";
 const elsewhere = "198.51.100.7";
 
@@ -60,8 +65,8 @@ describe.each([
 
   test("that come at once are made as often as may fail, and no more", async () => {
     const outcomes = await guesses(create(), 50, { account: "ada", address: newAddress() });
-    expect(tally(outcomes, "failed")).toBe(limits.perAccount);
-    expect(tally(outcomes, "throttled")).toBe(50 - limits.perAccount);
+    expect(tally(outcomes, "failed")).toBe(limits.maxLoginFailures);
+    expect(tally(outcomes, "throttled")).toBe(50 - limits.maxLoginFailures);
   });
 
   test("on one account from one address keep nobody from it elsewhere", async () => {
@@ -114,9 +119,10 @@ describe.each([
   });
 
   test("have room again after the seconds that were told, whatever was asked meanwhile", async () => {
-    const throttle = create({ window: 1000 });
+    const throttle = create({ attemptWindow: 1000 });
     const one = { account: "ada", address: newAddress(), ...attempt("failed") };
-    for (let i = 0; i < limits.perAccount; i += 1) expect(await throttle.guess(one)).toBe("failed");
+    for (let i = 0; i < limits.maxLoginFailures; i += 1)
+      expect(await throttle.guess(one)).toBe("failed");
     await pause(500);
     const told = await throttle.guess(one);
     expect(told).toEqual({ outcome: "throttled", retryAfterSeconds: 1 });
@@ -133,21 +139,21 @@ describe.each([
     expect(await one("failed")).toBe("failed");
     expect(await one("succeeded")).toEqual({
       outcome: "throttled",
-      retryAfterSeconds: limits.window / 1000,
+      retryAfterSeconds: limits.attemptWindow / 1000,
     });
   });
 
   test("to renew are bounded apart from the others", async () => {
     const throttle = create();
     const address = newAddress();
-    for (let i = 0; i < limits.perAddress; i += 1)
+    for (let i = 0; i < limits.maxFailuresPerAddress; i += 1)
       expect(await throttle.renewalRefused(address)).toBeUndefined();
     expect(await throttle.renewalRefused(address)).toMatchObject({ outcome: "throttled" });
     expect(await guesses(throttle, 1, { account: "ada", address })).toEqual(["failed"]);
   });
 
   test("come from one client where the IPv6 network is one, or the address is unknown", async () => {
-    const throttle = create({ perAccount: 1 });
+    const throttle = create({ maxLoginFailures: 1 });
     const account = newAddress();
     await guesses(throttle, 1, { account, address: "2001:db8::1" });
     expect(await guesses(throttle, 1, { account, address: "2001:db8::2" })).toEqual(["throttled"]);
@@ -161,14 +167,14 @@ describe.each([
 describe("in the process", () => {
   test("the time that is told is that of the fuller limit", async () => {
     vi.useFakeTimers();
-    const throttle = new Throttling({ ...limits, perAddress: 3 });
+    const throttle = new Throttling({ ...limits, maxFailuresPerAddress: 3 });
     await guesses(throttle, 1, { account: "bob", address: home });
     vi.advanceTimersByTime(600_000);
     await guesses(throttle, 2, { account: "ada", address: home });
     // The address has room in 300 seconds, and then the account has.
     const full = await throttle.guess({ account: "ada", address: home, ...attempt("failed") });
     expect(full).toEqual({ outcome: "throttled", retryAfterSeconds: 300 });
-    const lower = new Throttling({ ...limits, perAddress: 3, perAccount: 2 });
+    const lower = new Throttling({ ...limits, maxFailuresPerAddress: 3, maxLoginFailures: 2 });
     await guesses(lower, 1, { account: "bob", address: home });
     vi.advanceTimersByTime(600_000);
     await guesses(lower, 2, { account: "ada", address: home });
@@ -182,7 +188,7 @@ describe("in the process", () => {
     vi.useFakeTimers();
     const throttle = new Throttling(limits);
     const gate = Promise.withResolvers<Verdict>();
-    const slow = Array.from({ length: limits.perAccount }, () =>
+    const slow = Array.from({ length: limits.maxLoginFailures }, () =>
       throttle.guess({
         account: "ada",
         address: home,
@@ -190,11 +196,11 @@ describe("in the process", () => {
         judge: () => "untried",
       }),
     );
-    await vi.advanceTimersByTimeAsync(limits.window);
+    await vi.advanceTimersByTimeAsync(limits.attemptWindow);
     gate.resolve("untried");
     await Promise.all(slow);
     const outcomes = await guesses(throttle, 50, { account: "ada", address: home });
-    expect(tally(outcomes, "failed")).toBe(limits.perAccount);
+    expect(tally(outcomes, "failed")).toBe(limits.maxLoginFailures);
   });
 
   test("nothing stays when the window has passed, and no timer keeps the process", async () => {
@@ -202,7 +208,7 @@ describe("in the process", () => {
     const throttle = new Throttling(limits);
     await guesses(throttle, 10, { account: "ada", address: home });
     expect(vi.getTimerCount()).toBeGreaterThan(0);
-    vi.advanceTimersByTime(limits.window);
+    vi.advanceTimersByTime(limits.attemptWindow);
     expect(vi.getTimerCount()).toBe(0);
   });
 });
@@ -238,7 +244,7 @@ describe("in Redis", () => {
       if (how === "frozen") other.freeze();
       else await other.kill();
       const outcomes = await guesses(throttle, 10, { account: "ada", address: home });
-      expect(tally(outcomes, "failed")).toBe(limits.perAccount);
+      expect(tally(outcomes, "failed")).toBe(limits.maxLoginFailures);
       if (how === "frozen") other.thaw();
       await closeClient(link);
     },
