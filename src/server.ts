@@ -91,13 +91,7 @@ async function serve(core: Core, { schema, plugins, fallback }: Served): Promise
     maxMessageSize: options.maxMessageSize,
     allowsOrigin,
     introspection: options.introspection,
-    limits: {
-      tokens: options.maxQueryTokens,
-      depth: options.maxQueryDepth,
-      aliases: options.maxQueryAliases,
-      directives: options.maxQueryDirectives,
-      cost: options.maxQueryCost,
-    },
+    limits: options,
     plugins,
   });
   const shared = { ...core.shared, allowsOrigin };

@@ -35,10 +35,21 @@ interface Size {
 }
 
 /** What a document may have at most. */
-export interface QueryLimits extends Readonly<Size> {
+export interface QueryLimits {
   /** Names, values and punctuation marks of the whole document. */
-  readonly tokens: number;
+  readonly maxQueryTokens: number;
+  readonly maxQueryDepth: number;
+  readonly maxQueryAliases: number;
+  readonly maxQueryDirectives: number;
+  readonly maxQueryCost: number;
 }
+
+const limitOf = {
+  depth: "maxQueryDepth",
+  aliases: "maxQueryAliases",
+  directives: "maxQueryDirectives",
+  cost: "maxQueryCost",
+} as const satisfies Record<keyof Size, keyof QueryLimits>;
 
 const listLength = 10;
 
@@ -46,7 +57,7 @@ const listLength = 10;
 export function useQueryLimits(limits: QueryLimits): Plugin {
   const limitedParse: typeof parse = (source, options) => {
     try {
-      return parse(source, { ...options, maxLexicalTokens: limits.tokens });
+      return parse(source, { ...options, maxLexicalTokens: limits.maxQueryTokens });
     } catch (error) {
       throw explained(error, limits);
     }
@@ -67,12 +78,12 @@ export function useQueryLimits(limits: QueryLimits): Plugin {
 }
 
 /** @throws whatever is no fault of the document */
-function explained(error: unknown, { tokens }: QueryLimits): GraphQLError {
+function explained(error: unknown, { maxQueryTokens }: QueryLimits): GraphQLError {
   // The stack is at its end, as it is for thousands of values within values.
   if (error instanceof RangeError) return tooComplex("The document is nested too deeply.");
   if (!(error instanceof GraphQLError)) throw error;
   return error.message.endsWith("tokens. Parsing aborted.")
-    ? tooComplex(`The document has more than the ${tokens} tokens that are allowed.`)
+    ? tooComplex(`The document has more than the ${maxQueryTokens} tokens that are allowed.`)
     : error;
 }
 
@@ -94,10 +105,10 @@ function excessesOf(
     const size = sizes.of(operation);
     const name = operation.name === undefined ? "" : ` ${operation.name.value}`;
     return (["depth", "aliases", "directives", "cost"] as const)
-      .filter((measure) => size[measure] > limits[measure])
+      .filter((measure) => size[measure] > limits[limitOf[measure]])
       .map((measure) => {
         const has = `The operation${name} has ${inFigures(size[measure])} ${words[measure]}`;
-        return tooComplex(`${has}; at most ${limits[measure]} are allowed.`, operation);
+        return tooComplex(`${has}; at most ${limits[limitOf[measure]]} are allowed.`, operation);
       });
   });
 }
