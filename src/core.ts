@@ -95,9 +95,10 @@ function assemble(ingredients: Ingredients) {
   const { topics, users, ring, throttle } = parts;
   const { metrics, meter } = ingredients.telemetry;
   const store = ingredients.telemetry.measured(parts.store);
-  const { argon2Memory: memory, argon2Passes: passes, argon2Parallelism: parallelism } = options;
-  const cost = { memory, passes, parallelism };
-  const accounts = new Accounts(users, new Passwords({ cost, queue: nodeLimits.maxQueuedHashes }));
+  const accounts = new Accounts(
+    users,
+    new Passwords({ cost: options, queue: nodeLimits.maxQueuedHashes }),
+  );
   const deadlines = new Deadlines(clock(), onFault);
   const sessions = new Sessions({
     store,

@@ -7,13 +7,13 @@ import { isCommon } from "./common-passwords.ts";
 /** What a hash takes to compute, and what whoever guesses has to spend on each guess. */
 export interface HashCost {
   /** KiB. */
-  readonly memory: number;
-  readonly passes: number;
-  readonly parallelism: number;
+  readonly argon2Memory: number;
+  readonly argon2Passes: number;
+  readonly argon2Parallelism: number;
 }
 
 /** The OWASP Password Storage Cheat Sheet's. */
-const owasp: HashCost = { memory: 19_456, passes: 2, parallelism: 1 };
+const owasp: HashCost = { argon2Memory: 19_456, argon2Passes: 2, argon2Parallelism: 1 };
 
 const minCharacters = 8;
 const maxBytes = 1024;
@@ -72,7 +72,7 @@ export class Passwords {
   readonly #room: number;
 
   constructor({
-    cost: { memory, passes, parallelism: lanes } = owasp,
+    cost: { argon2Memory: memory, argon2Passes: passes, argon2Parallelism: lanes } = owasp,
     parallelism = spareThreads(),
     queue = 64,
   }: PasswordOptions = {}) {

@@ -191,7 +191,9 @@ it.each(["before", "after"] as const)(
 it("logins that race each other to a hash of a new cost all get their sessions", async () => {
   const users = memoryUsers();
   const email = newEmail();
-  const cheap = new Passwords({ cost: { memory: 1024, passes: 1, parallelism: 1 } });
+  const cheap = new Passwords({
+    cost: { argon2Memory: 1024, argon2Passes: 1, argon2Parallelism: 1 },
+  });
   await users.create(email, await cheap.hash(password), 1);
   await using curfew = await startCurfew({ parts: { users } });
   const logins = await Promise.all(Array.from({ length: 6 }, () => tryLogin(curfew, email)));

@@ -143,7 +143,9 @@ describe("signing in", () => {
 });
 
 describe("a hash of another cost", () => {
-  const cheap = new Passwords({ cost: { memory: 1024, passes: 1, parallelism: 1 } });
+  const cheap = new Passwords({
+    cost: { argon2Memory: 1024, argon2Passes: 1, argon2Parallelism: 1 },
+  });
   const isCheap = async (id: string) => /m=1024,/.test((await users.passwordHash(id)) ?? "");
 
   /** A user whose password was hashed before the settings were changed. */

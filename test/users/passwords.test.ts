@@ -12,7 +12,9 @@ test("a password is hashed by argon2id with 19 MiB, two passes and one thread", 
 });
 
 test("a password is hashed at the cost that is set, which tells hashes of another", async () => {
-  const dear = new Passwords({ cost: { memory: 12_288, passes: 3, parallelism: 2 } });
+  const dear = new Passwords({
+    cost: { argon2Memory: 12_288, argon2Passes: 3, argon2Parallelism: 2 },
+  });
   const hash = await dear.hash("correct horse");
   expect(hash).toMatch(/^\$argon2id\$v=19\$m=12288,t=3,p=2\$/);
   expect(await passwords.verify(hash, "correct horse")).toBe("match");
