@@ -30,9 +30,15 @@ export interface Setting<Value> {
   readonly unset?: string;
   /** A valid value, as an environment variable has it. Error messages show it. */
   readonly example: string;
-  /** A secret is never a flag; a value that may hold a password is one as long as it holds none. Messages show neither. */
-  readonly secrecy?: "secret" | "may hold a password";
-  /** One sentence of plain English, for `--help`, the docs and the option's doc comment. Other settings go by their option's name. */
+  /**
+   * A secret cannot be a flag. A value that may contain a password can be a flag if it contains none. Messages
+   * quote neither.
+   */
+  readonly secrecy?: "secret" | "may contain a password";
+  /**
+   * One sentence for `--help`, the docs and the option's doc comment. It names another setting by its option, in
+   * backticks: `dataDir`, which the help and the docs show as `DATA_DIR`.
+   */
   readonly about: string;
   /** More sentences, for the docs and the doc comment. */
   readonly details?: string;
@@ -60,7 +66,7 @@ export function text(rule: z.ZodType<string>, values?: string): Kind<string> {
   };
 }
 
-/** @param unit what is counted, where the setting's name does not say it */
+/** @param unit what the number counts: `bytes` */
 export function wholeNumber(min: number, max: number, unit?: string): Kind<number> {
   const error = `a whole number from ${min} to ${max}`;
   return {
@@ -131,7 +137,7 @@ export function list(rule: z.ZodType<readonly string[]>): Kind<readonly string[]
   };
 }
 
-/** The rule for one secret. */
+/** The rule for one secret, which must be long enough to resist guessing. */
 export const secretText = z
   .string("a string")
   .refine((secret) => Buffer.byteLength(secret) >= 32, "at least 32 bytes long");

@@ -140,7 +140,7 @@ function describe(
   return `${label(name)}${place} must be ${message}${found}. Example: ${example}`;
 }
 
-/** Quotes nothing that holds a secret, or that may be a secret in the wrong place. */
+/** Quotes no secret, and nothing that may be a secret in the wrong variable. */
 function quote(name: Name, value: unknown): string {
   const text = inspect(value);
   const isSecret = settings[name].secrecy !== undefined || text.includes("@");

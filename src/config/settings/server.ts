@@ -98,7 +98,7 @@ export const server = {
   },
 } as const satisfies Record<string, AnySetting>;
 
-/** Whether a browser would send it so: without a path, a default port or capitals, or it would never match. */
+/** Whether a browser can send this origin. Browsers send no path, default port or capitals, so one with them never matches. */
 function isOrigin(origin: string): boolean {
   const example = origin.replace("://*.", "://any.");
   return /^https?:/.test(example) && URL.canParse(example) && new URL(example).origin === example;

@@ -36,7 +36,7 @@ export const storage = {
     default: undefined,
     unset: "users are in `dataDir`",
     example: "postgres://user:password@localhost:5432/curfew",
-    secrecy: "may hold a password",
+    secrecy: "may contain a password",
     about: "A PostgreSQL database that stores the users for many machines.",
     details: "For example `postgres://user:password@host:5432/database`.",
   },
@@ -48,7 +48,7 @@ export const storage = {
     default: undefined,
     unset: "sessions are in `dataDir`",
     example: "redis://localhost:6379",
-    secrecy: "may hold a password",
+    secrecy: "may contain a password",
     about: "A Redis that stores sessions and carries messages for many nodes.",
     details:
       "One machine needs none. Nodes that share sessions should share their users too: set `databaseUrl`.",
@@ -58,7 +58,7 @@ export const storage = {
     kind: list(redisEndpoints),
     default: undefined,
     example: "10.0.0.1:6379,10.0.0.2:6379",
-    secrecy: "may hold a password",
+    secrecy: "may contain a password",
     about: "Some nodes of a Redis Cluster, instead of `redisUrl`.",
     details:
       "Each is `host:port`, or a URL. URLs have the user, password and TLS that all nodes share.",
@@ -68,7 +68,7 @@ export const storage = {
     kind: list(redisEndpoints),
     default: undefined,
     example: "10.0.0.1:26379,10.0.0.2:26379",
-    secrecy: "may hold a password",
+    secrecy: "may contain a password",
     about: "The Sentinels of a Redis, instead of `redisUrl`.",
     details:
       "Each is `host:port`, or a URL. URLs have the user, password and TLS that the Sentinels share. Set `redisSentinelName` too.",
@@ -78,7 +78,7 @@ export const storage = {
     kind: text(redisSentinelName),
     default: undefined,
     example: "mymaster",
-    secrecy: "may hold a password",
+    secrecy: "may contain a password",
     about: "The name that the Sentinels use for the Redis master.",
     details:
       "Either the name alone, or `redis://user:password@mymaster/0` with the master's own user, password and database; `rediss:` adds TLS.",
