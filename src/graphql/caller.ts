@@ -73,6 +73,20 @@ export class Caller {
     return this.#hasLastWord;
   }
 
+  /**
+   * Lets work end the caller's own life: that shows only when the work is done, and the answer of the
+   * operation goes out first, however the life ended meanwhile.
+   */
+  async beforeItsEnd<T>(work: () => Promise<T>): Promise<T> {
+    this.life.hold();
+    try {
+      return await work();
+    } finally {
+      this.takeLastWord();
+      this.life.release();
+    }
+  }
+
   takeLastWord(): void {
     if (this.#hasLastWord) return;
     this.#hasLastWord = true;

@@ -54,7 +54,8 @@ export function requireSession({ caller }: CurfewContext): Session {
   if (authentication.state === "signedIn" && life.ending === undefined)
     return authentication.session;
   if (authentication.state === "unavailable") throw serviceUnavailable();
-  const reason = authentication.state === "refused" ? authentication.reason : "ENDED";
+  const ended = life.ending === "EXPIRED" ? "EXPIRED" : "ENDED";
+  const reason = authentication.state === "refused" ? authentication.reason : ended;
   caller.noteRefusal(reason, authentication.claims);
   throw unauthenticated(reason);
 }

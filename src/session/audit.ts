@@ -100,6 +100,16 @@ export interface AuditFacts {
     /** Of the token. */
     readonly generation: number;
   };
+  /**
+   * A used renewal token was used again inside the grace period, and accepted, from a network that the
+   * session does not know: by a thief, or by the owner whose answer was lost. Once for each generation.
+   */
+  readonly foreignReplay: Origin & {
+    readonly userId: string;
+    readonly fingerprint: string;
+    /** Of the token. */
+    readonly generation: number;
+  };
   /** A session ended, before its time. */
   readonly end: Ended & { readonly userId: string };
   /** The store did not say whether it ended a session: it may have, and then nobody will say so. */

@@ -16,6 +16,13 @@ import type { Topics, Unsubscribe } from "./topics.ts";
 export type SessionEvent =
   | { readonly type: "STARTED" | "RENEWED"; readonly session: Session; readonly at: number }
   | {
+      readonly type: "REPLAYED";
+      readonly session: Session;
+      /** Null if it is not known, or if the message was lost. */
+      readonly address: string | null;
+      readonly at: number;
+    }
+  | {
       readonly type: "ENDED";
       readonly session: Session;
       /** Null when nobody heard it: the message was lost. */
@@ -116,6 +123,8 @@ class Watch {
     switch (message.type) {
       case "renewed":
         return this.#renewed(watched, message.session);
+      case "replayed":
+        return this.#replayed(watched, message.session, message.address);
       case "ended":
         return this.#ended(watched, message.reason);
       case "uncertain":
@@ -124,10 +133,21 @@ class Watch {
   }
 
   #renewed(watched: Watched, session: Session): void {
+    // The message of a replay may have been lost, or overtaken.
+    this.#replayed(watched, session, null);
     if (session.generation <= watched.session.generation) return;
     watched.session = session;
     this.#setDeadline(watched);
     this.stream.push({ type: "RENEWED", session, at: session.renewedAt });
+  }
+
+  #replayed(watched: Watched, session: Session, address: string | null): void {
+    const { foreignReplays, foreignReplayGeneration } = session;
+    if (foreignReplayGeneration <= watched.session.foreignReplayGeneration) return;
+    // Only these: a renewal that is not heard of yet is an event of its own.
+    watched.session = { ...watched.session, foreignReplays, foreignReplayGeneration };
+    const at = this.#options.clock();
+    this.stream.push({ type: "REPLAYED", session: watched.session, address, at });
   }
 
   #ended(watched: Watched, reason: EndReason | null): void {

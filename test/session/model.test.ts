@@ -26,7 +26,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   weighted(3, "renew", fc.record({ token })),
   weighted(8, "renewOf", fc.record({ session, age })),
   weighted(1, "renewAtOnce", fc.record({ token })),
-  weighted(1, "rotate", fc.record({ token })),
+  weighted(1, "reissue", fc.record({ token })),
   weighted(1, "logout", fc.record({ token })),
   weighted(1, "end", fc.record({ user, session })),
   weighted(1, "endOthers", fc.record({ session })),

@@ -15,6 +15,7 @@ import {
 import type { Actor } from "../../session/audit.ts";
 import type { Issued } from "../../session/sessions.ts";
 import { StoreUnavailable } from "../../session/store.ts";
+import type { Claims } from "../../session/token.ts";
 import type { Authentication, PasswordChange, Registration } from "../../users/accounts.ts";
 import type { User } from "../../users/directory.ts";
 import { normaliseEmail } from "../../users/email.ts";
@@ -104,13 +105,19 @@ export const Mutation: MutationResolvers = {
   },
 
   logout: async (_parent, { token }, context) => {
-    const { sessions, caller } = context;
+    const { sessions, caller, session } = context;
     const claims = token == null ? caller.authentication.claims : sessions.identify(token);
     if (claims === undefined) return { endedSessions: 0 };
     const { fingerprint } = claims;
+    const isCurrent = token == null && session !== null;
     // Whoever holds a token of it is the session itself.
     const actor: Actor = { by: "session", fingerprint, device: caller.device };
-    return ending(fingerprint, context, () => sessions.end(fingerprint, "LOGOUT", actor));
+    return ending(fingerprint, context, () =>
+      // What was accepted just now need not be looked at again.
+      isCurrent
+        ? sessions.end(fingerprint, "LOGOUT", actor)
+        : sessions.endByToken(claims, "LOGOUT", actor),
+    );
   },
 
   endSession: async (_parent, { id }, context) => {
@@ -131,6 +138,8 @@ export const Mutation: MutationResolvers = {
   changePassword: async (_parent, { currentPassword, newPassword }, context) => {
     const { userId, fingerprint } = requireSession(context);
     const { accounts, sessions, throttle, caller } = context;
+    const { claims } = caller.authentication;
+    if (claims === undefined) throw unauthenticated("ENDED");
     // What the change will need, asked for before it: where it is not to be had, nothing has changed.
     await sessions.list(userId);
     const change = await throttle.guess({
@@ -142,9 +151,7 @@ export const Mutation: MutationResolvers = {
     auditAttempt("passwordChange", change, context);
     switch (change.outcome) {
       case "changed":
-        return afterPasswordChange(context).catch((error: unknown) => {
-          throw error instanceof StoreUnavailable ? halfDone() : error;
-        });
+        return caller.beforeItsEnd(() => startOver({ userId, claims }, context));
       case "refused":
         return invalidCredentials("The current password is wrong.");
       case "invalid":
@@ -157,16 +164,33 @@ export const Mutation: MutationResolvers = {
   },
 };
 
-async function afterPasswordChange(context: CurfewContext) {
-  const { userId, fingerprint } = requireSession(context);
-  const { sessions, caller } = context;
-  const actor = actorOf(context);
-  const endedSessions = await sessions.endOthers(userId, fingerprint, "PASSWORD_CHANGED", actor);
-  const { claims } = caller.authentication;
-  if (claims === undefined) throw unauthenticated("ENDED");
-  const renewal = await sessions.rotate(claims, caller.device);
-  if (renewal.outcome === "refused") throw unauthenticated(renewal.reason);
-  return { __typename: "PasswordChanged", endedSessions, tokens: renewal } as const;
+/**
+ * After a changed password: starts the caller's session over and ends the user's other sessions.
+ *
+ * The caller's session comes first, in one step: a crash in between leaves its old tokens refused, and the
+ * owner signs in with the new password. Neither step depends on the other's outcome, nor on what
+ * became of the caller's session or connection while the password was checked.
+ */
+async function startOver(
+  { userId, claims }: { readonly userId: string; readonly claims: Claims },
+  { sessions, caller }: CurfewContext,
+) {
+  const { fingerprint } = claims;
+  const actor: Actor = { by: "session", fingerprint, device: caller.device };
+  const endOthers = () => sessions.endOthers(userId, fingerprint, "PASSWORD_CHANGED", actor);
+  const reissuing = sessions.reissue(claims, caller.device);
+  const endingOthers = reissuing.then(endOthers, endOthers);
+  const [reissued] = await Promise.allSettled([reissuing, endingOthers]);
+  // Whatever came with the caller's old token does nothing more, and its socket comes back with a new one.
+  if (reissued.status === "fulfilled")
+    caller.life.end(reissued.value.outcome === "renewed" ? "EXPIRED" : "ENDED");
+  try {
+    const [renewal, endedSessions] = await Promise.all([reissuing, endingOthers]);
+    if (renewal.outcome === "refused") throw unauthenticated(renewal.reason);
+    return { __typename: "PasswordChanged", endedSessions, tokens: renewal } as const;
+  } catch (error) {
+    throw error instanceof StoreUnavailable ? halfDone() : error;
+  }
 }
 
 /** He who ends his own session is still told so, on the socket that this closes; then he is signed out. */
