@@ -31,4 +31,3 @@ export async function renewIn(
   const seen = (await store.read(fingerprint, now))?.generation ?? generation;
   return store.renew(fingerprint, { generation, seen, network }, lifetimes, now);
 }
-
