@@ -110,6 +110,7 @@ function assemble(ingredients: Ingredients) {
     topics,
     ring,
     lifetimes: lifetimesOf(options),
+    foreignReplays: options.foreignReplays,
     ...(options.maxSessionsPerUser > 0 && { maxPerUser: options.maxSessionsPerUser }),
     isGone: ingredients.isGone ?? ((userId) => accounts.isGone(userId)),
     clock,

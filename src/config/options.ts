@@ -92,6 +92,14 @@ export interface Options extends Limits {
    */
   readonly renewalGrace: number;
   /**
+   * What becomes of a session whose used renewal tokens are used again within `renewalGrace` from a network
+   * that it does not know, in three generations in a row: `end` takes that for theft, `audit` writes each
+   * down and ends nothing. Networks are compared by /24 (IPv4) and /48 (IPv6).
+   *
+   * @default "end"
+   */
+  readonly foreignReplays: (typeof foreignReplayModes)[number];
+  /**
    * How often connections are checked against the store, in case a message was lost.
    *
    * @default 5_000 (5s)
@@ -195,6 +203,8 @@ export interface Options extends Limits {
   readonly logLevel: (typeof logLevels)[number];
 }
 
+export const foreignReplayModes = ["end", "audit"] as const;
+
 export const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 
 /** @param production whether `NODE_ENV` is `production` */
@@ -213,6 +223,7 @@ export function defaultOptions(production: boolean): Options {
     renewalTokenTtl: 30 * day,
     sessionMaxAge: 90 * day,
     renewalGrace: 10 * second,
+    foreignReplays: "end",
     recheckInterval: 5 * second,
     outageGrace: 30 * second,
     drainTime: 10 * second,

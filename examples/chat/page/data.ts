@@ -63,7 +63,7 @@ export const documents = {
   devices: document<{ viewer: { sessions: readonly Device[] } | null }>(
     `query Devices { viewer { __typename sessions { __typename id current userAgent } } }`,
   ),
-  sessionEvents: document<{ sessionEvents: { type: "STARTED" | "RENEWED" | "ENDED" } }>(
+  sessionEvents: document<{ sessionEvents: { type: "STARTED" | "RENEWED" | "ENDED" | "REPLAYED" } }>(
     `subscription SessionEvents { sessionEvents { __typename type } }`,
   ),
   endSession: document<{ endSession: { endedSessions: number } }, { id: string }>(
