@@ -6,7 +6,7 @@ import { WebSocket, type ClientOptions } from "ws";
 import { Places } from "../../src/transport/places.ts";
 import { SocketServer, type SocketOptions } from "../../src/transport/socket.ts";
 import type { Refusal } from "../../src/transport/refusals.ts";
-import { Turns } from "../../src/transport/turns.ts";
+import { ConcurrencyLimiter } from "../../src/session/concurrency-limiter.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import { register } from "../helpers/http.ts";
 import { ThreadedSocket } from "../helpers/other-thread.ts";
@@ -236,7 +236,7 @@ async function socketServer(
     maxOperations: 1,
     initTimeout: 10_000,
     admissionTimeout: 10_000,
-    turns: new Turns({ atOnce: 1, waiting: 0 }),
+    turns: new ConcurrencyLimiter({ atOnce: 1, waiting: 0 }),
     keepAlive: 10_000,
     places: new Places({ each: 100 }),
     strangers: new Places({ each: 100 }),
