@@ -53,9 +53,9 @@ export function networkOf(address: string | null, prefix: PrefixLengths = client
 /** The networks that limits count for an address: `networkOf` it first, and then the wider ones around it. */
 export function countedNetworksOf(address: string | null): readonly CountedNetwork[] {
   const client = { name: networkOf(address), share: 1 };
-  if (address === null || !client.name.endsWith("/64")) return [client];
+  if (address === null || !(parse(address) instanceof ipaddr.IPv6)) return [client];
   const wider = widerPrefixes.map(({ length, share }) => ({
-    name: networkOf(client.name.slice(0, -"/64".length), { ...clientPrefix, ipv6: length }),
+    name: networkOf(address, { ...clientPrefix, ipv6: length }),
     share,
   }));
   return [client, ...wider];
