@@ -8,6 +8,7 @@ import { Events } from "./graphql/events.ts";
 import { faultLog, openLog } from "./graphql/logger.ts";
 import { lifetimesOf, openParts, type OpenParts, type Parts } from "./parts.ts";
 import type { Audit, AuditEvent } from "./session/audit.ts";
+import { ConcurrencyLimiter } from "./session/concurrency-limiter.ts";
 import type { OnFault } from "./session/fault.ts";
 import { Deadlines } from "./session/deadlines.ts";
 import { Sessions } from "./session/sessions.ts";
@@ -16,7 +17,6 @@ import { Connections } from "./transport/connections.ts";
 import { Places } from "./transport/places.ts";
 import { Recheck } from "./transport/recheck.ts";
 import { refusalFact, type Refusal } from "./transport/refusals.ts";
-import { Turns } from "./transport/turns.ts";
 import { Telemetry } from "./telemetry/telemetry.ts";
 import { startupOf, type Startup } from "./startup.ts";
 import { Accounts } from "./users/accounts.ts";
@@ -47,7 +47,7 @@ export type Core = Awaited<ReturnType<typeof openCore>>;
 
 /** Milliseconds; as many admissions wait as a store that takes a second each lets in within the time. */
 const admissionTimeout = 5_000;
-const admissions = { atOnce: 100, waiting: 400 };
+const admissions = { atOnce: 100, waiting: 400, waitingEach: 100 };
 /** Milliseconds. Yoga sends a comment on each stream every 12 seconds. */
 const stallTimeout = 30_000;
 /** Milliseconds. */
@@ -161,7 +161,7 @@ function assemble(ingredients: Ingredients) {
   const shared = {
     sessions,
     connections,
-    turns: new Turns(admissions),
+    turns: new ConcurrencyLimiter(admissions),
     admissionTimeout,
     initTimeout,
     stallTimeout,

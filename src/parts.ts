@@ -131,6 +131,7 @@ function watching(
 function throttling(options: Options, redis?: RedisClient): Throttle {
   const limits = {
     perAccount: options.maxLoginFailures,
+    successes: options.maxLoginsPerAccount,
     perAddress: options.maxFailuresPerAddress,
     registrations: options.maxRegistrationsPerAddress,
     window: options.attemptWindow,

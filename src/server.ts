@@ -114,6 +114,7 @@ async function serve(core: Core, { schema, plugins, fallback }: Served): Promise
     strangers: new Places({
       each: options.maxSocketsPerAddress ? maxStrangersPerAddress : Infinity,
       all: maxStrangers,
+      displaces: true,
     }),
   });
   const http = new HttpServer({

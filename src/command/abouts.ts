@@ -33,6 +33,7 @@ export const abouts = {
   argon2Passes: "passes of a password's hash",
   argon2Parallelism: "lanes of a password's hash",
   maxLoginFailures: "wrong passwords on one account from one address",
+  maxLoginsPerAccount: "right passwords on one account from one address",
   maxFailuresPerAddress: "wrong passwords from one address",
   maxRegistrationsPerAddress: "accounts made from one address",
   attemptWindow: "until such attempts are forgotten",

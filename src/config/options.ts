@@ -126,14 +126,21 @@ export interface Options extends Limits {
    */
   readonly maxLoginFailures: number;
   /**
-   * Passwords that may fail from one address, on any accounts; and as many refused renewals.
+   * Right passwords on one account from one address within `attemptWindow`.
+   *
+   * @default 100
+   */
+  readonly maxLoginsPerAccount: number;
+  /**
+   * Passwords that may fail from one address, on any accounts; and as many refused renewals. An IPv6
+   * network of 56 bits may have four times as many, and one of 48 bits sixteen times.
    *
    * @default 100
    */
   readonly maxFailuresPerAddress: number;
   /**
    * Accounts that may be made from one address within `attemptWindow`, or not be made because there is
-   * one of that e-mail.
+   * one of that e-mail. IPv6 networks count as for `maxFailuresPerAddress`.
    *
    * @default 100
    */
@@ -238,6 +245,7 @@ export function defaultOptions(production: boolean): Options {
     maxQueryDirectives: 100,
     maxQueryCost: 200_000,
     maxLoginFailures: 10,
+    maxLoginsPerAccount: 100,
     maxFailuresPerAddress: 100,
     maxRegistrationsPerAddress: 100,
     attemptWindow: 900 * second,

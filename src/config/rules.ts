@@ -40,6 +40,7 @@ export const optionRules = {
   maxQueryDirectives: whole(0, 1_000_000),
   maxQueryCost: whole(1, 1_000_000_000),
   maxLoginFailures: whole(1, 1_000_000),
+  maxLoginsPerAccount: whole(1, 1_000_000),
   maxFailuresPerAddress: whole(1, 1_000_000),
   maxRegistrationsPerAddress: whole(1, 1_000_000),
   // Where attempts are counted in the process, a timer waits for this one too.

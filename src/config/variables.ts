@@ -54,6 +54,7 @@ export const variables: Readonly<Record<Name, Variable>> = {
   argon2Passes: { name: "ARGON2_PASSES", example: "3", read: asNumber },
   argon2Parallelism: { name: "ARGON2_PARALLELISM", example: "1", read: asNumber },
   maxLoginFailures: { name: "MAX_LOGIN_FAILURES", example: "10", read: asNumber },
+  maxLoginsPerAccount: { name: "MAX_LOGINS_PER_ACCOUNT", example: "100", read: asNumber },
   maxFailuresPerAddress: { name: "MAX_FAILURES_PER_ADDRESS", example: "100", read: asNumber },
   maxRegistrationsPerAddress: {
     name: "MAX_REGISTRATIONS_PER_ADDRESS",

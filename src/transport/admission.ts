@@ -1,19 +1,20 @@
 /** Lets something long-lived run under its session, or ends it and says why in the log. */
 import type { Stay } from "../graphql/caller.ts";
+import type { ConcurrencyLimiter } from "../session/concurrency-limiter.ts";
 import type { OnFault } from "../session/fault.ts";
 import type { Ending, Life } from "../session/life.ts";
+import { networkPathOf } from "../session/network.ts";
 import type { Session } from "../session/session.ts";
 import type { Authentication } from "../session/sessions.ts";
 import type { RefusalReason } from "../session/reasons.ts";
 import type { Claims } from "../session/token.ts";
 import type { Connections } from "./connections.ts";
 import type { Note, Refusal } from "./refusals.ts";
-import type { Turns } from "./turns.ts";
 
 export interface AdmissionOptions {
   readonly connections: Connections;
-  /** Shared by all: how many may ask the store at once. */
-  readonly turns: Turns;
+  /** Shared by all: how many may ask the store at once. A client is a session at an address. */
+  readonly turns: ConcurrencyLimiter;
   /** Milliseconds that it may take. */
   readonly admissionTimeout: number;
   readonly onFault: OnFault;
@@ -39,6 +40,8 @@ export function endingFor(reason: RefusalReason): Ending {
 export interface Applicant {
   readonly claims: Claims;
   readonly life: Life;
+  /** The client's; null where it is unknown. */
+  readonly address: string | null;
   /** Asks the store about the session. */
   readonly check: () => Promise<Authentication>;
   readonly note: Note;
@@ -47,7 +50,7 @@ export interface Applicant {
 
 /** The session that the life runs under from now on; undefined when the life has ended. */
 export async function admit(
-  { claims, life, check, note, stay }: Applicant,
+  { claims, life, address, check, note, stay }: Applicant,
   { connections, turns, admissionTimeout, onFault }: AdmissionOptions,
 ): Promise<Session | undefined> {
   const turnAway = (reason: Refusal["reason"], ending: Ending) => {
@@ -55,11 +58,11 @@ export async function admit(
     life.end(ending);
     return undefined;
   };
-  const turn = turns.take(async () =>
+  const client = [...networkPathOf(address), claims.fingerprint];
+  const turn = turns.run(client, async () =>
     // It may have ended, or been turned away, while it waited.
     life.ending === undefined ? connections.admit(claims, life, check, stay) : undefined,
   );
-  if (turn === undefined) return turnAway("BUSY", "UNAVAILABLE");
   let admission;
   try {
     admission = await inTime(turn, admissionTimeout);
@@ -67,6 +70,7 @@ export async function admit(
     onFault("a session could not be checked", error);
     return turnAway("STORE_UNAVAILABLE", "UNAVAILABLE");
   }
+  if (admission === "busy") return turnAway("BUSY", "UNAVAILABLE");
   switch (admission?.state) {
     case undefined:
       return life.ending === undefined ? turnAway("TIMEOUT", "UNAVAILABLE") : undefined;

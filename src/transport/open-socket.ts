@@ -18,7 +18,7 @@ export interface OpenSocketOptions {
   readonly onFault: OnFault;
   /** For all sockets, and for the streams over HTTP. */
   readonly places: Places;
-  /** For those that nobody has signed in on yet. */
+  /** For those that nobody has signed in on yet; a newcomer may displace one that has not sent `connection_init`. */
   readonly strangers: Places;
   /** Milliseconds from the opening of a socket to its `connection_init`, which may wait for a renewal. */
   readonly initTimeout: number;
@@ -80,10 +80,8 @@ export class OpenSocket implements Socket {
     this.#initTimer = setTimeout(() => {
       this.close(CloseCode.ConnectionInitialisationTimeout, "Connection initialisation timeout");
     }, initTimeout);
-    if (!places.take(ipAddress, this.life) || !strangers.take(ipAddress, this.life)) {
-      this.note("TOO_MANY_CONNECTIONS");
+    if (!places.take(ipAddress, this.life) || !strangers.take(ipAddress, this.life))
       this.life.end("TOO_MANY");
-    }
     this.#onClose = protocol.opened(this, this);
   }
 
@@ -95,6 +93,8 @@ export class OpenSocket implements Socket {
   onInit(): void {
     clearTimeout(this.#initTimer);
     this.#initTimer = undefined;
+    // From here on the client waits for the server, which newcomers must not make in vain.
+    this.#options.strangers.hold(this.device.ipAddress, this.life);
   }
 
   onAdmitted(): void {
@@ -176,6 +176,7 @@ export class OpenSocket implements Socket {
     strangers.leave(ipAddress, this.life);
     places.leave(ipAddress, this.life);
     if (ending === "LEFT") return;
+    if (ending === "TOO_MANY") this.note("TOO_MANY_CONNECTIONS");
     this.ws.close(closes[ending].code, closes[ending].reason);
     farewells.tell(this.ws);
   }

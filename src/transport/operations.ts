@@ -106,7 +106,10 @@ async function connect(
   }
   const { claims } = reading;
   const check = () => sessions.check(claims);
-  const session = await admit({ claims, life, check, note, stay: "stream" }, options);
+  const session = await admit(
+    { claims, life, address: socket.device.ipAddress, check, note, stay: "stream" },
+    options,
+  );
   if (session === undefined) {
     // Its end may be known and not told yet; it closes the socket before graphql-ws does.
     if (life.ending !== undefined) life.end(life.ending);

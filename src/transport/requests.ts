@@ -85,7 +85,8 @@ export async function identifyVisit(visit: Visit, options: RequestOptions): Prom
   // The generation was checked when the request came; a renewal since does not matter.
   const check = () => sessions.checkAgain(claims);
   const join = async (stay: Stay) => {
-    if (settle(stay)) await admit({ claims, life, check, note, stay }, options);
+    if (settle(stay))
+      await admit({ claims, life, address: device.ipAddress, check, note, stay }, options);
   };
   return new Caller({ ...caller, join });
 }

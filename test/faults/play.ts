@@ -44,6 +44,7 @@ export async function play(scenario: Scenario, seed: number): Promise<Run> {
       OUTAGE_GRACE: `${settings.outageGrace}ms`,
       // All clients come from one address.
       MAX_FAILURES_PER_ADDRESS: "1000000",
+      MAX_LOGINS_PER_ACCOUNT: "1000000",
       MAX_SOCKETS_PER_ADDRESS: "0",
     },
     ...(scenario.redis && { redis: scenario.redis }),

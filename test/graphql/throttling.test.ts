@@ -93,6 +93,34 @@ describe("a password", () => {
     expect(await login(curfew.url, email)).toMatchObject({ userId: expect.any(String) });
   });
 
+  it("that is right forty times at once is accepted, or asked for again in a second", async () => {
+    await using curfew = await startCurfew({ maxLoginFailures: 10 });
+    const email = newEmail();
+    await register(curfew.url, email);
+    const once = () => ask(curfew.url, logins(1, email, password));
+    const answers = await Promise.all(Array.from({ length: 40 }, once));
+    const outcomes = answers.map(({ data }) => data.a0);
+    const refused = outcomes.filter(({ kind }) => kind !== "SignedIn");
+    expect(outcomes.length - refused.length).toBeGreaterThanOrEqual(10);
+    for (const one of refused)
+      expect(one).toMatchObject({ kind: "TooManyAttempts", retryAfterSeconds: 1 });
+    expect((await once()).data.a0.kind).toBe("SignedIn");
+  });
+
+  it("that is right is accepted as often as is allowed from one address, and elsewhere still", async () => {
+    await using curfew = await startCurfew({ maxLoginsPerAccount: 2, trustProxy: 1 });
+    const email = newEmail();
+    await register(curfew.url, email);
+    const from = (address: string) => ({ headers: { "x-forwarded-for": address } });
+    const once = async (address: string) =>
+      (await ask(curfew.url, logins(1, email, password), from(address))).data.a0;
+    for (let i = 0; i < 2; i += 1) expect((await once("192.0.2.1")).kind).toBe("SignedIn");
+    const refused = await once("192.0.2.1");
+    expect(refused.kind).toBe("TooManyAttempts");
+    expect(refused.retryAfterSeconds).toBeGreaterThan(800);
+    expect((await once("192.0.2.2")).kind).toBe("SignedIn");
+  });
+
   it("that is right lets as many fail again", async () => {
     await using curfew = await startCurfew({ maxLoginFailures: 3 });
     const email = newEmail();

@@ -88,11 +88,16 @@ export async function login(
 }
 
 /** What comes of a login, by the name of its type. */
-export async function tryLogin(url: string, email: string, word = password): Promise<string> {
+export async function tryLogin(
+  url: string,
+  email: string,
+  word = password,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<string> {
   const query = `mutation ($email: String!, $word: String!) {
     login(email: $email, password: $word) { outcome: __typename }
   }`;
-  const { data } = await ask(url, query, { variables: { email, word } });
+  const { data } = await ask(url, query, { variables: { email, word }, headers });
   return data.login.outcome;
 }
 

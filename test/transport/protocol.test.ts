@@ -6,7 +6,7 @@ import { WebSocket, type ClientOptions } from "ws";
 import { Places } from "../../src/transport/places.ts";
 import { SocketServer, type SocketOptions } from "../../src/transport/socket.ts";
 import type { Refusal } from "../../src/transport/refusals.ts";
-import { Turns } from "../../src/transport/turns.ts";
+import { ConcurrencyLimiter } from "../../src/session/concurrency-limiter.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import { register } from "../helpers/http.ts";
 import { ThreadedSocket } from "../helpers/other-thread.ts";
@@ -139,6 +139,43 @@ describe("a socket is closed", () => {
     for (const { ws } of [one, four, five]) expect(ws.readyState).toBe(WebSocket.OPEN);
   });
 
+  it("with 1013 when it is silent and a client of another network needs its place", async () => {
+    await using curfew = await startCurfew();
+    const { accessToken: token } = await register(curfew.url);
+    await using sockets = await socketServer(curfew, {
+      trustedProxies: 1,
+      strangers: new Places({ each: 4, all: 40, displaces: true }),
+    });
+    await using opened = new AsyncDisposableStack();
+    const open = async (address: string) => {
+      const options = { headers: { "x-forwarded-for": address } };
+      return opened.use(await new TestSocket(sockets.url, options).opened());
+    };
+    const signIn = async (address: string) => {
+      const socket = await open(address);
+      socket.init({ token });
+      expect(await socket.messages.next()).toMatchObject({ type: "connection_ack" });
+    };
+
+    // Ten /64 of one /60 have the places of four of them.
+    for (let i = 0; i < 40; i += 1) await open(`2001:db8:0:${i % 10}::1`);
+    await until(() => sockets.refusals.length === 24);
+    await signIn("192.0.2.1");
+    expect(sockets.refusals).toHaveLength(24);
+
+    // Many networks of one provider have all places, and a client elsewhere displaces one of them.
+    for (let i = 0; i < 24; i += 1) await open(`2001:db8:${i + 1}::1`);
+    expect(sockets.refusals).toHaveLength(24);
+    for (const address of ["192.0.2.1", "2001:db8:ffff::1", "198.51.100.1"]) await signIn(address);
+    // Each of them gave its place back when it had signed in.
+    expect(sockets.refusals.slice(24)).toMatchObject([
+      {
+        reason: "TOO_MANY_CONNECTIONS",
+        device: { ipAddress: expect.stringMatching(/^2001:db8:0:/) },
+      },
+    ]);
+  });
+
   it("with 1013 when checking its connection_init takes too long; then nothing of it stays", async () => {
     const confirmed = Promise.withResolvers<void>();
     const topics = counted(memoryTopics());
@@ -221,7 +258,10 @@ async function upgradeStatus(url: string, options: ClientOptions = {}): Promise<
 async function socketServer(
   { sessions, connections }: TestCurfew,
   limits: Partial<
-    Pick<SocketOptions, "initTimeout" | "admissionTimeout" | "keepAlive" | "places" | "strangers">
+    Pick<
+      SocketOptions,
+      "initTimeout" | "admissionTimeout" | "keepAlive" | "places" | "strangers" | "trustedProxies"
+    >
   >,
 ) {
   const refusals: Refusal[] = [];
@@ -236,7 +276,7 @@ async function socketServer(
     maxOperations: 1,
     initTimeout: 10_000,
     admissionTimeout: 10_000,
-    turns: new Turns({ atOnce: 1, waiting: 0 }),
+    turns: new ConcurrencyLimiter({ atOnce: 1, waiting: 0 }),
     keepAlive: 10_000,
     places: new Places({ each: 100 }),
     strangers: new Places({ each: 100 }),

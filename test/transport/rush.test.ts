@@ -7,7 +7,7 @@ import type { Session } from "../../src/session/session.ts";
 import type { Claims } from "../../src/session/token.ts";
 import { admit } from "../../src/transport/admission.ts";
 import type { Connections } from "../../src/transport/connections.ts";
-import { Turns } from "../../src/transport/turns.ts";
+import { ConcurrencyLimiter } from "../../src/session/concurrency-limiter.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import { raiseFault } from "../helpers/domain.ts";
 import { intercept, lent, memoryStore } from "../helpers/parts.ts";
@@ -123,7 +123,7 @@ it("who has left while he waited for his turn is not asked about", async () => {
       return { state: "signedIn", session: {} as Session, claims: {} as Claims };
     },
   } as unknown as Connections;
-  const turns = new Turns({ atOnce: 1, waiting: 1 });
+  const turns = new ConcurrencyLimiter({ atOnce: 1, waiting: 1 });
   const notes: string[] = [];
   const lives = [new Life(raiseFault), new Life(raiseFault), new Life(raiseFault)];
   const options = { connections, turns, admissionTimeout: 10_000, onFault: () => {} };
@@ -132,6 +132,7 @@ it("who has left while he waited for his turn is not asked about", async () => {
       {
         claims: {} as Claims,
         life,
+        address: null,
         check: () => Promise.reject(new Error("Not asked")),
         note: (reason) => void notes.push(reason),
         stay: "stream",

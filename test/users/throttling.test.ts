@@ -5,7 +5,13 @@ import { closeClient, commandClient, type RedisClient } from "../../src/stores/r
 import { Throttling, type Limits, type Verdict } from "../../src/users/throttling.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
 
-const limits: Limits = { perAccount: 3, perAddress: 7, registrations: 2, window: 900_000 };
+const limits: Limits = {
+  perAccount: 3,
+  successes: 20,
+  perAddress: 7,
+  registrations: 2,
+  window: 900_000,
+};
 const home = "192.0.2.1";
 const elsewhere = "198.51.100.7";
 
@@ -13,6 +19,13 @@ let addresses = 0;
 /** That no other test uses. */
 function newAddress(): string {
   return `203.0.113.${(addresses += 1)}`;
+}
+
+/** Part of addresses that no other test uses. */
+let block = 1;
+
+function hex(number: number): string {
+  return number.toString(16).padStart(2, "0");
 }
 
 let redis: RedisServer;
@@ -145,6 +158,76 @@ describe.each([
     expect(await guesses(throttle, 1, { account: "ada", address })).toEqual(["failed"]);
   });
 
+  test("that fill a count while they are in flight ask others to come back in a second, not in a window", async () => {
+    const throttle = create();
+    const gate = Promise.withResolvers<Verdict>();
+    const address = newAddress();
+    const judge = (verdict: Verdict) => verdict;
+    const held = { account: "ada", address, make: () => gate.promise, judge };
+    const first = Array.from({ length: limits.perAccount }, () => throttle.guess(held));
+    const soon = { outcome: "throttled", retryAfterSeconds: 1 };
+    for (let i = 0; i < 5; i += 1) expect(await throttle.guess(held)).toEqual(soon);
+    gate.resolve("succeeded");
+    await Promise.all(first);
+    expect(await guesses(throttle, 2, { account: "ada", address })).toEqual(["failed", "failed"]);
+
+    // Two have failed: of three at once one is made, and the others may or may not find it in flight.
+    const outcomes = await guesses(throttle, 3, { account: "ada", address });
+    expect(tally(outcomes, "failed")).toBe(1);
+    expect(await throttle.guess({ account: "ada", address, ...attempt("failed") })).toEqual({
+      outcome: "throttled",
+      retryAfterSeconds: limits.window / 1000,
+    });
+  });
+
+  test("that are right are bounded by account and address, with a limit of their own", async () => {
+    const throttle = create({ successes: 2 });
+    const [account, address] = [newAddress(), newAddress()];
+    const right = { account, address, verdict: "succeeded" } as const;
+    await guesses(throttle, 2, { account, address, verdict: "failed" });
+    await guesses(throttle, 2, { account, address, verdict: "untried" });
+    for (let i = 0; i < 2; i += 1) expect(await guesses(throttle, 1, right)).toEqual(["succeeded"]);
+    expect(await throttle.guess({ ...right, ...attempt("succeeded") })).toEqual({
+      outcome: "throttled",
+      retryAfterSeconds: limits.window / 1000,
+    });
+    expect(await guesses(throttle, 1, { ...right, address: newAddress() })).toEqual(["succeeded"]);
+    expect(await guesses(throttle, 1, { ...right, account: newAddress() })).toEqual(["succeeded"]);
+  });
+
+  test.each([
+    ["/56", 4, (i: number) => `2001:db8:${block}:1${hex(i)}::1`, "2001:db8:ffff:200::1"],
+    ["/48", 16, (i: number) => `2001:db8:${block}:${hex(i)}00::1`, "2001:db8:fffe::1"],
+  ])(
+    "from many networks of one IPv6 %s have %i times the limit of one address",
+    async (_prefix, share, addressOf, elsewhere) => {
+      block += 1;
+      const throttle = create();
+      const outcomes: string[] = [];
+      for (let i = 0; i < share + 4; i += 1) {
+        const address = addressOf(i);
+        for (let j = 0; j < limits.perAddress; j += 1)
+          outcomes.push(...(await guesses(throttle, 1, { account: `user-${j}`, address })));
+      }
+      expect(tally(outcomes, "failed")).toBe(share * limits.perAddress);
+      expect(await guesses(throttle, 1, { account: "ada", address: elsewhere })).toEqual([
+        "failed",
+      ]);
+    },
+  );
+
+  test("from neighbouring IPv4 addresses are counted for each address alone", async () => {
+    const throttle = create();
+    const outcomes: string[] = [];
+    for (let i = 0; i < 20; i += 1)
+      for (let j = 0; j < limits.perAddress; j += 1)
+        outcomes.push(
+          ...(await guesses(throttle, 1, { account: `user-${j}`, address: `10.${block}.0.${i}` })),
+        );
+    expect(tally(outcomes, "failed")).toBe(20 * limits.perAddress);
+    block += 1;
+  });
+
   test("come from one client where the IPv6 network is one, or the address is unknown", async () => {
     const throttle = create({ perAccount: 1 });
     const account = newAddress();
@@ -223,6 +306,7 @@ describe("in Redis", () => {
     expect(keys.toSorted()).toEqual([
       expect.stringMatching(/^curfew:attempts:account:[\w-]{22}$/),
       expect.stringMatching(/^curfew:attempts:address:[\w-]{22}$/),
+      expect.stringMatching(/^curfew:attempts:success:[\w-]{22}$/),
     ]);
     for (const key of keys) expect(await redis.command("TTL", key)).toBeGreaterThan(890);
   });

@@ -37,7 +37,7 @@ export const Mutation: MutationResolvers = {
     const { accounts, throttle, clock, caller } = context;
     const registration = await throttle.register({
       address: caller.device.ipAddress,
-      make: () => accounts.register(email, password, clock()),
+      make: () => accounts.register(email, password, clock(), caller.device.ipAddress),
       judge: ({ outcome }) => verdicts.register[outcome],
     });
     auditAttempt("registration", registration, context);
@@ -63,10 +63,11 @@ export const Mutation: MutationResolvers = {
 
   login: async (_parent, { email, password }, context) => {
     const { accounts, sessions, throttle, caller } = context;
+    const address = caller.device.ipAddress;
     const authentication = await throttle.guess({
       account: normaliseEmail(email),
-      address: caller.device.ipAddress,
-      make: () => accounts.authenticate(email, password),
+      address,
+      make: () => accounts.authenticate(email, password, address),
       judge: ({ outcome }) => verdicts.login[outcome],
     });
     auditAttempt("login", authentication, context);
@@ -75,7 +76,7 @@ export const Mutation: MutationResolvers = {
         const issued = await start(authentication.user, context);
         // The password may have been changed, or the user locked, and the sessions ended, while it was
         // checked: now that this session can be found, either that found it, or this finds that.
-        const standing = await accounts.stillAccepts(authentication, password);
+        const standing = await accounts.stillAccepts(authentication, password, address);
         if (standing === "match") return signedIn(issued);
         const reason = standing === "gone" ? "USER_GONE" : "PASSWORD_CHANGED";
         await sessions.end(issued.session.fingerprint, reason);
@@ -140,12 +141,13 @@ export const Mutation: MutationResolvers = {
     const { accounts, sessions, throttle, caller } = context;
     const { claims } = caller.authentication;
     if (claims === undefined) throw unauthenticated("ENDED");
+    const address = caller.device.ipAddress;
     // What the change will need, asked for before it: where it is not to be had, nothing has changed.
     await sessions.list(userId);
     const change = await throttle.guess({
       account: fingerprint,
-      address: caller.device.ipAddress,
-      make: () => accounts.changePassword(userId, currentPassword, newPassword),
+      address,
+      make: () => accounts.changePassword(userId, currentPassword, newPassword, address),
       judge: ({ outcome }) => verdicts.changePassword[outcome],
     });
     auditAttempt("passwordChange", change, context);
