@@ -5,7 +5,7 @@ import { auditTrail } from "./audit.ts";
 import { checkOptions, isProduction, type Options } from "./config/config.ts";
 import type { Services } from "./graphql/context.ts";
 import { Events } from "./graphql/events.ts";
-import { faultLog, openLog } from "./graphql/logger.ts";
+import { faultLog, lostLines, openLog } from "./graphql/logger.ts";
 import { lifetimesOf, openParts, type OpenParts, type Parts } from "./parts.ts";
 import type { Audit, AuditEvent } from "./session/audit.ts";
 import { ConcurrencyLimiter } from "./session/concurrency-limiter.ts";
@@ -62,7 +62,7 @@ export async function openCore(given: CoreOptions) {
   const { clock = Date.now, ...settings } = others;
   const options = checkOptions(settings);
   const logger = ownLogger ?? openLog(options.logLevel);
-  const telemetry = await Telemetry.start(clock);
+  const telemetry = await Telemetry.start(clock, lostLines);
   const logFault = faultLog(logger);
   const onFault = (what: string, error: unknown) => {
     telemetry.metrics.fault();

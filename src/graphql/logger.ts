@@ -2,19 +2,39 @@
 import type { YogaLogger } from "graphql-yoga";
 import { pino, type Logger } from "pino";
 import type { OnFault } from "../session/fault.ts";
+import { LogOutput, nonBlocking } from "../telemetry/log-output.ts";
 import { logOrigin } from "../telemetry/origin.ts";
 import { originalError } from "./errors.ts";
 
-/** Characters that may wait for whoever takes the log; what comes beyond them is lost. */
+/** Characters that may wait for the log's reader; lines beyond them are dropped and counted. */
 const maxWaiting = 4 * 1024 * 1024;
+/** How long an exit waits for the log's reader (ms). */
+const flushTime = 1_000;
 
-/** To standard output. A server whose log cannot be written, since the disk is full, serves all the same. */
+/** One for all servers of the process: two would write into each other's lines. */
+let output: LogOutput | undefined;
+
+/** Logs to standard output. A reader that stalls, or a full disk, costs lines of the log and nothing else. */
 export function openLog(level: string): Logger {
-  const destination = pino.destination({ fd: 1, sync: true, maxLength: maxWaiting });
-  return pino(
-    { level },
-    destination.on("error", () => {}),
-  );
+  return pino({ level }, (output ??= openOutput()));
+}
+
+/** How many lines of the log to standard output were lost in this process. */
+export function lostLines(): number {
+  return output?.lost ?? 0;
+}
+
+function openOutput(): LogOutput {
+  const onLost = (lines: number) => {
+    logger.warn(
+      { lines },
+      "lines of the log were lost: its reader, or its disk, did not take them",
+    );
+  };
+  const opened = new LogOutput(nonBlocking(1), { maxWaiting, onLost });
+  const logger = pino({ level: "warn" }, opened);
+  process.on("exit", () => opened.flush(flushTime));
+  return opened;
 }
 
 /** An app's logger that throws stops nothing: there is nobody left to tell. */

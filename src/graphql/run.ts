@@ -16,6 +16,7 @@ import type { CurfewContext } from "./context.ts";
 import { EndableStream, leave, type EndableStreamOptions, type Result } from "./endable-stream.ts";
 import { endingError } from "./errors.ts";
 import { unquoted } from "./quotations.ts";
+import { hasSerialFields } from "./serial-fields.ts";
 
 /** Executes or subscribes, as the plugins of a Yoga have it. */
 export type Execute = (args: ExecutionArgs) => unknown;
@@ -59,7 +60,8 @@ export interface RunOptions {
 
 /**
  * A request that is answered sooner does not join its session: the check when it began was enough, and
- * the many pay nothing for the few that are slow. Milliseconds.
+ * the many pay nothing for the few that are slow. One with several serial fields joins before the first
+ * of them, since each of the others begins later. Milliseconds.
  */
 export const slowRequest = 1_000;
 
@@ -127,10 +129,10 @@ export function createRun({ mask, onMasked, onFault }: RunOptions): Run {
     }
   }
 
-  async function request(operation: Operation): Promise<Result> {
+  async function request(operation: Operation, isSerial: boolean): Promise<Result> {
     const { caller } = operation;
     // Between the check and this, plugins may have taken their time.
-    if (caller.age > slowRequest) await caller.join("slowRequest");
+    if (isSerial || caller.age > slowRequest) await caller.join("slowRequest");
     const timer = setTimeout(() => {
       caller.join("slowRequest").catch((error: unknown) => {
         onFault("a slow request could not join its session", error);
@@ -162,13 +164,14 @@ export function createRun({ mask, onMasked, onFault }: RunOptions): Run {
 
   return (args, by) => {
     const { caller } = args.contextValue as CurfewContext;
-    const kind = getOperationAST(args.document, args.operationName)?.operation;
-    const isSubscription = kind === OperationTypeNode.SUBSCRIPTION;
+    const asked = getOperationAST(args.document, args.operationName);
+    const isSubscription = asked?.operation === OperationTypeNode.SUBSCRIPTION;
+    const isSerial = asked != null && hasSerialFields(asked, args.document);
     if (by !== undefined) {
       const begin = async () => (await by(args)) as Begun;
       // It is done when the plugins around this are.
       const operation = { caller, begin, answerTo: asItIs, onDone: () => {} };
-      return isSubscription ? subscribe(operation) : request(operation);
+      return isSubscription ? subscribe(operation) : request(operation, isSerial);
     }
     const onDone = () => caller.done();
     return isSubscription
@@ -178,7 +181,7 @@ export function createRun({ mask, onMasked, onFault }: RunOptions): Run {
           answerTo: (event) => answer({ ...args, rootValue: event }),
           onDone,
         })
-      : request({ caller, begin: () => answer(args), answerTo: asItIs, onDone });
+      : request({ caller, begin: () => answer(args), answerTo: asItIs, onDone }, isSerial);
   };
 }
 

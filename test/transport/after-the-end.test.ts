@@ -97,6 +97,53 @@ it("a slow request whose session ends is answered so, and does nothing more that
   expect(await ran.next()).toBe("open");
 });
 
+describe("a mutation of several guarded fields begins none of them after the end of its session,", () => {
+  /** Each field waits until the test lets it go on. */
+  function app() {
+    const begun = new Queue<() => void>();
+    const step = async () => {
+      const { promise, resolve } = Promise.withResolvers<number>();
+      begun.push(() => resolve(1));
+      return promise;
+    };
+    const typeDefs = "type Mutation { step: Int @authenticated }";
+    const resolvers: CurfewOptions["resolvers"] = { Mutation: { step } };
+    return { begun, schema: { typeDefs, resolvers } };
+  }
+  const fragments =
+    "fragment Rest on Mutation { b: step ...More } fragment More on Mutation { c: step }";
+  const query = `mutation { ...Rest ... on Mutation { a: step } } ${fragments}`;
+
+  it.each([
+    ["a POST", []],
+    ["a POST through plugins", [{}]],
+  ])("over %s", async (_, plugins) => {
+    const { begun, schema } = app();
+    await using curfew = await startCurfew({ ...schema, plugins });
+    const { accessToken: token } = await register(curfew.url);
+    const answer = ask(curfew.url, query, { token });
+    const goOn = await begun.next();
+    expect(curfew.connections.size).toBe(1);
+    expect(await logout(curfew.url, token)).toBe(1);
+    goOn();
+    const { errors } = await answer;
+    expect(errors).toMatchObject([{ extensions }]);
+    await until(() => curfew.connections.size === 0);
+    expect(begun.pending).toEqual([]);
+  });
+
+  it("and a mutation of one field asks the store once, as any request", async () => {
+    const { begun, schema } = app();
+    await using curfew = await startCurfew(schema);
+    const { accessToken: token } = await register(curfew.url);
+    const answer = ask(curfew.url, "mutation { step }", { token });
+    const goOn = await begun.next();
+    expect(curfew.connections.size).toBe(0);
+    goOn();
+    expect((await answer).data).toEqual({ step: 1 });
+  });
+});
+
 describe("what the source of a subscription throws is masked for the client, and logged once", () => {
   const app: CurfewOptions = {
     typeDefs: "type Subscription { flow: Int }",
