@@ -12,7 +12,7 @@ import { ConcurrencyLimiter } from "./session/concurrency-limiter.ts";
 import type { OnFault } from "./session/fault.ts";
 import { Deadlines } from "./session/deadlines.ts";
 import { Sessions } from "./session/sessions.ts";
-import { watchSessions } from "./session/watch.ts";
+import { Watches } from "./session/watch.ts";
 import { Connections } from "./transport/connections.ts";
 import { Places } from "./transport/places.ts";
 import { Recheck } from "./transport/recheck.ts";
@@ -50,6 +50,8 @@ const admissionTimeout = 5_000;
 const admissions = { atOnce: 100, waiting: 400, waitingEach: 100 };
 /** Milliseconds. Yoga sends a comment on each stream every 12 seconds. */
 const stallTimeout = 30_000;
+/** Milliseconds between slices of deliveries to those who watch one user: a tenth of a core at most. */
+const watchPause = 20;
 /** Milliseconds. */
 const initTimeout = 10_000;
 
@@ -146,6 +148,8 @@ function assemble(ingredients: Ingredients) {
 
   const events = new Events(topics);
   const list = (userId: string) => sessions.list(userId);
+  const pause = (then: () => void) => void setTimeout(then, watchPause).unref();
+  const watches = new Watches({ topics, deadlines, clock, list, pause, onFault });
   const services: Services = {
     sessions,
     accounts,
@@ -154,7 +158,7 @@ function assemble(ingredients: Ingredients) {
     events,
     audit,
     clock,
-    watch: (userId) => watchSessions(userId, { topics, deadlines, clock, list, onFault }),
+    watch: (userId) => watches.watch(userId),
   };
   const perAddress = options.maxSocketsPerAddress || Infinity;
   /** What all transports of this node share. */

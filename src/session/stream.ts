@@ -33,6 +33,21 @@ export class Stream<T> implements AsyncIterableIterator<T, undefined> {
     else this.#overflow();
   }
 
+  /** Whether a read waits for the next value. */
+  get isWaiting(): boolean {
+    return this.#readers.length > 0;
+  }
+
+  /** Ends it at once: the next read rejects with that error, and queued values are dropped. */
+  fail(error: Error): void {
+    if (this.#closed) return;
+    this.#queue = [];
+    const reader = this.#readers.shift();
+    if (reader === undefined) this.#failure = error;
+    else reader.reject(error);
+    this.close();
+  }
+
   /** No more will come; what is queued can still be read. */
   close(): void {
     if (this.#closed) return;
@@ -75,10 +90,6 @@ export class Stream<T> implements AsyncIterableIterator<T, undefined> {
   }
 
   #overflow(): void {
-    this.#failure = new StreamOverflow(
-      `More than ${this.#capacity} events are waiting to be read.`,
-    );
-    this.#queue = [];
-    this.close();
+    this.fail(new StreamOverflow(`More than ${this.#capacity} events are waiting to be read.`));
   }
 }
