@@ -23,7 +23,7 @@ import { useQueryLimits, type QueryLimits } from "./limits.ts";
 import type { Result } from "./endable-stream.ts";
 import { createRun, type Run } from "./run.ts";
 import { readableParameters } from "./parameters.ts";
-import { withoutQuotations } from "./quotations.ts";
+import { redactErrors } from "./redact-errors.ts";
 
 /** What a transport passes along with each request or operation. */
 export interface ServerContext {
@@ -68,7 +68,12 @@ export interface ShortWay {
 export function createEngine(options: EngineOptions): Engine {
   const { schema, services, logger, onFault } = options;
   const onMasked = (error: unknown) => logger.error(error);
-  const run = createRun({ mask: maskError, onMasked, onFault });
+  const run = createRun({
+    mask: maskError,
+    onMasked,
+    onFault,
+    suggestions: options.introspection,
+  });
   const adapter = createAdapter(options, run);
   const envelop = (context?: object) => adapter.getEnveloped(context) as Enveloped;
   if (options.plugins.length > 0) {
@@ -135,10 +140,10 @@ function createAdapter(options: EngineOptions, run: Run) {
     graphiql: false,
     plugins: [
       runningBy(run),
-      useQueryLimits(options.limits),
+      useQueryLimits({ limits: options.limits, suggestions: options.introspection }),
       setAnswerHeaders,
       readableParameters,
-      withoutQuotations,
+      redactErrors({ suggestions: options.introspection }),
       ...(options.introspection ? [] : [withoutIntrospection]),
       ...(options.plugins.length > 0 ? [...options.plugins, useSessionEnd(run)] : []),
     ],

@@ -15,8 +15,9 @@ import type { Caller } from "./caller.ts";
 import type { CurfewContext } from "./context.ts";
 import { EndableStream, leave, type EndableStreamOptions, type Result } from "./endable-stream.ts";
 import { endingError } from "./errors.ts";
-import { unquoted } from "./quotations.ts";
+import { redactRequestError } from "./redact-errors.ts";
 import { hasSerialFields } from "./serial-fields.ts";
+import { wrongVariables } from "./variables.ts";
 
 /** Executes or subscribes, as the plugins of a Yoga have it. */
 export type Execute = (args: ExecutionArgs) => unknown;
@@ -56,6 +57,8 @@ export interface RunOptions {
   /** Is told of each error that was masked. */
   readonly onMasked: (error: unknown) => void;
   readonly onFault: OnFault;
+  /** Whether an error of a variable may name what the client probably meant, and so a part of the schema. */
+  readonly suggestions: boolean;
 }
 
 /**
@@ -65,7 +68,7 @@ export interface RunOptions {
  */
 export const slowRequest = 1_000;
 
-export function createRun({ mask, onMasked, onFault }: RunOptions): Run {
+export function createRun({ mask, onMasked, onFault, suggestions }: RunOptions): Run {
   const onSourceFault = (error: unknown) => onFault("a subscription's source failed", error);
 
   function shownOf(error: GraphQLError): GraphQLError {
@@ -90,8 +93,9 @@ export function createRun({ mask, onMasked, onFault }: RunOptions): Run {
       });
     if (errors === undefined) return result;
     // Without data nothing was executed: the errors are of the variables.
-    const quoted = "data" in result ? errors : errors.map(unquoted);
-    return { ...result, errors: quoted.map(shownOf) };
+    const redacted =
+      "data" in result ? errors : errors.map((error) => redactRequestError(error, suggestions));
+    return { ...result, errors: redacted.map(shownOf) };
   }
 
   /** Delivers until the end comes, and never past it. */
@@ -167,8 +171,14 @@ export function createRun({ mask, onMasked, onFault }: RunOptions): Run {
     const asked = getOperationAST(args.document, args.operationName);
     const isSubscription = asked?.operation === OperationTypeNode.SUBSCRIPTION;
     const isSerial = asked != null && hasSerialFields(asked, args.document);
+    const checked =
+      (begin: () => Begun | Promise<Begun>): Operation["begin"] =>
+      () => {
+        const errors = wrongVariables(args, suggestions);
+        return errors.length > 0 ? { errors } : begin();
+      };
     if (by !== undefined) {
-      const begin = async () => (await by(args)) as Begun;
+      const begin = checked(async () => (await by(args)) as Begun);
       // It is done when the plugins around this are.
       const operation = { caller, begin, answerTo: asItIs, onDone: () => {} };
       return isSubscription ? subscribe(operation) : request(operation, isSerial);
@@ -177,11 +187,14 @@ export function createRun({ mask, onMasked, onFault }: RunOptions): Run {
     return isSubscription
       ? subscribe({
           caller,
-          begin: () => sourceOf(args),
+          begin: checked(() => sourceOf(args)),
           answerTo: (event) => answer({ ...args, rootValue: event }),
           onDone,
         })
-      : request({ caller, begin: () => answer(args), answerTo: asItIs, onDone }, isSerial);
+      : request(
+          { caller, begin: checked(() => answer(args)), answerTo: asItIs, onDone },
+          isSerial,
+        );
   };
 }
 
