@@ -170,7 +170,7 @@ it("a session that ends in one tab closes the sockets of all three, and none com
   await until(() => tabs.every(({ open }) => open === 0), "no socket");
   expect(chat.facts("end")).toMatchObject([{ reason: "LOGOUT" }, { reason: "ENDED_BY_USER" }]);
   expect(tabs.flatMap(({ errors, complaints }) => [...errors, ...complaints])).toEqual([]);
-}, 60_000);
+});
 
 it("a restart of the server loses no subscription and no message", async () => {
   await using folder = await newFolder();
@@ -193,4 +193,4 @@ it("a restart of the server loses no subscription and no message", async () => {
     expect(chat.facts("login")).toEqual([]);
   }
   expect(tabs.flatMap(({ errors }) => errors)).toEqual([]);
-}, 60_000);
+});

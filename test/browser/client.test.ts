@@ -69,7 +69,7 @@ it("three tabs share one session, renew it once a period and end together", asyn
   }
   await until(() => curfew.connections.size === 0, "no connection");
   expect(browser.faults).toEqual([]);
-}, 60_000);
+});
 
 async function status(page: Page, expected: string): Promise<void> {
   await page.waitForFunction((wanted) => window.session?.state.status === wanted, expected);

@@ -77,7 +77,7 @@ it("signs up, asks and watches with the token, renews, and is told why its sessi
   expect(await kept(page)).not.toMatch(token);
   expect(strangers).toEqual([]);
   expect([...faults, ...other.faults]).toEqual([]);
-}, 60_000);
+});
 
 it("stays signed in when the server goes and comes back, and shows it", async () => {
   const dataDir = await mkdtemp(join(tmpdir(), "curfew-explorer-"));
@@ -102,7 +102,7 @@ it("stays signed in when the server goes and comes back, and shows it", async ()
   await until(() => second.connections.size === 1, "the socket");
   await run(page, "WhoAmI");
   expect(await answer(page, "sessions")).toContain(email);
-}, 60_000);
+});
 
 it("keeps what is typed for the next time, but no password and no token", async () => {
   await using curfew = await startCurfew({ graphiql: true });
@@ -123,7 +123,7 @@ it("keeps what is typed for the next time, but no password and no token", async 
   expect((await editor.innerText()).replaceAll(/\s/g, "")).toContain('password:"")');
   // One tab, as before.
   expect(await page.locator(".graphiql-tab").count()).toBe(1);
-}, 60_000);
+});
 
 const phone =
   "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Version/18.5 Mobile/15E148 Safari/604.1";
@@ -180,5 +180,5 @@ describe.each(["light", "dark"] as const)("in the %s", (colorScheme) => {
     await page.mouse.click(1_000, 790);
     await look("ended");
     expect(explorer.faults).toEqual([]);
-  }, 60_000);
+  });
 });

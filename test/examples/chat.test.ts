@@ -68,7 +68,7 @@ it("two nodes are one chat: what is said, what was said, and who is there", asyn
   visitor.ws.terminate();
   await logout(there.url, graceSession.accessToken);
   expect(await next(watcher)).toEqual(named(ada));
-}, 30_000);
+});
 
 it("a message that says nothing is refused, and who is signed out hears and says nothing", async () => {
   await using folder = await newFolder();

@@ -44,7 +44,7 @@ it("listens through renewals and a restart of the server, and says why its sessi
   expect(output).toMatch(/SESSION_ENDED: ENDED\n$/);
   expect([code, errors]).toEqual([0, ""]);
   expect(output).not.toContain(accessToken);
-}, 30_000);
+});
 
 it("signs out when it is told to stop", async () => {
   await using server = await startServer({ DATA_DIR: ":memory:", PORT: "0" });

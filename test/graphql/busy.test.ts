@@ -35,4 +35,4 @@ it("a rush of logins signs in as many as can wait, and asks the others to come b
   expect(noted).toHaveLength(sentAway.length);
   const { data } = await ask(curfew.url, login, { variables });
   expect(data.login.kind).toBe("SignedIn");
-}, 30_000);
+});

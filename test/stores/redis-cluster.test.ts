@@ -17,7 +17,7 @@ expectNothingUnhandled();
 
 beforeAll(async () => {
   cluster = await RedisCluster.start();
-}, 40_000);
+});
 afterAll(async () => {
   await cluster[Symbol.asyncDispose]();
 });
@@ -114,7 +114,7 @@ test("an end waits for the node of the session alone, and not for that of the in
     hung.thaw();
     await cluster.whole();
   }
-}, 30_000);
+});
 
 test("messages of a topic arrive in the order they were sent in, whoever sent them", async () => {
   await using one = await openNode();
@@ -183,9 +183,9 @@ describe("a subscriber", () => {
     const others = cluster.nodes.filter((other) => other !== left);
     await Promise.all(others.map((other) => other.command("CLUSTER", "FORGET", id)));
     await left.command("CLUSTER", "RESET", "HARD");
-    await until(() => node.gaps() > gaps, "the gap", 15_000);
+    await until(() => node.gaps() > gaps, "the gap");
     expect(node.node()).not.toBe(left);
-  }, 25_000);
+  });
 });
 
 test("a cluster that cannot be used is refused at the start, and said where", async () => {

@@ -13,7 +13,7 @@ import { until } from "../helpers/until.ts";
 let server: PostgresServer;
 beforeAll(async () => {
   server = await PostgresServer.start();
-}, 60_000);
+});
 afterAll(() => server[Symbol.asyncDispose]());
 
 /** Users that are closed with the test. */
