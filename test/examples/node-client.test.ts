@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { Command, newFolder, startServer } from "../helpers/command.ts";
-import { ask, login, newEmail, password, register } from "../helpers/http.ts";
+import { ask, askData, login, newEmail, password, register } from "../helpers/http.ts";
 import { until } from "../helpers/until.ts";
 
 const file = join(import.meta.dirname, "../../examples/node-client/client.ts");
@@ -56,7 +56,7 @@ it("signs out when it is told to stop", async () => {
   const { code, output } = await client.ended;
   expect([code, output.split("\n").at(-2)]).toEqual([0, "SESSION_ENDED: LOGOUT"]);
   const query = "{ viewer { sessions { current } } }";
-  const { data } = await ask(server.url, query, { token: accessToken });
+  const data = await askData(server.url, query, { token: accessToken });
   expect(data.viewer.sessions).toEqual([{ current: true }]);
 });
 

@@ -11,7 +11,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 /**
  * Starts to measure.
  *
- * @param pids processes that what is measured waits for, beside this one; only those still running count
+ * @param pids processes that what is measured waits for, beside this one
  * @returns a function that says how many milliseconds have passed, less those that the machine withheld
  */
 export function stopwatch(...pids: readonly number[]): () => number {
@@ -26,15 +26,14 @@ export function stopwatch(...pids: readonly number[]): () => number {
  */
 export function startWithheld(pids: readonly number[] = []): () => number {
   if (runDelay(process.pid) === undefined) return loopDelay();
-  const before = [process.pid, ...pids].map((pid) => [pid, runDelay(pid)] as const);
   const stolenBefore = stolen();
-  return () => {
-    const waits = before.map(([pid, delay]) => {
-      const now = runDelay(pid);
-      return delay === undefined || now === undefined ? 0 : now - delay;
-    });
-    return waits.reduce((sum, wait) => sum + wait, stolen() - stolenBefore);
-  };
+  const waits = [process.pid, ...pids].map((pid) => {
+    const before = runDelay(pid);
+    let latest = before;
+    // A process that has ended has waited as long as it was last seen to.
+    return () => (latest = runDelay(pid) ?? latest ?? 0) - (before ?? latest);
+  });
+  return () => waits.reduce((sum, wait) => sum + wait(), stolen() - stolenBefore);
 }
 
 /** Milliseconds that the main thread of a process has waited for a processor, if the kernel says so (Linux). */

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { createSocketClient } from "../../src/client/graphql-ws.ts";
 import { createSession } from "../../src/client/index.ts";
 import { newFolder, startServer, type Env, type ServerProcess } from "../helpers/command.ts";
-import { ask, newEmail, password, register, renew } from "../helpers/http.ts";
+import { askData, newEmail, password, register, renew } from "../helpers/http.ts";
 import { allRenew, putLoad, registerMany } from "../helpers/load.ts";
 import { startNginx } from "../helpers/nginx.ts";
 import { startNodes } from "../helpers/nodes.ts";
@@ -122,7 +122,7 @@ it("a key is replaced under load, node by node, with nobody logged out and nothi
 it("a new key that signs before all nodes know it is refused by those that do not", async () => {
   await using nodes = await startNodes(redis, { secrets: [newKey, oldKey] }, { secrets: [oldKey] });
   const { accessToken: token, renewalToken } = await register(nodes.here.url);
-  const { data } = await ask(nodes.there.url, "{ viewer { session { id } } }", { token });
+  const data = await askData(nodes.there.url, "{ viewer { session { id } } }", { token });
   expect(data.viewer).toBeNull();
   expect(await renew(nodes.there.url, renewalToken)).toBe("BAD_SIGNATURE");
 });

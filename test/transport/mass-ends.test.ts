@@ -2,7 +2,7 @@
 import { expect, it } from "vitest";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
-import { ask, login, newEmail, register } from "../helpers/http.ts";
+import { askData, login, newEmail, register } from "../helpers/http.ts";
 import { intercept, memoryStore } from "../helpers/parts.ts";
 import { device } from "../helpers/sessions.ts";
 import { connect } from "../helpers/socket.ts";
@@ -48,7 +48,7 @@ it("a user's 10,000 other sessions end by one mutation, and nobody else waits fo
   await using otherSocket = await connect(curfew.socketUrl, other.accessToken);
 
   const query = "mutation { endOtherSessions { endedSessions } }";
-  const { data } = await ask(curfew.url, query, { token });
+  const data = await askData(curfew.url, query, { token });
 
   expect(data.endOtherSessions).toEqual({ endedSessions: count });
   expect(await otherSocket.closed).toEqual(sessionEnded);

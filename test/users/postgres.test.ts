@@ -5,7 +5,7 @@ import { PostgresUsers } from "../../src/users/postgres.ts";
 import { userDirectoryContract } from "../../src/contracts/user-directory.ts";
 import { runCommand } from "../helpers/command.ts";
 import { startCurfew } from "../helpers/curfew.ts";
-import { ask, login, newEmail, password, register, renew } from "../helpers/http.ts";
+import { ask, askData, login, newEmail, password, register, renew } from "../helpers/http.ts";
 import { PostgresServer } from "../helpers/postgres.ts";
 import { startProxy } from "../helpers/proxy.ts";
 import { until } from "../helpers/until.ts";
@@ -179,7 +179,7 @@ describe("a server with its users in PostgreSQL", () => {
     for (const { errors } of await Promise.all(answers)) {
       expect(errors).toMatchObject([{ extensions: { code: "SERVICE_UNAVAILABLE" } }]);
     }
-    const { data } = await ask(curfew.url, "{ viewer { session { id } } }", { token });
+    const data = await askData(curfew.url, "{ viewer { session { id } } }", { token });
     expect(data.viewer.session.id).toBe(sessionId);
     proxy.heal();
     expect(await renew(curfew.url, renewalToken)).toMatchObject({ sessionId });
