@@ -21,8 +21,9 @@ const token = /curfew_(?:access|renewal)_/;
 it("signs up, asks and watches with the token, renews, and is told why its session ended", async () => {
   await using curfew = await startCurfew({
     graphiql: true,
-    accessTokenTtl: 5_000,
-    renewalGrace: 2_000,
+    // The page has the last fifth of it for a renewal.
+    accessTokenTtl: 10_000,
+    renewalGrace: 9_000,
   });
   const email = newEmail();
   await using explorer = await openExplorer(curfew.url);

@@ -14,7 +14,7 @@ function startClient(url: string, email: string, word = password) {
 
 it("listens through renewals and a restart of the server, and says why its session ended", async () => {
   await using folder = await newFolder();
-  const env = { DATA_DIR: folder.path, ACCESS_TOKEN_TTL: "2500ms", RENEWAL_GRACE: "2200ms" };
+  const env = { DATA_DIR: folder.path, ACCESS_TOKEN_TTL: "6s", RENEWAL_GRACE: "5s" };
   await using first = await startServer({ ...env, PORT: "0" });
   const email = newEmail();
   const { accessToken } = await register(first.url, email);

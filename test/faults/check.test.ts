@@ -61,7 +61,10 @@ describe("what is promised", () => {
   it.each<[string, Entry[][]]>([
     ["a session that ends in time", [connect(), delivery(900), logout(), close(1110)]],
     ["one whose node was held up", [connect(), logout(), delayed(1050, 1250), close(1300)]],
-    ["an outage in which it was", [connect(), outage(500, 3000), delayed(800, 1100), close(1700)]],
+    [
+      "an outage in which it was",
+      [connect(), outage(500, 3000), delayed(800, 1100), close(1700, 1013)],
+    ],
     ["a use that began before the end", [logout(), op("use", [1005, 1200])]],
     ["a use after an end that is unknown", [logout({ kind: "unknown" }), op("use", [1100, 1110])]],
     ["a refusal after one", [logout({ kind: "unknown" }), renew(1100, ended), renew(1200, ended)]],
