@@ -19,7 +19,7 @@ export const commands: Readonly<Record<string, string | ((block: string) => Prom
   "npm install && CURFEW_PASSWORD='correct horse battery staple' npm start":
     "test/examples/node-client.test.ts runs what it starts.",
   "npm ci && npm test": "It is what runs this.",
-  "node_modules/.bin/vitest run test/session\nnpm run check:types\nnpm run lint\nnpm run format":
+  "npx vitest run test/session\nnpm run check:types\nnpm run lint\nnpm run format":
     "They are parts of `npm run check`.",
   "npm run bench\nnpm run bench -- http connect\nnpm run bench -- --quick logout":
     "It takes the machine for itself, for minutes.",
