@@ -19,6 +19,14 @@ export interface Ask {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+function parse({ status }: Response, text: string): Omit<Answer, "status"> {
+  try {
+    return JSON.parse(text) as Omit<Answer, "status">;
+  } catch {
+    throw new Error(`Status ${status}, and no JSON: ${text}`);
+  }
+}
+
 /** An answer with errors, where a test asked for data. */
 export class ErrorAnswer extends Error {
   readonly status: number;
@@ -43,7 +51,7 @@ export async function ask(url: string, query: string, options: Ask = {}): Promis
     },
     body: JSON.stringify({ query, variables }),
   });
-  const body = (await response.json()) as Omit<Answer, "status">;
+  const body = parse(response, await response.text());
   noSecretIn("an error", JSON.stringify(body.errors ?? []), password);
   return { status: response.status, ...body };
 }

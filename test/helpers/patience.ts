@@ -7,4 +7,4 @@
 export const patience = 60_000;
 
 /** The most that a test or a hook may take, with many events in it (ms). */
-export const testPatience = 3 * patience;
+export const testPatience = 5 * patience;

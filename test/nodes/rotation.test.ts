@@ -109,7 +109,7 @@ it("a key is replaced under load, node by node, with nobody logged out and nothi
   await restart(1, [newKey]);
 
   const latest = await load.stop();
-  expect(load.wrong).toEqual([]);
+  expect(load.wrong, site.nginx.errors()).toEqual([]);
   expect(load.counts.unavailable).toBe(0);
   expect(await allRenew(url, latest)).toBe(true);
   for (const { seen } of apps) {
