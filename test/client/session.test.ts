@@ -150,7 +150,6 @@ describe("a session", () => {
           expect(world.isValid(token)).toBe(true);
       }
     },
-    30_000,
   );
 
   it.each<Fate["type"]>(["answerLost", "answerSwallowed", "lost", "swallowed"])(

@@ -20,6 +20,7 @@ import { secrets, startCurfew } from "../helpers/curfew.ts";
 import { raiseFault } from "../helpers/domain.ts";
 import { register } from "../helpers/http.ts";
 import { breakable, intercept, lent, memoryStore, memoryTopics } from "../helpers/parts.ts";
+import { patience } from "../helpers/patience.ts";
 import { startProxy } from "../helpers/proxy.ts";
 import { startRedis } from "../helpers/redis.ts";
 import { device, lifetimes } from "../helpers/sessions.ts";
@@ -29,7 +30,7 @@ import { until } from "../helpers/until.ts";
 /** So that nothing is found out by a recheck. */
 const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
 /** Milliseconds for what should come, and for what should not. */
-const patience = { expected: 5_000, unexpected: 500 };
+const waitFor = { expected: patience, unexpected: 500 };
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
@@ -61,8 +62,8 @@ async function startNode(
 }
 
 async function closes({ closed }: TestSocket, isExpected: boolean): Promise<boolean> {
-  const time = isExpected ? patience.expected : patience.unexpected;
-  return Promise.race([closed.then(() => true), pause(time, false)]);
+  const time = isExpected ? waitFor.expected : waitFor.unexpected;
+  return Promise.race([closed.then(() => true), pause(time, false, { ref: false })]);
 }
 
 /** The session ends while its first socket's subscription is on its way. */
@@ -142,7 +143,7 @@ async function operateAfterTheEnd(isGated: boolean, isUnderWay: boolean): Promis
   if (!isGated) vi.spyOn(Life.prototype, "ending", "get").mockReturnValue(undefined);
   if (isUnderWay) gate.resolve();
   else operate();
-  if (isGated) await pause(patience.unexpected);
+  if (isGated) await pause(waitFor.unexpected);
   else await until(() => calls > 0, "the operation to be executed");
   // What comes after the end is not even looked at; what came before is answered, but not done.
   return calls === 0 && (isUnderWay || socket.messages.pending.length === 0);
@@ -243,8 +244,8 @@ async function dieSilently(probes: boolean): Promise<boolean> {
   proxy.halfOpen();
   proxy.heal();
   await beside.back;
-  const time = probes ? patience.expected : patience.unexpected;
-  return await Promise.race([ours.back, pause(time, false)]);
+  const time = probes ? waitFor.expected : waitFor.unexpected;
+  return await Promise.race([ours.back, pause(time, false, { ref: false })]);
 }
 
 it.each([
@@ -257,11 +258,7 @@ it.each([
   ["the bound of a subscription's queue", readNothing],
   ["closing in slices", endTogether],
   ["an answer of its own for each session", loseOnePart],
-])(
-  "%s holds the promise, and nothing else does",
-  async (_, holds) => {
-    expect(await holds(true)).toBe(true);
-    expect(await holds(false)).toBe(false);
-  },
-  30_000,
-);
+])("%s holds the promise, and nothing else does", async (_, holds) => {
+  expect(await holds(true)).toBe(true);
+  expect(await holds(false)).toBe(false);
+});

@@ -8,7 +8,6 @@ const seed = 20_260;
 describe("the promise is kept, whatever fails", () => {
   it.concurrent.each(scenarios.map((scenario) => [scenario.name, scenario] as const))(
     "%s",
-    { timeout: 80_000 },
     async (_, scenario) => {
       const run = await play(scenario, seed);
       expect(run.faults).toEqual([]);

@@ -6,6 +6,8 @@ export interface Address {
   readonly name: string;
   readonly url: string;
   readonly socketUrl: string;
+  /** Of its process. */
+  readonly pid: number;
 }
 
 /** Notes what came of the wish for a connection or an operation. */

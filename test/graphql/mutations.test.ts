@@ -1,7 +1,16 @@
 /** What each mutation answers: expected failures are data, not errors. */
 import { describe, expect, it } from "vitest";
 import { startCurfew } from "../helpers/curfew.ts";
-import { ask, login, logout, newEmail, password, register, renew } from "../helpers/http.ts";
+import {
+  ask,
+  askData,
+  login,
+  logout,
+  newEmail,
+  password,
+  register,
+  renew,
+} from "../helpers/http.ts";
 import { device } from "../helpers/sessions.ts";
 import { connect } from "../helpers/socket.ts";
 
@@ -48,7 +57,7 @@ describe("register", () => {
       session { id current createdAt renewedAt lastSeenAt expiresAt userAgent ipAddress }
       sessions { id }
     } }`;
-    const { data } = await ask(curfew.url, query, { token });
+    const data = await askData(curfew.url, query, { token });
     const { user, session, sessions } = data.viewer;
     expect(user).toEqual({ id: text, email, createdAt: isoTime });
     expect(session).toEqual({
@@ -84,7 +93,7 @@ describe("login", () => {
     const second = await login(curfew.url, `  ${email.toUpperCase()} `);
     expect(second.sessionId).not.toBe(first.sessionId);
     const query = "{ viewer { sessions { id current } } }";
-    const { data } = await ask(curfew.url, query, { token: first.accessToken });
+    const data = await askData(curfew.url, query, { token: first.accessToken });
     expect(data.viewer.sessions).toEqual([
       { id: first.sessionId, current: true },
       { id: second.sessionId, current: false },
@@ -101,7 +110,7 @@ describe("a login beyond the limit of sessions", () => {
     const { accessToken: token } = await login(curfew.url, email);
     const { sessionId } = await login(curfew.url, email);
     expect(await socket.closed).toMatchObject({ code: 4401, reason: "SESSION_ENDED" });
-    const { data } = await ask(curfew.url, "{ viewer { sessions { id } } }", { token });
+    const data = await askData(curfew.url, "{ viewer { sessions { id } } }", { token });
     expect(data.viewer.sessions).toHaveLength(2);
     expect(data.viewer.sessions[1]).toEqual({ id: sessionId });
   });
@@ -181,7 +190,7 @@ describe("ending other sessions", () => {
     const email = newEmail();
     const { accessToken: token, sessionId } = await register(curfew.url, email);
     const others = await Promise.all([login(curfew.url, email), login(curfew.url, email)]);
-    const { data } = await ask(curfew.url, "mutation { endOtherSessions { endedSessions } }", {
+    const data = await askData(curfew.url, "mutation { endOtherSessions { endedSessions } }", {
       token,
     });
     expect(data.endOtherSessions.endedSessions).toBe(2);

@@ -4,7 +4,7 @@ import type { CurfewOptions } from "../../src/server.ts";
 import { StoreUnavailable, type SessionStore } from "../../src/session/store.ts";
 import { Passwords } from "../../src/users/passwords.ts";
 import { fakeClock, startCurfew, type TestCurfew } from "../helpers/curfew.ts";
-import { ask, login, newEmail, password, register, renew } from "../helpers/http.ts";
+import { ask, askData, login, newEmail, password, register, renew } from "../helpers/http.ts";
 import { breakable, intercept, memoryStore, memoryUsers } from "../helpers/parts.ts";
 
 const newPassword = "a whole new password";
@@ -25,7 +25,7 @@ async function tryLogin({ url }: TestCurfew, email: string, word: string = passw
       __typename ... on SignedIn { tokens { accessToken } }
     }
   }`;
-  const { data } = await ask(url, query, { variables: { email, password: word } });
+  const data = await askData(url, query, { variables: { email, password: word } });
   const { __typename: outcome, tokens } = data.login;
   return { outcome, token: tokens?.accessToken as string | undefined };
 }

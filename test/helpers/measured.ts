@@ -21,7 +21,7 @@ export async function startMeasured(options: CurfewOptions = {}) {
     throw new Error(`The server is gone: ${String(code ?? signal)}`);
   });
   gone.catch(() => {});
-  const answer = () => Promise.race([answers.next(60_000), gone]);
+  const answer = () => Promise.race([answers.next(), gone]);
   const url = (await answer()) as string;
   const tell = async (order: Order) => {
     child.send(order);

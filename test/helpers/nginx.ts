@@ -50,6 +50,8 @@ export async function startNginx(ports: readonly string[]) {
   return {
     url,
     socketUrl: url.replace("http", "ws"),
+    /** What it has logged of what went wrong. */
+    errors: () => errors,
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
 }

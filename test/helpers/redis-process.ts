@@ -46,6 +46,11 @@ export class RedisProcess implements AsyncDisposable {
     return `127.0.0.1:${this.port}`;
   }
 
+  /** Of the process that runs now: `restart` starts another. */
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   freeze(): void {
     this.#child.kill("SIGSTOP");
   }

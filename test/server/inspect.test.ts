@@ -241,7 +241,7 @@ it("tells of a session while PostgreSQL does not tell of its user", async () => 
     ),
     facts,
   });
-}, 60_000);
+});
 
 it.each([
   ["no token", {}, [], /^Usage: /],

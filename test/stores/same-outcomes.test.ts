@@ -130,7 +130,7 @@ beforeAll(async () => {
 });
 afterAll(() => disposals.disposeAsync());
 
-test("every store does what the rules say, step by step", { timeout: 60_000 }, async () => {
+test("every store does what the rules say, step by step", async () => {
   await fc.assert(
     fc.asyncProperty(steps, async (script) => {
       const userId = crypto.randomUUID();

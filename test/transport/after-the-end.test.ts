@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { CurfewOptions } from "../../src/server.ts";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import { startCurfew } from "../helpers/curfew.ts";
-import { ask, login, logout, newEmail, register } from "../helpers/http.ts";
+import { ask, askData, login, logout, newEmail, register } from "../helpers/http.ts";
 import { intercept, lent, memoryStore, memoryTopics, memoryUsers } from "../helpers/parts.ts";
 import { Queue } from "../helpers/queue.ts";
 import { connect } from "../helpers/socket.ts";
@@ -236,7 +236,7 @@ describe("an end that took effect and whose answer was lost", () => {
       expect(await socket.messages.next()).toEqual({ type: "pong" });
     }
     const again = "mutation ($token: String) { logout(token: $token) { endedSessions } }";
-    const { data } = await ask(here.url, again, { variables: { token } });
+    const data = await askData(here.url, again, { variables: { token } });
     expect(data.logout).toEqual({ endedSessions: 0 });
     expect(await near.closed).toEqual(sessionEnded);
     expect(await far.closed).toEqual(sessionEnded);

@@ -86,7 +86,7 @@ describe("a socket is closed", () => {
 
   it("without a word when it answers no ping, and not when it does", async () => {
     await using curfew = await startCurfew();
-    await using sockets = await socketServer(curfew, { keepAlive: 50 });
+    await using sockets = await socketServer(curfew, { keepAlive: 1_000 });
     await using lively = await new TestSocket(sockets.url).opened();
     await using deaf = await new TestSocket(sockets.url, { autoPong: false }).opened();
     expect(await deaf.closed).toMatchObject({ code: 1006 });
@@ -94,7 +94,7 @@ describe("a socket is closed", () => {
   });
 
   it("not when the event loop stood still before its answer was read; a dead one is even then", async () => {
-    const keepAlive = 300;
+    const keepAlive = 1_000;
     await using curfew = await startCurfew();
     await using sockets = await socketServer(curfew, { keepAlive });
     await using lively = await new ThreadedSocket(sockets.url).opened();

@@ -108,7 +108,7 @@ it.each([
 
 it("a stream is cut when nothing of it is read for a while, and not when nothing is said", async () => {
   await using curfew = await startCurfew();
-  const stallTimeout = 200;
+  const stallTimeout = 1_000;
   const { sessions, connections } = curfew;
   const options = {
     sessions,
