@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import type { Options } from "./config/config.ts";
+import { exposedData } from "./config/exposed-files.ts";
 import { keptSecret, ownSecret } from "./config/own-secret.ts";
 import type { OnFault } from "./session/fault.ts";
 import { KeyRing } from "./session/keys.ts";
@@ -78,7 +79,8 @@ export async function openParts(
     const look = watching(database, () => memory.tellOfGap(), onFault);
     const close = closing(opened.move());
     const checks = checksOf({ store, topics, users }, own, "database");
-    return { ring, users, store, topics, throttle, warnings: [], checks, look, close };
+    const warnings = exposedData(options.dataDir, options.secrets === undefined);
+    return { ring, users, store, topics, throttle, warnings, checks, look, close };
   }
   const publisher = opened.adopt(await commandClient(redis), closeClient);
   const store = keep(own.store ?? new RedisSessions(publisher));
@@ -87,7 +89,10 @@ export async function openParts(
       new RedisTopics({ publisher, subscriber: await subscriberClient(redis, publisher), onError }),
   );
   const throttle = throttling(options, publisher);
-  const warnings = await durabilityWarnings(publisher);
+  const warnings = [
+    ...(await durabilityWarnings(publisher)),
+    ...exposedData(options.dataDir, options.secrets === undefined),
+  ];
   const checks = checksOf({ store, topics, users }, own, "redis");
   const look = () => {};
   const close = closing(opened.move());

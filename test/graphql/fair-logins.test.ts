@@ -26,10 +26,10 @@ async function accounts({ url }: TestCurfew, count: number): Promise<readonly st
 
 /** Keeps that many logins in flight until `stop` is called. */
 function flood({ url }: TestCurfew, emails: readonly string[], inFlight: number) {
-  let isRunning = true;
+  const stopped = new AbortController();
   let answers = 0;
   const oneAfterTheOther = async (_: unknown, index: number) => {
-    while (isRunning) {
+    while (!stopped.signal.aborted) {
       await tryLogin(url, emails[index % emails.length] ?? "", password, attacker);
       answers += 1;
     }
@@ -40,7 +40,7 @@ function flood({ url }: TestCurfew, emails: readonly string[], inFlight: number)
       return answers;
     },
     stop: async () => {
-      isRunning = false;
+      stopped.abort();
       await Promise.all(workers);
     },
   };

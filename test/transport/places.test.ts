@@ -194,5 +194,6 @@ it("whoever comes and goes, no limit is passed, what is held stays, and a networ
         expect(all.filter(({ held, life }) => held && life.ending !== undefined)).toEqual([]);
       }
     }),
+    { numRuns: 30 },
   );
 });

@@ -200,7 +200,7 @@ describe.each([
     ["/48", 16, (i: number) => `2001:db8:${block}:${hex(i)}00::1`, "2001:db8:fffe::1"],
   ])(
     "from many networks of one IPv6 %s have %i times the limit of one address",
-    async (_prefix, share, addressOf, elsewhere) => {
+    async (_prefix, share, addressOf, outside) => {
       block += 1;
       const throttle = create();
       const outcomes: string[] = [];
@@ -210,9 +210,7 @@ describe.each([
           outcomes.push(...(await guesses(throttle, 1, { account: `user-${j}`, address })));
       }
       expect(tally(outcomes, "failed")).toBe(share * limits.perAddress);
-      expect(await guesses(throttle, 1, { account: "ada", address: elsewhere })).toEqual([
-        "failed",
-      ]);
+      expect(await guesses(throttle, 1, { account: "ada", address: outside })).toEqual(["failed"]);
     },
   );
 
