@@ -7,6 +7,7 @@ import {
   type GraphQLSchema,
 } from "graphql";
 import { createYoga, type Plugin, type YogaLogger, type YogaServerOptions } from "graphql-yoga";
+import { guardingPlugin } from "./authenticated.ts";
 import type { Caller } from "./caller.ts";
 import { createContext, type CurfewContext, type Services } from "./context.ts";
 import { noCache, rememberDocuments, smallCache, type Compiled } from "./documents.ts";
@@ -140,7 +141,9 @@ function createAdapter(options: EngineOptions, run: Run) {
       readableParameters,
       withoutQuotations,
       ...(options.introspection ? [] : [withoutIntrospection]),
-      ...(options.plugins.length > 0 ? [...options.plugins, useSessionEnd(run)] : []),
+      ...(options.plugins.length > 0
+        ? [guardingPlugin(), ...options.plugins, useSessionEnd(run)]
+        : []),
     ],
   });
 }
