@@ -17,6 +17,7 @@ import { Places } from "./transport/places.ts";
 import { Recheck } from "./transport/recheck.ts";
 import { refusalFact, type Refusal } from "./transport/refusals.ts";
 import { Turns } from "./transport/turns.ts";
+import { gathering } from "./telemetry/gathered-facts.ts";
 import { Telemetry } from "./telemetry/telemetry.ts";
 import { startupOf, type Startup } from "./startup.ts";
 import { Accounts } from "./users/accounts.ts";
@@ -78,7 +79,7 @@ export async function openCore(given: CoreOptions) {
   });
   for (const warning of startup.warnings) logger.warn(warning);
   const trail = auditTrail({ logger, clock, onFault, ...(onAudit && { onAudit }) });
-  const audit = telemetry.metrics.counting(trail);
+  const audit = telemetry.metrics.counting(gathering(trail));
   const uptime = given.clock ?? (() => performance.now());
   const told = { logger, onFault, audit, telemetry };
   return assemble({ options, parts, startup, ...told, clock, uptime, isGone });

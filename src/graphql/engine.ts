@@ -22,6 +22,8 @@ import { maskError } from "./errors.ts";
 import { setAnswerHeaders } from "./headers.ts";
 import { useQueryLimits, type QueryLimits } from "./limits.ts";
 import type { Result } from "./endable-stream.ts";
+import { Occurrences } from "./logger.ts";
+import type { OnMasked } from "./masked-errors.ts";
 import { createRun, type Run } from "./run.ts";
 import { readableParameters } from "./parameters.ts";
 import { withoutQuotations } from "./quotations.ts";
@@ -68,7 +70,7 @@ export interface ShortWay {
 
 export function createEngine(options: EngineOptions): Engine {
   const { schema, services, logger, onFault } = options;
-  const onMasked = (error: unknown) => logger.error(error);
+  const onMasked: OnMasked = (error, count) => logger.error(error, new Occurrences(count));
   const run = createRun({ mask: maskError, onMasked, onFault });
   const adapter = createAdapter(options, run);
   const envelop = (context?: object) => adapter.getEnveloped(context) as Enveloped;
@@ -103,7 +105,7 @@ export function createEngine(options: EngineOptions): Engine {
     try {
       return await run(argsOf(operation, await identify()));
     } catch (error) {
-      onMasked(error);
+      onMasked(error, 1);
       return { errors: [maskError(error)] };
     }
   };
