@@ -49,7 +49,10 @@ export type Core = Awaited<ReturnType<typeof openCore>>;
 /** Milliseconds; as many admissions wait as a store that takes a second each lets in within the time. */
 const admissionTimeout = 5_000;
 const admissions = { atOnce: 100, waiting: 400 };
-/** Milliseconds. Yoga sends a comment on each stream every 12 seconds. */
+/**
+ * How long an HTTP answer may wait for a client that takes nothing of it, in milliseconds. Yoga sends a comment
+ * on each stream every 12 seconds.
+ */
 const stallTimeout = 30_000;
 /** Milliseconds. */
 const initTimeout = 10_000;

@@ -1,4 +1,5 @@
 /** The WebSocket server: opens sockets, feeds graphql-ws with their messages, and closes them. */
+import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { handleProtocols, makeServer } from "graphql-ws";
@@ -53,10 +54,7 @@ export class SocketServer {
     });
     // Timers run before what came is read: after a stall of the event loop, the pongs that wait in the
     // kernel count first.
-    this.#pings = setInterval(
-      () => setImmediate(() => this.#sockets.forEach((socket) => socket.ping())),
-      options.keepAlive,
-    );
+    this.#pings = setInterval(() => setImmediate(() => this.#ping()), options.keepAlive);
   }
 
   /** Takes over an HTTP connection that asks for an upgrade to WebSocket. */
@@ -102,6 +100,11 @@ export class SocketServer {
     );
     await Promise.all(gone);
     clearInterval(this.#pings);
+  }
+
+  #ping(): void {
+    const mark = randomBytes(8);
+    for (const socket of this.#sockets) socket.ping(mark);
   }
 
   #open(ws: Carrier, request: IncomingMessage, id: string): void {
