@@ -47,20 +47,23 @@ it("a hundred throttled logins in one request are one line with a count, for the
 it.each([
   ["through plugins", true, false],
   ["over a socket", false, true],
-])("a hundred throttled logins in one operation are one line with a count %s", async (_, byPlugins, bySocket) => {
-  await using curfew = await startCurfew({
-    maxLoginFailures: 1,
-    ...(byPlugins && { plugins: [{}] }),
-  });
-  const email = newEmail();
-  const { accessToken } = await register(curfew.url, email);
-  if (bySocket) {
-    await using socket = await connect(curfew.socketUrl, accessToken);
-    socket.subscribe("1", guess(email));
-    await socket.messages.next();
-  } else await ask(curfew.url, guess(email));
-  expect(factsOf(curfew, "throttled")).toMatchObject([{ count: aliases - 1 }]);
-});
+])(
+  "a hundred throttled logins in one operation are one line with a count %s",
+  async (_, byPlugins, bySocket) => {
+    await using curfew = await startCurfew({
+      maxLoginFailures: 1,
+      ...(byPlugins && { plugins: [{}] }),
+    });
+    const email = newEmail();
+    const { accessToken } = await register(curfew.url, email);
+    if (bySocket) {
+      await using socket = await connect(curfew.socketUrl, accessToken);
+      socket.subscribe("1", guess(email));
+      await socket.messages.next();
+    } else await ask(curfew.url, guess(email));
+    expect(factsOf(curfew, "throttled")).toMatchObject([{ count: aliases - 1 }]);
+  },
+);
 
 it("each request has a line of its own, and so has each reason, each user and each attempt", async () => {
   await using curfew = await startCurfew();
@@ -70,8 +73,8 @@ it("each request has a line of its own, and so has each reason, each user and ea
   const fields = [one, one, other, newEmail(), newEmail()].map(
     (email, i) => `a${i}: login(email: "${email}", password: "wrong") { __typename }`,
   );
-  const register_ = `b: register(email: "${one}", password: "${password}") { __typename }`;
-  const query = `mutation { ${fields.join(" ")} ${register_} }`;
+  const taken = `b: register(email: "${one}", password: "${password}") { __typename }`;
+  const query = `mutation { ${fields.join(" ")} ${taken} }`;
   await ask(curfew.url, query);
   expect(factsOf(curfew, "loginRefused").map(({ reason, count }) => [reason, count])).toEqual([
     ["WRONG_PASSWORD", 2],

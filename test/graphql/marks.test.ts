@@ -82,16 +82,8 @@ describe("a mark that would guard nothing is refused, with what would be right:"
       "Mark",
     ],
   ])("%s", (_, typeDefs, name, instead) => {
-    const refusal = (() => {
-      try {
-        return String(guardAuthenticated(schemaOf(typeDefs)));
-      } catch (error) {
-        return (error as Error).message;
-      }
-    })();
-    expect(refusal).toContain(`@authenticated on `);
-    expect(refusal).toContain(name);
-    expect(refusal).toContain(instead);
+    const guard = () => guardAuthenticated(schemaOf(typeDefs));
+    for (const part of ["@authenticated on ", name, instead]) expect(guard).toThrow(part);
   });
 
   it("createCurfew does not start", async () => {

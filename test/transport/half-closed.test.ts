@@ -29,13 +29,13 @@ function request(...lines: string[]): string {
 /** How many connections the server holds. */
 function counting() {
   const servers: Server[] = [];
-  const { listen } = Server.prototype;
+  const listen = Reflect.get(Server.prototype, "listen") as (...args: unknown[]) => Server;
   const spy = vi.spyOn(Server.prototype, "listen").mockImplementation(function (
     this: Server,
     ...args: unknown[]
   ) {
     servers.push(this);
-    return Reflect.apply(listen, this, args) as Server;
+    return Reflect.apply(listen, this, args);
   });
   const count = () =>
     new Promise<number>((resolve, reject) => {
@@ -88,13 +88,13 @@ it("a server that closes waits for no client that was refused and does not read 
 it("a plain answer that its client does not read is cut after the stall time-out", async () => {
   // The server's own is 30 s.
   const given: number[] = [];
-  const { setTimeout: original } = Server.prototype;
+  const original = Reflect.get(Server.prototype, "setTimeout") as (...args: unknown[]) => Server;
   const spy = vi.spyOn(Server.prototype, "setTimeout").mockImplementation(function (
     this: Server,
     time?: unknown,
   ) {
     given.push(Number(time));
-    return Reflect.apply(original, this, [300]) as Server;
+    return Reflect.apply(original, this, [300]);
   });
   using connections = counting();
   await using curfew = await startCurfew({
@@ -119,9 +119,10 @@ it("a plain answer that its client does not read is cut after the stall time-out
 it("a slow reader, a slow answer and a connection that is kept are not cut", async () => {
   const time = 300;
   const gate = Promise.withResolvers<void>();
-  const server = createServer(async (incoming, response) => {
-    if (incoming.url === "/slow") await gate.promise;
-    response.end(incoming.url === "/big" ? "x".repeat(24 * megabyte) : "short");
+  const server = createServer((incoming, response) => {
+    const text = incoming.url === "/big" ? "x".repeat(24 * megabyte) : "short";
+    const ready = incoming.url === "/slow" ? gate.promise : Promise.resolve();
+    void ready.then(() => response.end(text));
   });
   cutStalledReaders(server, time);
   server.listen(0, "127.0.0.1");
