@@ -17,6 +17,7 @@ import { Connections } from "./transport/connections.ts";
 import { Places } from "./transport/places.ts";
 import { Recheck } from "./transport/recheck.ts";
 import { refusalFact, type Refusal } from "./transport/refusals.ts";
+import { gathering } from "./telemetry/gathered-facts.ts";
 import { Telemetry } from "./telemetry/telemetry.ts";
 import { startupOf, type Startup } from "./startup.ts";
 import { Accounts } from "./users/accounts.ts";
@@ -48,7 +49,10 @@ export type Core = Awaited<ReturnType<typeof openCore>>;
 /** Milliseconds; as many admissions wait as a store that takes a second each lets in within the time. */
 const admissionTimeout = 5_000;
 const admissions = { atOnce: 100, waiting: 400, waitingEach: 100 };
-/** Milliseconds. Yoga sends a comment on each stream every 12 seconds. */
+/**
+ * How long an HTTP answer may wait for a client that takes nothing of it, in milliseconds. Yoga sends a comment
+ * on each stream every 12 seconds.
+ */
 const stallTimeout = 30_000;
 /** Milliseconds between slices of deliveries to those who watch one user: a tenth of a core at most. */
 const watchPause = 20;
@@ -80,7 +84,7 @@ export async function openCore(given: CoreOptions) {
   });
   for (const warning of startup.warnings) logger.warn(warning);
   const trail = auditTrail({ logger, clock, onFault, ...(onAudit && { onAudit }) });
-  const audit = telemetry.metrics.counting(trail);
+  const audit = telemetry.metrics.counting(gathering(trail));
   const uptime = given.clock ?? (() => performance.now());
   const told = { logger, onFault, audit, telemetry };
   return assemble({ options, parts, startup, ...told, clock, uptime, isGone });

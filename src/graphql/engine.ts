@@ -7,6 +7,7 @@ import {
   type GraphQLSchema,
 } from "graphql";
 import { createYoga, type Plugin, type YogaLogger, type YogaServerOptions } from "graphql-yoga";
+import { guardingPlugin } from "./authenticated.ts";
 import type { Caller } from "./caller.ts";
 import { createContext, type CurfewContext, type Services } from "./context.ts";
 import { noCache, rememberDocuments, smallCache, type Compiled } from "./documents.ts";
@@ -21,6 +22,8 @@ import { maskError } from "./errors.ts";
 import { setAnswerHeaders } from "./headers.ts";
 import { useQueryLimits, type QueryLimits } from "./limits.ts";
 import type { Result } from "./endable-stream.ts";
+import { Occurrences } from "./logger.ts";
+import type { OnMasked } from "./masked-errors.ts";
 import { createRun, type Run } from "./run.ts";
 import { readableParameters } from "./parameters.ts";
 import { redactErrors } from "./redact-errors.ts";
@@ -67,7 +70,7 @@ export interface ShortWay {
 
 export function createEngine(options: EngineOptions): Engine {
   const { schema, services, logger, onFault } = options;
-  const onMasked = (error: unknown) => logger.error(error);
+  const onMasked: OnMasked = (error, count) => logger.error(error, new Occurrences(count));
   const run = createRun({
     mask: maskError,
     onMasked,
@@ -107,7 +110,7 @@ export function createEngine(options: EngineOptions): Engine {
     try {
       return await run(argsOf(operation, await identify()));
     } catch (error) {
-      onMasked(error);
+      onMasked(error, 1);
       return { errors: [maskError(error)] };
     }
   };
@@ -145,7 +148,9 @@ function createAdapter(options: EngineOptions, run: Run) {
       readableParameters,
       redactErrors({ suggestions: options.introspection }),
       ...(options.introspection ? [] : [withoutIntrospection]),
-      ...(options.plugins.length > 0 ? [...options.plugins, useSessionEnd(run)] : []),
+      ...(options.plugins.length > 0
+        ? [guardingPlugin(), ...options.plugins, useSessionEnd(run)]
+        : []),
     ],
   });
 }

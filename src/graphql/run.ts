@@ -11,10 +11,12 @@ import {
 import { isAsyncIterable, isPromise } from "graphql-yoga";
 import type { OnFault } from "../session/fault.ts";
 import type { Ending } from "../session/life.ts";
+import { gatherFacts } from "../telemetry/gathered-facts.ts";
 import type { Caller } from "./caller.ts";
 import type { CurfewContext } from "./context.ts";
 import { EndableStream, leave, type EndableStreamOptions, type Result } from "./endable-stream.ts";
 import { endingError } from "./errors.ts";
+import { reportMasked, type OnMasked } from "./masked-errors.ts";
 import { redactRequestError } from "./redact-errors.ts";
 import { hasSerialFields } from "./serial-fields.ts";
 import { wrongVariables } from "./variables.ts";
@@ -54,8 +56,8 @@ interface Operation {
 export interface RunOptions {
   /** What is shown of an error. */
   readonly mask: (error: unknown) => unknown;
-  /** Is told of each error that was masked. */
-  readonly onMasked: (error: unknown) => void;
+  /** Receives the errors that were masked: of one answer, those of one cause together. */
+  readonly onMasked: OnMasked;
   readonly onFault: OnFault;
   /** Whether an error of a variable may name what the client probably meant, and so a part of the schema. */
   readonly suggestions: boolean;
@@ -71,18 +73,27 @@ export const slowRequest = 1_000;
 export function createRun({ mask, onMasked, onFault, suggestions }: RunOptions): Run {
   const onSourceFault = (error: unknown) => onFault("a subscription's source failed", error);
 
-  function shownOf(error: GraphQLError): GraphQLError {
-    const shown = mask(error);
-    if (shown !== error) onMasked(error);
-    return shown as GraphQLError;
-  }
-
-  function maskedPart<Part extends WithErrors>(part: Part): Part {
-    const { errors } = part;
-    return errors === undefined ? part : { ...part, errors: errors.map(shownOf) };
-  }
-
   function masked(result: ExecutionResult): ExecutionResult {
+    const hidden: GraphQLError[] = [];
+    const shown = shownResult(result, hidden);
+    if (hidden.length > 0) reportMasked(hidden, onMasked);
+    return shown;
+  }
+
+  function shownErrors(errors: readonly GraphQLError[], hidden: GraphQLError[]): GraphQLError[] {
+    return errors.map((error) => {
+      const shown = mask(error);
+      if (shown !== error) hidden.push(error);
+      return shown as GraphQLError;
+    });
+  }
+
+  /** @param hidden to which it adds the errors that were masked */
+  function shownResult(result: ExecutionResult, hidden: GraphQLError[]): ExecutionResult {
+    const maskedPart = <Part extends WithErrors>(part: Part): Part => {
+      const { errors } = part;
+      return errors === undefined ? part : { ...part, errors: shownErrors(errors, hidden) };
+    };
     const { errors, incremental, completed } = result as ExecutionResult & InParts;
     // Of what comes in parts each has its own.
     if (incremental !== undefined || completed !== undefined)
@@ -95,7 +106,7 @@ export function createRun({ mask, onMasked, onFault, suggestions }: RunOptions):
     // Without data nothing was executed: the errors are of the variables.
     const redacted =
       "data" in result ? errors : errors.map((error) => redactRequestError(error, suggestions));
-    return { ...result, errors: redacted.map(shownOf) };
+    return { ...result, errors: shownErrors(redacted, hidden) };
   }
 
   /** Delivers until the end comes, and never past it. */
@@ -133,7 +144,13 @@ export function createRun({ mask, onMasked, onFault, suggestions }: RunOptions):
     }
   }
 
-  async function request(operation: Operation, isSerial: boolean): Promise<Result> {
+  /** Each serial field may cause a fact of the audit trail, such as a refused login. */
+  function request(operation: Operation, isSerial: boolean): Promise<Result> {
+    const run = () => underSession(operation, isSerial);
+    return isSerial ? gatherFacts(run) : run();
+  }
+
+  async function underSession(operation: Operation, isSerial: boolean): Promise<Result> {
     const { caller } = operation;
     // Between the check and this, plugins may have taken their time.
     if (isSerial || caller.age > slowRequest) await caller.join("slowRequest");
@@ -161,7 +178,7 @@ export function createRun({ mask, onMasked, onFault, suggestions }: RunOptions):
       return await createSourceEventStream(args);
     } catch (error) {
       // An app's resolver gave something that is no stream.
-      onMasked(error);
+      onMasked(error, 1);
       return { errors: [mask(error) as GraphQLError] };
     }
   }

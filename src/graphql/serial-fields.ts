@@ -1,6 +1,7 @@
 /** Whether an operation executes fields one after the other: a mutation with more than one root field. */
 import {
   Kind,
+  OperationTypeNode,
   type DocumentNode,
   type OperationDefinitionNode,
   type SelectionSetNode,
@@ -11,7 +12,7 @@ export function hasSerialFields(
   { operation, selectionSet }: OperationDefinitionNode,
   document: DocumentNode,
 ): boolean {
-  return operation === "mutation" && hasSeveral(selectionSet, document);
+  return operation === OperationTypeNode.MUTATION && hasSeveral(selectionSet, document);
 }
 
 function hasSeveral({ selections }: SelectionSetNode, document: DocumentNode): boolean {

@@ -86,15 +86,16 @@ export class Metrics {
    */
   constructor(clock: () => number, lostLines: () => number) {
     this.#clock = clock;
-    new Counter({
+    const logLinesLost = new Counter({
       name: "curfew_log_lines_lost_total",
       help: "Lines of the log that were dropped, since its reader or its disk did not take them.",
-      registers: [this.registry],
+      registers: [],
       collect() {
         this.reset();
         this.inc(lostLines());
       },
     });
+    this.registry.registerMetric(logLinesLost);
     // A series that is there from the beginning shows its first increase.
     for (const reason of endReasons)
       // Nobody does that, and so nobody counts it.

@@ -11,6 +11,7 @@ import { isForeign, runsNothing } from "./origins.ts";
 import { answerProbe, type ProbeOptions } from "./probes.ts";
 import { identifyRequest, type RequestOptions } from "./requests.ts";
 import type { SocketServer } from "./socket.ts";
+import { cutStalledReaders } from "./stalls.ts";
 
 /** As Node's request listener; it may also be asynchronous. */
 export type Fallback = (request: IncomingMessage, response: ServerResponse) => unknown;
@@ -61,7 +62,7 @@ export class HttpServer {
     // Who offers another protocol, such as h2c, is answered in this one (RFC 9110 §7.8).
     const shouldUpgradeCallback = ({ headers }: IncomingMessage) =>
       /^websocket$/i.test(headers.upgrade ?? "");
-    this.#server = createServer({ shouldUpgradeCallback }, (request, response) =>
+    const server = createServer({ shouldUpgradeCallback }, (request, response) =>
       from({ requestId: idFrom(request.headers["x-request-id"]) }, () =>
         this.#answer(request, response),
       ),
@@ -75,6 +76,8 @@ export class HttpServer {
         this.#unused.add(socket);
         socket.on("close", forget);
       });
+    cutStalledReaders(server, options.stallTimeout);
+    this.#server = server;
   }
 
   /** Resolves to the port. Rejects when it is taken, among other things. */
@@ -106,7 +109,10 @@ export class HttpServer {
     // while others kept this process busy is read before the immediate.
     this.#untilSilence = setTimeout(() => setImmediate(() => this.#closeIdle()), time / 2);
     const untilAsked = setTimeout(() => setImmediate(() => this.#cutUnused()), hesitation);
-    const timer = setTimeout(() => this.#server.closeAllConnections(), time);
+    const timer = setTimeout(() => {
+      this.#server.closeAllConnections();
+      sockets.cutRefused();
+    }, time);
     // What becomes a stream only now is among them at the next look.
     const stopDraining = drain(() => [...connections.lives, ...sockets.lives], time);
     await Promise.all([closed, sockets.close()]);

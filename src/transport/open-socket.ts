@@ -55,6 +55,8 @@ export class OpenSocket implements Socket {
   operations = 0;
   onReplied: Map<string, () => void> | undefined;
   readonly #options: OpenSocketOptions;
+  /** Of the last ping. */
+  #mark: Buffer | undefined;
   #note: Note | undefined;
   #initTimer: NodeJS.Timeout | undefined;
   #onMessage: ((data: string) => Promise<void>) | undefined;
@@ -145,12 +147,21 @@ export class OpenSocket implements Socket {
       );
   }
 
-  /** A socket that did not answer the ping before is cut. */
-  ping(): void {
+  /**
+   * A socket that did not answer the ping before is cut.
+   *
+   * @param mark cannot be guessed: a client that sends pongs and reads nothing answers no ping
+   */
+  ping(mark: Buffer): void {
     const { ws } = this;
     if (!this.isAlive) ws.terminate();
     this.isAlive = false;
-    if (ws.readyState === ws.OPEN) ws.ping();
+    this.#mark = mark;
+    if (ws.readyState === ws.OPEN) ws.ping(mark);
+  }
+
+  pong(payload: Buffer): void {
+    if (this.#mark?.equals(payload) === true) this.isAlive = true;
   }
 
   onClosed(code: number, reason: string): void {
@@ -190,9 +201,8 @@ function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
   carriedBy(this)?.take(data, isBinary);
 }
 
-function onPong(this: WebSocket): void {
-  const socket = carriedBy(this);
-  if (socket !== undefined) socket.isAlive = true;
+function onPong(this: WebSocket, payload: Buffer): void {
+  carriedBy(this)?.pong(payload);
 }
 
 function onClose(this: WebSocket, code: number, reason: Buffer): void {

@@ -1,4 +1,5 @@
 /** The WebSocket server: opens sockets, feeds graphql-ws with their messages, and closes them. */
+import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { handleProtocols, makeServer } from "graphql-ws";
@@ -27,6 +28,8 @@ export class SocketServer {
   readonly #protocol: ReturnType<typeof makeServer<Record<string, unknown>, Socket>>;
   readonly #server: Server<typeof Carrier>;
   readonly #sockets = new Set<OpenSocket>();
+  /** Connections that were answered with a status instead of an upgrade, and are not closed yet. */
+  readonly #refused = new Set<Duplex>();
   readonly #pings: NodeJS.Timeout;
   #closing = false;
 
@@ -51,10 +54,7 @@ export class SocketServer {
     });
     // Timers run before what came is read: after a stall of the event loop, the pongs that wait in the
     // kernel count first.
-    this.#pings = setInterval(
-      () => setImmediate(() => this.#sockets.forEach((socket) => socket.ping())),
-      options.keepAlive,
-    );
+    this.#pings = setInterval(() => setImmediate(() => this.#ping()), options.keepAlive);
   }
 
   /** Takes over an HTTP connection that asks for an upgrade to WebSocket. */
@@ -65,14 +65,26 @@ export class SocketServer {
 
   #upgrade(request: IncomingMessage, stream: Duplex, head: Buffer, id: string): void {
     const { allowsOrigin, noteRefusal, trustedProxies } = this.#options;
-    if (this.#closing) return reject(stream, "503 Service Unavailable");
-    if (!/^\/graphql\/?(\?|$)/.test(request.url ?? "")) return reject(stream, "404 Not Found");
+    if (this.#closing) return this.#reject(stream, "503 Service Unavailable");
+    if (!/^\/graphql\/?(\?|$)/.test(request.url ?? ""))
+      return this.#reject(stream, "404 Not Found");
     if (isForeign(request, allowsOrigin)) {
       const device = deviceOf(request, trustedProxies);
       noteRefusal({ transport: "socket", reason: "ORIGIN", device });
-      return reject(stream, "403 Forbidden");
+      return this.#reject(stream, "403 Forbidden");
     }
-    this.#server.handleUpgrade(request, stream, head, (ws) => this.#open(ws, request, id));
+    let isOpen = false;
+    this.#server.handleUpgrade(request, stream, head, (ws) => {
+      isOpen = true;
+      this.#open(ws, request, id);
+    });
+    // ws has answered it with a status.
+    if (!isOpen) this.#limit(stream);
+  }
+
+  /** Destroys what was refused and is not closed yet. */
+  cutRefused(): void {
+    for (const stream of this.#refused) stream.destroy();
   }
 
   /** Those that are not authenticated yet too. */
@@ -90,16 +102,34 @@ export class SocketServer {
     clearInterval(this.#pings);
   }
 
+  #ping(): void {
+    const mark = randomBytes(8);
+    for (const socket of this.#sockets) socket.ping(mark);
+  }
+
   #open(ws: Carrier, request: IncomingMessage, id: string): void {
     const device = deviceOf(request, this.#options.trustedProxies);
     const socket = new OpenSocket(ws, id, device, this.#options);
     this.#sockets.add(socket);
     socket.open(this.#protocol);
   }
-}
 
-function reject(stream: Duplex, status: string): void {
-  // No WebSocket is made of it, which would listen.
-  stream.on("error", () => stream.destroy());
-  stream.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  #reject(stream: Duplex, status: string): void {
+    // No WebSocket is made of it, which would listen.
+    stream.on("error", () => stream.destroy());
+    stream.once("finish", () => stream.destroy());
+    stream.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+    this.#limit(stream);
+  }
+
+  /** Destroys a refused connection whose client neither reads the answer nor closes its own side. */
+  #limit(stream: Duplex): void {
+    if (stream.closed) return;
+    const timer = setTimeout(() => stream.destroy(), closeTimeout);
+    this.#refused.add(stream);
+    stream.once("close", () => {
+      clearTimeout(timer);
+      this.#refused.delete(stream);
+    });
+  }
 }

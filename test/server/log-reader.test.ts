@@ -62,9 +62,9 @@ async function startServer(stdout: number | "pipe") {
 }
 
 /** Each is a line of the log, of some 500 bytes. */
-async function refuse(url: string, times: number): Promise<void> {
+async function refuse(url: string, requests: number): Promise<void> {
   const headers = { "user-agent": "x".repeat(256) };
-  for (let done = 0; done < times; done += 50)
+  for (let done = 0; done < requests; done += 50)
     await Promise.all(
       Array.from({ length: 50 }, () => ask(url, "{ __typename }", { token: "bad", headers })),
     );

@@ -93,6 +93,15 @@ describe("a socket is closed", () => {
     expect(lively.ws.readyState).toBe(WebSocket.OPEN);
   });
 
+  it("without a word when it sends pongs that answer no ping", async () => {
+    await using curfew = await startCurfew();
+    await using sockets = await socketServer(curfew, { keepAlive: 50 });
+    await using socket = await new TestSocket(sockets.url, { autoPong: false }).opened();
+    const pongs = setInterval(() => socket.ws.pong(), 5);
+    socket.ws.once("close", () => clearInterval(pongs));
+    expect(await socket.closed).toMatchObject({ code: 1006 });
+  });
+
   it("not when the event loop stood still before its answer was read; a dead one is even then", async () => {
     const keepAlive = 1_000;
     await using curfew = await startCurfew();
@@ -101,11 +110,12 @@ describe("a socket is closed", () => {
     await using dead = await RawSocket.open(sockets.url);
     const stall = vi.spyOn(WebSocket.prototype, "ping").mockImplementationOnce(function (
       this: WebSocket,
+      mark: unknown,
     ) {
       lively.holdAnswers();
       // Right after this round of pings, and until the next one is due.
       setImmediate(() => lively.answerBehindOurBack(keepAlive));
-      this.ping();
+      this.ping(mark);
     });
     await dead.cut;
     expect(stall.mock.calls.length).toBeGreaterThan(1);
