@@ -31,6 +31,7 @@ export async function fuzzedServer() {
       const { url, socketUrl } = server;
       return { url, socketUrl, loot: { ACCESS_TOKEN, RENEWAL_TOKEN, SESSION_ID } };
     },
+    cost: server.cost,
     async expectNothingLeft() {
       const after = await server.measure();
       expect(after.faults).toEqual([]);
