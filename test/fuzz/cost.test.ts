@@ -16,7 +16,7 @@ const excess = 50;
 const remarkable = 25;
 /** The settings' largest body. */
 const largest = 262_144;
-const generated = 1_500;
+const generated = 400;
 /** They are measured together, and one by one where together they cost too much. */
 const group = 10;
 

@@ -257,11 +257,13 @@ export const hostileParams: Readonly<Record<string, (size: number) => Params>> =
   }),
 };
 
-/** The parameters as JSON, in nearly so many bytes and never more. */
+/** The parameters as JSON, in nearly so many bytes; in more only where nothing of that kind is as small. */
 export function fitted(make: (size: number) => Params, bytes: number): string {
-  const json = JSON.stringify(make(bytes));
-  const length = Buffer.byteLength(json);
-  return length <= bytes
-    ? json
-    : fitted((size) => make(Math.floor((size * bytes) / length) - 64), bytes);
+  let size = bytes;
+  for (;;) {
+    const json = JSON.stringify(make(size));
+    const length = Buffer.byteLength(json);
+    if (length <= bytes || size < 10) return json;
+    size = Math.floor(Math.min((size * bytes) / length, size - 64));
+  }
 }
