@@ -97,7 +97,7 @@ function tokensOf(query: string): string[] {
   const lexer = new Lexer(new Source(query));
   const found: string[] = [];
   while (lexer.advance().kind !== TokenKind.EOF) {
-    const { kind, value = "" } = lexer.token;
+    const { kind, value } = lexer.token;
     const isText = kind === TokenKind.STRING || kind === TokenKind.BLOCK_STRING;
     found.push(isText ? kind : `${kind} ${value}`);
   }
@@ -132,9 +132,7 @@ it("changes no token of GraphQL but the password", () => {
           `mutation${a} {${b}login${c}(email:${d}"ada"${e} password${f}:${g}${word}${h}) { __typename } }`;
         const left = redactQuery(sent(password));
         const kinds = (query: string) =>
-          tokensOf(query).map((kind) =>
-            kind === TokenKind.BLOCK_STRING ? TokenKind.STRING : kind,
-          );
+          tokensOf(query).map((kind) => (kind === "BlockString" ? "String" : kind));
         expect(kinds(left)).toEqual(kinds(sent('""')));
         if (password.length > 8) expect(left).not.toContain(password);
       },

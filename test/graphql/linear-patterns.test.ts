@@ -61,7 +61,7 @@ function* attacks(pattern: string, size: number): Generator<string> {
     .split(/\\.|\[(?:\\.|[^\]])*\]|\{[\d,]*\}|\(\?(?:<?[=!:]|<\w+>)|[()|?*+^$.]/)
     .filter((chunk) => chunk !== "");
   const some = [...new Set(chunks)].slice(0, 8);
-  const characters = [...' a0-_.\n"/\\@,:[](#$!é\u{1F600}'];
+  const characters = Array.from(' a0-_.\n"/\\@,:[](#$!é\u{1F600}');
   const pairs = some.flatMap((one) => some.map((other) => one + other));
   const units = [...characters, ...some, ...pairs, chunks.join(""), "a.", "a ", " \n", '"\\'];
   for (const unit of new Set(units)) {

@@ -76,14 +76,14 @@ function tokensOf(text: string, pattern: RegExp): Token[] {
 
 const kinds: readonly Kind[] = ["space", "comment", "string", "name", "number", "mark"];
 
-/** The text again, with an empty string for each value that `valueAt` finds by the name before it, if it is secret. */
-function rewrite(tokens: readonly Token[], valueAt: (at: number) => Value | undefined): string {
+/** The text again, with an empty string for each value that `find` finds by the name before it, if it is secret. */
+function rewrite(tokens: readonly Token[], find: (at: number) => Value | undefined): string {
   const parts: string[] = [];
   const keep = ({ kind, text }: Token) =>
     parts.push(kind === "comment" ? redactedComment(text) : text);
   for (let at = 0; at < tokens.length; at += 1) {
     tokens.slice(at, at + 1).forEach(keep);
-    const value = valueAt(at);
+    const value = find(at);
     if (value === undefined) continue;
     const before = tokens.slice(at + 1, value.start);
     if (isSecret(tokens, value)) {
