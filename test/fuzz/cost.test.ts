@@ -29,15 +29,16 @@ function overHttp(url: string): Send {
   };
 }
 
-/** On a socket of its own: some inputs close it. */
-function onSocket(url: string, token: string): Send {
+/** On a socket and under a session of its own: some inputs close the one or end the other. */
+function onSocket(fuzzed: Awaited<ReturnType<typeof fuzzedServer>>): Send {
   return async (payload) => {
-    await using socket = await connect(url, token);
+    const { socketUrl, loot } = await fuzzed.next();
+    await using socket = await connect(socketUrl, loot.ACCESS_TOKEN);
     socket.send(`{"id":"1","type":"subscribe","payload":${payload}}`);
     socket.send('{"id":"2","type":"subscribe","payload":{"query":"{ __typename }"}}');
     const closed = socket.closed.then(() => undefined);
     for (;;) {
-      const message = await Promise.race([socket.messages.next(), closed]);
+      const message = await Promise.race([socket.messages.next().catch(() => undefined), closed]);
       if (message === undefined || message.id === "2") return;
     }
   };
@@ -57,8 +58,8 @@ it.each(["http", "socket"] as const)(
   { timeout: 300_000 },
   async (transport) => {
     await using fuzzed = await fuzzedServer();
-    const { url, socketUrl, loot } = await fuzzed.next();
-    const send = transport === "http" ? overHttp(url) : onSocket(socketUrl, loot.ACCESS_TOKEN);
+    const { url, loot } = await fuzzed.next();
+    const send = transport === "http" ? overHttp(url) : onSocket(fuzzed);
     /** The least of three: a collection of garbage is of no input. */
     const cost = async (input: string) => {
       const costs: number[] = [];
