@@ -49,7 +49,13 @@ export const optionRules = {
   argon2Passes: whole(1, 100),
   argon2Parallelism: whole(1, 64),
   allowedOrigins: z.array(
-    z.string("a text").refine(isOrigin, "an origin as browsers send it, without a path"),
+    z
+      .string("a text")
+      .refine(isWildcardRight, {
+        error: "an origin whose * is its whole first label, before at least two others",
+        abort: true,
+      })
+      .refine(isOrigin, "an origin as browsers send it, without a path"),
     "a list of origins",
   ),
   trustProxy: whole(0, 100),
@@ -74,6 +80,15 @@ function duration(minMilliseconds: number, maxDays: number) {
 
 function is32Bytes(secret: string): boolean {
   return Buffer.byteLength(secret) >= 32;
+}
+
+/** `*` stands for one label or more, so it is one; before a single label it would list the sites of everybody. */
+function isWildcardRight(text: string): boolean {
+  const [before = "", after, ...more] = text.split("*");
+  if (after === undefined) return true;
+  return (
+    more.length === 0 && before.endsWith("://") && /^(?:\.[^.:/?#]+){2,}(?:[:/?#]|$)/.test(after)
+  );
 }
 
 /** Browsers send no path, no default port and no capitals, so an origin with one would never match. */

@@ -14,7 +14,6 @@ export const DateTime = new GraphQLScalarType<Date, string>({
 
 function toDate(value: unknown): Date {
   const date = typeof value === "string" || typeof value === "number" ? new Date(value) : undefined;
-  if (date === undefined || Number.isNaN(date.getTime()))
-    throw new GraphQLError(dateTimeProblem);
+  if (date === undefined || Number.isNaN(date.getTime())) throw new GraphQLError(dateTimeProblem);
   return date;
 }

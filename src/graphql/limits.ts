@@ -122,7 +122,9 @@ function excessesOf(
       });
   });
   if (excesses.length > 0 || !overlapsExceed(document, maxComparisons)) return excesses;
-  return [tooComplex("The document selects the same fields, or spreads fragments, too many times.")];
+  return [
+    tooComplex("The document selects the same fields, or spreads fragments, too many times."),
+  ];
 }
 
 function hasLongName(document: DocumentNode): boolean {

@@ -136,6 +136,8 @@ describe("a wrong value stops the start and is explained", () => {
   const redis =
     "REDIS_URL must be a redis:// or rediss:// URL. Example: REDIS_URL=redis://localhost:6379";
   const origins = "must be an origin as browsers send it, without a path";
+  const wildcards =
+    "must be an origin whose * is its whole first label, before at least two others";
   const example = "Example: ALLOWED_ORIGINS=https://*.example.com";
   test.each([
     [
@@ -223,7 +225,31 @@ describe("a wrong value stops the start and is explained", () => {
       "verbose",
       "LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent, not 'verbose'. Example: LOG_LEVEL=info",
     ],
-    ["ALLOWED_ORIGINS", "*", `ALLOWED_ORIGINS (number 1) ${origins}, not '*'. ${example}`],
+    ...[
+      "*",
+      "https://*",
+      "https://*example.com",
+      "https://*.com",
+      "https://*.com:8443",
+      "https://app.*",
+      "https://app*.example.com",
+      "https://a.*.example.com",
+      "https://*.*.example.com",
+      "https://**.example.com",
+      "https://*..example.com",
+      "https://*.example.com:*",
+      "*://a.example.com",
+      "*.example.com",
+    ].map((origin): [string, string, string] => [
+      "ALLOWED_ORIGINS",
+      origin,
+      `ALLOWED_ORIGINS (number 1) ${wildcards}, not '${origin}'. ${example}`,
+    ]),
+    [
+      "ALLOWED_ORIGINS",
+      "https://*.example.com/",
+      `ALLOWED_ORIGINS (number 1) ${origins}, not 'https://*.example.com/'. ${example}`,
+    ],
     [
       "ALLOWED_ORIGINS",
       "http://a.example,http://b.example/",

@@ -29,7 +29,14 @@ export const hostileApp = {
       friends: [Person]
     }
     extend type Query {
-      paint(color: Color, colors: [Color!], at: DateTime, filter: Filter, size: Int, on: Boolean): Int
+      paint(
+        color: Color
+        colors: [Color!]
+        at: DateTime
+        filter: Filter
+        size: Int
+        on: Boolean
+      ): Int
       people: [Person!]!
       fails: Int
     }
@@ -104,7 +111,8 @@ export const hostileParams: Readonly<Record<string, (size: number) => Params>> =
   "a long enum value": (size) => query(`{ paint(color: ${fill(size, "RED")}) }`),
   "a long input field": (size) => query(`{ paint(filter: { ${fill(size, "color")}: 1 }) }`),
   "a long operation": (size) => query(`query ${fill(size, "x")} { no }`),
-  "many long fields": (size) => query(`{ ${each(size, 128, (i) => `f${i}${fill(size / 128, "x")}`)} }`),
+  "many long fields": (size) =>
+    query(`{ ${each(size, 128, (i) => `f${i}${fill(size / 128, "x")}`)} }`),
   "many fields that are nearly one": (size) =>
     query(`{ ${each(size, 4_000, (i) => `__typenam${i}`)} }`),
   "many types that are nearly one": (size) =>
@@ -148,9 +156,7 @@ export const hostileParams: Readonly<Record<string, (size: number) => Params>> =
   "many fields that repeat with other arguments": (size) =>
     query(`{ ${each(size, 600, (i) => `paint(size: ${i})`)} }`),
   "many fields that repeat with large arguments": (size) =>
-    query(
-      `{ ${each(size, 30, () => `paint(filter: {name: "${fill(size / 31, "x")}"})`)} }`,
-    ),
+    query(`{ ${each(size, 30, () => `paint(filter: {name: "${fill(size / 31, "x")}"})`)} }`),
   "many fragments whose fields overlap": (size) =>
     query(
       `{ ${each(size, 350, (i) => `...F${i}`)} } ${each(
@@ -160,11 +166,8 @@ export const hostileParams: Readonly<Record<string, (size: number) => Params>> =
       )}`,
     ),
   "selections that overlap within selections": (size) =>
-    query(
-      `{ ${each(size, 25, () => `people { ${"friend { friend { name } } ".repeat(20)} }`)} }`,
-    ),
-  "many operations of one name": (size) =>
-    query(`${each(size, 900, () => "query A { no }")}`),
+    query(`{ ${each(size, 25, () => `people { ${"friend { friend { name } } ".repeat(20)} }`)} }`),
+  "many operations of one name": (size) => query(each(size, 900, () => "query A { no }")),
   "many directives": (size) => query(`{ ${each(size, 99, () => "__typename @no")} }`),
   // Variables.
   "a text in place of a number": (size) => ({
@@ -177,7 +180,9 @@ export const hostileParams: Readonly<Record<string, (size: number) => Params>> =
   }),
   "long texts in place of colors": (size) => ({
     query: "query ($a: [Color!]) { paint(colors: $a) }",
-    variables: { a: Array.from({ length: 49 }, () => fill(size / 50, '" does not exist in "C" enum')) },
+    variables: {
+      a: Array.from({ length: 49 }, () => fill(size / 50, '" does not exist in "C" enum')),
+    },
   }),
   "a text in place of a color after many lines": (size) => ({
     query: `${fill(size / 4, "\n")}query ($a: [Color!]) { paint(colors: $a) }`,
@@ -252,9 +257,13 @@ export const hostileParams: Readonly<Record<string, (size: number) => Params>> =
   }),
 };
 
-/** The parameters as JSON, in nearly so many bytes and never more. */
+/** The parameters as JSON, in nearly so many bytes; in more only where nothing of that kind is as small. */
 export function fitted(make: (size: number) => Params, bytes: number): string {
-  const json = JSON.stringify(make(bytes));
-  const length = Buffer.byteLength(json);
-  return length <= bytes ? json : fitted((size) => make(Math.floor((size * bytes) / length) - 64), bytes);
+  let size = bytes;
+  for (;;) {
+    const json = JSON.stringify(make(size));
+    const length = Buffer.byteLength(json);
+    if (length <= bytes || size < 10) return json;
+    size = Math.floor(Math.min((size * bytes) / length, size - 64));
+  }
 }

@@ -41,6 +41,12 @@ export async function startMeasured(options: CurfewOptions = {}) {
       const fingerprints = sessions.map(({ fingerprint }) => fingerprint);
       return (await tell({ do: "end", fingerprints })) as number[];
     },
+    /** Milliseconds of CPU time that it takes meanwhile. */
+    async cost(work: () => Promise<unknown>): Promise<number> {
+      const before = (await tell({ do: "cpu" })) as number;
+      await work();
+      return ((await tell({ do: "cpu" })) as number) - before;
+    },
     /** At this moment. */
     async glance(): Promise<Measure> {
       return (await tell({ do: "measure" })) as Measure;
