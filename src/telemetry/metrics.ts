@@ -141,6 +141,7 @@ export class Metrics {
       case "registration":
       case "passwordChange":
       case "endUnknown":
+      case "foreignReplay":
       case "lock":
       case "unlock":
       case "deletion":

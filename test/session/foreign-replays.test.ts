@@ -10,7 +10,9 @@ import {
   type Device,
   type Session,
 } from "../../src/session/session.ts";
+import type { Topics } from "../../src/session/topics.ts";
 import { device, lifetimes, minute, startDomain, type Domain } from "../helpers/domain.ts";
+import { intercept } from "../helpers/parts.ts";
 import { next, startWatched } from "../helpers/watch.ts";
 
 const elsewhere = { userAgent: "Thief/1.0", ipAddress: "198.51.100.7" };
@@ -111,7 +113,7 @@ describe("the owner's devices", () => {
     const first = await domain.renew(tokens.renewalToken);
     const stream = await domain.watch();
     const deaf = domain.node({
-      topics: { ...domain.topics, publish: async () => {} } as unknown as typeof domain.topics,
+      topics: intercept<Topics>(domain.topics, { publish: () => async () => {} }),
     });
     await deaf.renew(tokens.renewalToken, elsewhere);
     await domain.renew(first.tokens.renewalToken);
