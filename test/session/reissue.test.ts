@@ -35,15 +35,15 @@ function around(kind: "renew" | "reissue", point: "before" | "after") {
   const wrap =
     <Args extends unknown[], Result>(real: (...args: Args) => Promise<Result>) =>
     async (...args: Args): Promise<Result> => {
-      const once = act;
+      const planned = act;
       act = async () => {};
-      if (point === "before") await once();
+      if (point === "before") await planned();
       const result = await real(...args);
-      if (point === "after") await once();
+      if (point === "after") await planned();
       return result;
     };
   const store = intercept<SessionStore>(memoryStore(), { [kind]: wrap });
-  return { store, then: (next: () => Promise<unknown>) => void (act = next) };
+  return { store, once: (next: () => Promise<unknown>) => void (act = next) };
 }
 
 describe("a session that starts over", () => {
@@ -119,7 +119,7 @@ describe("a session that starts over", () => {
     const step = around("reissue", "after");
     const domain = startDomain({ store: step.store });
     const login = await domain.login();
-    step.then(async () => Promise.reject(new StoreUnavailable("The answer is lost")));
+    step.once(async () => Promise.reject(new StoreUnavailable("The answer is lost")));
     await expect(reissue(domain, login)).rejects.toThrow(StoreUnavailable);
     expect(await domain.access(login.tokens.accessToken)).toBe("SUPERSEDED");
     const mine = await reissue(domain, login);
@@ -134,7 +134,7 @@ describe("a thief's renewal gets nothing that outlives a changed password", () =
     const login = await domain.login();
     const thief = domain.node();
     let stolen: Issued | undefined;
-    step.then(async () => {
+    step.once(async () => {
       const renewal = await thief.renew(login.tokens.renewalToken);
       if (renewal.outcome === "renewed") stolen = renewal;
     });
@@ -149,7 +149,7 @@ describe("a thief's renewal gets nothing that outlives a changed password", () =
     const domain = startDomain({ store: step.store });
     const login = await domain.login();
     const all = [login];
-    step.then(async () => {
+    step.once(async () => {
       for (let i = 0; i < 5; i += 1)
         all.push(await domain.renew(all.at(-1)?.tokens.renewalToken ?? ""));
     });
@@ -165,7 +165,7 @@ describe("a thief's renewal gets nothing that outlives a changed password", () =
       const first = await domain.login();
       const second = await domain.renew(first.tokens.renewalToken);
       let mine: Issued | undefined;
-      step.then(async () => (mine = await reissue(domain, second)));
+      step.once(async () => (mine = await reissue(domain, second)));
       const stolen = age === 0 ? second : first;
       expect(await domain.renewal(stolen.tokens.renewalToken)).toBe("SUPERSEDED");
       if (mine === undefined) throw new Error("Nothing was changed");
