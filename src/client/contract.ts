@@ -86,7 +86,10 @@ export interface Session {
    * `RequestFailed` when it could not be told in eight attempts.
    */
   readonly logout: () => Promise<void>;
-  /** Has to be asked for here and not by another client: it renews the tokens. */
+  /**
+   * Has to be asked for here and not by another client: all tokens from before are refused from then on.
+   * Where there was no answer although it was done, the session is signed out with `SUPERSEDED`.
+   */
   readonly changePassword: (passwords: {
     readonly currentPassword: string;
     readonly newPassword: string;

@@ -42,7 +42,7 @@ export function reissueContract(storeOf: () => SessionStore): void {
       lastSeenAt: now,
       accessExpiresAt: now + lifetimes.access,
       idleExpiresAt: now + lifetimes.renewal,
-      graceEndsAt: expect.any(Number),
+      graceEndsAt: expect.any(Number) as number,
       networks: `${elsewhere} ${network}`,
     });
     expect(reissued?.graceEndsAt).toBeLessThan(now + lifetimes.grace / 2);

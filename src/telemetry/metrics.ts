@@ -154,6 +154,7 @@ export class Metrics {
       case "registration":
       case "passwordChange":
       case "endUnknown":
+      case "foreignReplay":
       case "lock":
       case "unlock":
       case "deletion":

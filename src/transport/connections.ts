@@ -192,6 +192,9 @@ export class Connections {
         return this.#extend(group, message.session);
       case "uncertain":
         return this.#look(group);
+      case "replayed":
+        // Nothing of it concerns connections.
+        return;
     }
   }
 

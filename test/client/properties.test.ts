@@ -58,6 +58,27 @@ const mutants: readonly Mutant[] = [
     breaks: "never gives out a token that has run out, though the machine sleeps",
   },
   {
+    safeguard: "a bound on what a refused token signs out",
+    file: "holder.ts",
+    from: "return drop(message.sessionId, message.reason, message.generation);",
+    to: "return drop(message.sessionId, message.reason);",
+    breaks: "keeps all tabs signed in when the password is changed in one, without locks",
+  },
+  {
+    safeguard: "a pair that stays while it is replaced",
+    file: "holder.ts",
+    from: "if (isReplacing && message.generation !== undefined) return;",
+    to: "",
+    breaks: "keeps all tabs signed in when the password is changed in one, without locks",
+  },
+  {
+    safeguard: "the server's own count of generations",
+    file: "session.ts",
+    from: "const generation = generationOf(tokens.accessToken, before.generation + 1);",
+    to: "const generation = before.generation + 1;",
+    breaks: "keeps all tabs signed in when the password is changed in one, without locks",
+  },
+  {
     safeguard: "patience with the network",
     file: "session.ts",
     from: "return { error: error as RequestFailed };",

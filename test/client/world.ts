@@ -270,6 +270,8 @@ export class World implements AsyncDisposable {
     if (query.includes("changePassword(")) {
       const authentication = await this.sessions.authenticate(token);
       if (authentication.state !== "signedIn") return null;
+      // Two passwords are hashed, and meanwhile others may renew.
+      await this.#wait(100);
       const reissue = await this.sessions.reissue(authentication.claims);
       if (reissue.outcome === "refused") return null;
       const { tokens } = shown(reissue);

@@ -38,6 +38,7 @@ describe("the environment", () => {
         RENEWAL_TOKEN_TTL: "2h",
         SESSION_MAX_AGE: "1d",
         RENEWAL_GRACE: "0s",
+        FOREIGN_REPLAYS: "audit",
         RECHECK_INTERVAL: "1s",
         OUTAGE_GRACE: "1m",
         DRAIN_TIME: "0ms",
@@ -81,6 +82,7 @@ describe("the environment", () => {
       renewalTokenTtl: 7_200_000,
       sessionMaxAge: 86_400_000,
       renewalGrace: 0,
+      foreignReplays: "audit",
       recheckInterval: 1000,
       outageGrace: 60_000,
       drainTime: 0,
@@ -219,6 +221,11 @@ describe("a wrong value stops the start and is explained", () => {
       "INTROSPECTION",
       "0",
       "INTROSPECTION must be true or false, not '0'. Example: INTROSPECTION=true",
+    ],
+    [
+      "FOREIGN_REPLAYS",
+      "ignore",
+      "FOREIGN_REPLAYS must be one of end, audit, not 'ignore'. Example: FOREIGN_REPLAYS=audit",
     ],
     [
       "LOG_LEVEL",

@@ -4,7 +4,15 @@ import { expect, it } from "vitest";
 import type { CurfewOptions } from "../../src/server.ts";
 import { newFolder, runCommand, type Env } from "../helpers/command.ts";
 import { fakeClock, startCurfew } from "../helpers/curfew.ts";
-import { logout, newEmail, register, renew, type SignedIn } from "../helpers/http.ts";
+import {
+  ask,
+  logout,
+  newEmail,
+  password,
+  register,
+  renew,
+  type SignedIn,
+} from "../helpers/http.ts";
 import { PostgresServer } from "../helpers/postgres.ts";
 import { startRedis } from "../helpers/redis.ts";
 
@@ -98,6 +106,30 @@ it("tells the tokens before a renewal from those after it", async () => {
       verdict: `This ${kind} token is accepted.`,
       facts: { generation: "1, the token's", renewed: expect.stringMatching(/ago\)$/) },
     });
+});
+
+it("says of a token from before a changed password why it is refused", async () => {
+  await using server = await startServer();
+  const before = await register(server.url);
+  const query = `mutation { changePassword(
+    currentPassword: "${password}", newPassword: "another long password"
+  ) { ... on PasswordChanged { tokens { accessToken renewalToken } } } }`;
+  const { data } = await ask(server.url, query, { token: before.accessToken });
+  const { accessToken, renewalToken } = data.changePassword.tokens;
+
+  const why = "it was issued before the password was changed, and is worth nothing since";
+  const generation = "1, the token is from before the password was changed";
+  for (const [kind, token] of [
+    ["access", before.accessToken],
+    ["renewal", before.renewalToken],
+  ] as const)
+    expect(await inspect(token, server.env)).toMatchObject({
+      code: 1,
+      verdict: `This ${kind} token is refused: ${why}.`,
+      facts: { generation: expect.stringContaining(generation) },
+    });
+  for (const token of [accessToken, renewalToken])
+    expect(await inspect(token, server.env)).toMatchObject({ code: 0 });
 });
 
 it("warns of a renewal token that was used before, without using it", async () => {

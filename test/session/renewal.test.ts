@@ -248,7 +248,7 @@ test("users who cannot be looked up keep their sessions and their tokens", async
   expect(heard).toEqual(["renewed"]);
 });
 
-describe("a rotation", () => {
+describe("starting over", () => {
   const claimsOf = (domain: ReturnType<typeof startDomain>, token: string) => {
     const claims = domain.sessions.identify(token);
     if (claims === undefined) throw new Error("Not one of ours");

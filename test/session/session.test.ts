@@ -94,8 +94,8 @@ describe("a renewal", () => {
   });
 
   test("gives no grace to a session never renewed", () => {
-    const later = { ...begun, generation: 1 };
-    expect(judgeRenewal(later, { generation: 0, seen: 1 }, now)).toBe("reuse");
+    const ungraced = { ...begun, generation: 1 };
+    expect(judgeRenewal(ungraced, { generation: 0, seen: 1 }, now)).toBe("reuse");
   });
 });
 
