@@ -5,6 +5,7 @@ import { auditTrail } from "./audit.ts";
 import { checkOptions, isProduction, type Options } from "./config/config.ts";
 import type { Services } from "./graphql/context.ts";
 import { Events } from "./graphql/events.ts";
+import { MemoryLedger } from "./graphql/memory-ledger.ts";
 import { faultLog, openLog } from "./graphql/logger.ts";
 import { lifetimesOf, openParts, type OpenParts, type Parts } from "./parts.ts";
 import type { Audit, AuditEvent } from "./session/audit.ts";
@@ -159,11 +160,16 @@ function assemble(ingredients: Ingredients) {
     clock,
     watch: (userId) => watches.watch(userId),
   };
+  const ledger = new MemoryLedger({
+    perSession: options.maxMemoryPerSession,
+    byAddress: options.maxSocketsPerAddress > 0,
+  });
   const perAddress = options.maxSocketsPerAddress || Infinity;
   /** What all transports of this node share. */
   const shared = {
     sessions,
     connections,
+    ledger,
     turns: new Turns(admissions),
     admissionTimeout,
     initTimeout,

@@ -4,6 +4,7 @@ import type { RefusalReason } from "../session/reasons.ts";
 import type { Device } from "../session/session.ts";
 import type { Authentication } from "../session/sessions.ts";
 import type { Claims } from "../session/token.ts";
+import type { Charge, MemoryLedger } from "./memory-ledger.ts";
 
 /** How long it lasts: as a stream does, or as a request that is slow to answer. */
 export type Stay = "stream" | "slowRequest";
@@ -19,6 +20,8 @@ export interface CallerOptions {
   readonly onLastWord?: () => void;
   /** Called once, when the operation was answered or its stream is closed. */
   readonly onDone?: () => void;
+  /** Counts what the operation keeps. Default: it is not counted. */
+  readonly ledger?: MemoryLedger | undefined;
   /** Logs why the caller is not signed in. */
   readonly noteRefusal: (reason: RefusalReason, claims?: Claims) => void;
 }
@@ -33,6 +36,8 @@ export class Caller {
   readonly #join: CallerOptions["join"];
   readonly #onLastWord: CallerOptions["onLastWord"];
   #onDone: CallerOptions["onDone"];
+  readonly #ledger: MemoryLedger | undefined;
+  #charge: Charge | undefined;
   #joinedAs: Stay | undefined;
   #joined: Promise<void> | undefined;
   #hasLastWord = false;
@@ -45,6 +50,7 @@ export class Caller {
     this.#join = options.join;
     this.#onLastWord = options.onLastWord;
     this.#onDone = options.onDone;
+    this.#ledger = options.ledger;
   }
 
   /** Milliseconds since it was known who asks. */
@@ -62,7 +68,30 @@ export class Caller {
     await this.#joined;
   }
 
+  /**
+   * Charges the operation for what it keeps until it is done, once.
+   *
+   * @param bytes is asked when they are counted
+   * @returns whether it may keep that
+   */
+  keep(bytes: () => number): boolean {
+    if (this.#ledger === undefined || this.#charge !== undefined) return true;
+    const { authentication: by, device } = this;
+    const session = by.state === "signedIn" ? by.session : undefined;
+    this.#charge = this.#ledger.operation(
+      {
+        fingerprint: session?.fingerprint,
+        userId: session?.userId,
+        ipAddress: device.ipAddress,
+      },
+      bytes(),
+    );
+    return this.#charge !== undefined;
+  }
+
   done(): void {
+    this.#charge?.release();
+    this.#charge = undefined;
     const onDone = this.#onDone;
     this.#onDone = undefined;
     onDone?.();

@@ -14,7 +14,9 @@ import type { Ending } from "../session/life.ts";
 import type { Caller } from "./caller.ts";
 import type { CurfewContext } from "./context.ts";
 import { EndableStream, leave, type EndableStreamOptions, type Result } from "./endable-stream.ts";
-import { endingError } from "./errors.ts";
+import { endingError, tooMuchMemory } from "./errors.ts";
+import { executableOf } from "./executable.ts";
+import { mayKeep } from "./kept.ts";
 import { unquoted } from "./quotations.ts";
 
 /** Executes or subscribes, as the plugins of a Yoga have it. */
@@ -160,10 +162,15 @@ export function createRun({ mask, onMasked, onFault }: RunOptions): Run {
     }
   }
 
-  return (args, by) => {
-    const { caller } = args.contextValue as CurfewContext;
-    const kind = getOperationAST(args.document, args.operationName)?.operation;
+  return async (whole, by) => {
+    const { caller } = whole.contextValue as CurfewContext;
+    const kind = getOperationAST(whole.document, whole.operationName)?.operation;
     const isSubscription = kind === OperationTypeNode.SUBSCRIPTION;
+    const args = isSubscription ? executableOf(whole) : whole;
+    if (!mayKeep(args, caller, paramsOf(args))) {
+      caller.done();
+      return { errors: [tooMuchMemory()] };
+    }
     if (by !== undefined) {
       const begin = async () => (await by(args)) as Begun;
       // It is done when the plugins around this are.
@@ -180,6 +187,11 @@ export function createRun({ mask, onMasked, onFault }: RunOptions): Run {
         })
       : request({ caller, begin: () => answer(args), answerTo: asItIs, onDone });
   };
+}
+
+/** What the client sent: Yoga keeps it in the context. */
+function paramsOf({ contextValue }: ExecutionArgs): unknown {
+  return (contextValue as { readonly params?: unknown }).params;
 }
 
 /** What graphql 17 has before it subscribes, and graphql 16 has not. */

@@ -10,19 +10,12 @@ import {
   type SessionMessage,
 } from "./messages.ts";
 import type { EndReason } from "./reasons.ts";
+import type { SessionEvent } from "./session-event.ts";
 import type { Session } from "./session.ts";
 import type { Stream } from "./stream.ts";
 import type { Topics, Unsubscribe } from "./topics.ts";
 
-export type SessionEvent =
-  | { readonly type: "STARTED" | "RENEWED"; readonly session: Session; readonly at: number }
-  | {
-      readonly type: "ENDED";
-      readonly session: Session;
-      /** Null when the message was lost. */
-      readonly reason: EndReason | null;
-      readonly at: number;
-    };
+export type { SessionEvent } from "./session-event.ts";
 
 export interface WatchOptions {
   readonly topics: Topics;

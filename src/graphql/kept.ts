@@ -1,0 +1,22 @@
+/** Charges an operation for what it keeps until it is done. */
+import type { ExecutionArgs } from "graphql";
+import type { Caller } from "./caller.ts";
+import { documentFootprint, footprintOf } from "./footprint.ts";
+
+/** Bytes of everything else that a running operation keeps: closures, promises, its stream and its context. */
+const machinery = 6_000;
+
+/**
+ * Whether the operation may run.
+ *
+ * @param params what the client sent, where plugins keep it
+ */
+export function mayKeep(args: ExecutionArgs, caller: Caller, params?: unknown): boolean {
+  return caller.keep(
+    () =>
+      machinery +
+      documentFootprint(args.document) +
+      footprintOf(args.variableValues) +
+      (params === undefined ? 0 : footprintOf(params)),
+  );
+}
