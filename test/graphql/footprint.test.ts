@@ -14,14 +14,17 @@ afterEach(() => vi.restoreAllMocks());
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc") as () => void;
 
+const gate = Promise.withResolvers<number>();
+
 const app: CurfewOptions = {
   typeDefs: `
     scalar JSON
-    type Query { a: Int }
+    type Query { wait(filter: JSON): Int @authenticated }
     type Subscription { silent(filter: JSON): Silent! @authenticated }
     type Silent { a: Int }
   `,
   resolvers: {
+    Query: { wait: () => gate.promise },
     Subscription: {
       silent: { subscribe: (_parent, _args, { events }) => events.subscribe("silence") },
     },
@@ -67,7 +70,9 @@ const inputs: Record<string, (i: number) => Input> = {
   }),
   "with many small objects": (i) => ({
     query: subscribing,
-    variables: { filter: Array.from({ length: 2_000 }, (_, n) => ({ id: n + i, name: `${n}-${i}` })) },
+    variables: {
+      filter: Array.from({ length: 2_000 }, (_, n) => ({ id: n + i, name: `${n}-${i}` })),
+    },
   }),
   "with many empty arrays": (i) => ({
     query: subscribing,
@@ -79,8 +84,14 @@ const inputs: Record<string, (i: number) => Input> = {
       filter: Object.fromEntries(Array.from({ length: 3_000 }, (_, n) => [`n${i}_${n}`, n])),
     },
   }),
+  "with the fields that nodes of a document have": (i) => ({
+    query: subscribing,
+    variables: {
+      filter: { kind: "x".repeat(100_000 + i), loc: { kind: [`${i}`.repeat(50_000)] } },
+    },
+  }),
   "with a document of which it executes little": (i) => ({
-    query: `subscription Wanted { silent { a } } ${Array.from({ length: 400 }, (_, n) => `query Q${n}x${i} { a }`).join(" ")}`,
+    query: `subscription Wanted { silent { a } } ${Array.from({ length: 400 }, (_, n) => `query Q${n}x${i} { wait }`).join(" ")}`,
   }),
   "with variables that it does not declare": (i) => ({
     query: "subscription { silent { a } }",
@@ -88,7 +99,11 @@ const inputs: Record<string, (i: number) => Input> = {
   }),
 };
 
-describe("a subscription is charged for what it takes of the heap, within a factor of two", () => {
+inputs["that is a query, with its locations"] = (i) => ({
+  query: `${long} { wait ${"wait ".repeat(500 + i)} }`,
+});
+
+describe("an operation is charged for what it takes of the heap, within a factor of two", () => {
   it.each(Object.entries(inputs))("%s", { timeout: 60_000 }, async (_, input) => {
     await using curfew = await startCurfew(app);
     const { accessToken } = await register(curfew.url);
