@@ -22,9 +22,18 @@ export interface CallerOptions {
   readonly onDone?: () => void;
   /** Counts what the operation keeps. Default: it is not counted. */
   readonly ledger?: MemoryLedger | undefined;
+  /**
+   * Whether each operation is an HTTP request of its own.
+   *
+   * @default false
+   */
+  readonly isRequest?: boolean;
   /** Logs why the caller is not signed in. */
   readonly noteRefusal: (reason: RefusalReason, claims?: Claims) => void;
 }
+
+/** Bytes of a request that are not counted: as much as its connection takes anyway. */
+const uncounted = 64 * 1024;
 
 export class Caller {
   readonly authentication: Authentication;
@@ -37,6 +46,7 @@ export class Caller {
   readonly #onLastWord: CallerOptions["onLastWord"];
   #onDone: CallerOptions["onDone"];
   readonly #ledger: MemoryLedger | undefined;
+  readonly #isRequest: boolean;
   #charge: Charge | undefined;
   #joinedAs: Stay | undefined;
   #joined: Promise<void> | undefined;
@@ -51,6 +61,7 @@ export class Caller {
     this.#onLastWord = options.onLastWord;
     this.#onDone = options.onDone;
     this.#ledger = options.ledger;
+    this.#isRequest = options.isRequest ?? false;
   }
 
   /** Milliseconds since it was known who asks. */
@@ -69,23 +80,23 @@ export class Caller {
   }
 
   /**
-   * Charges the operation for what it keeps until it is done, once.
+   * Charges the operation for what it keeps until it is done, once. A query or mutation over HTTP counts
+   * against the address alone, and not at all where it is small: a session whose subscriptions keep all
+   * that they may can still be renewed and ended.
    *
    * @param bytes is asked when they are counted
    * @returns whether it may keep that
    */
-  keep(bytes: () => number): boolean {
+  keep(bytes: () => number, isSubscription: boolean): boolean {
     if (this.#ledger === undefined || this.#charge !== undefined) return true;
     const { authentication: by, device } = this;
-    const session = by.state === "signedIn" ? by.session : undefined;
-    this.#charge = this.#ledger.operation(
-      {
-        fingerprint: session?.fingerprint,
-        userId: session?.userId,
-        ipAddress: device.ipAddress,
-      },
-      bytes(),
-    );
+    const isRequest = this.#isRequest && !isSubscription;
+    const size = bytes();
+    if (isRequest && size <= uncounted) return true;
+    const session = by.state === "signedIn" && !isRequest ? by.session : undefined;
+    const { ipAddress } = device;
+    const owner = { fingerprint: session?.fingerprint, userId: session?.userId, ipAddress };
+    this.#charge = this.#ledger.operation(owner, size);
     return this.#charge !== undefined;
   }
 

@@ -1,5 +1,5 @@
 /** Charges an operation for what it keeps until it is done. */
-import type { ExecutionArgs } from "graphql";
+import { getOperationAST, OperationTypeNode, type ExecutionArgs } from "graphql";
 import type { Caller } from "./caller.ts";
 import { documentFootprint, footprintOf } from "./footprint.ts";
 
@@ -12,11 +12,12 @@ const machinery = 6_000;
  * @param params what the client sent, where plugins keep it
  */
 export function mayKeep(args: ExecutionArgs, caller: Caller, params?: unknown): boolean {
-  return caller.keep(
-    () =>
-      machinery +
-      documentFootprint(args.document) +
-      footprintOf(args.variableValues) +
-      (params === undefined ? 0 : footprintOf(params)),
-  );
+  const { document, operationName, variableValues } = args;
+  const bytes = () =>
+    machinery +
+    documentFootprint(document) +
+    footprintOf(variableValues) +
+    (params === undefined ? 0 : footprintOf(params));
+  const kind = getOperationAST(document, operationName)?.operation;
+  return caller.keep(bytes, kind === OperationTypeNode.SUBSCRIPTION);
 }

@@ -74,12 +74,12 @@ export async function identifyVisit(visit: Visit, options: RequestOptions): Prom
     life.end("TOO_MANY");
     return false;
   };
-  const { ledger } = options;
   const caller = {
     authentication,
     device,
     life,
-    ledger,
+    ledger: options.ledger,
+    isRequest: true,
     noteRefusal: note,
     ...(onDone && { onDone }),
   };

@@ -4,7 +4,7 @@ import { MemoryLedger } from "../../src/graphql/memory-ledger.ts";
 import { startOwnServer } from "../embedding/own-server.ts";
 import { testApp } from "../helpers/app.ts";
 import { startCurfew } from "../helpers/curfew.ts";
-import { ask, logout, register } from "../helpers/http.ts";
+import { ask, logout, register, renew, type SignedIn } from "../helpers/http.ts";
 import { connect } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
 
@@ -108,13 +108,14 @@ describe.each(["with Curfew's own server", "with an app's own server"])("%s", (w
 });
 
 describe("an operation that would keep too much", () => {
-  const tooLong = `{ hello ${"hello ".repeat(2_400)} }`;
+  const tooLong = `{ hello ${"hello ".repeat(1_000)} }`;
 
   it("is refused over HTTP and on a socket, which serves the next one", async () => {
     await using curfew = await startCurfew({ ...testApp().schema, maxMemoryPerSession: 1_048_576 });
     const { accessToken: token } = await register(curfew.url);
     const refused = { extensions: { code: "TOO_MANY_REQUESTS" } };
-    expect(await ask(curfew.url, tooLong, { token })).toMatchObject({ errors: [refused] });
+    const answer = await ask(curfew.url, tooLong, { token });
+    expect(answer).toMatchObject({ errors: [refused] });
     await using socket = await connect(curfew.socketUrl, token);
     socket.subscribe("1", tooLong);
     expect(await socket.messages.next()).toMatchObject({ type: "error", payload: [refused] });
@@ -123,6 +124,23 @@ describe("an operation that would keep too much", () => {
       expect(await socket.messages.next()).toMatchObject({ id, type: "next" });
       expect(await socket.messages.next()).toMatchObject({ id, type: "complete" });
     }
+  });
+
+  it("leaves a session whose subscriptions keep all that they may able to renew and to end", async () => {
+    await using curfew = await startCurfew({
+      ...testApp().schema,
+      maxMemoryPerSession: 1_048_576,
+      maxOperationsPerSocket: 1_000,
+    });
+    const { accessToken, renewalToken } = await register(curfew.url);
+    await using socket = await connect(curfew.socketUrl, accessToken);
+    for (let i = 0; i < 300; i += 1) socket.subscribe(`${i}`, watching);
+    const message = await socket.messages.next();
+    expect(message).toMatchObject({ payload: [{ extensions: { code: "TOO_MANY_REQUESTS" } }] });
+    const renewed = await renew(curfew.url, renewalToken);
+    expect(renewed).toHaveProperty("accessToken");
+    expect(await logout(curfew.url, (renewed as SignedIn).accessToken)).toBe(1);
+    expect(await socket.closed).toMatchObject({ code: 4401 });
   });
 
   it("disturbs none that run already, and may run when one of them has ended", async () => {

@@ -164,7 +164,7 @@ describe("a server with a heap of 512 MB", { timeout: 90_000 }, () => {
     for (const token of await server.start("unread", 40)) {
       const socket = await connect(server.socketUrl, token, from("192.0.2.6"));
       sockets.push(socket);
-      (socket.ws as unknown as { readonly _socket: Socket })._socket.pause();
+      socket.ws.pause();
       for (let i = 0; i < 8; i += 1) socket.subscribe(`${i}`, "{ large }");
     }
     await servesOn(server);

@@ -53,6 +53,13 @@ describe("a socket is closed", () => {
     expect(curfew.log).toContainEqual(expect.objectContaining({ reason: "PROTOCOL_4409" }));
   });
 
+  it("with 4406 when it speaks no protocol that is known", async () => {
+    await using curfew = await startCurfew();
+    const ws = new WebSocket(curfew.socketUrl);
+    const [code] = (await once(ws, "close")) as [number];
+    expect(code).toBe(4406);
+  });
+
   it.each(["subscribe", "complete"])(
     "with 4400 at a %s whose id has more than 128 bytes",
     async (type) => {
