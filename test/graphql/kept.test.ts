@@ -108,7 +108,7 @@ describe.each(["with Curfew's own server", "with an app's own server"])("%s", (w
 });
 
 describe("an operation that would keep too much", () => {
-  const tooLong = `{ hello ${"hello ".repeat(1_000)} }`;
+  const tooLong = `{ ${"... { hello } ".repeat(700)} }`;
 
   it("is refused over HTTP and on a socket, which serves the next one", async () => {
     await using curfew = await startCurfew({ ...testApp().schema, maxMemoryPerSession: 1_048_576 });
