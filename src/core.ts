@@ -6,6 +6,7 @@ import { checkOptions, isProduction, type Options } from "./config/config.ts";
 import type { Services } from "./graphql/context.ts";
 import { Events } from "./graphql/events.ts";
 import { faultLog, lostLines, openLog } from "./graphql/logger.ts";
+import { MemoryLedger } from "./graphql/memory-ledger.ts";
 import { lifetimesOf, openParts, type OpenParts, type Parts } from "./parts.ts";
 import type { Audit, AuditEvent } from "./session/audit.ts";
 import { ConcurrencyLimiter } from "./session/concurrency-limiter.ts";
@@ -164,11 +165,16 @@ function assemble(ingredients: Ingredients) {
     clock,
     watch: (userId) => watches.watch(userId),
   };
+  const ledger = new MemoryLedger({
+    perSession: options.maxMemoryPerSession,
+    byAddress: options.maxSocketsPerAddress > 0,
+  });
   const perAddress = options.maxSocketsPerAddress || Infinity;
   /** What all transports of this node share. */
   const shared = {
     sessions,
     connections,
+    ledger,
     turns: new ConcurrencyLimiter(admissions),
     admissionTimeout,
     initTimeout,

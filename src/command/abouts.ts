@@ -23,6 +23,7 @@ export const abouts = {
   maxSocketsPerSession: "sockets and streams of one session on one node",
   maxOperationsPerSocket: "operations at once on one socket",
   maxSocketsPerAddress: "sockets and streams of one address; 0 sets no limit",
+  maxMemoryPerSession: "bytes that running operations of one session may keep",
   maxMessageSize: "bytes of an HTTP body or a message",
   maxQueryTokens: "words and marks of a document",
   maxQueryDepth: "fields within fields",

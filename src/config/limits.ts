@@ -27,6 +27,14 @@ export interface Limits {
    */
   readonly maxSocketsPerAddress: number;
   /**
+   * Bytes that the running operations of one session may keep on one node. One operation may keep a quarter of
+   * that, one user four times as much, and one address eight times as much; `maxSocketsPerAddress` 0 sets
+   * no limit by address here either.
+   *
+   * @default 8_388_608 (8 MiB)
+   */
+  readonly maxMemoryPerSession: number;
+  /**
    * Bytes of one HTTP body, or of one message on a socket.
    *
    * @default 262_144 (256 KiB)

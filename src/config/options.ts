@@ -238,6 +238,7 @@ export function defaultOptions(production: boolean): Options {
     maxSocketsPerSession: 100,
     maxOperationsPerSocket: 100,
     maxSocketsPerAddress: 1_000,
+    maxMemoryPerSession: 8 * 1024 * 1024,
     maxMessageSize: 256 * 1024,
     maxQueryTokens: 5_000,
     maxQueryDepth: 30,

@@ -33,6 +33,7 @@ export const optionRules = {
   maxSocketsPerSession: whole(1, 1_000_000),
   maxOperationsPerSocket: whole(1, 1_000_000),
   maxSocketsPerAddress: whole(0, 1_000_000),
+  maxMemoryPerSession: whole(1_048_576, 1_099_511_627_776),
   maxMessageSize: whole(1024, 16_777_216),
   maxQueryTokens: whole(1, 1_000_000),
   maxQueryDepth: whole(1, 1_000_000),

@@ -44,6 +44,7 @@ export const variables: Readonly<Record<Name, Variable>> = {
   maxSocketsPerSession: { name: "MAX_SOCKETS_PER_SESSION", example: "100", read: asNumber },
   maxOperationsPerSocket: { name: "MAX_OPERATIONS_PER_SOCKET", example: "100", read: asNumber },
   maxSocketsPerAddress: { name: "MAX_SOCKETS_PER_ADDRESS", example: "1000", read: asNumber },
+  maxMemoryPerSession: { name: "MAX_MEMORY_PER_SESSION", example: "8388608", read: asNumber },
   maxMessageSize: { name: "MAX_MESSAGE_SIZE", example: "262144", read: asNumber },
   maxQueryTokens: { name: "MAX_QUERY_TOKENS", example: "5000", read: asNumber },
   maxQueryDepth: { name: "MAX_QUERY_DEPTH", example: "30", read: asNumber },

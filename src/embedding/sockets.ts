@@ -1,9 +1,11 @@
 /** graphql-ws's options by which sockets of an app's own server live and end with their sessions. */
 import type { IncomingMessage } from "node:http";
-import type { Context, ServerOptions } from "graphql-ws";
+import { GraphQLError } from "graphql";
+import { CloseCode, type Context, type ServerOptions } from "graphql-ws";
 import { Life } from "../session/life.ts";
 import { closes, closeTimeout } from "../transport/close-codes.ts";
 import { deviceOf } from "../transport/credentials.ts";
+import { idTooLong, isLongId } from "../transport/messages.ts";
 import { noMeter, type Meter } from "../transport/meter.ts";
 import { socketHooks, type OperationOptions, type Socket } from "../transport/operations.ts";
 import type { Places } from "../transport/places.ts";
@@ -49,7 +51,11 @@ export function socketOptions(
       // An app's own that has no more room, or is closing.
       return connection.extra.life.ending === undefined && hooks.onConnect(connection);
     },
-    onSubscribe: (context, id, payload) => hooks.onSubscribe(inside(context), id, payload),
+    onSubscribe: (context, id, payload) => {
+      if (!isLongId(id)) return hooks.onSubscribe(inside(context), id, payload);
+      context.extra.socket.close(CloseCode.BadRequest, idTooLong);
+      return [new GraphQLError(idTooLong)];
+    },
     execute: hooks.execute,
     subscribe: hooks.subscribe,
     onOperation: (context, id, payload, args, result) =>
@@ -85,6 +91,7 @@ function open(
     onInit: () => {},
     onAdmitted: () => {},
     claims: undefined,
+    userId: undefined,
     operations: 0,
     onReplied: undefined,
     // As Yoga's own recipe has it.

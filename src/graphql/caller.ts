@@ -4,6 +4,7 @@ import type { RefusalReason } from "../session/reasons.ts";
 import type { Device } from "../session/session.ts";
 import type { Authentication } from "../session/sessions.ts";
 import type { Claims } from "../session/token.ts";
+import type { Charge, MemoryLedger } from "./memory-ledger.ts";
 
 /** How long it lasts: as a stream does, or as a request that is slow to answer. */
 export type Stay = "stream" | "slowRequest";
@@ -19,9 +20,20 @@ export interface CallerOptions {
   readonly onLastWord?: () => void;
   /** Called once, when the operation was answered or its stream is closed. */
   readonly onDone?: () => void;
+  /** Counts what the operation keeps. Default: it is not counted. */
+  readonly ledger?: MemoryLedger | undefined;
+  /**
+   * Whether each operation is an HTTP request of its own.
+   *
+   * @default false
+   */
+  readonly isRequest?: boolean;
   /** Logs why the caller is not signed in. */
   readonly noteRefusal: (reason: RefusalReason, claims?: Claims) => void;
 }
+
+/** Bytes of a request that are not counted: as much as its connection takes anyway. */
+const uncounted = 64 * 1024;
 
 export class Caller {
   readonly authentication: Authentication;
@@ -33,6 +45,9 @@ export class Caller {
   readonly #join: CallerOptions["join"];
   readonly #onLastWord: CallerOptions["onLastWord"];
   #onDone: CallerOptions["onDone"];
+  readonly #ledger: MemoryLedger | undefined;
+  readonly #isRequest: boolean;
+  #charge: Charge | undefined;
   #joinedAs: Stay | undefined;
   #joined: Promise<void> | undefined;
   #hasLastWord = false;
@@ -45,6 +60,8 @@ export class Caller {
     this.#join = options.join;
     this.#onLastWord = options.onLastWord;
     this.#onDone = options.onDone;
+    this.#ledger = options.ledger;
+    this.#isRequest = options.isRequest ?? false;
   }
 
   /** Milliseconds since it was known who asks. */
@@ -62,7 +79,30 @@ export class Caller {
     await this.#joined;
   }
 
+  /**
+   * Charges the operation for what it keeps until it is done, once. A query or mutation over HTTP counts
+   * against the address alone, and not at all where it is small: a session whose subscriptions keep all
+   * that they may can still be renewed and ended.
+   *
+   * @param bytes is asked when they are counted
+   * @returns whether it may keep that
+   */
+  keep(bytes: () => number, isSubscription: boolean): boolean {
+    if (this.#ledger === undefined || this.#charge !== undefined) return true;
+    const { authentication: by, device } = this;
+    const isRequest = this.#isRequest && !isSubscription;
+    const size = bytes();
+    if (isRequest && size <= uncounted) return true;
+    const session = by.state === "signedIn" && !isRequest ? by.session : undefined;
+    const { ipAddress } = device;
+    const owner = { fingerprint: session?.fingerprint, userId: session?.userId, ipAddress };
+    this.#charge = this.#ledger.operation(owner, size);
+    return this.#charge !== undefined;
+  }
+
   done(): void {
+    this.#charge?.release();
+    this.#charge = undefined;
     const onDone = this.#onDone;
     this.#onDone = undefined;
     onDone?.();

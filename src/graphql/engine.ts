@@ -3,6 +3,7 @@ import type { OnFault } from "../session/fault.ts";
 import {
   getOperationAST,
   NoSchemaIntrospectionCustomRule,
+  OperationTypeNode,
   type ExecutionArgs,
   type GraphQLSchema,
 } from "graphql";
@@ -18,8 +19,10 @@ import {
   type Enveloped,
   type Pipeline,
 } from "./enveloped.ts";
-import { maskError } from "./errors.ts";
+import { maskError, tooMuchMemory } from "./errors.ts";
+import { executableOf } from "./executable.ts";
 import { setAnswerHeaders } from "./headers.ts";
+import { mayKeep } from "./kept.ts";
 import { useQueryLimits, type QueryLimits } from "./limits.ts";
 import type { Result } from "./endable-stream.ts";
 import { Occurrences } from "./logger.ts";
@@ -101,8 +104,12 @@ export function createEngine(options: EngineOptions): Engine {
       const compiled = compile(query);
       if ("problems" in compiled) return compiled.problems;
       const { document } = compiled;
-      if (!getOperationAST(document, operationName)) return [unidentified()];
-      return argsOf({ document, operationName, variableValues: variables }, caller);
+      const operation = getOperationAST(document, operationName);
+      if (!operation) return [unidentified()];
+      const sent = { document, operationName, variableValues: variables };
+      const isSubscription = operation.operation === OperationTypeNode.SUBSCRIPTION;
+      const args = argsOf(isSubscription ? executableOf(sent) : sent, caller);
+      return mayKeep(args, caller) ? args : [tooMuchMemory()];
     },
     run,
   };

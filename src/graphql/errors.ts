@@ -44,6 +44,13 @@ export function tooManyOperations(limit: number): GraphQLError {
   return coded("TOO_MANY_REQUESTS", message);
 }
 
+/** What the operation would keep is too much, or what others of the session, user or address keep already. */
+export function tooMuchMemory(): GraphQLError {
+  const message =
+    "The operations of this session, user or address keep too much memory; send less, or end others first.";
+  return coded("TOO_MANY_REQUESTS", message);
+}
+
 /** The document is over a limit; the message says over which, and by how much. */
 export function tooComplex(message: string, node?: ASTNode): GraphQLError {
   return new GraphQLError(message, {

@@ -15,7 +15,9 @@ import { gatherFacts } from "../telemetry/gathered-facts.ts";
 import type { Caller } from "./caller.ts";
 import type { CurfewContext } from "./context.ts";
 import { EndableStream, leave, type EndableStreamOptions, type Result } from "./endable-stream.ts";
-import { endingError } from "./errors.ts";
+import { endingError, tooMuchMemory } from "./errors.ts";
+import { executableOf } from "./executable.ts";
+import { mayKeep } from "./kept.ts";
 import { reportMasked, type OnMasked } from "./masked-errors.ts";
 import { redactRequestError } from "./redact-errors.ts";
 import { hasSerialFields } from "./serial-fields.ts";
@@ -183,11 +185,16 @@ export function createRun({ mask, onMasked, onFault, suggestions }: RunOptions):
     }
   }
 
-  return (args, by) => {
-    const { caller } = args.contextValue as CurfewContext;
-    const asked = getOperationAST(args.document, args.operationName);
+  return async (whole, by) => {
+    const { caller } = whole.contextValue as CurfewContext;
+    const asked = getOperationAST(whole.document, whole.operationName);
     const isSubscription = asked?.operation === OperationTypeNode.SUBSCRIPTION;
-    const isSerial = asked != null && hasSerialFields(asked, args.document);
+    const isSerial = asked != null && hasSerialFields(asked, whole.document);
+    const args = isSubscription ? executableOf(whole) : whole;
+    if (!mayKeep(args, caller, paramsOf(args))) {
+      caller.done();
+      return { errors: [tooMuchMemory()] };
+    }
     const checked =
       (begin: () => Begun | Promise<Begun>): Operation["begin"] =>
       () => {
@@ -208,11 +215,13 @@ export function createRun({ mask, onMasked, onFault, suggestions }: RunOptions):
           answerTo: (event) => answer({ ...args, rootValue: event }),
           onDone,
         })
-      : request(
-          { caller, begin: checked(() => answer(args)), answerTo: asItIs, onDone },
-          isSerial,
-        );
+      : request({ caller, begin: checked(() => answer(args)), answerTo: asItIs, onDone }, isSerial);
   };
+}
+
+/** What the client sent: Yoga keeps it in the context. */
+function paramsOf({ contextValue }: ExecutionArgs): unknown {
+  return (contextValue as { readonly params?: unknown }).params;
 }
 
 /** What graphql 17 has before it subscribes, and graphql 16 has not. */

@@ -1,5 +1,5 @@
 /** The recent events of one user's sessions, stored once for all who watch them. */
-import type { SessionEvent } from "./watch.ts";
+import type { SessionEvent } from "./session-event.ts";
 
 interface Entry {
   readonly position: number;

@@ -10,26 +10,12 @@ import {
   type SessionMessage,
 } from "./messages.ts";
 import type { EndReason } from "./reasons.ts";
+import type { SessionEvent } from "./session-event.ts";
 import type { Session } from "./session.ts";
 import type { Stream } from "./stream.ts";
 import type { Topics, Unsubscribe } from "./topics.ts";
 
-export type SessionEvent =
-  | { readonly type: "STARTED" | "RENEWED"; readonly session: Session; readonly at: number }
-  | {
-      readonly type: "REPLAYED";
-      readonly session: Session;
-      /** Null if it is not known, or if the message was lost. */
-      readonly address: string | null;
-      readonly at: number;
-    }
-  | {
-      readonly type: "ENDED";
-      readonly session: Session;
-      /** Null when the message was lost. */
-      readonly reason: EndReason | null;
-      readonly at: number;
-    };
+export type { SessionEvent } from "./session-event.ts";
 
 export interface WatchOptions {
   readonly topics: Topics;
@@ -209,7 +195,7 @@ class Watch {
     // Only these: a renewal that is not heard of yet is an event of its own.
     watched.session = { ...watched.session, foreignReplays, foreignReplayGeneration };
     const at = this.#options.clock();
-    this.stream.push({ type: "REPLAYED", session: watched.session, address, at });
+    this.#delivery.publish({ type: "REPLAYED", session: watched.session, address, at });
   }
 
   #ended(watched: Watched, reason: EndReason | null): void {

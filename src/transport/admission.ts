@@ -1,5 +1,6 @@
 /** Lets something long-lived run under its session, or ends it and says why in the log. */
 import type { Stay } from "../graphql/caller.ts";
+import type { MemoryLedger } from "../graphql/memory-ledger.ts";
 import type { ConcurrencyLimiter } from "../session/concurrency-limiter.ts";
 import type { OnFault } from "../session/fault.ts";
 import type { Ending, Life } from "../session/life.ts";
@@ -17,6 +18,8 @@ export interface AdmissionOptions {
   readonly turns: ConcurrencyLimiter;
   /** Milliseconds that it may take. */
   readonly admissionTimeout: number;
+  /** Counts what long-lived operations keep. */
+  readonly ledger?: MemoryLedger;
   readonly onFault: OnFault;
 }
 

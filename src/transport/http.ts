@@ -2,8 +2,10 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { Server as TcpServer, type Socket } from "node:net";
+import { tooMuchMemory } from "../graphql/errors.ts";
 import { answerHeaders } from "../graphql/headers.ts";
 import { from, idFrom, originHeader } from "../telemetry/origin.ts";
+import { mayRead } from "./bodies.ts";
 import { deviceOf } from "./credentials.ts";
 import { drain } from "./drain.ts";
 import { answerJson, type JsonOptions } from "./json.ts";
@@ -41,6 +43,7 @@ const foreign = JSON.stringify({
     },
   ],
 });
+const tooMany = JSON.stringify({ errors: [tooMuchMemory()] });
 
 export class HttpServer {
   readonly #options: HttpServerOptions;
@@ -155,13 +158,12 @@ export class HttpServer {
     if (!runsNothing(request, explorer !== undefined) && isForeign(request, allowsOrigin)) {
       const device = deviceOf(request, trustedProxies);
       noteRefusal({ transport: "http", reason: "ORIGIN", device });
-      response
-        .writeHead(403, {
-          ...answerHeaders,
-          ...originHeader(),
-          "content-type": "application/json; charset=utf-8",
-        })
-        .end(foreign);
+      refuse(response, 403, foreign);
+      return;
+    }
+    if (!mayRead(request, response, this.#options)) {
+      response.shouldKeepAlive = false;
+      refuse(response, 429, tooMany);
       return;
     }
     this.#see(response, () => this.#serve(request, response));
@@ -201,6 +203,16 @@ function onceRead(work: () => void): void {
     else setImmediate(look);
   };
   setImmediate(look);
+}
+
+function refuse(response: ServerResponse, status: number, text: string): void {
+  response
+    .writeHead(status, {
+      ...answerHeaders,
+      ...originHeader(),
+      "content-type": "application/json; charset=utf-8",
+    })
+    .end(text);
 }
 
 function announceEnd(response: ServerResponse): void {

@@ -1,13 +1,16 @@
 /** One open socket: what it keeps of its client, and how graphql-ws and the operations see it. */
 import { CloseCode, MessageType, stringifyMessage, type Server } from "graphql-ws";
 import { WebSocket, type RawData } from "ws";
+import type { MemoryLedger } from "../graphql/memory-ledger.ts";
 import type { OnFault } from "../session/fault.ts";
 import { Life, type Ending } from "../session/life.ts";
 import type { Device } from "../session/session.ts";
 import type { Claims } from "../session/token.ts";
 import { from } from "../telemetry/origin.ts";
+import { Backlog } from "./backlog.ts";
 import { closes } from "./close-codes.ts";
 import type { Farewells } from "./farewells.ts";
+import { idTooLong, readMessage, type Message } from "./messages.ts";
 import { noMeter, type Meter } from "./meter.ts";
 import type { Socket } from "./operations.ts";
 import type { Places } from "./places.ts";
@@ -23,6 +26,8 @@ export interface OpenSocketOptions {
   /** Milliseconds from the opening of a socket to its `connection_init`, which may wait for a renewal. */
   readonly initTimeout: number;
   readonly farewells: Farewells;
+  /** Counts what waits to be sent. */
+  readonly ledger?: MemoryLedger;
   readonly meter?: Meter;
   /** Called when its connection is gone. */
   readonly onGone: (socket: OpenSocket) => void;
@@ -30,11 +35,6 @@ export interface OpenSocketOptions {
 
 /** Bytes that may wait for a client to read them; he who lets more pile up is cut. */
 const maxBacklog = 8 * 1024 * 1024;
-const forClients = new Set<unknown>([
-  MessageType.ConnectionAck,
-  MessageType.Next,
-  MessageType.Error,
-]);
 const pong = stringifyMessage({ type: MessageType.Pong });
 
 /** It knows what it carries, so that the listeners of all sockets are the same few functions. */
@@ -52,14 +52,17 @@ export class OpenSocket implements Socket {
   /** Whether it answered the last ping. */
   isAlive = true;
   claims: Claims | undefined;
+  userId: string | undefined;
   operations = 0;
   onReplied: Map<string, () => void> | undefined;
   readonly #options: OpenSocketOptions;
   /** Of the last ping. */
   #mark: Buffer | undefined;
   #note: Note | undefined;
+  /** Made when something waits. */
+  #backlog: Backlog | undefined;
   #initTimer: NodeJS.Timeout | undefined;
-  #onMessage: ((data: string) => Promise<void>) | undefined;
+  #onMessage: ((message: unknown) => Promise<void>) | undefined;
   #onClose: ReturnType<Server["opened"]> | undefined;
 
   /** @param id names it in the log */
@@ -111,8 +114,25 @@ export class OpenSocket implements Socket {
   send(data: string): Promise<void> {
     const { ws } = this;
     if (ws.readyState !== ws.OPEN) return Promise.resolve();
-    if (ws.bufferedAmount > maxBacklog) ws.terminate();
-    return new Promise((resolve) => ws.send(data, () => resolve()));
+    if (ws.bufferedAmount > maxBacklog || !this.#mayWait(ws.bufferedAmount)) ws.terminate();
+    return new Promise((resolve) =>
+      ws.send(data, () => {
+        this.#backlog?.update(ws.bufferedAmount);
+        resolve();
+      }),
+    );
+  }
+
+  /** Whether so many bytes may wait for the client to read them. */
+  #mayWait(bytes: number): boolean {
+    const { ledger } = this.#options;
+    if (bytes === 0 || ledger === undefined) return true;
+    this.#backlog ??= new Backlog(ledger, () => ({
+      fingerprint: this.claims?.fingerprint,
+      userId: this.userId,
+      ipAddress: this.device.ipAddress,
+    }));
+    return this.#backlog.update(bytes);
   }
 
   close(code: number = CloseCode.InternalServerError, reason = ""): void {
@@ -124,7 +144,8 @@ export class OpenSocket implements Socket {
   }
 
   onMessage(callback: (data: string) => Promise<void>): void {
-    this.#onMessage = callback;
+    // It takes what was parsed too, which its types do not say.
+    this.#onMessage = callback as (message: unknown) => Promise<void>;
   }
 
   /** Without the payload of the ping: nobody may have us send what he sends. */
@@ -137,10 +158,17 @@ export class OpenSocket implements Socket {
     // A client may ignore the close frame: what it sends after the end is not even looked at.
     if (this.life.ending !== undefined || ws.readyState !== ws.OPEN) return;
     if (isBinary) ws.close(CloseCode.BadRequest, "Binary messages are not supported");
+    else this.#receive(readMessage(data));
+  }
+
+  /** Without the frame: what follows is kept until the operation is done. */
+  #receive({ content, isForClients, hasLongId }: Message): void {
+    const { ws } = this;
+    if (hasLongId) this.close(CloseCode.BadRequest, idTooLong);
     else
       void this.#log(() =>
-        this.#onMessage?.(text(data)).catch((error: unknown) => {
-          if (isForClients(data)) return ws.close(CloseCode.BadRequest, "Invalid message received");
+        this.#onMessage?.(content).catch((error: unknown) => {
+          if (isForClients) return ws.close(CloseCode.BadRequest, "Invalid message received");
           this.#options.onFault("a socket's message was not handled", error);
           ws.close(CloseCode.InternalServerError, "Internal server error");
         }),
@@ -166,6 +194,8 @@ export class OpenSocket implements Socket {
 
   onClosed(code: number, reason: string): void {
     this.#options.onGone(this);
+    this.#backlog?.release();
+    this.#backlog = undefined;
     this.life.end("LEFT");
     void this.#log(() =>
       this.#onClose?.(code, reason).catch((error: unknown) =>
@@ -211,14 +241,3 @@ function onClose(this: WebSocket, code: number, reason: Buffer): void {
 
 /** A broken frame, or one too large: ws closes the socket with the code for it. */
 function ignore(): void {}
-
-/** Whether it is a message that only servers send; graphql-ws throws at those. */
-function isForClients(data: RawData): boolean {
-  const { type } = JSON.parse(text(data)) as { readonly type?: unknown };
-  return forClients.has(type);
-}
-
-function text(data: RawData): string {
-  if (Array.isArray(data)) return Buffer.concat(data).toString();
-  return (Buffer.isBuffer(data) ? data : Buffer.from(data)).toString();
-}

@@ -11,6 +11,7 @@ import {
 import type { Context, ServerOptions, SubscribePayload } from "graphql-ws";
 import { isAsyncIterable } from "graphql-yoga";
 import { Caller } from "../graphql/caller.ts";
+import type { MemoryLedger } from "../graphql/memory-ledger.ts";
 import type { Pipeline, Prepared } from "../graphql/enveloped.ts";
 import {
   endingError,
@@ -40,6 +41,8 @@ export interface Socket {
   onAdmitted(): void;
   /** Set when the socket is acknowledged. */
   claims: Claims | undefined;
+  /** Whose session it is; set with the claims. */
+  userId: string | undefined;
   /** How many operations were begun and are not over. */
   operations: number;
   /** By operation: what waits for its answer to be sent. On few sockets anything ever does. */
@@ -116,6 +119,7 @@ async function connect(
     return false;
   }
   socket.claims = claims;
+  socket.userId = session.userId;
   socket.onAdmitted();
   return {
     sessionId: session.fingerprint,
@@ -132,11 +136,18 @@ async function prepare(
 ): Promise<Prepared> {
   socket.operations += 1;
   const prepared = await begin(socket, id, payload, options);
+  clear(payload);
   // Only what is executed is ever done.
   if (!("document" in prepared)) socket.operations -= 1;
   // By its payload: an id may be used again while it runs.
   else if (!isSubscription(prepared)) socket.life.answer(payload);
   return prepared;
+}
+
+/** Of a message that was prepared: graphql-ws keeps it until the operation is done. */
+function clear(payload: SubscribePayload): void {
+  for (const name of Object.keys(payload)) Reflect.deleteProperty(payload, name);
+  Object.assign(payload, { query: "" });
 }
 
 /** graphql-ws would close the socket, and everything else on it, for what a plugin throws. */
@@ -158,7 +169,7 @@ async function begin(
   socket: Socket,
   id: string,
   payload: SubscribePayload,
-  { sessions, pipeline, maxOperations, onFault }: OperationOptions,
+  { sessions, pipeline, maxOperations, ledger, onFault }: OperationOptions,
 ): Promise<Prepared> {
   const { life, claims } = socket;
   if (life.ending !== undefined) return [endingError(life.ending)];
@@ -176,7 +187,11 @@ async function begin(
       life.end(endingFor(authentication.reason));
       return [unauthenticated(authentication.reason)];
     }
-    return await pipeline.prepare(payload, callerOf(socket, id, authentication), socket.place);
+    return await pipeline.prepare(
+      payload,
+      callerOf(socket, id, authentication, ledger),
+      socket.place,
+    );
   } catch (error) {
     const shown = maskError(error);
     if (shown !== error) onFault("an operation could not begin", error);
@@ -184,9 +199,15 @@ async function begin(
   }
 }
 
-function callerOf(socket: Socket, id: string, authentication: Authentication): Caller {
+function callerOf(
+  socket: Socket,
+  id: string,
+  authentication: Authentication,
+  ledger: MemoryLedger | undefined,
+): Caller {
   const { life, device } = socket;
   return new Caller({
+    ledger,
     authentication,
     device,
     life,

@@ -74,7 +74,15 @@ export async function identifyVisit(visit: Visit, options: RequestOptions): Prom
     life.end("TOO_MANY");
     return false;
   };
-  const caller = { authentication, device, life, noteRefusal: note, ...(onDone && { onDone }) };
+  const caller = {
+    authentication,
+    device,
+    life,
+    ledger: options.ledger,
+    isRequest: true,
+    noteRefusal: note,
+    ...(onDone && { onDone }),
+  };
   if (authentication.state !== "signedIn") {
     const shelter = async (stay: Stay) => {
       if (settle(stay) && stay === "stream") options.connections.shelter(life);

@@ -45,6 +45,9 @@ export class SocketServer {
       WebSocket: Carrier,
       clientTracking: false,
       maxPayload: options.maxMessageSize,
+      // Each piece of a message takes more than its bytes, however small it is.
+      maxFragments: 64 + Math.ceil(options.maxMessageSize / 1024),
+      maxBufferedChunks: 64 + Math.ceil(options.maxMessageSize / 256),
       // Not in the published types yet.
       closeTimeout,
       handleProtocols,

@@ -46,7 +46,7 @@ describe("a socket is closed", () => {
     await using curfew = await startCurfew();
     const { accessToken } = await register(curfew.url);
     await using socket = await connect(curfew.socketUrl, accessToken);
-    const id = "ä".repeat(5000);
+    const id = "ä".repeat(64);
     socket.subscribe(id, "subscription { sessionEvents { type } }");
     socket.subscribe(id, "subscription { sessionEvents { type } }");
     expect(await socket.closed).toMatchObject({ code: 4409 });
@@ -59,6 +59,24 @@ describe("a socket is closed", () => {
     const [code] = (await once(ws, "close")) as [number];
     expect(code).toBe(4406);
   });
+
+  it.each(["subscribe", "complete"])(
+    "with 4400 at a %s whose id has more than 128 bytes",
+    async (type) => {
+      await using curfew = await startCurfew();
+      const { accessToken } = await register(curfew.url);
+      await using socket = await connect(curfew.socketUrl, accessToken);
+      const payload = { query: "{ viewer { user { id } } }" };
+      socket.send({ id: "é".repeat(64), type: "subscribe", payload });
+      expect(await socket.messages.next()).toMatchObject({ type: "next" });
+      socket.send({ id: `${"é".repeat(64)}.`, type, payload });
+      expect(await socket.closed).toEqual({
+        code: 4400,
+        reason: "Operation ids have at most 128 bytes",
+      });
+      expect(curfew.log).toContainEqual(expect.objectContaining({ reason: "PROTOCOL_4400" }));
+    },
+  );
 
   it.each([
     ["what is no JSON", "{", 4400],
