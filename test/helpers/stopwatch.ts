@@ -16,18 +16,15 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
  */
 export function stopwatch(...pids: readonly number[]): () => number {
   const began = performance.now();
-  const withheld = startWithheld(pids);
+  const withheld = startWithheld([process.pid, ...pids]);
   return () => performance.now() - began - withheld();
 }
 
-/**
- * @param pids processes beside this one
- * @returns a function that says for how many milliseconds since then they had to wait for a processor
- */
-export function startWithheld(pids: readonly number[] = []): () => number {
+/** @returns a function that says for how many milliseconds since then these processes had to wait for a processor */
+export function startWithheld(pids: readonly number[]): () => number {
   if (runDelay(process.pid) === undefined) return loopDelay();
   const stolenBefore = stolen();
-  const waits = [process.pid, ...pids].map((pid) => {
+  const waits = pids.map((pid) => {
     const before = runDelay(pid);
     let latest = before;
     // A process that has ended has waited as long as it was last seen to.
