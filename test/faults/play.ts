@@ -68,7 +68,7 @@ export async function play(scenario: Scenario, seed: number): Promise<Run> {
   await Promise.all(others.map((client) => client.login()));
   for (const client of others) client.start();
   for (const victim of victims) {
-    // As often as a busy machine takes too long for it.
+    // A busy machine may take too long for some of it.
     await until(async () => {
       if (victim.session === "") await victim.login();
       return victim.session !== "";

@@ -73,8 +73,8 @@ async function openApp({ url, socketUrl }: { readonly url: string; readonly sock
 }
 
 it("a key is replaced under load, node by node, with nobody logged out and nothing refused", async () => {
-  // A client that is late by a quarter of a token's life is in time still; and no restart takes longer than a
-  // token that is renewed lives.
+  // Clients renew in the last fifth of an access token's life, which leaves two seconds for it; and a restart is
+  // over before a refresh token expires.
   const settings = { ACCESS_TOKEN_TTL: "9s", RENEWAL_TOKEN_TTL: "30s", RENEWAL_GRACE: "8s" };
   await using site = await startSite({ ...settings, DRAIN_TIME: "2s" });
   const { url } = site.nginx;

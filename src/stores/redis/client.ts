@@ -16,7 +16,7 @@ export type RedisClient = Redis | Cluster;
 /** A link that is silent for so long although an answer is due is given up, in milliseconds. */
 const linkTimeout = 3000;
 const probeInterval = 1000;
-/** At the start, answers may be late this many times: then a busy machine starts much else too. */
+/** How many time limits a start waits for an answer of Redis: a machine on which much starts is busy. */
 const lateStarts = 5;
 
 /**
