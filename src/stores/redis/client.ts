@@ -17,7 +17,7 @@ export type RedisClient = Redis | Cluster;
 const linkTimeout = 3000;
 const probeInterval = 1000;
 /** How many time limits a start waits for an answer of Redis: a machine on which much starts is busy. */
-const lateStarts = 5;
+const lateStarts = 10;
 
 /**
  * What fails, fails at once: a command that waits for Redis to return, or that is sent a second time
@@ -151,7 +151,7 @@ function ready(client: RedisClient, patience: number): Promise<void> {
   };
   // After an answer that was late, ioredis asks again on a new link.
   const failed = (error: Error): void => {
-    const isLate = error.message === "Command timed out";
+    const isLate = /^(Command timed out|Socket timeout)/.test(error.message);
     if (!isLate || performance.now() - began > patience) reject(error);
   };
   client.once("ready", resolve).on("error", failed).on("close", tryAgain);
