@@ -15,6 +15,7 @@ export default defineConfig({
     setupFiles: ["test/helpers/every-test.ts"],
     pool: "forks",
     maxWorkers: 2,
+    maxConcurrency: 3,
     testTimeout: testPatience,
     hookTimeout: testPatience,
     teardownTimeout: testPatience,

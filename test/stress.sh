@@ -42,7 +42,7 @@ third)
   elif command -v systemd-run >/dev/null 2>&1; then
     exec systemd-run --user --scope --quiet -p "CPUQuota=$((processors * 100 / 3))%" vitest run "$@"
   else
-    echo "This machine lets nobody limit a processor's time (cgroups, systemd-run): use busy." >&2
+    echo "There is no cgroup that can be written to, and no systemd-run. Use busy." >&2
     exit 1
   fi
   # What outlives the tests, if anything, leaves with their group.

@@ -27,8 +27,10 @@ export interface HttpServerOptions extends RequestOptions, JsonOptions, ProbeOpt
   readonly fallback: Fallback | undefined;
 }
 
-/** Milliseconds in which whoever has just connected asks something, if he is going to. */
-const hesitation = 100;
+/** How long shutdown waits for the first request of a connection, at most (ms). */
+const firstRequestTimeout = 1_000;
+/** How long shutdown looks for a moment in which no connection waits to be accepted (ms), and in how many turns. */
+const [lookTimeout, looks] = [100, 20];
 /** Milliseconds; a turn of the event loop in which nothing happens takes a tenth of it. */
 const shortTurn = 0.2;
 
@@ -99,19 +101,24 @@ export class HttpServer {
    */
   async close(time: number): Promise<void> {
     const { connections, sockets } = this.#options;
+    let untilAsked: NodeJS.Timeout | undefined;
     const closed = new Promise((resolve) => {
       // Once those that wait to be accepted are, and before anybody is sent to make new ones.
       onceRead(() => {
         // Node's own for HTTP cuts what is idle at once.
         TcpServer.prototype.close.call(this.#server, resolve);
         this.#isClosing = true;
+        // From now on: one that was accepted last has as much time as all others.
+        untilAsked = setTimeout(
+          () => setImmediate(() => this.#cutUnused()),
+          Math.min(firstRequestTimeout, time / 2),
+        );
         for (const response of this.#answers) announceEnd(response);
       });
     });
     // Half of the time without a request is for proxies to close by themselves what they keep; one that came
     // while others kept this process busy is read before the immediate.
     this.#untilSilence = setTimeout(() => setImmediate(() => this.#closeIdle()), time / 2);
-    const untilAsked = setTimeout(() => setImmediate(() => this.#cutUnused()), hesitation);
     const timer = setTimeout(() => {
       this.#server.closeAllConnections();
       sockets.cutRefused();
@@ -190,16 +197,19 @@ export class HttpServer {
 /**
  * The kernel resets connections that wait to be accepted when their listener is closed, and with them the
  * requests that were sent on them. So it is closed right after a look that found none: in a turn of the event
- * loop too short for others to have come. On a busy server there may be no such turn.
+ * loop too short for others to have come. On a busy server there may be no such turn; but on a busy machine the
+ * time is over after a single long one, in which many have come, so that more turns are looked at.
  */
 function onceRead(work: () => void): void {
-  const deadline = performance.now() + hesitation;
+  const deadline = performance.now() + lookTimeout;
   let before = -Infinity;
+  let looked = 0;
   const look = () => {
     const now = performance.now();
     const isShort = now - before < shortTurn;
     before = now;
-    if (isShort || now > deadline) work();
+    looked += 1;
+    if (isShort || (now > deadline && looked > looks)) work();
     else setImmediate(look);
   };
   setImmediate(look);

@@ -106,7 +106,7 @@ async function openTabs(context: BrowserContext, origin: string): Promise<Tab[]>
 }
 
 it("tabs of one session renew it once a period, whatever becomes of the answers", async () => {
-  // A client that waits 3 s for a lost answer asks again within the grace, also where all takes twice as long.
+  // The client retries a renewal after 3 s without an answer. A shorter grace takes that for reuse.
   const accessTokenTtl = 10_000;
   const renewalGrace = 9_000;
   const sessions = 6;
@@ -126,7 +126,7 @@ it("tabs of one session renew it once a period, whatever becomes of the answers"
     { length: sessions },
     (_, i) => `http://s${i}.localhost:${proxy.port}`,
   );
-  // One after the other: eighteen pages that start at once take longer than one session's token lives.
+  // In turn: eighteen pages that load at once on a slow machine take longer than an access token lives.
   const groups: Tab[][] = [];
   for (const origin of origins) groups.push(await openTabs(context, origin));
 

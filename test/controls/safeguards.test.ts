@@ -211,7 +211,7 @@ async function loseOnePart(answersForEach: boolean): Promise<boolean> {
       );
     },
   });
-  const short = { recheckInterval: 50, outageGrace: 200 };
+  const short = { recheckInterval: 50, outageGrace: 1_000 };
   await using curfew = await startCurfew({ ...short, parts: { store } });
   const [lost, other] = [await register(curfew.url), await register(curfew.url)];
   await using gone = await connect(curfew.socketUrl, lost.accessToken);

@@ -14,16 +14,20 @@ function startClient(url: string, email: string, word = password) {
 
 it("listens through renewals and a restart of the server, and says why its session ended", async () => {
   await using folder = await newFolder();
-  const env = { DATA_DIR: folder.path, ACCESS_TOKEN_TTL: "6s", RENEWAL_GRACE: "5s" };
+  const env = { DATA_DIR: folder.path, ACCESS_TOKEN_TTL: "12s", RENEWAL_GRACE: "11s" };
   await using first = await startServer({ ...env, PORT: "0" });
   const email = newEmail();
   const { accessToken } = await register(first.url, email);
   const client = startClient(first.url, email);
+  const ended = client.ended.then(({ output, errors }) => {
+    throw new Error(`The client ended:\n${output}${errors}`);
+  });
+  ended.catch(() => {});
   const says = (text: string, times = 1) =>
-    until(
-      () => client.output.split(text).length > times,
-      `"${text}" of the client:\n${client.output}`,
-    );
+    Promise.race([
+      until(() => client.output.split(text).length > times, `"${text}" of the client`),
+      ended,
+    ]);
   await says("connected");
   const id = /signed in (\S+)/.exec(client.output)?.[1] ?? "";
   await says(`RENEWED ${id}`, 2);

@@ -131,6 +131,11 @@ describe("what is broken", () => {
       "one whose node was held up before the end, or whose neighbour was after it",
       [connect(), logout(), delayed(700, 900), delayed(1050, 1250, "b"), close(1300)],
     ],
+    [
+      "OPEN_PAST_BOUND",
+      "one that closes very late, although its node was held up all the time",
+      [connect(), logout(), delayed(1010, 9000), close(9000)],
+    ],
     ["OPEN_PAST_BOUND", "one that never closes", [connect(), logout(), stop(2000)]],
     [
       "OPEN_IN_OUTAGE",

@@ -2,7 +2,7 @@
  * How much later than it happened, or could have happened, something was seen in a run: the machine has other
  * work to do, and the clients themselves keep their process busy. None of that is the nodes' doing.
  */
-import { startWithheld } from "../helpers/stopwatch.ts";
+import { mostWithheld, startWithheld } from "../helpers/stopwatch.ts";
 import type { Entry, Trace } from "./trace.ts";
 
 interface Observed {
@@ -50,6 +50,7 @@ export function delaysOf(
     const samples = byNode.get(node) ?? [];
     const before = samples.findLast(({ at }) => at <= from) ?? samples[0];
     const after = samples.find(({ at }) => at >= to) ?? samples.at(-1);
-    return Math.max(0, (after?.by ?? 0) - (before?.by ?? 0));
+    const delay = Math.max(0, (after?.by ?? 0) - (before?.by ?? 0));
+    return Math.min(delay, mostWithheld * Math.max(0, to - from));
   };
 }

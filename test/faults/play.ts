@@ -69,8 +69,15 @@ export async function play(scenario: Scenario, seed: number): Promise<Run> {
   await Promise.all(others.map((client) => client.login()));
   for (const client of others) client.start();
   for (const victim of victims) {
-    await victim.login();
-    await victim.connectEverywhere();
+    // A busy machine may take too long for some of it.
+    await until(async () => {
+      if (victim.session === "") await victim.login();
+      return victim.session !== "";
+    }, "a session to end");
+    await until(async () => {
+      if (victim.openConnections < 2 * nodes.length) await victim.connectEverywhere();
+      return victim.openConnections >= 2 * nodes.length;
+    }, "its connections");
   }
   // Rechecks come every second in most scenarios: the fault may hit any moment of it.
   await pause(random.between(50, 1250));

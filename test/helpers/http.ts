@@ -28,7 +28,7 @@ function parse({ status }: Response, text: string): Omit<Answer, "status"> {
 }
 
 /** An answer with errors, where a test asked for data. */
-export class ErrorAnswer extends Error {
+class ErrorAnswer extends Error {
   readonly status: number;
   readonly errors: NonNullable<Answer["errors"]>;
 

@@ -9,6 +9,12 @@ import { readFileSync } from "node:fs";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 
 /**
+ * The most of a time that may count as withheld: processes wait at the same time too, and what takes ten times as
+ * long as it may is a fault on any machine.
+ */
+export const mostWithheld = 0.9;
+
+/**
  * Starts to measure.
  *
  * @param pids processes that what is measured waits for, beside this one
@@ -16,18 +22,18 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
  */
 export function stopwatch(...pids: readonly number[]): () => number {
   const began = performance.now();
-  const withheld = startWithheld(pids);
-  return () => performance.now() - began - withheld();
+  const withheld = startWithheld([process.pid, ...pids]);
+  return () => {
+    const passed = performance.now() - began;
+    return passed - Math.min(withheld(), mostWithheld * passed);
+  };
 }
 
-/**
- * @param pids processes beside this one
- * @returns a function that says for how many milliseconds since then they had to wait for a processor
- */
-export function startWithheld(pids: readonly number[] = []): () => number {
+/** @returns a function that says for how many milliseconds since then these processes had to wait for a processor */
+export function startWithheld(pids: readonly number[]): () => number {
   if (runDelay(process.pid) === undefined) return loopDelay();
   const stolenBefore = stolen();
-  const waits = [process.pid, ...pids].map((pid) => {
+  const waits = pids.map((pid) => {
     const before = runDelay(pid);
     let latest = before;
     // A process that has ended has waited as long as it was last seen to.

@@ -84,7 +84,8 @@ it("says that the session of a token has ended", async () => {
 });
 
 it("tells the tokens before a renewal from those after it", async () => {
-  await using server = await startServer();
+  // Longer than the commands take on any machine.
+  await using server = await startServer({ renewalGrace: 600_000 });
   const before = await register(server.url);
   const after = (await renew(server.url, before.renewalToken)) as SignedIn;
 
@@ -152,7 +153,7 @@ it("says when a token expired", async () => {
   expect(await inspect(accessToken, server.env)).toMatchObject({
     code: 1,
     verdict: "This access token is refused: it has expired.",
-    facts: { expires: expect.stringMatching(/\(30m \d+s ago\)$/), session: "live" },
+    facts: { expires: expect.stringMatching(/\(3\dm( \d+s)? ago\)$/), session: "live" },
   });
   expect(await inspect(renewalToken, server.env)).toMatchObject({ code: 0 });
 });

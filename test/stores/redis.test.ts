@@ -1,7 +1,8 @@
 /** Sessions in Redis: the contract, the keys, the index, and a Redis that does not answer. */
+import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { StoreUnavailable, type SessionStore } from "../../src/session/store.ts";
-import { commandClient } from "../../src/stores/redis/client.ts";
+import { closeClient, commandClient } from "../../src/stores/redis/client.ts";
 import { RedisSessions } from "../../src/stores/redis/sessions.ts";
 import { sessionStoreContract } from "../../src/contracts/session-store.ts";
 import { startProxy } from "../helpers/proxy.ts";
@@ -409,6 +410,16 @@ describe("a client", () => {
       expect(error).not.toHaveProperty("cause");
       expect(String(error)).not.toContain("hunter2");
     }
+  });
+
+  test("waits at the start for a Redis that answers late", async () => {
+    redis.freeze();
+    const opening = commandClient(redis.url, shortLimit);
+    await pause(1.5 * shortLimit);
+    redis.thaw();
+    const client = await opening;
+    expect(await client.ping()).toBe("PONG");
+    await closeClient(client);
   });
 
   test("gives up on a Redis that is frozen from the start", async () => {

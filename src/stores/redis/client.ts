@@ -16,6 +16,8 @@ export type RedisClient = Redis | Cluster;
 /** A link that is silent for so long although an answer is due is given up, in milliseconds. */
 const linkTimeout = 3000;
 const probeInterval = 1000;
+/** How many time limits a start waits for an answer of Redis: a machine on which much starts is busy. */
+const lateStarts = 10;
 
 /**
  * What fails, fails at once: a command that waits for Redis to return, or that is sent a second time
@@ -50,7 +52,7 @@ export async function commandClient(address: RedisAddress, timeLimit = 1000): Pr
         // A batch of its own, which waits for no other.
         autoPipeliningIgnoredCommands: ["mget"],
       });
-  await usable(client, address);
+  await usable(client, address, timeLimit);
   if (client instanceof Cluster) await allReached(client);
   return client;
 }
@@ -116,12 +118,20 @@ function plainClient(address: string | SentinelAddress, options: LinkOptions): R
   return new Redis(address, { ...options, replyMapping: "legacy" });
 }
 
-/** Waits for the link; what cannot be reached now is not waited for. */
-async function usable(client: RedisClient, address: RedisAddress): Promise<void> {
+/**
+ * Waits for the link; what cannot be reached now is not waited for.
+ *
+ * @param timeLimit milliseconds after which an answer is late
+ */
+async function usable(
+  client: RedisClient,
+  address: RedisAddress,
+  timeLimit = linkTimeout,
+): Promise<void> {
   // Every command tells of its own failure; ioredis would print them all once more.
   client.on("error", ignore);
   try {
-    await ready(client);
+    await ready(client, lateStarts * timeLimit);
   } catch (error) {
     void closeClient(client);
     const { lastNodeError: cause = error } = error as { lastNodeError?: unknown };
@@ -132,15 +142,20 @@ async function usable(client: RedisClient, address: RedisAddress): Promise<void>
   }
 }
 
-function ready(client: RedisClient): Promise<void> {
+function ready(client: RedisClient, patience: number): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const began = performance.now();
   // A cluster seems down to a node that has left it, or just comes: another one is asked then.
   const tryAgain = (): void => {
     if (performance.now() - began > linkTimeout) reject(new Error("the cluster is down"));
   };
-  client.once("ready", resolve).once("error", reject).on("close", tryAgain);
+  // After an answer that was late, ioredis asks again on a new link.
+  const failed = (error: Error): void => {
+    const isLate = /^(Command timed out|Socket timeout)/.test(error.message);
+    if (!isLate || performance.now() - began > patience) reject(error);
+  };
+  client.once("ready", resolve).on("error", failed).on("close", tryAgain);
   return promise.finally(() =>
-    client.off("ready", resolve).off("error", reject).off("close", tryAgain),
+    client.off("ready", resolve).off("error", failed).off("close", tryAgain),
   );
 }
