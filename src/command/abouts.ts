@@ -15,6 +15,7 @@ export const abouts = {
   renewalTokenTtl: "how long a session lasts that is not renewed",
   sessionMaxAge: "how long a session lasts at most",
   renewalGrace: "how long a used renewal token gives the same pair again",
+  renewalExtends: "the open connections that a renewal extends; or none",
   recheckInterval: "from one check of all connections to the next",
   outageGrace: "how long connections outlive the store's last answer",
   drainTime: "how long a stopping server gives answers and spreads closes",

@@ -92,6 +92,14 @@ export interface Options extends Limits {
    */
   readonly renewalGrace: number;
   /**
+   * Which open connections of the session a renewal keeps open past their own token: those of the network that it
+   * comes from (/24 for IPv4, /48 for IPv6), or none. All others close when the token that was shown on them
+   * expires, unless their client shows a newer one.
+   *
+   * @default "same-network"
+   */
+  readonly renewalExtends: (typeof renewalExtensions)[number];
+  /**
    * How often connections are checked against the store, in case a message was lost.
    *
    * @default 5_000 (5s)
@@ -195,6 +203,8 @@ export interface Options extends Limits {
   readonly logLevel: (typeof logLevels)[number];
 }
 
+export const renewalExtensions = ["same-network", "none"] as const;
+
 export const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 
 /** @param production whether `NODE_ENV` is `production` */
@@ -213,6 +223,7 @@ export function defaultOptions(production: boolean): Options {
     renewalTokenTtl: 30 * day,
     sessionMaxAge: 90 * day,
     renewalGrace: 10 * second,
+    renewalExtends: "same-network",
     recheckInterval: 5 * second,
     outageGrace: 30 * second,
     drainTime: 10 * second,

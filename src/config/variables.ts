@@ -36,6 +36,7 @@ export const variables: Readonly<Record<Name, Variable>> = {
   renewalTokenTtl: { name: "RENEWAL_TOKEN_TTL", example: "30d", read: asDuration },
   sessionMaxAge: { name: "SESSION_MAX_AGE", example: "90d", read: asDuration },
   renewalGrace: { name: "RENEWAL_GRACE", example: "10s", read: asDuration },
+  renewalExtends: { name: "RENEWAL_EXTENDS", example: "none", read: asText },
   recheckInterval: { name: "RECHECK_INTERVAL", example: "5s", read: asDuration },
   outageGrace: { name: "OUTAGE_GRACE", example: "30s", read: asDuration },
   drainTime: { name: "DRAIN_TIME", example: "10s", read: asDuration },

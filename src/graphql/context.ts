@@ -51,10 +51,11 @@ export function createContext(services: Services, caller: Caller): CurfewContext
  */
 export function requireSession({ caller }: CurfewContext): Session {
   const { authentication, life } = caller;
-  if (authentication.state === "signedIn" && life.ending === undefined)
+  if (authentication.state === "signedIn" && life.ending === undefined && !life.isRevoked)
     return authentication.session;
   if (authentication.state === "unavailable") throw serviceUnavailable();
-  const reason = authentication.state === "refused" ? authentication.reason : "ENDED";
+  const whenRunning = life.isRevoked && life.ending !== "ENDED" ? "SUPERSEDED" : "ENDED";
+  const reason = authentication.state === "refused" ? authentication.reason : whenRunning;
   caller.noteRefusal(reason, authentication.claims);
   throw unauthenticated(reason);
 }

@@ -45,6 +45,8 @@ interface Operation {
   readonly caller: Caller;
   readonly begin: () => Begun | Promise<Begun>;
   readonly answerTo: EndableStreamOptions["answerTo"];
+  /** Whether what lasts of it is an answer in parts that must not be asked for twice. */
+  readonly isAnswer: boolean;
   /** Called when it was answered, or its stream is closed. */
   readonly onDone: () => void;
 }
@@ -93,7 +95,13 @@ export function createRun({ mask, onMasked, onFault }: RunOptions): Run {
   }
 
   /** Delivers until the end comes, and never past it. */
-  async function untilEnd({ caller, begin, answerTo, onDone }: Operation): Promise<Result> {
+  async function untilEnd({
+    caller,
+    begin,
+    answerTo,
+    isAnswer,
+    onDone,
+  }: Operation): Promise<Result> {
     const { life } = caller;
     if (life.ending !== undefined) return stopped(life.ending);
     const beginning = begin();
@@ -109,6 +117,7 @@ export function createRun({ mask, onMasked, onFault }: RunOptions): Run {
     if (!isStream) return masked(begun);
     return new EndableStream(begun, {
       life,
+      isAnswer,
       answerTo,
       masked,
       mask,
@@ -164,10 +173,11 @@ export function createRun({ mask, onMasked, onFault }: RunOptions): Run {
     const { caller } = args.contextValue as CurfewContext;
     const kind = getOperationAST(args.document, args.operationName)?.operation;
     const isSubscription = kind === OperationTypeNode.SUBSCRIPTION;
+    const isAnswer = kind === OperationTypeNode.MUTATION;
     if (by !== undefined) {
       const begin = async () => (await by(args)) as Begun;
       // It is done when the plugins around this are.
-      const operation = { caller, begin, answerTo: asItIs, onDone: () => {} };
+      const operation = { caller, begin, answerTo: asItIs, isAnswer, onDone: () => {} };
       return isSubscription ? subscribe(operation) : request(operation);
     }
     const onDone = () => caller.done();
@@ -176,9 +186,10 @@ export function createRun({ mask, onMasked, onFault }: RunOptions): Run {
           caller,
           begin: () => sourceOf(args),
           answerTo: (event) => answer({ ...args, rootValue: event }),
+          isAnswer,
           onDone,
         })
-      : request({ caller, begin: () => answer(args), answerTo: asItIs, onDone });
+      : request({ caller, begin: () => answer(args), answerTo: asItIs, isAnswer, onDone });
   };
 }
 

@@ -1,12 +1,13 @@
 /** Lets something long-lived run under its session, or ends it and says why in the log. */
 import type { Stay } from "../graphql/caller.ts";
 import type { OnFault } from "../session/fault.ts";
-import type { Ending, Life } from "../session/life.ts";
+import type { Ending } from "../session/life.ts";
 import type { Session } from "../session/session.ts";
 import type { Authentication } from "../session/sessions.ts";
 import type { RefusalReason } from "../session/reasons.ts";
 import type { Claims } from "../session/token.ts";
 import type { Connections } from "./connections.ts";
+import type { Member } from "./group.ts";
 import type { Note, Refusal } from "./refusals.ts";
 import type { Turns } from "./turns.ts";
 
@@ -38,18 +39,19 @@ export function endingFor(reason: RefusalReason): Ending {
 
 export interface Applicant {
   readonly claims: Claims;
-  readonly life: Life;
+  readonly member: Member;
   /** Asks the store about the session. */
   readonly check: () => Promise<Authentication>;
   readonly note: Note;
   readonly stay: Stay;
 }
 
-/** The session that the life runs under from now on; undefined when the life has ended. */
+/** The session that the member runs under from now on; undefined when its life has ended. */
 export async function admit(
-  { claims, life, check, note, stay }: Applicant,
+  { claims, member, check, note, stay }: Applicant,
   { connections, turns, admissionTimeout, onFault }: AdmissionOptions,
 ): Promise<Session | undefined> {
+  const { life } = member;
   const turnAway = (reason: Refusal["reason"], ending: Ending) => {
     note(reason, claims);
     life.end(ending);
@@ -57,7 +59,7 @@ export async function admit(
   };
   const turn = turns.take(async () =>
     // It may have ended, or been turned away, while it waited.
-    life.ending === undefined ? connections.admit(claims, life, check, stay) : undefined,
+    life.ending === undefined ? connections.admit(claims, member, check, stay) : undefined,
   );
   if (turn === undefined) return turnAway("BUSY", "UNAVAILABLE");
   let admission;

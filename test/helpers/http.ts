@@ -97,13 +97,17 @@ export async function tryLogin(url: string, email: string, word = password): Pro
 }
 
 /** The next pair, or the reason of the refusal. */
-export async function renew(url: string, renewalToken: string): Promise<SignedIn | string> {
+export async function renew(
+  url: string,
+  renewalToken: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<SignedIn | string> {
   const { data } = await ask(
     url,
     `mutation ($renewalToken: String!) {
       renew(renewalToken: $renewalToken) { ${signedIn} ... on RenewalRefused { reason } }
     }`,
-    { variables: { renewalToken } },
+    { variables: { renewalToken }, headers },
   );
   return data.renew.reason ?? toSignedIn(data.renew);
 }

@@ -7,6 +7,7 @@ import type { Session } from "../../src/session/session.ts";
 import type { Claims } from "../../src/session/token.ts";
 import { admit } from "../../src/transport/admission.ts";
 import type { Connections } from "../../src/transport/connections.ts";
+import { newMember, type Member } from "../../src/transport/group.ts";
 import { Turns } from "../../src/transport/turns.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import { raiseFault } from "../helpers/domain.ts";
@@ -117,7 +118,7 @@ it("who has left while he waited for his turn is not asked about", async () => {
   const gate = Promise.withResolvers<void>();
   const asked: Life[] = [];
   const connections = {
-    admit: async (_claims: Claims, life: Life) => {
+    admit: async (_claims: Claims, { life }: Member) => {
       asked.push(life);
       await gate.promise;
       return { state: "signedIn", session: {} as Session, claims: {} as Claims };
@@ -131,7 +132,7 @@ it("who has left while he waited for his turn is not asked about", async () => {
     admit(
       {
         claims: {} as Claims,
-        life,
+        member: newMember(life, { ipAddress: null }),
         check: () => Promise.reject(new Error("Not asked")),
         note: (reason) => void notes.push(reason),
         stay: "stream",
