@@ -54,6 +54,10 @@ const timeouts = {
 
 const logoutAttempts = 8;
 
+function accessOf({ accessToken: token, sessionId }: Pair): Access {
+  return { token, sessionId };
+}
+
 /** Of one user at a time. Signing in begins with `login`, or with what the storage or another tab has. */
 export function createSession(options: SessionOptions): Session {
   const { url, storage, shared = true, key = `curfew:${url}` } = options;
@@ -64,6 +68,7 @@ export function createSession(options: SessionOptions): Session {
   };
   const { random, after, wallClock } = environment;
   const listeners = new Set<(state: SessionState) => void>();
+  const renewalListeners = new Set<(access: Access) => void>();
   /** Whether the last renewal got no answer in time. */
   let isSlow = false;
   const renewals = persist(environment, renew);
@@ -72,7 +77,12 @@ export function createSession(options: SessionOptions): Session {
     name: key,
     storage,
     onDue: () => void renewals.next(),
-    onChange: tell,
+    onChange: (state) => {
+      // Whoever waits for a pair has either got one, or need not wait any more.
+      renewals.hasten();
+      tell(listeners, state);
+    },
+    onRenewal: (pair) => tell(renewalListeners, accessOf(pair)),
   });
   const stopWaking = environment.onWake(() => {
     renewals.hasten();
@@ -80,12 +90,10 @@ export function createSession(options: SessionOptions): Session {
   });
   void holder.start();
 
-  function tell(state: SessionState): void {
-    // Whoever waits for a pair has either got one, or need not wait any more.
-    renewals.hasten();
-    for (const listener of listeners) {
+  function tell<Value>(told: Iterable<(value: Value) => void>, value: Value): void {
+    for (const listener of told) {
       try {
-        listener(state);
+        listener(value);
       } catch (error) {
         // The app's fault: shown to the app, and nothing of it stops here.
         queueMicrotask(() => {
@@ -145,8 +153,7 @@ export function createSession(options: SessionOptions): Session {
       const mayUse = holder.isFresh(held) && !renewals.trying();
       const failure = mayUse ? undefined : await renewals.next();
       const now = holder.held();
-      if (now !== undefined && holder.isFresh(now))
-        return { token: now.accessToken, sessionId: now.sessionId };
+      if (now !== undefined && holder.isFresh(now)) return accessOf(now);
       if (now !== undefined && failure !== undefined) throw failure.error;
     }
   }
@@ -232,6 +239,10 @@ export function createSession(options: SessionOptions): Session {
     },
     login: (credentials) => signIn<InvalidCredentials | TooManyAttempts>("login", credentials),
     register: (credentials) => signIn<InvalidInput | TooManyAttempts>("register", credentials),
+    onRenewal(listener) {
+      renewalListeners.add(listener);
+      return () => void renewalListeners.delete(listener);
+    },
     logout,
     changePassword,
     accessToken: async () => (await access())?.token,
@@ -245,6 +256,7 @@ export function createSession(options: SessionOptions): Session {
       renewals.stop();
       holder.close();
       listeners.clear();
+      renewalListeners.clear();
     },
   };
 }
