@@ -132,6 +132,7 @@ function assemble(ingredients: Ingredients) {
     clock,
     uptime,
     maxPerSession: options.maxSocketsPerSession,
+    extendsByNetwork: options.renewalExtends === "same-network",
     onFault,
     meter,
   });

@@ -102,6 +102,11 @@ export interface Session {
   /** The same, with the session's id: what `refused` wants back. */
   readonly access: () => Promise<Access | undefined>;
   /**
+   * Calls back after every renewal, here or in another tab, with what to send from then on; returns what stops
+   * that.
+   */
+  readonly onRenewal: (listener: (access: Access) => void) => () => void;
+  /**
    * Tells that the server did not accept a token, and why, where it said so: `ENDED` signs out, if it is
    * the session of now; anything else renews.
    */

@@ -32,9 +32,12 @@ export interface HolderOptions {
   /** Called whenever the pair ought to be renewed. */
   readonly onDue: () => void;
   readonly onChange: (state: SessionState) => void;
+  /** Called when the pair was renewed, here or in another tab. */
+  readonly onRenewal: (pair: Pair) => void;
 }
 
-export function createHolder({ environment, name, storage, onDue, onChange }: HolderOptions) {
+export function createHolder({ environment, name, storage, ...listeners }: HolderOptions) {
+  const { onDue, onChange, onRenewal } = listeners;
   const { after, wallClock, random } = environment;
   const clock = elapsedClock(environment);
   const kept = keeper(storage, name);
@@ -76,6 +79,7 @@ export function createHolder({ environment, name, storage, onDue, onChange }: Ho
       expiresAt: now + left - Math.min(times.margin, lifetime / 10),
     };
     if (isAnother) become({ status: "signedIn", sessionId, userId });
+    else onRenewal(pair);
     check();
   }
 

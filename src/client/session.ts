@@ -73,6 +73,9 @@ const endsSession = {
   REUSED: true,
   USER_GONE: true,
 } as const satisfies Record<RefusalReason, boolean>;
+function accessOf({ accessToken: token, sessionId }: Pair): Access {
+  return { token, sessionId };
+}
 
 /** Of one user at a time. Signing in begins with `login`, or with what the storage or another tab has. */
 export function createSession(options: SessionOptions): Session {
@@ -84,6 +87,7 @@ export function createSession(options: SessionOptions): Session {
   };
   const { random, after, wallClock } = environment;
   const listeners = new Set<(state: SessionState) => void>();
+  const renewalListeners = new Set<(access: Access) => void>();
   /** Whether the last renewal got no answer in time. */
   let isSlow = false;
   const renewals = persist(environment, renew);
@@ -92,7 +96,12 @@ export function createSession(options: SessionOptions): Session {
     name: key,
     storage,
     onDue: () => void renewals.next(),
-    onChange: tell,
+    onChange: (state) => {
+      // Whoever waits for a pair has either got one, or need not wait any more.
+      renewals.hasten();
+      tell(listeners, state);
+    },
+    onRenewal: (pair) => tell(renewalListeners, accessOf(pair)),
   });
   const stopWaking = environment.onWake(() => {
     renewals.hasten();
@@ -100,12 +109,10 @@ export function createSession(options: SessionOptions): Session {
   });
   void holder.start();
 
-  function tell(state: SessionState): void {
-    // Whoever waits for a pair has either got one, or need not wait any more.
-    renewals.hasten();
-    for (const listener of listeners) {
+  function tell<Value>(told: Iterable<(value: Value) => void>, value: Value): void {
+    for (const listener of told) {
       try {
-        listener(state);
+        listener(value);
       } catch (error) {
         // The app's fault: shown to the app, and nothing of it stops here.
         queueMicrotask(() => {
@@ -174,8 +181,7 @@ export function createSession(options: SessionOptions): Session {
       const mayUse = holder.isFresh(held) && !renewals.trying();
       const failure = mayUse ? undefined : await renewals.next();
       const now = holder.held();
-      if (now !== undefined && holder.isFresh(now))
-        return { token: now.accessToken, sessionId: now.sessionId };
+      if (now !== undefined && holder.isFresh(now)) return accessOf(now);
       if (now !== undefined && failure !== undefined) throw failure.error;
     }
   }
@@ -266,6 +272,10 @@ export function createSession(options: SessionOptions): Session {
     },
     login: (credentials) => signIn<InvalidCredentials | TooManyAttempts>("login", credentials),
     register: (credentials) => signIn<InvalidInput | TooManyAttempts>("register", credentials),
+    onRenewal(listener) {
+      renewalListeners.add(listener);
+      return () => void renewalListeners.delete(listener);
+    },
     logout,
     changePassword,
     accessToken: async () => (await access())?.token,
@@ -279,6 +289,7 @@ export function createSession(options: SessionOptions): Session {
       renewals.stop();
       holder.close();
       listeners.clear();
+      renewalListeners.clear();
     },
   };
 }

@@ -16,6 +16,7 @@ export const abouts = {
   sessionMaxAge: "how long a session lasts at most",
   renewalGrace: "how long a used renewal token gives the same pair again",
   foreignReplays: "end or audit: replays from networks unknown to a session",
+  renewalExtends: "the open connections that a renewal extends; or none",
   recheckInterval: "from one check of all connections to the next",
   outageGrace: "how long connections outlive the store's last answer",
   drainTime: "how long a stopping server gives answers and spreads closes",

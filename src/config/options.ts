@@ -99,6 +99,13 @@ export interface Options extends Limits {
    * @default "end"
    */
   readonly foreignReplays: (typeof foreignReplayModes)[number];
+   * Which open connections of the session a renewal keeps open past their own token: those of the network that it
+   * comes from (/24 for IPv4, /48 for IPv6), or none. All others close when the token that was shown on them
+   * expires, unless their client shows a newer one.
+   *
+   * @default "same-network"
+   */
+  readonly renewalExtends: (typeof renewalExtensions)[number];
   /**
    * How often connections are checked against the store, in case a message was lost.
    *
@@ -211,6 +218,7 @@ export interface Options extends Limits {
 }
 
 export const foreignReplayModes = ["end", "audit"] as const;
+export const renewalExtensions = ["same-network", "none"] as const;
 
 export const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 
@@ -231,6 +239,7 @@ export function defaultOptions(production: boolean): Options {
     sessionMaxAge: 90 * day,
     renewalGrace: 10 * second,
     foreignReplays: "end",
+    renewalExtends: "same-network",
     recheckInterval: 5 * second,
     outageGrace: 30 * second,
     drainTime: 10 * second,

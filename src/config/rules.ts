@@ -1,7 +1,7 @@
 /** What the value of a setting must be. */
 import { z } from "zod";
 import { databaseUrl } from "./database.ts";
-import { foreignReplayModes, logLevels, type Options } from "./options.ts";
+import { foreignReplayModes, logLevels, renewalExtensions, type Options } from "./options.ts";
 import { redisPlaces, redisSentinelName } from "./redis.ts";
 
 const day = 86_400_000;
@@ -25,6 +25,7 @@ export const optionRules = {
   sessionMaxAge: duration(1, 3650),
   renewalGrace: duration(0, 3650),
   foreignReplays: z.enum(foreignReplayModes, `one of ${foreignReplayModes.join(", ")}`),
+  renewalExtends: z.enum(renewalExtensions, `one of ${renewalExtensions.join(", ")}`),
   // Those that a timer waits for end where a timer can: at 2^31 ms.
   recheckInterval: duration(1, 24),
   outageGrace: duration(0, 24),

@@ -37,6 +37,7 @@ export const variables: Readonly<Record<Name, Variable>> = {
   sessionMaxAge: { name: "SESSION_MAX_AGE", example: "90d", read: asDuration },
   renewalGrace: { name: "RENEWAL_GRACE", example: "10s", read: asDuration },
   foreignReplays: { name: "FOREIGN_REPLAYS", example: "audit", read: asText },
+  renewalExtends: { name: "RENEWAL_EXTENDS", example: "none", read: asText },
   recheckInterval: { name: "RECHECK_INTERVAL", example: "5s", read: asDuration },
   outageGrace: { name: "OUTAGE_GRACE", example: "30s", read: asDuration },
   drainTime: { name: "DRAIN_TIME", example: "10s", read: asDuration },

@@ -10,6 +10,7 @@ import { noMeter, type Meter } from "../transport/meter.ts";
 import { socketHooks, type OperationOptions, type Socket } from "../transport/operations.ts";
 import type { Places } from "../transport/places.ts";
 import { notesOf, type NoteRefusal } from "../transport/refusals.ts";
+import { showToken } from "../transport/show-token.ts";
 
 /** What `graphql-ws/use/ws`, and others like it, keep of a socket. */
 export interface SocketExtra {
@@ -63,6 +64,15 @@ export function socketOptions(
     onNext: (context, id, payload, args, result) =>
       hooks.onNext(inside(context), id, payload, args, result),
     onError: (context, id, payload, errors) => hooks.onError(inside(context), id, payload, errors),
+    // graphql-ws sends the payload back when this has resolved.
+    onPing: async ({ extra }, payload) => {
+      if (payload === undefined || !Object.hasOwn(payload, "token")) return;
+      const { token } = payload;
+      delete payload["token"];
+      delete payload["accessTokenExpiresAt"];
+      const socket = sockets.get(extra);
+      if (socket !== undefined) Object.assign(payload, await showToken(socket, token, options));
+    },
     onComplete: (context, id, payload) => hooks.onComplete(inside(context), id, payload),
     onClose: ({ extra }) => sockets.get(extra)?.life.end("LEFT"),
   };
@@ -90,8 +100,11 @@ function open(
     // graphql-ws has a timer of its own here, and no room is kept for those not signed in.
     onInit: () => {},
     onAdmitted: () => {},
+    generation: 0,
+    expiresAt: 0,
     claims: undefined,
     userId: undefined,
+    asked: undefined,
     operations: 0,
     onReplied: undefined,
     // As Yoga's own recipe has it.

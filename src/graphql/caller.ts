@@ -1,7 +1,7 @@
 /** Who asks for an operation, as the transport saw him, and the life that the operation runs in. */
 import type { Life } from "../session/life.ts";
 import type { RefusalReason } from "../session/reasons.ts";
-import type { Device } from "../session/session.ts";
+import type { Device, Session } from "../session/session.ts";
 import type { Authentication } from "../session/sessions.ts";
 import type { Claims } from "../session/token.ts";
 import type { Charge, MemoryLedger } from "./memory-ledger.ts";
@@ -18,6 +18,8 @@ export interface CallerOptions {
   readonly join?: (stay: Stay) => Promise<void>;
   /** Called when the answer is to go out before the life's listeners are told of its end. */
   readonly onLastWord?: () => void;
+  /** Called when the operation renewed a session, whose new tokens are its answer. */
+  readonly onRenewed?: (session: Session) => void;
   /** Called once, when the operation was answered or its stream is closed. */
   readonly onDone?: () => void;
   /** Counts what the operation keeps. Default: it is not counted. */
@@ -44,6 +46,7 @@ export class Caller {
   readonly #since = performance.now();
   readonly #join: CallerOptions["join"];
   readonly #onLastWord: CallerOptions["onLastWord"];
+  readonly #onRenewed: CallerOptions["onRenewed"];
   #onDone: CallerOptions["onDone"];
   readonly #ledger: MemoryLedger | undefined;
   readonly #isRequest: boolean;
@@ -59,6 +62,7 @@ export class Caller {
     this.noteRefusal = options.noteRefusal;
     this.#join = options.join;
     this.#onLastWord = options.onLastWord;
+    this.#onRenewed = options.onRenewed;
     this.#onDone = options.onDone;
     this.#ledger = options.ledger;
     this.#isRequest = options.isRequest ?? false;
@@ -106,6 +110,11 @@ export class Caller {
     const onDone = this.#onDone;
     this.#onDone = undefined;
     onDone?.();
+  }
+
+  /** The client has the newest token of that session by this operation. */
+  renewed(session: Session): void {
+    this.#onRenewed?.(session);
   }
 
   /** Of all answers only that of the operation that ends its own session goes out after the end. */

@@ -51,6 +51,8 @@ interface Operation {
   readonly caller: Caller;
   readonly begin: () => Begun | Promise<Begun>;
   readonly answerTo: EndableStreamOptions["answerTo"];
+  /** Whether what lasts of it is an answer in parts that must not be asked for twice. */
+  readonly isAnswer: boolean;
   /** Called when it was answered, or its stream is closed. */
   readonly onDone: () => void;
 }
@@ -112,7 +114,13 @@ export function createRun({ mask, onMasked, onFault, suggestions }: RunOptions):
   }
 
   /** Delivers until the end comes, and never past it. */
-  async function untilEnd({ caller, begin, answerTo, onDone }: Operation): Promise<Result> {
+  async function untilEnd({
+    caller,
+    begin,
+    answerTo,
+    isAnswer,
+    onDone,
+  }: Operation): Promise<Result> {
     const { life } = caller;
     if (life.ending !== undefined) return stopped(life.ending);
     const beginning = begin();
@@ -128,6 +136,7 @@ export function createRun({ mask, onMasked, onFault, suggestions }: RunOptions):
     if (!isStream) return masked(begun);
     return new EndableStream(begun, {
       life,
+      isAnswer,
       answerTo,
       masked,
       mask,
@@ -189,6 +198,7 @@ export function createRun({ mask, onMasked, onFault, suggestions }: RunOptions):
     const { caller } = whole.contextValue as CurfewContext;
     const asked = getOperationAST(whole.document, whole.operationName);
     const isSubscription = asked?.operation === OperationTypeNode.SUBSCRIPTION;
+    const isAnswer = asked?.operation === OperationTypeNode.MUTATION;
     const isSerial = asked != null && hasSerialFields(asked, whole.document);
     const args = isSubscription ? executableOf(whole) : whole;
     if (!mayKeep(args, caller, paramsOf(args))) {
@@ -204,7 +214,7 @@ export function createRun({ mask, onMasked, onFault, suggestions }: RunOptions):
     if (by !== undefined) {
       const begin = checked(async () => (await by(args)) as Begun);
       // It is done when the plugins around this are.
-      const operation = { caller, begin, answerTo: asItIs, onDone: () => {} };
+      const operation = { caller, begin, answerTo: asItIs, isAnswer, onDone: () => {} };
       return isSubscription ? subscribe(operation) : request(operation, isSerial);
     }
     const onDone = () => caller.done();
@@ -213,9 +223,13 @@ export function createRun({ mask, onMasked, onFault, suggestions }: RunOptions):
           caller,
           begin: checked(() => sourceOf(args)),
           answerTo: (event) => answer({ ...args, rootValue: event }),
+          isAnswer,
           onDone,
         })
-      : request({ caller, begin: checked(() => answer(args)), answerTo: asItIs, onDone }, isSerial);
+      : request(
+          { caller, begin: checked(() => answer(args)), answerTo: asItIs, isAnswer, onDone },
+          isSerial,
+        );
   };
 }
 

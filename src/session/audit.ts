@@ -67,6 +67,8 @@ export type AccessRefusal =
   | "BUSY"
   | "TIMEOUT"
   | "ORIGIN"
+  /** A token of another session was shown on an open socket. */
+  | "OTHER_SESSION"
   /** What graphql-ws closes a socket for, by its code. */
   | `PROTOCOL_${number}`;
 

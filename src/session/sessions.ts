@@ -87,14 +87,14 @@ export class Sessions {
   }
 
   /**
-   * Asks again, for what began with `check` and runs on: a renewal since does not matter, but its
-   * deadline does, and so does a session that was reissued since.
+   * Asks again, for what began with `check` and runs on. A renewal since then does not matter, unless tokens
+   * of before are not accepted any more (`minGeneration`). Until when it may run on is not judged here: each
+   * connection has a deadline of its own.
    */
   async checkAgain(claims: Claims): Promise<Authentication> {
-    return this.#ask(claims, (session) => {
-      if (claims.generation < session.minGeneration) return "SUPERSEDED";
-      return session.accessExpiresAt <= this.#options.clock() ? "EXPIRED" : undefined;
-    });
+    return this.#ask(claims, (session) =>
+      claims.generation < session.minGeneration ? "SUPERSEDED" : undefined,
+    );
   }
 
   async #ask(

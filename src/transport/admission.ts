@@ -3,13 +3,14 @@ import type { Stay } from "../graphql/caller.ts";
 import type { MemoryLedger } from "../graphql/memory-ledger.ts";
 import type { ConcurrencyLimiter } from "../session/concurrency-limiter.ts";
 import type { OnFault } from "../session/fault.ts";
-import type { Ending, Life } from "../session/life.ts";
+import type { Ending } from "../session/life.ts";
 import { networkPathOf } from "../session/network.ts";
 import type { Session } from "../session/session.ts";
 import type { Authentication } from "../session/sessions.ts";
 import type { RefusalReason } from "../session/reasons.ts";
 import type { Claims } from "../session/token.ts";
 import type { Connections } from "./connections.ts";
+import type { Member } from "./group.ts";
 import type { Note, Refusal } from "./refusals.ts";
 
 export interface AdmissionOptions {
@@ -42,29 +43,28 @@ export function endingFor(reason: RefusalReason): Ending {
 
 export interface Applicant {
   readonly claims: Claims;
-  readonly life: Life;
-  /** The client's; null where it is unknown. */
-  readonly address: string | null;
+  readonly member: Member;
   /** Asks the store about the session. */
   readonly check: () => Promise<Authentication>;
   readonly note: Note;
   readonly stay: Stay;
 }
 
-/** The session that the life runs under from now on; undefined when the life has ended. */
+/** The session that the member runs under from now on; undefined when its life has ended. */
 export async function admit(
-  { claims, life, address, check, note, stay }: Applicant,
+  { claims, member, check, note, stay }: Applicant,
   { connections, turns, admissionTimeout, onFault }: AdmissionOptions,
 ): Promise<Session | undefined> {
+  const { life } = member;
   const turnAway = (reason: Refusal["reason"], ending: Ending) => {
     note(reason, claims);
     life.end(ending);
     return undefined;
   };
-  const client = [...networkPathOf(address), claims.fingerprint];
+  const client = [...networkPathOf(member.device.ipAddress), claims.fingerprint];
   const turn = turns.run(client, async () =>
     // It may have ended, or been turned away, while it waited.
-    life.ending === undefined ? connections.admit(claims, life, check, stay) : undefined,
+    life.ending === undefined ? connections.admit(claims, member, check, stay) : undefined,
   );
   let admission;
   try {

@@ -15,6 +15,7 @@ import { noMeter, type Meter } from "./meter.ts";
 import type { Socket } from "./operations.ts";
 import type { Places } from "./places.ts";
 import { notesOf, type Note, type NoteRefusal } from "./refusals.ts";
+import type { Shown } from "./show-token.ts";
 
 export interface OpenSocketOptions {
   readonly noteRefusal: NoteRefusal;
@@ -29,6 +30,8 @@ export interface OpenSocketOptions {
   /** Counts what waits to be sent. */
   readonly ledger?: MemoryLedger;
   readonly meter?: Meter;
+  /** Takes a token that its client shows; resolves to what the `pong` carries. */
+  readonly showToken: (socket: Socket, token: unknown) => Promise<Shown | undefined>;
   /** Called when its connection is gone. */
   readonly onGone: (socket: OpenSocket) => void;
 }
@@ -53,6 +56,9 @@ export class OpenSocket implements Socket {
   isAlive = true;
   claims: Claims | undefined;
   userId: string | undefined;
+  generation = 0;
+  expiresAt = 0;
+  asked: Socket["asked"];
   operations = 0;
   onReplied: Map<string, () => void> | undefined;
   readonly #options: OpenSocketOptions;
@@ -148,9 +154,15 @@ export class OpenSocket implements Socket {
     this.#onMessage = callback as (message: unknown) => Promise<void>;
   }
 
-  /** Without the payload of the ping: nobody may have us send what he sends. */
-  onPing(): Promise<void> {
-    return this.send(pong);
+  /** Without the payload of the ping, which may be a token: what a client sends is not sent back. */
+  async onPing(payload?: Readonly<Record<string, unknown>>): Promise<void> {
+    const token = payload?.["token"];
+    const shown = token === undefined ? undefined : await this.#options.showToken(this, token);
+    await this.send(
+      shown === undefined
+        ? pong
+        : stringifyMessage({ type: MessageType.Pong, payload: { ...shown } }),
+    );
   }
 
   take(data: RawData, isBinary: boolean): void {

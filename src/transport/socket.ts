@@ -12,9 +12,10 @@ import { Farewells } from "./farewells.ts";
 import { Carrier, OpenSocket, type OpenSocketOptions } from "./open-socket.ts";
 import { socketHooks, type OperationOptions, type Socket } from "./operations.ts";
 import { isForeign, type AllowsOrigin } from "./origins.ts";
+import { showToken } from "./show-token.ts";
 
 export interface SocketOptions
-  extends OperationOptions, Omit<OpenSocketOptions, "onGone" | "farewells"> {
+  extends OperationOptions, Omit<OpenSocketOptions, "onGone" | "farewells" | "showToken"> {
   readonly trustedProxies: number;
   /** Bytes of one message. */
   readonly maxMessageSize: number;
@@ -37,6 +38,7 @@ export class SocketServer {
     this.#options = {
       ...options,
       farewells: new Farewells(),
+      showToken: (socket, token) => showToken(socket, token, options),
       onGone: (socket) => this.#sockets.delete(socket),
     };
     this.#protocol = makeServer(socketHooks(options));

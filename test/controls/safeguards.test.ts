@@ -13,6 +13,7 @@ import { StoreUnavailable } from "../../src/session/store.ts";
 import type { Topics } from "../../src/session/topics.ts";
 import type { CurfewOptions } from "../../src/server.ts";
 import { Connections } from "../../src/transport/connections.ts";
+import { newMember } from "../../src/transport/group.ts";
 import { commandClient, subscriberClient } from "../../src/stores/redis/client.ts";
 import { RedisTopics } from "../../src/stores/redis/topics.ts";
 import { Slices } from "../../src/transport/slices.ts";
@@ -140,7 +141,9 @@ async function operateAfterTheEnd(isGated: boolean, isUnderWay: boolean): Promis
   isHeld = isUnderWay;
   if (isUnderWay) await (operate(), asked.promise);
   for (const life of curfew.connections.lives) life.condemn("UNAVAILABLE");
-  if (!isGated) vi.spyOn(Life.prototype, "ending", "get").mockReturnValue(undefined);
+  if (!isGated)
+    for (const state of ["ending", "closing"] as const)
+      vi.spyOn(Life.prototype, state, "get").mockReturnValue(undefined);
   if (isUnderWay) gate.resolve();
   else operate();
   if (isGated) await pause(waitFor.unexpected);
@@ -183,7 +186,7 @@ async function endTogether(inSlices: boolean): Promise<boolean> {
     const life = new Life(raiseFault);
     life.onEnd(() => (closed += 1));
     const check = () => sessions.check(reading.claims);
-    await connections.admit(reading.claims, life, check, "stream");
+    await connections.admit(reading.claims, newMember(life, { ipAddress: null }), check, "stream");
   }
   if (!inSlices)
     vi.spyOn(Slices.prototype, "end").mockImplementation((lives, ending) => {

@@ -160,13 +160,17 @@ export async function tryLogin(
 }
 
 /** The next pair, or the reason of the refusal. */
-export async function renew(url: string, renewalToken: string): Promise<SignedIn | string> {
+export async function renew(
+  url: string,
+  renewalToken: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<SignedIn | string> {
   const data = await askData(
     url,
     `mutation ($renewalToken: String!) {
       renew(renewalToken: $renewalToken) { ${signedIn} ... on RenewalRefused { reason } }
     }`,
-    { variables: { renewalToken } },
+    { variables: { renewalToken }, headers },
   );
   return data.renew.reason ?? toSignedIn(data.renew);
 }

@@ -8,6 +8,7 @@ import { Sessions } from "../../src/session/sessions.ts";
 import { commandClient } from "../../src/stores/redis/client.ts";
 import { RedisSessions } from "../../src/stores/redis/sessions.ts";
 import { Connections } from "../../src/transport/connections.ts";
+import { newMember } from "../../src/transport/group.ts";
 import { raiseFault } from "../helpers/domain.ts";
 import { secrets } from "../helpers/curfew.ts";
 import { memoryTopics } from "../helpers/parts.ts";
@@ -47,7 +48,7 @@ it("1,500 sessions are rechecked within 5 s over a link of 400 ms each way", asy
     if (!reading.ok) throw new Error(reading.reason);
     const life = new Life(raiseFault);
     const check = () => sessions.check(reading.claims);
-    await connections.admit(reading.claims, life, check, "stream");
+    await connections.admit(reading.claims, newMember(life, { ipAddress: null }), check, "stream");
     return { life, fingerprint: session.fingerprint };
   };
   const joined = await Promise.all(Array.from({ length: 1_500 }, join));

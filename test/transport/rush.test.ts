@@ -8,6 +8,7 @@ import type { Claims } from "../../src/session/token.ts";
 import { admit } from "../../src/transport/admission.ts";
 import type { Connections } from "../../src/transport/connections.ts";
 import { ConcurrencyLimiter } from "../../src/session/concurrency-limiter.ts";
+import { newMember, type Member } from "../../src/transport/group.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import { raiseFault } from "../helpers/domain.ts";
 import { intercept, lent, memoryStore } from "../helpers/parts.ts";
@@ -110,7 +111,7 @@ it("who has left while he waited for his turn is not asked about", async () => {
   const gate = Promise.withResolvers<void>();
   const asked: Life[] = [];
   const connections = {
-    admit: async (_claims: Claims, life: Life) => {
+    admit: async (_claims: Claims, { life }: Member) => {
       asked.push(life);
       await gate.promise;
       return { state: "signedIn", session: {} as Session, claims: {} as Claims };
@@ -124,8 +125,7 @@ it("who has left while he waited for his turn is not asked about", async () => {
     admit(
       {
         claims: {} as Claims,
-        life,
-        address: null,
+          member: newMember(life, { ipAddress: null }),
         check: () => Promise.reject(new Error("Not asked")),
         note: (reason) => void notes.push(reason),
         stay: "stream",

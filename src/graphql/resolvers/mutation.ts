@@ -99,7 +99,10 @@ export const Mutation: MutationResolvers = {
 
   renew: async (_parent, { renewalToken }, { sessions, throttle, caller }) => {
     const renewal = await sessions.renew(renewalToken, caller.device);
-    if (renewal.outcome === "renewed") return signedIn(renewal);
+    if (renewal.outcome === "renewed") {
+      caller.renewed(renewal.session);
+      return signedIn(renewal);
+    }
     const throttled = await throttle.renewalRefused(caller.device.ipAddress);
     if (throttled !== undefined) return tooManyAttempts(throttled);
     return renewalRefused(renewal.reason);
