@@ -99,6 +99,7 @@ export interface Options extends Limits {
    * @default "end"
    */
   readonly foreignReplays: (typeof foreignReplayModes)[number];
+  /**
    * Which open connections of the session a renewal keeps open past their own token: those of the network that it
    * comes from (/24 for IPv4, /48 for IPv6), or none. All others close when the token that was shown on them
    * expires, unless their client shows a newer one.
