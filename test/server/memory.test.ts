@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { connect as connectTcp, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { login, newEmail, register } from "../helpers/http.ts";
-import { connect, TestSocket } from "../helpers/socket.ts";
+import { connect, type TestSocket } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
 import { dieWithTests } from "../helpers/watchdog.ts";
 

@@ -129,7 +129,7 @@ describe("a reader too slow for it", () => {
 
 test("a reader that lets too many bytes wait gets an error, however few values they are", async () => {
   const closes = vi.fn();
-  const bytes = { most: 10, of: (value: number) => value };
+  const bytes = { most: 10, of: (one: number) => one };
   const stream = new Stream<number>(closes, 100, bytes);
   stream.push(6);
   expect(await stream.next()).toEqual(value(6));
