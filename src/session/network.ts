@@ -8,10 +8,10 @@ export interface PrefixLengths {
 }
 
 /** One client: an IPv4 address, or the /64 that one IPv6 subscriber gets at least (RFC 4291 §2.5.4, RFC 6177). */
-export const clientPrefix: PrefixLengths = { ipv4: 32, ipv6: 64 };
+const clientPrefix: PrefixLengths = { ipv4: 32, ipv6: 64 };
 
 /** Where a session is renewed from: coarse, so that a client that moves between neighbouring addresses stays in it. */
-export const sessionPrefix: PrefixLengths = { ipv4: 24, ipv6: 48 };
+const sessionPrefix: PrefixLengths = { ipv4: 24, ipv6: 48 };
 
 /**
  * IPv6 networks that one subscriber may have instead of a /64: a home gets a /56 or /60, a site a /48

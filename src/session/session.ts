@@ -104,7 +104,7 @@ export function latestNetwork({ networks }: Pick<Session, "networks">): string {
 export const maxNetworks = 8;
 
 /** Puts the network first. */
-export function addNetwork(networks: string, network: string): string {
+function addNetwork(networks: string, network: string): string {
   const others = networks.split(" ").filter((known) => known !== "" && known !== network);
   return [network, ...others].slice(0, maxNetworks).join(" ");
 }

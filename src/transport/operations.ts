@@ -12,7 +12,6 @@ import type { Context, ServerOptions, SubscribePayload } from "graphql-ws";
 import { isAsyncIterable } from "graphql-yoga";
 import { Caller } from "../graphql/caller.ts";
 import type { CurfewContext } from "../graphql/context.ts";
-import type { MemoryLedger } from "../graphql/memory-ledger.ts";
 import type { Pipeline, Prepared } from "../graphql/enveloped.ts";
 import {
   endingError,

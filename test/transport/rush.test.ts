@@ -125,7 +125,7 @@ it("who has left while he waited for his turn is not asked about", async () => {
     admit(
       {
         claims: {} as Claims,
-          member: newMember(life, { ipAddress: null }),
+        member: newMember(life, { ipAddress: null }),
         check: () => Promise.reject(new Error("Not asked")),
         note: (reason) => void notes.push(reason),
         stay: "stream",
