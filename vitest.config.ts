@@ -1,5 +1,10 @@
 /** How the tests run: real servers and browsers on few cores, so few files at once and no retries. */
 import { defineConfig } from "vitest/config";
+import { testPatience } from "./test/helpers/patience.ts";
+import { LongestFirst } from "./test/order.ts";
+
+if (Number.parseInt(process.versions.node) < 24)
+  throw new Error(`The tests need Node 24, which \`npx vitest\` runs; this is ${process.version}.`);
 
 export default defineConfig({
   // Node takes the CommonJS build of graphql everywhere; a second copy would not know the first one's errors.
@@ -10,10 +15,13 @@ export default defineConfig({
     setupFiles: ["test/helpers/every-test.ts"],
     pool: "forks",
     maxWorkers: 2,
-    testTimeout: 15_000,
-    hookTimeout: 15_000,
+    maxConcurrency: 3,
+    testTimeout: testPatience,
+    hookTimeout: testPatience,
+    teardownTimeout: testPatience,
     retry: 0,
     dangerouslyIgnoreUnhandledErrors: false,
-    reporters: ["default"],
+    sequence: { sequencer: LongestFirst },
+    reporters: ["./test/progress.ts"],
   },
 });

@@ -25,6 +25,7 @@ const levels = {
   renewal: "info",
   renewalRefused: "info",
   reuse: "warn",
+  foreignReplay: "warn",
   end: "info",
   endUnknown: "warn",
   refused: "info",

@@ -5,19 +5,21 @@ import { auditTrail } from "./audit.ts";
 import { checkOptions, isProduction, type Options } from "./config/load.ts";
 import type { Services } from "./graphql/context.ts";
 import { Events } from "./graphql/events.ts";
-import { faultLog, openLog } from "./graphql/logger.ts";
+import { faultLog, lostLines, openLog } from "./graphql/logger.ts";
+import { MemoryLedger } from "./graphql/memory-ledger.ts";
 import { lifetimesOf, openParts, type OpenParts, type Parts } from "./parts.ts";
 import { nodeLimits } from "./node-limits.ts";
 import type { Audit, AuditEvent } from "./session/audit.ts";
+import { ConcurrencyLimiter } from "./session/concurrency-limiter.ts";
 import type { OnFault } from "./session/fault.ts";
 import { Deadlines } from "./session/deadlines.ts";
 import { Sessions } from "./session/sessions.ts";
-import { watchSessions } from "./session/watch.ts";
+import { Watches } from "./session/watch.ts";
 import { Connections } from "./transport/connections.ts";
 import { Places } from "./transport/places.ts";
 import { Recheck } from "./transport/recheck.ts";
 import { refusalFact, type Refusal } from "./transport/refusals.ts";
-import { Turns } from "./transport/turns.ts";
+import { gathering } from "./telemetry/gathered-facts.ts";
 import { Telemetry } from "./telemetry/telemetry.ts";
 import { startupOf, type Startup } from "./startup.ts";
 import { Accounts } from "./users/accounts.ts";
@@ -55,7 +57,7 @@ export async function openCore(given: CoreOptions) {
   const { clock = Date.now, ...settings } = others;
   const options = checkOptions(settings);
   const logger = ownLogger ?? openLog(options.logLevel);
-  const telemetry = await Telemetry.start(clock);
+  const telemetry = await Telemetry.start(clock, lostLines);
   const logFault = faultLog(logger);
   const onFault = (what: string, error: unknown) => {
     telemetry.metrics.fault();
@@ -71,7 +73,7 @@ export async function openCore(given: CoreOptions) {
   });
   for (const warning of startup.warnings) logger.warn(warning);
   const trail = auditTrail({ logger, clock, onFault, ...(onAudit && { onAudit }) });
-  const audit = telemetry.metrics.counting(trail);
+  const audit = telemetry.metrics.counting(gathering(trail));
   const uptime = given.clock ?? (() => performance.now());
   const told = { logger, onFault, audit, telemetry };
   return assemble({ options, parts, startup, ...told, clock, uptime, isGone });
@@ -105,6 +107,7 @@ function assemble(ingredients: Ingredients) {
     topics,
     ring,
     lifetimes: lifetimesOf(options),
+    foreignReplays: options.foreignReplays,
     ...(options.maxSessionsPerUser > 0 && { maxSessionsPerUser: options.maxSessionsPerUser }),
     isGone: ingredients.isGone ?? ((userId) => accounts.isGone(userId)),
     clock,
@@ -119,6 +122,7 @@ function assemble(ingredients: Ingredients) {
     clock,
     uptime,
     maxSocketsPerSession: options.maxSocketsPerSession,
+    extendsByNetwork: options.renewalExtends === "same-network",
     onFault,
     meter,
   });
@@ -140,6 +144,8 @@ function assemble(ingredients: Ingredients) {
 
   const events = new Events(topics);
   const list = (userId: string) => sessions.list(userId);
+  const pause = (then: () => void) => void setTimeout(then, nodeLimits.watchPause).unref();
+  const watches = new Watches({ topics, deadlines, clock, list, pause, onFault });
   const services: Services = {
     sessions,
     accounts,
@@ -148,14 +154,19 @@ function assemble(ingredients: Ingredients) {
     events,
     audit,
     clock,
-    watch: (userId) => watchSessions(userId, { topics, deadlines, clock, list, onFault }),
+    watch: (userId) => watches.watch(userId),
   };
+  const ledger = new MemoryLedger({
+    perSession: options.maxMemoryPerSession,
+    byAddress: options.maxSocketsPerAddress > 0,
+  });
   const perAddress = options.maxSocketsPerAddress || Infinity;
   /** What all transports of this node share. */
   const shared = {
     sessions,
     connections,
-    turns: new Turns(nodeLimits.admissions),
+    ledger,
+    turns: new ConcurrencyLimiter(nodeLimits.admissions),
     admissionTimeout: nodeLimits.admissionTimeout,
     initTimeout: nodeLimits.initTimeout,
     stallTimeout: nodeLimits.stallTimeout,

@@ -6,13 +6,13 @@ export const nodeLimits = {
   /** Longest wait for the session check of a new socket or stream, its time in the queue included (ms). */
   admissionTimeout: 5_000,
   /**
-   * Session checks of new sockets and streams: how many run at once and how many wait. As many wait as a store that
-   * takes a second each checks within `admissionTimeout`.
+   * Session checks of new sockets and streams: how many run at once, how many wait, and how many of those wait for one
+   * session. As many wait as a store that takes a second each checks within `admissionTimeout`.
    */
-  admissions: { atOnce: 100, waiting: 400 },
+  admissions: { atOnce: 100, waiting: 400, waitingEach: 100 },
   /** How long a new socket may take to send its `connection_init` (ms). The client may renew its token meanwhile. */
   initTimeout: 10_000,
-  /** How long a client may read nothing from an event stream before it closes (ms). Yoga sends a comment every 12 s. */
+  /** How long a client may read nothing of an HTTP answer before it is cut (ms). Yoga sends a comment on each stream every 12 s. */
   stallTimeout: 30_000,
   /** Time between pings on a socket (ms). A socket that did not answer the last ping is terminated at the next. */
   keepAliveInterval: 12_000,
@@ -20,6 +20,8 @@ export const nodeLimits = {
   maxUnauthenticatedSockets: 1_000,
   /** Sockets of one address on which no client has signed in yet. No limit if `maxSocketsPerAddress` is 0. */
   maxUnauthenticatedSocketsPerAddress: 100,
+  /** Pause between slices of deliveries to the watchers of one user (ms): a tenth of a core at most. */
+  watchPause: 20,
   /** Password hashes that wait for a thread. More are refused with a request to retry. */
   maxQueuedHashes: 64,
   /** How long `/ready` waits for a part's answer (ms). A part without an answer is down. */

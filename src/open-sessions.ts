@@ -59,7 +59,7 @@ export async function openSessions(given: CoreOptions = {}): Promise<OpenSession
   const { options, services, shared, admin, metrics, ...core } = await openCore(given);
   const { sessions, connections, onFault } = shared;
   // Yoga masks and logs; this only says what Curfew's own failures are.
-  const run = createRun({ mask: nameError, onMasked: () => {}, onFault });
+  const run = createRun({ mask: nameError, onMasked: () => {}, onFault, suggestions: true });
   const { plugin, isIn } = createPlugin({ ...shared, services, run });
   let closing = false;
   const close = async () => {

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import type { Options } from "./config/load.ts";
+import { exposedData } from "./config/exposed-files.ts";
 import { readGeneratedSecret, readOrGenerateSecret } from "./config/generated-secret.ts";
 import { nodeLimits } from "./node-limits.ts";
 import type { OnFault } from "./session/fault.ts";
@@ -75,7 +76,8 @@ export async function openParts(
     const look = watching(database, () => memory.tellOfGap(), onFault);
     const close = closing(opened.move());
     const checks = checksOf({ store, topics, users }, own, "database");
-    return { ring, users, store, topics, throttle, warnings: [], checks, look, close };
+    const warnings = exposedData(options.dataDir, options.secrets === undefined);
+    return { ring, users, store, topics, throttle, warnings, checks, look, close };
   }
   const publisher = opened.adopt(await commandClient(redis, nodeLimits.redis), closeClient);
   const store = keep(own.store ?? new RedisSessions(publisher));
@@ -88,7 +90,10 @@ export async function openParts(
       }),
   );
   const throttle = new Throttling(options, publisher);
-  const warnings = await durabilityWarnings(publisher);
+  const warnings = [
+    ...(await durabilityWarnings(publisher)),
+    ...exposedData(options.dataDir, options.secrets === undefined),
+  ];
   const checks = checksOf({ store, topics, users }, own, "redis");
   const look = () => {};
   const close = closing(opened.move());

@@ -105,6 +105,7 @@ async function serve(core: Core, { schema, plugins, fallback }: Served): Promise
         ? nodeLimits.maxUnauthenticatedSocketsPerAddress
         : Infinity,
       all: nodeLimits.maxUnauthenticatedSockets,
+      displaces: true,
     }),
   });
   const http = new HttpServer({

@@ -58,7 +58,7 @@ describe("the pages", () => {
     const blocks = blocksIn("ts");
     expect(blocks.length).toBeGreaterThan(5);
     expect(await typeErrors(blocks)).toEqual([]);
-  }, 60_000);
+  });
 
   it("have GraphQL that a server answers without an error", async () => {
     await using curfew = await startCurfew();

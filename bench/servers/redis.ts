@@ -49,6 +49,7 @@ const orders = {
             10_000,
             0,
             "127.0.0.0/24",
+            1,
           );
           if (outcome !== "stepped") throw new Error(outcome);
         }

@@ -86,7 +86,10 @@ export interface Session {
    * `RequestFailed` when it could not be told in eight attempts.
    */
   readonly logout: () => Promise<void>;
-  /** Has to be asked for here and not by another client: it renews the tokens. */
+  /**
+   * Has to be asked for here and not by another client: all tokens from before are refused from then on.
+   * Where there was no answer although it was done, the session is signed out with `SUPERSEDED`.
+   */
   readonly changePassword: (passwords: {
     readonly currentPassword: string;
     readonly newPassword: string;
@@ -98,6 +101,11 @@ export interface Session {
   readonly accessToken: () => Promise<string | undefined>;
   /** The same, with the session's id: what `refused` wants back. */
   readonly access: () => Promise<Access | undefined>;
+  /**
+   * Calls back after every renewal, here or in another tab, with what to send from then on; returns what stops
+   * that.
+   */
+  readonly onRenewal: (listener: (access: Access) => void) => () => void;
   /**
    * Tells that the server did not accept a token, and why, where it said so: `ENDED` signs out, if it is
    * the session of now; anything else renews.

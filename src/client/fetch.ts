@@ -1,26 +1,77 @@
 /** A `fetch` that sends the session's access token: for every GraphQL client that takes one. */
 import type { Access, RefusalReason, Session } from "./contract.ts";
 
+export interface SessionFetchOptions {
+  /**
+   * Origins besides the session's own that receive the token: `https://api.example.com`.
+   *
+   * @default []
+   */
+  readonly origins?: readonly string[];
+}
+
 /**
+ * Sends the access token to the session's own origin and to no other, unless the options name it. All other
+ * requests go out as they were given.
+ *
  * What the server refused for its token alone is asked once more with a fresh one. Rejects with a
  * `RequestFailed` where a token is needed and cannot be had now, and as `fetch` does.
  * @param request what sends it; the global `fetch` by default
  */
-export function sessionFetch(session: Session, request: typeof fetch = fetch): typeof fetch {
+export function sessionFetch(
+  session: Session,
+  request: typeof fetch = fetch,
+  { origins = [] }: SessionFetchOptions = {},
+): typeof fetch {
+  const isTrusted = (url: string): boolean => {
+    // Where neither can be resolved, as without a page, the fetch that is given knows what they mean.
+    if (url === session.url) return true;
+    const origin = originOf(url);
+    return (
+      origin !== undefined && [session.url, ...origins].some((one) => originOf(one) === origin)
+    );
+  };
   return async (input, init) => {
+    if (!isTrusted(urlOf(input))) return request(input, init);
     const access = await session.access();
-    const given = input instanceof Request ? input : undefined;
+    const given = isRequest(input) ? input : undefined;
     // Its body can be sent once.
     const again = given?.clone() ?? input;
     const headers = init?.headers ?? given?.headers;
     const response = await request(input, withToken(init, headers, access));
-    const reason = access && (await refusalOf(response));
-    if (access === undefined || reason === undefined) return response;
+    // A redirect may have led to another origin, which neither had the token nor may say that it is wrong.
+    if (access === undefined || (response.url && !isTrusted(response.url))) return response;
+    const reason = await refusalOf(response);
+    if (reason === undefined) return response;
     session.refused(access, reason);
     const next = await session.access();
     if (next === undefined || init?.body instanceof ReadableStream) return response;
     return request(again, withToken(init, headers, next));
   };
+}
+
+/** A `Request` of another realm or package is one too. */
+function isRequest(input: Parameters<typeof fetch>[0]): input is Request {
+  return typeof input === "object" && "headers" in input;
+}
+
+function urlOf(input: Parameters<typeof fetch>[0]): string {
+  return isRequest(input) ? input.url : String(input);
+}
+
+/** Undefined where a URL has none that a server may have; relative to the page, where there is one. */
+function originOf(url: string): string | undefined {
+  const { document, location } = globalThis as {
+    readonly document?: { readonly baseURI: string };
+    readonly location?: { readonly href: string };
+  };
+  try {
+    const { protocol, origin } = new URL(url, document?.baseURI ?? location?.href);
+    // The origin of `blob:` is that of the page that made it, and that of `data:` is no origin.
+    return /^https?:$/.test(protocol) ? origin : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function withToken(

@@ -55,6 +55,11 @@ export function createSocketClient(
   /** For a fresh token there is nothing to wait for. */
   let atOnce = false;
   let cancelPong = () => {};
+  /** From its acknowledgement to its close. */
+  let acknowledged: Pick<WebSocket, "send"> | undefined;
+  /** A token from after the one that the socket was opened with, to be shown on it. */
+  let newer: string | undefined;
+  let unfollow = () => {};
 
   async function wait(time: number): Promise<void> {
     const over = Promise.withResolvers<void>();
@@ -76,8 +81,28 @@ export function createSocketClient(
     }
   }
 
+  /** Notes the renewals since the token that the socket is opened with. */
+  function follow(): void {
+    unfollow();
+    newer = undefined;
+    unfollow = session.onRenewal(({ token, sessionId }) => {
+      // After another login the socket is still of the session before.
+      if (sessionId === access?.sessionId) newer = token;
+      show();
+    });
+  }
+
+  /** The server closes the socket when the newest token shown on it expires. A ping is answered by any server. */
+  function show(): void {
+    if (acknowledged === undefined || newer === undefined) return;
+    acknowledged.send(JSON.stringify({ type: "ping", payload: { token: newer } }));
+    newer = undefined;
+  }
+
   function closed({ code, reason }: { readonly code?: number; readonly reason?: string }): void {
     cancelPong();
+    unfollow();
+    acknowledged = undefined;
     // For 4401 that is the next subscription, after a login.
     if (code === 4401) failures = 0;
     atOnce = failures === 0 && (code === 4401 || code === 4403);
@@ -95,6 +120,7 @@ export function createSocketClient(
     },
     connectionParams: async () => {
       access = await session.access().catch(() => access);
+      follow();
       return access && { token: access.token };
     },
     retryAttempts: Infinity,
@@ -107,9 +133,11 @@ export function createSocketClient(
       if (time > 0) await wait(time);
     },
     on: {
-      connected: () => {
+      connected: (socket) => {
         failures = 0;
         atOnce = false;
+        acknowledged = socket as Pick<WebSocket, "send">;
+        show();
       },
       ping: (isReceived) => {
         if (isReceived) return;

@@ -32,14 +32,17 @@ export interface HolderOptions {
   /** Called whenever the pair ought to be renewed. */
   readonly onDue: () => void;
   readonly onChange: (state: SessionState) => void;
+  /** Called when the pair was renewed, here or in another tab. */
+  readonly onRenewal: (pair: Pair) => void;
 }
 
-export function createHolder({ environment, name, storage, onDue, onChange }: HolderOptions) {
+export function createHolder({ environment, name, storage, ...listeners }: HolderOptions) {
+  const { onDue, onChange, onRenewal } = listeners;
   const { after, wallClock, random } = environment;
   const clock = elapsedClock(environment);
   const kept = keeper(storage, name);
-  /** What a late message of another tab must not bring back. */
-  const ended = new Set<string>();
+  /** By session the last generation that is over: what a late message of another tab must not bring back. */
+  const ended = new Map<string, number>();
   const started = Promise.withResolvers<void>();
   const tabs = openTabs(environment, name, receive);
   let state: SessionState = { status: "starting" };
@@ -48,6 +51,8 @@ export function createHolder({ environment, name, storage, onDue, onChange }: Ho
   let stale: string | undefined;
   /** The access token that another tab was to renew, of which nothing was heard since. */
   let orphan: string | undefined;
+  /** A request is under way that replaces the pair, whatever the other tabs hear of the old one. */
+  let isReplacing = false;
   let cancelTimer = () => {};
   let isClosed = false;
 
@@ -74,13 +79,18 @@ export function createHolder({ environment, name, storage, onDue, onChange }: Ho
       expiresAt: now + left - Math.min(times.margin, lifetime / 10),
     };
     if (isAnother) become({ status: "signedIn", sessionId, userId });
+    else onRenewal(pair);
     check();
+  }
+
+  function isOver({ sessionId, generation }: Pair): boolean {
+    return generation <= (ended.get(sessionId) ?? -1);
   }
 
   /** A pair that another tab has. */
   function offer(pair: Pair | undefined, login = false): void {
-    if (!isPair(pair) || ended.has(pair.sessionId)) return;
-    const isNews = held?.sessionId === pair.sessionId ? pair.generation > held.generation : login;
+    if (!isPair(pair) || isOver(pair)) return;
+    const isNews = held?.sessionId === pair.sessionId ? isNewer(pair) : login;
     if (held !== undefined && !isNews) return;
     keepHere(pair);
     hold(pair);
@@ -96,10 +106,12 @@ export function createHolder({ environment, name, storage, onDue, onChange }: Ho
     if (isBehind) kept.write(pair);
   }
 
-  function drop(sessionId: string, reason: SignedOutReason): void {
-    ended.add(sessionId);
-    if (kept.read()?.sessionId === sessionId) kept.write(undefined);
-    if (held?.sessionId !== sessionId) return;
+  /** @param generation the last that is over: a refused token says nothing of the ones after it */
+  function drop(sessionId: string, reason: SignedOutReason, generation = Infinity): void {
+    ended.set(sessionId, Math.max(generation, ended.get(sessionId) ?? -1));
+    const before = kept.read();
+    if (before !== undefined && isOver(before)) kept.write(undefined);
+    if (held === undefined || !isOver(held)) return;
     held = undefined;
     cancelTimer();
     become({ status: "signedOut", reason });
@@ -110,7 +122,8 @@ export function createHolder({ environment, name, storage, onDue, onChange }: Ho
       case "pair":
         return offer(message.pair, message.login);
       case "ended":
-        return drop(message.sessionId, message.reason);
+        if (isReplacing && message.generation !== undefined) return;
+        return drop(message.sessionId, message.reason, message.generation);
       case "renewing":
         if (isHeld(message)) after(times.successor, () => succeed(message), "upkeep");
         return;
@@ -122,6 +135,9 @@ export function createHolder({ environment, name, storage, onDue, onChange }: Ho
       }
     }
   }
+
+  const isNewer = ({ sessionId, generation }: Pair) =>
+    held?.sessionId === sessionId && generation > held.generation;
 
   const isHeld = ({ sessionId, generation }: Pick<Pair, "sessionId" | "generation">) =>
     held?.sessionId === sessionId && held.generation === generation;
@@ -137,6 +153,13 @@ export function createHolder({ environment, name, storage, onDue, onChange }: Ho
     const { sessionId, generation = -1 } = held ?? {};
     tabs.post({ type: "ask", sessionId, generation });
     await new Promise<void>((resolve) => void after(time, resolve, "request"));
+  }
+
+  /** Takes over a newer pair that another tab, or the storage, has. */
+  async function lookAround(): Promise<void> {
+    offer(kept.read());
+    if (!tabs.shared) return;
+    await ask(times.settle);
   }
 
   // What has expired has been due before, for the lead is longer than the margin.
@@ -169,9 +192,21 @@ export function createHolder({ environment, name, storage, onDue, onChange }: Ho
     isFresh: (pair: Held) => pair.accessToken !== stale && clock() < pair.expiresAt,
     exclusive: tabs.exclusive,
 
+    isNewer,
+
+    /** Runs what replaces the pair. */
+    async replacing<T>(task: () => Promise<T>): Promise<T> {
+      isReplacing = true;
+      try {
+        return await task();
+      } finally {
+        isReplacing = false;
+      }
+    },
+
     /** Holds what came from the server. A `login` takes the place of any other session. */
     keep(pair: Pair, login: boolean): void {
-      if (login && held !== undefined) ended.add(held.sessionId);
+      if (login && held !== undefined) ended.set(held.sessionId, Infinity);
       kept.write(pair);
       tabs.post({ type: "pair", pair, login });
       hold(pair);
@@ -185,20 +220,29 @@ export function createHolder({ environment, name, storage, onDue, onChange }: Ho
     async catchUp(insists = false): Promise<void> {
       offer(kept.read());
       if (!tabs.shared || !(insists || isDue())) return;
-      await ask(times.settle);
+      await lookAround();
       if (held === undefined || !(insists || isDue())) return;
       const { sessionId, generation } = held;
       tabs.post({ type: "renewing", sessionId, generation });
     },
+
+    lookAround,
 
     distrust(accessToken: string): void {
       stale = accessToken;
       check();
     },
 
+    /** Signs out of a session in all tabs. */
     signOut(sessionId: string, reason: SignedOutReason): void {
       tabs.post({ type: "ended", sessionId, reason });
       drop(sessionId, reason);
+    },
+
+    /** Signs out in all tabs that hold no later pair of the session than that one. */
+    giveUp({ sessionId, generation }: Pair, reason: SignedOutReason): void {
+      tabs.post({ type: "ended", sessionId, reason, generation });
+      drop(sessionId, reason, generation);
     },
 
     close(): void {

@@ -6,16 +6,23 @@ import {
   type Credentials,
   type InvalidCredentials,
   type InvalidInput,
+  type RefusalReason,
   type Session,
   type SessionState,
   type SignedIn,
   type TooManyAttempts,
 } from "./contract.ts";
 import { defaultEnvironment, type Environment } from "./environment.ts";
-import { createHolder } from "./holder.ts";
-import { pairOf, type Pair, type TokenStorage } from "./pair.ts";
+import { createHolder, type Held } from "./holder.ts";
+import { generationOf, pairOf, type Pair, type TokenStorage } from "./pair.ts";
 import { persist, type Failure } from "./persistence.ts";
-import { ask, type Issued, type PasswordAnswer, type RenewResult } from "./requests.ts";
+import {
+  ask,
+  type Issued,
+  type PasswordAnswer,
+  type RenewResult,
+  type Tokens,
+} from "./requests.ts";
 
 export interface SessionOptions {
   /** Of Curfew's endpoint: `https://api.example.com/graphql`, or in a browser `/graphql`. */
@@ -46,13 +53,29 @@ const timeouts = {
   /** Once there was no answer in that time: the way may be long. */
   slowRenewal: 6_000,
   logout: 5_000,
-  /** It is a renewal too: where the answer is lost, the next one has to come within those 10 s. */
+  /** Two passwords are hashed for it. */
   passwordChange: 8_000,
   /** For what a person waits for. */
   person: 30_000,
 } as const;
 
 const logoutAttempts = 8;
+
+/** Whether a refusal is about the whole session, and not about the one token that was refused. */
+const endsSession = {
+  MISSING: false,
+  MALFORMED: false,
+  BAD_SIGNATURE: false,
+  WRONG_KIND: false,
+  EXPIRED: false,
+  SUPERSEDED: false,
+  ENDED: true,
+  REUSED: true,
+  USER_GONE: true,
+} as const satisfies Record<RefusalReason, boolean>;
+function accessOf({ accessToken: token, sessionId }: Pair): Access {
+  return { token, sessionId };
+}
 
 /** Of one user at a time. Signing in begins with `login`, or with what the storage or another tab has. */
 export function createSession(options: SessionOptions): Session {
@@ -64,6 +87,7 @@ export function createSession(options: SessionOptions): Session {
   };
   const { random, after, wallClock } = environment;
   const listeners = new Set<(state: SessionState) => void>();
+  const renewalListeners = new Set<(access: Access) => void>();
   /** Whether the last renewal got no answer in time. */
   let isSlow = false;
   const renewals = persist(environment, renew);
@@ -72,7 +96,12 @@ export function createSession(options: SessionOptions): Session {
     name: key,
     storage,
     onDue: () => void renewals.next(),
-    onChange: tell,
+    onChange: (state) => {
+      // Whoever waits for a pair has either got one, or need not wait any more.
+      renewals.hasten();
+      tell(listeners, state);
+    },
+    onRenewal: (pair) => tell(renewalListeners, accessOf(pair)),
   });
   const stopWaking = environment.onWake(() => {
     renewals.hasten();
@@ -80,12 +109,10 @@ export function createSession(options: SessionOptions): Session {
   });
   void holder.start();
 
-  function tell(state: SessionState): void {
-    // Whoever waits for a pair has either got one, or need not wait any more.
-    renewals.hasten();
-    for (const listener of listeners) {
+  function tell<Value>(told: Iterable<(value: Value) => void>, value: Value): void {
+    for (const listener of told) {
       try {
-        listener(state);
+        listener(value);
       } catch (error) {
         // The app's fault: shown to the app, and nothing of it stops here.
         queueMicrotask(() => {
@@ -119,20 +146,29 @@ export function createSession(options: SessionOptions): Session {
       isSlow ||= wallClock() - askedAt >= timeout;
       return { error: error as RequestFailed };
     }
-    // Signed out meanwhile, or overtaken by another tab.
-    if (holder.held() !== before) return undefined;
     switch (result.__typename) {
-      case "SignedIn":
-        holder.keep(pairOf(result, askedAt, before), false);
+      case "SignedIn": {
+        const pair = pairOf(result, askedAt, before);
+        // Not where it was signed out meanwhile, or overtaken by another tab.
+        if (holder.isNewer(pair)) holder.keep(pair, false);
         return undefined;
+      }
       case "RenewalRefused":
-        holder.signOut(before.sessionId, result.reason);
+        await refuse(before, result.reason);
         return undefined;
       case "TooManyAttempts": {
         const error = new RequestFailed(result.message, "TOO_MANY_ATTEMPTS");
         return { error, wait: result.retryAfterSeconds * 1_000 };
       }
     }
+  }
+
+  async function refuse(pair: Held, reason: RefusalReason): Promise<void> {
+    if (holder.held()?.sessionId !== pair.sessionId) return;
+    if (endsSession[reason]) return holder.signOut(pair.sessionId, reason);
+    // Another tab may have the pair that this one was superseded by.
+    if (reason === "SUPERSEDED") await holder.lookAround();
+    if (holder.held() === pair) holder.giveUp(pair, reason);
   }
 
   async function access(): Promise<Access | undefined> {
@@ -145,8 +181,7 @@ export function createSession(options: SessionOptions): Session {
       const mayUse = holder.isFresh(held) && !renewals.trying();
       const failure = mayUse ? undefined : await renewals.next();
       const now = holder.held();
-      if (now !== undefined && holder.isFresh(now))
-        return { token: now.accessToken, sessionId: now.sessionId };
+      if (now !== undefined && holder.isFresh(now)) return accessOf(now);
       if (now !== undefined && failure !== undefined) throw failure.error;
     }
   }
@@ -189,6 +224,14 @@ export function createSession(options: SessionOptions): Session {
     await end(held);
   }
 
+  /** Holds the pair that a changed password gave. */
+  function succeed(before: Pair, tokens: Tokens): void {
+    const generation = generationOf(tokens.accessToken, before.generation + 1);
+    // How long they last is not told: they are renewed at once, and that tells.
+    const pair = { ...before, ...tokens, generation, lifetime: 0 };
+    if (holder.isNewer(pair)) holder.keep(pair, false);
+  }
+
   /** Under the same lock as a renewal: it is one. */
   async function changePassword(variables: {
     readonly currentPassword: string;
@@ -198,26 +241,23 @@ export function createSession(options: SessionOptions): Session {
     return holder.exclusive(async () => {
       // Another tab may have renewed while this one waited for its turn.
       await holder.catchUp(true);
-      const before = holder.held();
-      const token = before?.accessToken;
-      const timeout = timeouts.passwordChange;
-      const question = { document: "changePassword", variables, token, timeout } as const;
-      try {
-        const result = await ask<PasswordAnswer>(environment, url, question);
-        if (result.__typename !== "PasswordChanged") return result;
-        const { tokens, endedSessions } = result;
-        // How long they last is not told: they are renewed at once, and that tells.
-        if (before !== undefined && before === holder.held())
-          holder.keep(
-            { ...before, ...tokens, generation: before.generation + 1, lifetime: 0 },
-            false,
-          );
-        return { __typename: "PasswordChanged", endedSessions };
-      } catch (error) {
-        // Perhaps it was done. The renewal token, used soon enough, gives what the lost answer gave.
-        if (before !== undefined) holder.distrust(before.accessToken);
-        throw error;
-      }
+      return holder.replacing(async () => {
+        const before = holder.held();
+        const token = before?.accessToken;
+        const timeout = timeouts.passwordChange;
+        const question = { document: "changePassword", variables, token, timeout } as const;
+        try {
+          const result = await ask<PasswordAnswer>(environment, url, question);
+          if (result.__typename !== "PasswordChanged") return result;
+          const { tokens, endedSessions } = result;
+          if (before !== undefined) succeed(before, tokens);
+          return { __typename: "PasswordChanged", endedSessions };
+        } catch (error) {
+          // Perhaps it was done: then the old renewal token is refused, and the new password signs in again.
+          if (before !== undefined) holder.distrust(before.accessToken);
+          throw error;
+        }
+      });
     });
   }
 
@@ -232,6 +272,10 @@ export function createSession(options: SessionOptions): Session {
     },
     login: (credentials) => signIn<InvalidCredentials | TooManyAttempts>("login", credentials),
     register: (credentials) => signIn<InvalidInput | TooManyAttempts>("register", credentials),
+    onRenewal(listener) {
+      renewalListeners.add(listener);
+      return () => void renewalListeners.delete(listener);
+    },
     logout,
     changePassword,
     accessToken: async () => (await access())?.token,
@@ -245,6 +289,7 @@ export function createSession(options: SessionOptions): Session {
       renewals.stop();
       holder.close();
       listeners.clear();
+      renewalListeners.clear();
     },
   };
 }

@@ -6,7 +6,13 @@ import type { Pair } from "./pair.ts";
 export type Message =
   /** The newest pair; `login` when it is that of another session than before. */
   | { readonly type: "pair"; readonly pair: Pair; readonly login: boolean }
-  | { readonly type: "ended"; readonly sessionId: string; readonly reason: SignedOutReason }
+  | {
+      readonly type: "ended";
+      readonly sessionId: string;
+      readonly reason: SignedOutReason;
+      /** Tabs with a later pair are not signed out. Absent where the whole session is over. */
+      readonly generation?: number;
+    }
   /** The sender uses up the pair of that generation. */
   | { readonly type: "renewing"; readonly sessionId: string; readonly generation: number }
   /** Who has a newer pair of that session, or any where none is named? */

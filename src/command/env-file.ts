@@ -1,5 +1,8 @@
 /** Reads `.env` by Node's own loader, and says what that would pass over in silence. */
 import { readFileSync } from "node:fs";
+import { parseEnv } from "node:util";
+import { exposedEnvFile } from "../config/exposed-files.ts";
+import { names, settings } from "../config/settings.ts";
 
 /** From its name and its sign to the end of its value, which may go over several lines in quotes. */
 const assignment = /^[ \t]*(?:export[ \t]+)?[\w.-]+[ \t]*=[ \t]*(?:(["'`])[^]*?\1.*|.*)$/gm;
@@ -26,4 +29,21 @@ export function loadEnvFile(path: string): readonly string[] {
     return odd.map((line) => `${path}, line ${line}: must be NAME=value. Example: PORT=4000`);
   process.loadEnvFile(path);
   return [];
+}
+
+/** The sentence on a file that sets a secret and that all users of the machine can read. */
+export function envFileWarning(path: string): string | undefined {
+  const warning = exposedEnvFile(path);
+  if (warning === undefined) return undefined;
+  let given: Readonly<Record<string, string | undefined>>;
+  try {
+    given = parseEnv(readFileSync(path, "utf8"));
+  } catch {
+    // `loadEnvFile` has said so.
+    return undefined;
+  }
+  const holdsSecret = names.some(
+    (name) => settings[name].secrecy !== undefined && given[settings[name].variable],
+  );
+  return holdsSecret ? warning : undefined;
 }

@@ -89,6 +89,9 @@ function judge(claims: Claims, finding: Finding, now: number): Judgement {
   if (finding.state === "unknown") return { standing: "unknown", why: finding.why };
   if (finding.state === "absent") return { standing: "refused", why: "its session has ended" };
   const { session, user } = finding;
+  const isReissued = claims.generation < session.minGeneration;
+  const reissued = "it was issued before the password was changed, and is worth nothing since";
+  if (claims.kind === "access" && isReissued) return { standing: "refused", why: reissued };
   if (claims.kind === "access")
     return claims.generation < session.generation
       ? { standing: "refused", why: "its session was renewed, and has a newer one" }
@@ -101,9 +104,12 @@ function judge(claims: Claims, finding: Finding, now: number): Judgement {
     case "step":
       return { standing: "accepted" };
     case "converge":
+    case "convergeForeign":
       return { standing: "accepted", why: "it was used just now, and gives the same pair again" };
     case "reuse":
       return { standing: "refused", why: "it was used before; once more, and its session ends" };
+    case "superseded":
+      return { standing: "refused", why: reissued };
   }
 }
 
@@ -138,11 +144,13 @@ function describe(finding: Finding, { generation }: Claims, now: number): Fact[]
   const { session, user } = finding;
   const remark = user.fault === undefined ? "" : ", who cannot be looked up";
   const standing =
-    generation >= session.generation
-      ? "the token's"
-      : generation === session.generation - 1 && now < session.graceEndsAt
-        ? `the token is superseded, in grace until ${moment(session.graceEndsAt, now)}`
-        : "the token is superseded";
+    session.minGeneration > generation
+      ? `the token is from before the password was changed: only those from ${session.minGeneration} on are accepted`
+      : generation >= session.generation
+        ? "the token's"
+        : generation === session.generation - 1 && now < session.graceEndsAt
+          ? `the token is superseded, in grace until ${moment(session.graceEndsAt, now)}`
+          : "the token is superseded";
   return [
     ["session", "live"],
     ["  user", `${session.userId}${user.isGone ? ", deleted or locked" : remark}`],

@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import type { Options } from "../config/load.ts";
 import { createCurfew, type Curfew } from "../server.ts";
+import { envFileWarning } from "./env-file.ts";
 import { misused, type Command } from "./command.ts";
 import { table, type Fact } from "./report.ts";
 
@@ -32,13 +33,14 @@ export const serve: Command = async (operands, load) => {
 
 function greeting({ url, startup }: Curfew, { dataDir, graphiql }: Options): string {
   const folder = dataDir === ":memory:" ? "memory, gone at exit" : resolve(dataDir);
+  const file = [envFileWarning(".env")].filter((warning) => warning !== undefined);
   const place = (kept: string) => (kept === "SQLite" ? folder : kept);
   const facts: Fact[] = [
     ["  users", place(startup.users)],
     ["  sessions", place(startup.sessions)],
     ["  keys", startup.keys.join(", ")],
     ["  limits", startup.limits.join(", ")],
-    ...startup.warnings.map((warning): Fact => ["  warning", warning]),
+    ...[...startup.warnings, ...file].map((warning): Fact => ["  warning", warning]),
   ];
   return `Curfew serves GraphQL at ${url}
 ${table(facts).join("\n")}

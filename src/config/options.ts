@@ -179,6 +179,27 @@ export interface Options {
    */
   readonly renewalGrace: number;
   /**
+   * How the server treats used renewal tokens that return within `renewalGrace` from an unknown
+   * network. `end` takes such replays in three generations in a row for theft and ends the
+   * session; `audit` records each one and ends nothing. Networks are compared by /24 (IPv4) and
+   * /48 (IPv6).
+   *
+   * Environment variable: `FOREIGN_REPLAYS`.
+   *
+   * @default "end"
+   */
+  readonly foreignReplays: "end" | "audit";
+  /**
+   * Which open connections of a session a renewal keeps open past their own token. `same-network`:
+   * those in the network that the renewal comes from (/24 for IPv4, /48 for IPv6). All others
+   * close when the token shown on them expires, unless their client shows a newer one.
+   *
+   * Environment variable: `RENEWAL_EXTENDS`.
+   *
+   * @default "same-network"
+   */
+  readonly renewalExtends: "same-network" | "none";
+  /**
    * How often all connections are checked against the store, in case a message was lost. It bounds
    * how late a session's end closes its connections if the message is lost.
    *
@@ -231,6 +252,15 @@ export interface Options {
    * @default 1000
    */
   readonly maxSocketsPerAddress: number;
+  /**
+   * Bytes that the running operations of one session may keep on one node. One operation may keep
+   * a quarter of it, one user four times and one address eight times as much.
+   *
+   * From 1048576 to 1099511627776 bytes. Environment variable: `MAX_MEMORY_PER_SESSION`.
+   *
+   * @default 8_388_608
+   */
+  readonly maxMemoryPerSession: number;
   /**
    * Bytes of one HTTP body, or of one message on a socket.
    *
@@ -314,6 +344,14 @@ export interface Options {
    * @default 10
    */
   readonly maxLoginFailures: number;
+  /**
+   * Right passwords for one account from one address within `attemptWindow`.
+   *
+   * From 1 to 1000000. Environment variable: `MAX_LOGINS_PER_ACCOUNT`.
+   *
+   * @default 100
+   */
+  readonly maxLoginsPerAccount: number;
   /**
    * Wrong passwords from one address for any accounts within `attemptWindow`. The same number of
    * refused renewals is allowed, counted apart.

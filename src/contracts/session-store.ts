@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { beginSession, type Session } from "../session/session.ts";
 import type { SessionStore } from "../session/store.ts";
+import { reissueContract } from "./reissue.ts";
 import { device, lifetimes, liveReading, network, newSession, renewIn, start } from "./samples.ts";
 
 /** Some stores have a clock of their own for the grace, which is later than that of who asks. */
@@ -215,6 +216,8 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
       expect(await renew(session, generation + 1, end)).toEqual({ outcome: "absent" });
       expect(await store.ofUser(session.userId, end)).toEqual([]);
     });
+
+    reissueContract(() => store);
 
     test("notes that a session was used, and nothing else", async () => {
       const session = await begin();

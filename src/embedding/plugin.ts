@@ -1,8 +1,7 @@
 /** The plugin that gives a Yoga of an app's own Curfew's sessions: in the context, and as the end of operations. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { GraphQLSchema } from "graphql";
 import type { Plugin } from "graphql-yoga";
-import { guardAuthenticated } from "../graphql/authenticated.ts";
+import { guardingPlugin } from "../graphql/authenticated.ts";
 import type { Caller } from "../graphql/caller.ts";
 import { createContext, type CurfewContext, type Services } from "../graphql/context.ts";
 import { useSessionEnd } from "../graphql/enveloped.ts";
@@ -42,12 +41,10 @@ export function createPlugin(options: PluginOptions): SessionPlugin {
       return context[mark];
     },
     plugin: {
-      // Not by `addPlugin`, which would put it before those that come after this one.
-      onPluginInit: ({ plugins }) => void plugins.push(last),
-      // A guard that was forgotten would be missed by nobody but the one who should not get in.
-      onSchemaChange: ({ schema, replaceSchema }) => {
-        const guarded = guardAuthenticated(schema as GraphQLSchema);
-        if (guarded !== schema) replaceSchema(guarded);
+      onPluginInit: ({ plugins, addPlugin }) => {
+        addPlugin(guardingPlugin());
+        // Not by `addPlugin`, which would put it before those that come after this one.
+        plugins.push(last);
       },
       onEnveloped: ({ extendContext }) => extendContext(marked),
       onContextBuilding: async ({ context, extendContext }) => {

@@ -1,13 +1,16 @@
 /** graphql-ws's options by which sockets of an app's own server live and end with their sessions. */
 import type { IncomingMessage } from "node:http";
-import type { Context, ServerOptions } from "graphql-ws";
+import { GraphQLError } from "graphql";
+import { CloseCode, type Context, type ServerOptions } from "graphql-ws";
 import { Life } from "../session/life.ts";
 import { closes, closeTimeout } from "../transport/close-codes.ts";
 import { deviceOf } from "../transport/credentials.ts";
+import { idTooLong, isLongId } from "../transport/messages.ts";
 import { noMeter, type Meter } from "../transport/meter.ts";
 import { socketHooks, type OperationOptions, type Socket } from "../transport/operations.ts";
 import type { Places } from "../transport/places.ts";
 import { notesOf, type NoteRefusal } from "../transport/refusals.ts";
+import { showToken } from "../transport/show-token.ts";
 
 /** What `graphql-ws/use/ws`, and others like it, keep of a socket. */
 export interface SocketExtra {
@@ -49,7 +52,11 @@ export function socketOptions(
       // An app's own that has no more room, or is closing.
       return connection.extra.life.ending === undefined && hooks.onConnect(connection);
     },
-    onSubscribe: (context, id, payload) => hooks.onSubscribe(inside(context), id, payload),
+    onSubscribe: (context, id, payload) => {
+      if (!isLongId(id)) return hooks.onSubscribe(inside(context), id, payload);
+      context.extra.socket.close(CloseCode.BadRequest, idTooLong);
+      return [new GraphQLError(idTooLong)];
+    },
     execute: hooks.execute,
     subscribe: hooks.subscribe,
     onOperation: (context, id, payload, args, result) =>
@@ -57,6 +64,15 @@ export function socketOptions(
     onNext: (context, id, payload, args, result) =>
       hooks.onNext(inside(context), id, payload, args, result),
     onError: (context, id, payload, errors) => hooks.onError(inside(context), id, payload, errors),
+    // graphql-ws sends the payload back when this has resolved.
+    onPing: async ({ extra }, payload) => {
+      if (payload === undefined || !Object.hasOwn(payload, "token")) return;
+      const { token } = payload;
+      delete payload["token"];
+      delete payload["accessTokenExpiresAt"];
+      const socket = sockets.get(extra);
+      if (socket !== undefined) Object.assign(payload, await showToken(socket, token, options));
+    },
     onComplete: (context, id, payload) => hooks.onComplete(inside(context), id, payload),
     onClose: ({ extra }) => sockets.get(extra)?.life.end("LEFT"),
   };
@@ -84,7 +100,11 @@ function open(
     // graphql-ws has a timer of its own here, and no room is kept for those not signed in.
     onInit: () => {},
     onAdmitted: () => {},
+    generation: 0,
+    expiresAt: 0,
     claims: undefined,
+    userId: undefined,
+    asked: undefined,
     operations: 0,
     onReplied: undefined,
     // As Yoga's own recipe has it.

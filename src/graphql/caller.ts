@@ -1,9 +1,10 @@
 /** Who asks for an operation, as the transport saw him, and the life that the operation runs in. */
 import type { Life } from "../session/life.ts";
 import type { RefusalReason } from "../session/reasons.ts";
-import type { Device } from "../session/session.ts";
+import type { Device, Session } from "../session/session.ts";
 import type { Authentication } from "../session/sessions.ts";
 import type { Claims } from "../session/token.ts";
+import type { Charge, MemoryLedger } from "./memory-ledger.ts";
 
 /** How long it lasts: as a stream does, or as a request that is slow to answer. */
 export type Stay = "stream" | "slowRequest";
@@ -17,11 +18,24 @@ export interface CallerOptions {
   readonly join?: (stay: Stay) => Promise<void>;
   /** Called when the answer is to go out before the life's listeners are told of its end. */
   readonly onLastWord?: () => void;
+  /** Called when the operation renewed a session, whose new tokens are its answer. */
+  readonly onRenewed?: (session: Session) => void;
   /** Called once, when the operation was answered or its stream is closed. */
   readonly onDone?: () => void;
+  /** Counts what the operation keeps. Default: it is not counted. */
+  readonly ledger?: MemoryLedger | undefined;
+  /**
+   * Whether each operation is an HTTP request of its own.
+   *
+   * @default false
+   */
+  readonly isRequest?: boolean;
   /** Logs why the caller is not signed in. */
   readonly noteRefusal: (reason: RefusalReason, claims?: Claims) => void;
 }
+
+/** Bytes of a request that are not counted: as much as its connection takes anyway. */
+const uncounted = 64 * 1024;
 
 export class Caller {
   readonly authentication: Authentication;
@@ -32,7 +46,11 @@ export class Caller {
   readonly #since = performance.now();
   readonly #join: CallerOptions["join"];
   readonly #onLastWord: CallerOptions["onLastWord"];
+  readonly #onRenewed: CallerOptions["onRenewed"];
   #onDone: CallerOptions["onDone"];
+  readonly #ledger: MemoryLedger | undefined;
+  readonly #isRequest: boolean;
+  #charge: Charge | undefined;
   #joinedAs: Stay | undefined;
   #joined: Promise<void> | undefined;
   #hasLastWord = false;
@@ -44,7 +62,10 @@ export class Caller {
     this.noteRefusal = options.noteRefusal;
     this.#join = options.join;
     this.#onLastWord = options.onLastWord;
+    this.#onRenewed = options.onRenewed;
     this.#onDone = options.onDone;
+    this.#ledger = options.ledger;
+    this.#isRequest = options.isRequest ?? false;
   }
 
   /** Milliseconds since it was known who asks. */
@@ -62,15 +83,57 @@ export class Caller {
     await this.#joined;
   }
 
+  /**
+   * Charges the operation for what it keeps until it is done, once. A query or mutation over HTTP counts
+   * against the address alone, and not at all where it is small: a session whose subscriptions keep all
+   * that they may can still be renewed and ended.
+   *
+   * @param bytes is asked when they are counted
+   * @returns whether it may keep that
+   */
+  keep(bytes: () => number, isSubscription: boolean): boolean {
+    if (this.#ledger === undefined || this.#charge !== undefined) return true;
+    const { authentication: by, device } = this;
+    const isRequest = this.#isRequest && !isSubscription;
+    const size = bytes();
+    if (isRequest && size <= uncounted) return true;
+    const session = by.state === "signedIn" && !isRequest ? by.session : undefined;
+    const { ipAddress } = device;
+    const owner = { fingerprint: session?.fingerprint, userId: session?.userId, ipAddress };
+    this.#charge = this.#ledger.operation(owner, size);
+    return this.#charge !== undefined;
+  }
+
   done(): void {
+    this.#charge?.release();
+    this.#charge = undefined;
     const onDone = this.#onDone;
     this.#onDone = undefined;
     onDone?.();
   }
 
+  /** The client has the newest token of that session by this operation. */
+  renewed(session: Session): void {
+    this.#onRenewed?.(session);
+  }
+
   /** Of all answers only that of the operation that ends its own session goes out after the end. */
   get hasLastWord(): boolean {
     return this.#hasLastWord;
+  }
+
+  /**
+   * Lets work end the caller's own life: that shows only when the work is done, and the answer of the
+   * operation goes out first, however the life ended meanwhile.
+   */
+  async beforeItsEnd<T>(work: () => Promise<T>): Promise<T> {
+    this.life.hold();
+    try {
+      return await work();
+    } finally {
+      this.takeLastWord();
+      this.life.release();
+    }
   }
 
   takeLastWord(): void {

@@ -1,5 +1,6 @@
 /** What every resolver gets: who is asking, and the services to serve him with. */
 import type { Audit } from "../session/audit.ts";
+import type { RefusalReason } from "../session/reasons.ts";
 import type { Session } from "../session/session.ts";
 import type { Sessions } from "../session/sessions.ts";
 import type { Stream } from "../session/stream.ts";
@@ -51,10 +52,17 @@ export function createContext(services: Services, caller: Caller): CurfewContext
  */
 export function requireSession({ caller }: CurfewContext): Session {
   const { authentication, life } = caller;
-  if (authentication.state === "signedIn" && life.ending === undefined)
+  if (authentication.state === "signedIn" && life.ending === undefined && !life.isRevoked)
     return authentication.session;
   if (authentication.state === "unavailable") throw serviceUnavailable();
-  const reason = authentication.state === "refused" ? authentication.reason : "ENDED";
+  const reason =
+    authentication.state === "refused" ? authentication.reason : whyStopped(caller.life);
   caller.noteRefusal(reason, authentication.claims);
   throw unauthenticated(reason);
+}
+
+/** Why an operation that began under a live session may start no guarded field any more. */
+function whyStopped({ ending, isRevoked }: Caller["life"]): RefusalReason {
+  if (ending === "EXPIRED") return "EXPIRED";
+  return isRevoked && ending !== "ENDED" ? "SUPERSEDED" : "ENDED";
 }

@@ -1,6 +1,9 @@
 /** The scalar DateTime: a Date, or epoch milliseconds, inside; ISO 8601 outside. */
 import { GraphQLError, GraphQLScalarType, Kind } from "graphql";
 
+/** Why a value is refused. */
+export const dateTimeProblem = 'A DateTime is written like "2026-01-31T12:00:00.000Z".';
+
 export const DateTime = new GraphQLScalarType<Date, string>({
   name: "DateTime",
   description: "A point in time, ISO 8601 in UTC with milliseconds.",
@@ -11,7 +14,6 @@ export const DateTime = new GraphQLScalarType<Date, string>({
 
 function toDate(value: unknown): Date {
   const date = typeof value === "string" || typeof value === "number" ? new Date(value) : undefined;
-  if (date === undefined || Number.isNaN(date.getTime()))
-    throw new GraphQLError('A DateTime is written like "2026-01-31T12:00:00.000Z".');
+  if (date === undefined || Number.isNaN(date.getTime())) throw new GraphQLError(dateTimeProblem);
   return date;
 }

@@ -1,6 +1,5 @@
 /** The documents that were parsed and validated lately, by their text. */
 import { GraphQLError, type DocumentNode } from "graphql";
-import { _createLRUCache } from "graphql-yoga";
 
 /** What may be executed, or why not. */
 export type Compiled =
@@ -11,15 +10,39 @@ export type Compiled =
     }
   | { readonly problems: readonly GraphQLError[] };
 
-/** A parsed document takes more than a hundred times the memory of its text, and anybody can send one. */
+/** Characters. A parsed document takes up to 240 times the memory of its text, and any client can send one. */
+const longestText = 4_096;
+/** Of all texts together; a shorter one counts as `leastText`. */
+const allTexts = 128 * 1_024;
+const leastText = 1_024;
+
+/** Remembers what belongs to short texts: those that were used last, as long as all of them are no more than may be. */
 export function smallCache<Value extends object>() {
-  const cache = _createLRUCache<Value>({ max: 128 });
+  const values = new Map<string, Value>();
+  let characters = 0;
   return {
-    get: (text: string) => cache.get(text),
-    set: (text: string, value: Value) => {
-      if (text.length <= 4096) cache.set(text, value);
+    get: (text: string): Value | undefined => {
+      const value = values.get(text);
+      if (value === undefined) return undefined;
+      values.delete(text);
+      values.set(text, value);
+      return value;
+    },
+    set: (text: string, value: Value): void => {
+      if (text.length > longestText) return;
+      if (!values.has(text)) characters += weightOf(text);
+      values.set(text, value);
+      for (const oldest of values.keys()) {
+        if (characters <= allTexts) return;
+        values.delete(oldest);
+        characters -= weightOf(oldest);
+      }
     },
   };
+}
+
+function weightOf(text: string): number {
+  return Math.max(text.length, leastText);
 }
 
 export const noCache = { get: () => undefined, set: () => {} };

@@ -10,6 +10,8 @@ type Step = IteratorResult<ExecutionResult, undefined>;
 
 export interface EndableStreamOptions {
   readonly life: Life;
+  /** Whether it is the answer to a mutation, in parts: then it goes on while its life lets answers go out. */
+  readonly isAnswer: boolean;
   /** What is made of an event, in one answer or in parts. */
   readonly answerTo: (event: unknown) => Result | Promise<Result>;
   /** What the client may see of an answer. */
@@ -45,8 +47,8 @@ export class EndableStream implements AsyncIterableIterator<ExecutionResult, und
     this.#waiting = waiting;
     this.#read().then(
       (result) => {
-        // From the moment the end is known nothing is delivered; `#end` answers.
-        if (this.#closed || this.#options.life.ending !== undefined) return;
+        // From the moment when it closes nothing is delivered; `#end` answers.
+        if (this.#closed || this.#isHeld) return;
         if (result !== undefined)
           return this.#answer({ done: false, value: this.#options.masked(result) });
         this.#close();
@@ -55,7 +57,7 @@ export class EndableStream implements AsyncIterableIterator<ExecutionResult, und
       (error: unknown) => {
         const shown = this.#options.mask(error);
         if (shown !== error) this.#options.onSourceFault(error);
-        if (this.#closed || this.#options.life.ending !== undefined) return;
+        if (this.#closed || this.#isHeld) return;
         this.#waiting = undefined;
         this.#close();
         waiting.reject(shown);
@@ -82,6 +84,15 @@ export class EndableStream implements AsyncIterableIterator<ExecutionResult, und
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.return();
+  }
+
+  get isAnswer(): boolean {
+    return this.#options.isAnswer;
+  }
+
+  get #isHeld(): boolean {
+    const { life, isAnswer } = this.#options;
+    return (isAnswer ? life.ending : life.closing) !== undefined;
   }
 
   /** Undefined when no more will come. */

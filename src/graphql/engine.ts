@@ -3,10 +3,12 @@ import type { OnFault } from "../session/fault.ts";
 import {
   getOperationAST,
   NoSchemaIntrospectionCustomRule,
+  OperationTypeNode,
   type ExecutionArgs,
   type GraphQLSchema,
 } from "graphql";
 import { createYoga, type Plugin, type YogaLogger, type YogaServerOptions } from "graphql-yoga";
+import { guardingPlugin } from "./authenticated.ts";
 import type { Caller } from "./caller.ts";
 import { createContext, type CurfewContext, type Services } from "./context.ts";
 import { noCache, rememberDocuments, smallCache, type Compiled } from "./documents.ts";
@@ -17,13 +19,17 @@ import {
   type Enveloped,
   type Pipeline,
 } from "./enveloped.ts";
-import { maskError } from "./errors.ts";
+import { maskError, tooMuchMemory } from "./errors.ts";
+import { executableOf } from "./executable.ts";
 import { setAnswerHeaders } from "./headers.ts";
+import { mayKeep } from "./kept.ts";
 import { useQueryLimits, type QueryLimits } from "./limits.ts";
 import type { Result } from "./endable-stream.ts";
+import { Occurrences } from "./logger.ts";
+import type { OnMasked } from "./masked-errors.ts";
 import { createRun, type Run } from "./run.ts";
 import { readableParameters } from "./parameters.ts";
-import { withoutQuotations } from "./quotations.ts";
+import { redactErrors } from "./redact-errors.ts";
 
 /** What a transport passes along with each request or operation. */
 export interface ServerContext {
@@ -67,8 +73,13 @@ export interface ShortWay {
 
 export function createEngine(options: EngineOptions): Engine {
   const { schema, services, logger, onFault } = options;
-  const onMasked = (error: unknown) => logger.error(error);
-  const run = createRun({ mask: maskError, onMasked, onFault });
+  const onMasked: OnMasked = (error, count) => logger.error(error, new Occurrences(count));
+  const run = createRun({
+    mask: maskError,
+    onMasked,
+    onFault,
+    suggestions: options.introspection,
+  });
   const adapter = createAdapter(options, run);
   const envelop = (context?: object) => adapter.getEnveloped(context) as Enveloped;
   if (options.plugins.length > 0) {
@@ -93,8 +104,12 @@ export function createEngine(options: EngineOptions): Engine {
       const compiled = compile(query);
       if ("problems" in compiled) return compiled.problems;
       const { document } = compiled;
-      if (!getOperationAST(document, operationName)) return [unidentified()];
-      return argsOf({ document, operationName, variableValues: variables }, caller);
+      const operation = getOperationAST(document, operationName);
+      if (!operation) return [unidentified()];
+      const sent = { document, operationName, variableValues: variables };
+      const isSubscription = operation.operation === OperationTypeNode.SUBSCRIPTION;
+      const args = argsOf(isSubscription ? executableOf(sent) : sent, caller);
+      return mayKeep(args, caller) ? args : [tooMuchMemory()];
     },
     run,
   };
@@ -102,7 +117,7 @@ export function createEngine(options: EngineOptions): Engine {
     try {
       return await run(argsOf(operation, await identify()));
     } catch (error) {
-      onMasked(error);
+      onMasked(error, 1);
       return { errors: [maskError(error)] };
     }
   };
@@ -135,12 +150,14 @@ function createAdapter(options: EngineOptions, run: Run) {
     graphiql: false,
     plugins: [
       runningBy(run),
-      useQueryLimits(options.limits),
+      useQueryLimits({ limits: options.limits, suggestions: options.introspection }),
       setAnswerHeaders,
       readableParameters,
-      withoutQuotations,
+      redactErrors({ suggestions: options.introspection }),
       ...(options.introspection ? [] : [withoutIntrospection]),
-      ...(options.plugins.length > 0 ? [...options.plugins, useSessionEnd(run)] : []),
+      ...(options.plugins.length > 0
+        ? [guardingPlugin(), ...options.plugins, useSessionEnd(run)]
+        : []),
     ],
   });
 }

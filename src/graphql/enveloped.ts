@@ -11,6 +11,9 @@ import type { Plugin } from "graphql-yoga";
 import type { Caller } from "./caller.ts";
 import type { CurfewContext } from "./context.ts";
 import type { Result } from "./endable-stream.ts";
+import { tooMuchMemory } from "./errors.ts";
+import { executableOf } from "./executable.ts";
+import { mayKeep } from "./kept.ts";
 import { endWithSession } from "./outermost.ts";
 import type { Execute, Run } from "./run.ts";
 
@@ -55,7 +58,9 @@ export function throughPlugins(
 ): Pipeline {
   const executed = new WeakMap<ExecutionArgs, () => Promise<Result>>();
   return {
-    prepare: async (payload, caller, place) => {
+    prepare: async (sent, caller, place) => {
+      // What was sent is cleared when it is prepared, and plugins may look at it later.
+      const payload = { ...sent };
       const enveloped = envelop(payload, caller, place);
       const { schema } = enveloped;
       const document = enveloped.parse(payload.query);
@@ -65,8 +70,10 @@ export function throughPlugins(
       const operation = getOperationAST(document, operationName)?.operation;
       if (operation === undefined) return [unidentified()];
       const contextValue = await enveloped.contextFactory();
-      const args = { schema, document, operationName, variableValues, contextValue };
       const isSubscription = operation === OperationTypeNode.SUBSCRIPTION;
+      const whole = { schema, document, operationName, variableValues, contextValue };
+      const args = isSubscription ? executableOf(whole) : whole;
+      if (!mayKeep(args, caller, payload)) return [tooMuchMemory()];
       const execute = isSubscription ? enveloped.subscribe : enveloped.execute;
       executed.set(args, async () => {
         try {

@@ -11,7 +11,7 @@ const refusals = {
   BAD_SIGNATURE: "No key of this server signed the access token; sign in again.",
   WRONG_KIND: "A renewal token was sent where the access token belongs.",
   EXPIRED: "The access token has expired; renew it.",
-  SUPERSEDED: "The session was renewed since; use the newer access token.",
+  SUPERSEDED: "The session was renewed since; use its newer tokens.",
   ENDED: "The session has ended; sign in again.",
   REUSED: "The renewal token was used before, so the session was ended; sign in again.",
   USER_GONE: "The user was deleted or locked.",
@@ -32,15 +32,22 @@ export function serviceUnavailable(): GraphQLError {
   return coded("SERVICE_UNAVAILABLE", message);
 }
 
-/** The password was changed, and then the store did not answer. */
+/** The password was changed, and then the store did not answer. The caller's tokens may be refused from now on. */
 export function halfDone(): GraphQLError {
   const message =
-    "The password is changed, but other sessions may be left: renew the tokens and call endOtherSessions.";
+    "The password is changed, but other sessions may be left: sign in with the new password and call endOtherSessions.";
   return coded("SERVICE_UNAVAILABLE", message);
 }
 
 export function tooManyOperations(limit: number): GraphQLError {
   const message = `At most ${limit} operations may run on one socket; end another first.`;
+  return coded("TOO_MANY_REQUESTS", message);
+}
+
+/** What the operation would keep is too much, or what others of the session, user or address keep already. */
+export function tooMuchMemory(): GraphQLError {
+  const message =
+    "The operations of this session, user or address keep too much memory; send less, or end others first.";
   return coded("TOO_MANY_REQUESTS", message);
 }
 

@@ -1,6 +1,10 @@
 /** The topic port as an app's resolvers use it: publish in a mutation, return a stream from a subscription. */
+import { footprintOf } from "./footprint.ts";
 import { Stream } from "../session/stream.ts";
 import type { Topics } from "../session/topics.ts";
+
+/** As much as may wait for the client of a socket. */
+const waiting = { most: 8 * 1024 * 1024, of: footprintOf };
 
 export class Events {
   readonly #topics: Topics;
@@ -21,15 +25,16 @@ export class Events {
 
   /**
    * For a subscription's `subscribe` resolver. Resolves once nothing published later is missed. A reader
-   * that falls more than 1,000 messages behind is ended with the error code `TOO_SLOW`.
+   * that falls more than 1,000 messages, or 8 MiB of them, behind is ended with the error code `TOO_SLOW`.
    *
    * @throws StoreUnavailable when the topic cannot be subscribed to.
    */
   async subscribe<T = unknown>(topic: string): Promise<Stream<T>> {
     const subscription = Promise.withResolvers<() => void>();
-    const stream = new Stream<T>(() => {
-      subscription.promise.then((leave) => leave()).catch(() => {});
-    });
+    const leave = () => {
+      subscription.promise.then((unsubscribe) => unsubscribe()).catch(() => {});
+    };
+    const stream = new Stream<T>(leave, undefined, waiting);
     // What a topic carries is between the app's own publisher and subscriber.
     const listener = (message: unknown) => stream.push(message as T);
     subscription.resolve(this.#topics.subscribe(appTopic(topic), listener));

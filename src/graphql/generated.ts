@@ -66,7 +66,10 @@ export type LogoutResult = {
 
 export type Mutation = {
   readonly __typename?: "Mutation";
-  /** Ends all my other sessions and renews the tokens of this one. */
+  /**
+   * Ends all my other sessions and starts this one over: no token from before the change is accepted any
+   * more, and connections that were opened with one close and have to come back with a new one.
+   */
   readonly changePassword: ChangePasswordResult;
   /** Ends all my sessions but this one. */
   readonly endOtherSessions: EndSessionsResult;
@@ -76,7 +79,8 @@ export type Mutation = {
   readonly login: LoginResult;
   /**
    * Ends the session of `token`, or else of the request. Either kind of token will do, of any
-   * generation, expired or not. Succeeds when there is nothing left to end.
+   * generation, expired or not; one from before a change of the password ends nothing. Succeeds when
+   * there is nothing left to end.
    */
   readonly logout: LogoutResult;
   /** Makes a user and signs in. */
@@ -147,7 +151,7 @@ export type RefusalReason =
   | "MISSING"
   /** This renewal token was used before; the session has been ended as a precaution. */
   | "REUSED"
-  /** The session was renewed; the newer token is the valid one. */
+  /** The session was renewed, or its password changed: the newer token is the valid one. */
   | "SUPERSEDED"
   /** The user was deleted or locked. */
   | "USER_GONE"
@@ -186,11 +190,21 @@ export type SessionEvent = {
   readonly at: Scalars["DateTime"]["output"];
   /** Set when the type is ENDED. */
   readonly endReason: Maybe<EndReason>;
+  /** The address that a replay came from; set when the type is REPLAYED and the address is known. */
+  readonly ipAddress: Maybe<Scalars["String"]["output"]>;
   readonly session: Session;
   readonly type: SessionEventType;
 };
 
-export type SessionEventType = "ENDED" | "RENEWED" | "STARTED";
+export type SessionEventType =
+  | "ENDED"
+  | "RENEWED"
+  /**
+   * A used renewal token was used again, moments after it was used, from a network that the session does not
+   * know: by a client that lost an answer on the move, or by a thief. Reported once between two renewals.
+   */
+  | "REPLAYED"
+  | "STARTED";
 
 export type SignedIn = {
   readonly __typename?: "SignedIn";
@@ -654,6 +668,7 @@ export type SessionEventResolvers<
 > = {
   at?: Resolver<ResolversTypes["DateTime"], ParentType, ContextType>;
   endReason?: Resolver<Maybe<ResolversTypes["EndReason"]>, ParentType, ContextType>;
+  ipAddress?: Resolver<Maybe<ResolversTypes["String"]>, ParentType, ContextType>;
   session?: Resolver<ResolversTypes["Session"], ParentType, ContextType>;
   type?: Resolver<ResolversTypes["SessionEventType"], ParentType, ContextType>;
 };

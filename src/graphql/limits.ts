@@ -11,6 +11,7 @@ import {
   Kind,
   parse,
   validate,
+  visit,
   type DefinitionNode,
   type DocumentNode,
   type FieldNode,
@@ -23,6 +24,8 @@ import {
 } from "graphql";
 import type { Plugin } from "graphql-yoga";
 import { tooComplex } from "./errors.ts";
+import { mayLocate } from "./locations.ts";
+import { overlapsExceed } from "./overlaps.ts";
 
 /** Of each operation, with its fragments counted wherever they are spread. */
 interface Size {
@@ -52,21 +55,37 @@ const limitOf = {
 } as const satisfies Record<keyof Size, keyof QueryLimits>;
 
 const listLength = 10;
+/** Characters. graphql-js quotes names in its errors, and looks for names that are like them. */
+const maxNameLength = 255;
+/** Of one document; more are not looked for. */
+const maxErrors = 20;
+/** Pairs of fields, or of fragments, that GraphQL's rule on overlapping fields compares. */
+const maxComparisons = 50_000;
+
+export interface QueryLimitsOptions {
+  readonly limits: QueryLimits;
+  /** Whether an error may name what the client probably meant, and so a part of the schema. */
+  readonly suggestions: boolean;
+}
 
 /** One pipeline runs all operations, so these limits hold on sockets as they do over HTTP. */
-export function useQueryLimits(limits: QueryLimits): Plugin {
+export function useQueryLimits({ limits, suggestions }: QueryLimitsOptions): Plugin {
   const limitedParse: typeof parse = (source, options) => {
     try {
-      return parse(source, { ...options, maxLexicalTokens: limits.maxQueryTokens });
+      const text = typeof source === "string" ? source : source.body;
+      const noLocation = options?.noLocation === true || !mayLocate(text);
+      return parse(source, { ...options, noLocation, maxLexicalTokens: limits.maxQueryTokens });
     } catch (error) {
       throw explained(error, limits);
     }
   };
   /** Before the rules of GraphQL, some of which take long for what is large. */
-  const limitedValidate: typeof validate = (schema, document, ...more) => {
+  const limitedValidate: typeof validate = (schema, document, rules, options, ...more) => {
     try {
       const excesses = excessesOf(schema, document, limits);
-      return excesses.length > 0 ? excesses : validate(schema, document, ...more);
+      if (excesses.length > 0) return excesses;
+      const bounded = { maxErrors, ...options, hideSuggestions: !suggestions };
+      return validate(schema, document, rules, bounded, ...more);
     } catch (error) {
       return [explained(error, limits)];
     }
@@ -99,9 +118,11 @@ function excessesOf(
   document: DocumentNode,
   limits: QueryLimits,
 ): GraphQLError[] {
+  if (hasLongName(document))
+    return [tooComplex(`A name of the document has more than ${maxNameLength} characters.`)];
   const sizes = new Sizes(schema, document);
-  // A fragment that none of them spreads is refused for that.
-  return document.definitions.filter(isOperation).flatMap((operation) => {
+  // A fragment that none of them spreads is refused for that, by GraphQL's rules.
+  const excesses = document.definitions.filter(isOperation).flatMap((operation) => {
     const size = sizes.of(operation);
     const name = operation.name === undefined ? "" : ` ${operation.name.value}`;
     return (["depth", "aliases", "directives", "cost"] as const)
@@ -111,6 +132,19 @@ function excessesOf(
         return tooComplex(`${has}; at most ${limits[limitOf[measure]]} are allowed.`, operation);
       });
   });
+  if (excesses.length > 0 || !overlapsExceed(document, maxComparisons)) return excesses;
+  return [
+    tooComplex("The document selects the same fields, or spreads fragments, too many times."),
+  ];
+}
+
+function hasLongName(document: DocumentNode): boolean {
+  let isLong = false;
+  const look = ({ value }: { readonly value: string }) => {
+    isLong ||= value.length > maxNameLength;
+  };
+  visit(document, { Name: look, EnumValue: look });
+  return isLong;
 }
 
 /** Fragments within fragments double at each step. */

@@ -34,6 +34,7 @@ async function stream(source: AsyncIterable<unknown>, caller: Caller): Promise<R
   }
   return new EndableStream(source, {
     life,
+    isAnswer: source instanceof EndableStream && source.isAnswer,
     answerTo: asItIs,
     masked: (part) => part,
     mask: (error) => error,

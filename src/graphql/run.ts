@@ -11,11 +11,17 @@ import {
 import { isAsyncIterable, isPromise } from "graphql-yoga";
 import type { OnFault } from "../session/fault.ts";
 import type { Ending } from "../session/life.ts";
+import { gatherFacts } from "../telemetry/gathered-facts.ts";
 import type { Caller } from "./caller.ts";
 import type { CurfewContext } from "./context.ts";
 import { EndableStream, leave, type EndableStreamOptions, type Result } from "./endable-stream.ts";
-import { endingError } from "./errors.ts";
-import { unquoted } from "./quotations.ts";
+import { endingError, tooMuchMemory } from "./errors.ts";
+import { executableOf } from "./executable.ts";
+import { mayKeep } from "./kept.ts";
+import { reportMasked, type OnMasked } from "./masked-errors.ts";
+import { redactRequestError } from "./redact-errors.ts";
+import { hasSerialFields } from "./serial-fields.ts";
+import { wrongVariables } from "./variables.ts";
 
 /** Executes or subscribes, as the plugins of a Yoga have it. */
 export type Execute = (args: ExecutionArgs) => unknown;
@@ -45,6 +51,8 @@ interface Operation {
   readonly caller: Caller;
   readonly begin: () => Begun | Promise<Begun>;
   readonly answerTo: EndableStreamOptions["answerTo"];
+  /** Whether what lasts of it is an answer in parts that must not be asked for twice. */
+  readonly isAnswer: boolean;
   /** Called when it was answered, or its stream is closed. */
   readonly onDone: () => void;
 }
@@ -52,32 +60,44 @@ interface Operation {
 export interface RunOptions {
   /** What is shown of an error. */
   readonly mask: (error: unknown) => unknown;
-  /** Is told of each error that was masked. */
-  readonly onMasked: (error: unknown) => void;
+  /** Receives the errors that were masked: of one answer, those of one cause together. */
+  readonly onMasked: OnMasked;
   readonly onFault: OnFault;
+  /** Whether an error of a variable may name what the client probably meant, and so a part of the schema. */
+  readonly suggestions: boolean;
 }
 
 /**
  * A request that is answered sooner does not join its session: the check when it began was enough, and
- * the many pay nothing for the few that are slow. Milliseconds.
+ * the many pay nothing for the few that are slow. One with several serial fields joins before the first
+ * of them, since each of the others begins later. Milliseconds.
  */
 export const slowRequest = 1_000;
 
-export function createRun({ mask, onMasked, onFault }: RunOptions): Run {
+export function createRun({ mask, onMasked, onFault, suggestions }: RunOptions): Run {
   const onSourceFault = (error: unknown) => onFault("a subscription's source failed", error);
 
-  function shownOf(error: GraphQLError): GraphQLError {
-    const shown = mask(error);
-    if (shown !== error) onMasked(error);
-    return shown as GraphQLError;
-  }
-
-  function maskedPart<Part extends WithErrors>(part: Part): Part {
-    const { errors } = part;
-    return errors === undefined ? part : { ...part, errors: errors.map(shownOf) };
-  }
-
   function masked(result: ExecutionResult): ExecutionResult {
+    const hidden: GraphQLError[] = [];
+    const shown = shownResult(result, hidden);
+    if (hidden.length > 0) reportMasked(hidden, onMasked);
+    return shown;
+  }
+
+  function shownErrors(errors: readonly GraphQLError[], hidden: GraphQLError[]): GraphQLError[] {
+    return errors.map((error) => {
+      const shown = mask(error);
+      if (shown !== error) hidden.push(error);
+      return shown as GraphQLError;
+    });
+  }
+
+  /** @param hidden to which it adds the errors that were masked */
+  function shownResult(result: ExecutionResult, hidden: GraphQLError[]): ExecutionResult {
+    const maskedPart = <Part extends WithErrors>(part: Part): Part => {
+      const { errors } = part;
+      return errors === undefined ? part : { ...part, errors: shownErrors(errors, hidden) };
+    };
     const { errors, incremental, completed } = result as ExecutionResult & InParts;
     // Of what comes in parts each has its own.
     if (incremental !== undefined || completed !== undefined)
@@ -88,12 +108,19 @@ export function createRun({ mask, onMasked, onFault }: RunOptions): Run {
       });
     if (errors === undefined) return result;
     // Without data nothing was executed: the errors are of the variables.
-    const quoted = "data" in result ? errors : errors.map(unquoted);
-    return { ...result, errors: quoted.map(shownOf) };
+    const redacted =
+      "data" in result ? errors : errors.map((error) => redactRequestError(error, suggestions));
+    return { ...result, errors: shownErrors(redacted, hidden) };
   }
 
   /** Delivers until the end comes, and never past it. */
-  async function untilEnd({ caller, begin, answerTo, onDone }: Operation): Promise<Result> {
+  async function untilEnd({
+    caller,
+    begin,
+    answerTo,
+    isAnswer,
+    onDone,
+  }: Operation): Promise<Result> {
     const { life } = caller;
     if (life.ending !== undefined) return stopped(life.ending);
     const beginning = begin();
@@ -109,6 +136,7 @@ export function createRun({ mask, onMasked, onFault }: RunOptions): Run {
     if (!isStream) return masked(begun);
     return new EndableStream(begun, {
       life,
+      isAnswer,
       answerTo,
       masked,
       mask,
@@ -127,10 +155,16 @@ export function createRun({ mask, onMasked, onFault }: RunOptions): Run {
     }
   }
 
-  async function request(operation: Operation): Promise<Result> {
+  /** Each serial field may cause a fact of the audit trail, such as a refused login. */
+  function request(operation: Operation, isSerial: boolean): Promise<Result> {
+    const run = () => underSession(operation, isSerial);
+    return isSerial ? gatherFacts(run) : run();
+  }
+
+  async function underSession(operation: Operation, isSerial: boolean): Promise<Result> {
     const { caller } = operation;
     // Between the check and this, plugins may have taken their time.
-    if (caller.age > slowRequest) await caller.join("slowRequest");
+    if (isSerial || caller.age > slowRequest) await caller.join("slowRequest");
     const timer = setTimeout(() => {
       caller.join("slowRequest").catch((error: unknown) => {
         onFault("a slow request could not join its session", error);
@@ -155,31 +189,53 @@ export function createRun({ mask, onMasked, onFault }: RunOptions): Run {
       return await createSourceEventStream(args);
     } catch (error) {
       // An app's resolver gave something that is no stream.
-      onMasked(error);
+      onMasked(error, 1);
       return { errors: [mask(error) as GraphQLError] };
     }
   }
 
-  return (args, by) => {
-    const { caller } = args.contextValue as CurfewContext;
-    const kind = getOperationAST(args.document, args.operationName)?.operation;
-    const isSubscription = kind === OperationTypeNode.SUBSCRIPTION;
+  return async (whole, by) => {
+    const { caller } = whole.contextValue as CurfewContext;
+    const asked = getOperationAST(whole.document, whole.operationName);
+    const isSubscription = asked?.operation === OperationTypeNode.SUBSCRIPTION;
+    const isAnswer = asked?.operation === OperationTypeNode.MUTATION;
+    const isSerial = asked != null && hasSerialFields(asked, whole.document);
+    const args = isSubscription ? executableOf(whole) : whole;
+    if (!mayKeep(args, caller, paramsOf(args))) {
+      caller.done();
+      return { errors: [tooMuchMemory()] };
+    }
+    const checked =
+      (begin: () => Begun | Promise<Begun>): Operation["begin"] =>
+      () => {
+        const errors = wrongVariables(args, suggestions);
+        return errors.length > 0 ? { errors } : begin();
+      };
     if (by !== undefined) {
-      const begin = async () => (await by(args)) as Begun;
+      const begin = checked(async () => (await by(args)) as Begun);
       // It is done when the plugins around this are.
-      const operation = { caller, begin, answerTo: asItIs, onDone: () => {} };
-      return isSubscription ? subscribe(operation) : request(operation);
+      const operation = { caller, begin, answerTo: asItIs, isAnswer, onDone: () => {} };
+      return isSubscription ? subscribe(operation) : request(operation, isSerial);
     }
     const onDone = () => caller.done();
     return isSubscription
       ? subscribe({
           caller,
-          begin: () => sourceOf(args),
+          begin: checked(() => sourceOf(args)),
           answerTo: (event) => answer({ ...args, rootValue: event }),
+          isAnswer,
           onDone,
         })
-      : request({ caller, begin: () => answer(args), answerTo: asItIs, onDone });
+      : request(
+          { caller, begin: checked(() => answer(args)), answerTo: asItIs, isAnswer, onDone },
+          isSerial,
+        );
   };
+}
+
+/** What the client sent: Yoga keeps it in the context. */
+function paramsOf({ contextValue }: ExecutionArgs): unknown {
+  return (contextValue as { readonly params?: unknown }).params;
 }
 
 /** What graphql 17 has before it subscribes, and graphql 16 has not. */

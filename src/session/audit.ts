@@ -44,7 +44,13 @@ export type AttemptRefusal =
   /** Something about the input is to be changed. */
   | "INVALID";
 
-interface Refused extends Origin {
+/** Of facts that a client can cause many times in one operation. */
+interface Repeated {
+  /** How many equal facts of the operation this one stands for; 1 where it is absent. */
+  readonly count?: number;
+}
+
+interface Refused extends Origin, Repeated {
   readonly reason: AttemptRefusal;
   /** Where there is such a user; of an e-mail that nobody has, nothing is written down. */
   readonly userId?: string;
@@ -61,6 +67,8 @@ export type AccessRefusal =
   | "BUSY"
   | "TIMEOUT"
   | "ORIGIN"
+  /** A token of another session was shown on an open socket. */
+  | "OTHER_SESSION"
   /** What graphql-ws closes a socket for, by its code. */
   | `PROTOCOL_${number}`;
 
@@ -82,19 +90,31 @@ export interface AuditFacts {
   readonly passwordChange: Origin & { readonly userId: string; readonly fingerprint: string };
   readonly passwordChangeRefused: Refused;
   /** A password was not even looked at. */
-  readonly throttled: Origin & {
-    readonly attempt: Attempt;
-    /** Too many attempts failed before, or too many passwords are waiting. */
-    readonly reason: "ATTEMPTS" | "BUSY";
-    /** Of the session that asked for a change of the password. */
-    readonly userId?: string;
-    readonly fingerprint?: string;
-  };
+  readonly throttled: Origin &
+    Repeated & {
+      readonly attempt: Attempt;
+      /** Too many attempts failed before, or too many passwords are waiting. */
+      readonly reason: "ATTEMPTS" | "BUSY";
+      /** Of the session that asked for a change of the password. */
+      readonly userId?: string;
+      readonly fingerprint?: string;
+    };
   /** A session is one generation on. Who gets the same pair again renews nothing. */
   readonly renewal: Lasting;
-  readonly renewalRefused: Presented & { readonly reason: Exclude<RefusalReason, "REUSED"> };
+  readonly renewalRefused: Presented &
+    Repeated & { readonly reason: Exclude<RefusalReason, "REUSED"> };
   /** A used renewal token was used again, and refused: by a thief, or by the owner after one. Its `end` is the fact before. */
   readonly reuse: Origin & {
+    readonly userId: string;
+    readonly fingerprint: string;
+    /** Of the token. */
+    readonly generation: number;
+  };
+  /**
+   * A used renewal token was used again inside the grace period, and accepted, from a network that the
+   * session does not know: by a thief, or by the owner whose answer was lost. Once for each generation.
+   */
+  readonly foreignReplay: Origin & {
     readonly userId: string;
     readonly fingerprint: string;
     /** Of the token. */

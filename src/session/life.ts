@@ -26,6 +26,8 @@ export class Life {
   #told = false;
   #holds = 0;
   readonly #listeners = new Set<Listener>();
+  /** Set on few lives, and for a short time. */
+  #finishing: { readonly ending: Ending; readonly isRevoked: boolean } | undefined;
   /** Made when it is needed: most lives are of sockets on which nothing happens. */
   #answering: Set<object> | undefined;
   readonly #onFault: OnFault;
@@ -38,6 +40,19 @@ export class Life {
   /** Set from the moment the end is known: from then on nothing is accepted and nothing delivered. */
   get ending(): Ending | undefined {
     return this.#ending;
+  }
+
+  /**
+   * Why it accepts nothing new and its subscriptions deliver nothing: it has ended, or ends as soon as its
+   * running answers have gone out (see `finish`).
+   */
+  get closing(): Ending | undefined {
+    return this.#ending ?? this.#finishing?.ending;
+  }
+
+  /** Its token is not accepted any more, although its session goes on: no guarded field may begin. */
+  get isRevoked(): boolean {
+    return this.#finishing?.isRevoked === true;
   }
 
   /** Calls back when it ends, or at once when it has; until the returned function is called. */
@@ -63,7 +78,19 @@ export class Life {
     this.#ending ??= ending;
   }
 
-  /** Something is being answered in it: a server that goes away lets that finish. */
+  /**
+   * Lets running answers go out and then ends it so: at the last `answered`, or earlier by `end`. From the call on
+   * it accepts nothing new and its subscriptions deliver nothing. The caller bounds the time. Another end that
+   * comes meanwhile counts instead.
+   */
+  finish(ending: Ending, isRevoked = false): void {
+    this.#finishing = {
+      ending: this.#finishing?.ending ?? ending,
+      isRevoked: this.isRevoked || isRevoked,
+    };
+  }
+
+  /** Something is being answered in it: a close that the server chooses lets that finish. */
   get isAnswering(): boolean {
     return this.#answering !== undefined && this.#answering.size > 0;
   }
@@ -75,6 +102,7 @@ export class Life {
 
   answered(what: object): void {
     this.#answering?.delete(what);
+    if (this.#finishing !== undefined && !this.isAnswering) this.end(this.#finishing.ending);
   }
 
   /** Lets an answer that itself causes the end go out first: listeners are told at `release`. */

@@ -12,6 +12,8 @@ export type SessionMessage = { readonly fingerprint: string } & (
       /** When the store had ended it, in epoch milliseconds; nodes of earlier versions do not say it. */
       readonly at?: number;
     }
+  /** A renewal token of it was replayed from a network that it does not know; earlier versions ignore this. */
+  | { readonly type: "replayed"; readonly session: Session; readonly address: string | null }
   /** It may have ended, without an answer of the store to say so: look for yourselves. */
   | { readonly type: "uncertain" }
 );
@@ -31,12 +33,16 @@ export function userTopic(userId: string): string {
 /** Undefined for what a later version, or somebody else, said on the topic. */
 export function readSessionMessage(message: unknown): SessionMessage | undefined {
   if (!isRecord(message)) return undefined;
-  const { type, fingerprint, reason, at } = message;
+  const { type, fingerprint, reason, at, address } = message;
   if (typeof fingerprint !== "string") return undefined;
   if (type === "uncertain") return { type, fingerprint };
   const session = toSession(message["session"]);
   if (session?.fingerprint !== fingerprint) return undefined;
   if (type === "renewed") return { type, fingerprint, session };
+  if (type === "replayed") {
+    const from = typeof address === "string" ? address : null;
+    return { type, fingerprint, session, address: from };
+  }
   if (type !== "ended" || typeof reason !== "string") return undefined;
   const known = endReasons.find((one) => one === reason);
   // A reason of a later version: that it ended is what matters, and can be looked up.

@@ -8,10 +8,28 @@ export interface PrefixLengths {
 }
 
 /** One client: an IPv4 address, or the /64 that one IPv6 subscriber gets at least (RFC 4291 §2.5.4, RFC 6177). */
-export const clientPrefix: PrefixLengths = { ipv4: 32, ipv6: 64 };
+const clientPrefix: PrefixLengths = { ipv4: 32, ipv6: 64 };
 
 /** Where a session is renewed from: coarse, so that a client that moves between neighbouring addresses stays in it. */
-export const sessionPrefix: PrefixLengths = { ipv4: 24, ipv6: 48 };
+const sessionPrefix: PrefixLengths = { ipv4: 24, ipv6: 48 };
+
+/**
+ * IPv6 networks that one subscriber may have instead of a /64: a home gets a /56 or /60, a site a /48
+ * (RFC 6177). Limits count them as well, each with a multiple of the /64's limit, because such a network
+ * may also be shared by many homes. IPv4 has none: neighbouring addresses belong to strangers, and a second
+ * one is not for the taking.
+ */
+const widerPrefixes: readonly { readonly length: number; readonly share: number }[] = [
+  { length: 56, share: 4 },
+  { length: 48, share: 16 },
+];
+
+/** A network that a limit counts. */
+export interface CountedNetwork {
+  readonly name: string;
+  /** The client networks' limits that it may use up. */
+  readonly share: number;
+}
 
 /** Names the network of an address that is not known. */
 export const unknownNetwork = "unknown";
@@ -30,6 +48,24 @@ const maxLength = 100;
 export function networkOf(address: string | null, prefix: PrefixLengths = clientPrefix): string {
   if (address === null) return unknownNetwork;
   return prefixOf(address, prefix) ?? address.slice(0, maxLength);
+}
+
+/** The networks that limits count for an address: `networkOf` it first, and then the wider ones around it. */
+export function countedNetworksOf(address: string | null): readonly CountedNetwork[] {
+  const client = { name: networkOf(address), share: 1 };
+  if (address === null || !(parse(address) instanceof ipaddr.IPv6)) return [client];
+  const wider = widerPrefixes.map(({ length, share }) => ({
+    name: networkOf(address, { ...clientPrefix, ipv6: length }),
+    share,
+  }));
+  return [client, ...wider];
+}
+
+/** The same networks from the widest to the narrowest, as a queue shares its turns. */
+export function networkPathOf(address: string | null): readonly string[] {
+  return countedNetworksOf(address)
+    .map(({ name }) => name)
+    .toReversed();
 }
 
 /** The network that a session is renewed from; `unknownNetwork` where the address is unknown or is none. */

@@ -1,4 +1,4 @@
-/** Renews sessions: one step up for a current token, the same pair again for a late one, the end for a used one. */
+/** Renews sessions: one step up for a current token, the same pair again for a replay, the end for a used one. */
 import type { Announcements } from "./announcements.ts";
 import { lasting, originOf, presented, type Audit } from "./audit.ts";
 import type { KeyRing } from "./keys.ts";
@@ -18,6 +18,8 @@ export interface RenewalsOptions {
   readonly clock: () => number;
   /** Is told of every fact, once. */
   readonly audit?: Audit;
+  /** Whether foreign replays end a session or are written down only: see `judgeRenewal`. Default: "end". */
+  readonly foreignReplays?: "end" | "audit";
 }
 
 export class Renewals {
@@ -39,10 +41,23 @@ export class Renewals {
     return this.#audited(await this.#renew(renewalToken, device), device);
   }
 
-  async rotate(claims: Claims, device: Device): Promise<Renewal> {
-    // The store may be behind the token, if it has lost a renewal.
-    const generationOf = ({ generation }: Session) => Math.max(generation, claims.generation);
-    return this.#audited(await this.#step(claims, generationOf, device), device);
+  /** Whether the user is gone is not asked: the session is live, and where a lock is under way, that ends it. */
+  async reissue(claims: Claims, device: Device): Promise<Renewal> {
+    const { store, lifetimes, ring, clock } = this.#options;
+    const { fingerprint, generation: atLeast } = claims;
+    const request = { atLeast, network: sessionNetworkOf(device.ipAddress) };
+    let session: Session | undefined;
+    try {
+      session = await store.reissue(fingerprint, request, lifetimes, clock());
+    } catch (error) {
+      // Perhaps it was done: then whatever runs under the session is to find out.
+      void this.#announcements.change({ type: "uncertain", fingerprint });
+      throw error;
+    }
+    if (session === undefined)
+      return this.#audited({ outcome: "refused", reason: "ENDED", claims }, device);
+    await this.#stepped(session, device);
+    return { outcome: "renewed", session, tokens: mintPair(ring, claims.secret, session) };
   }
 
   async #renew(renewalToken: string, device: Device): Promise<Renewal> {
@@ -50,17 +65,11 @@ export class Renewals {
     if (renewalToken === "") return { outcome: "refused", reason: "MISSING" };
     const reading = checkToken(ring, renewalToken, "renewal", clock());
     if (!reading.ok) return { ...reading, outcome: "refused" };
-    const { claims } = reading;
-    return this.#step(claims, () => claims.generation, device);
+    return this.#step(reading.claims, device);
   }
 
-  /** @param generationOf the generation from which the session is to step up */
-  async #step(
-    claims: Claims,
-    generationOf: (session: Session) => number,
-    device: Device,
-  ): Promise<Renewal> {
-    const { store, lifetimes, ring, clock, isGone, audit } = this.#options;
+  async #step(claims: Claims, device: Device): Promise<Renewal> {
+    const { store, lifetimes, ring, clock, isGone, audit, foreignReplays } = this.#options;
     const { fingerprint, generation } = claims;
     const known = await store.read(fingerprint, clock());
     if (known === undefined) return { outcome: "refused", reason: "ENDED", claims };
@@ -70,13 +79,17 @@ export class Renewals {
       return { outcome: "refused", reason: "USER_GONE", claims };
     }
     const network = sessionNetworkOf(device.ipAddress);
-    const asked = { generation: generationOf(known), seen: known.generation, network };
+    const followingEnds = foreignReplays !== "audit";
+    const asked = { generation, seen: known.generation, network, followingEnds };
+    const verdict = judgeRenewal(known, asked, clock());
+    if (verdict === "superseded") return { outcome: "refused", reason: "SUPERSEDED", claims };
     // A token that is used up when it is shown comes after the renewals that are being made, too.
-    const isUsedUp = judgeRenewal(known, asked, clock()) === "reuse";
+    const isUsedUp = verdict === "reuse";
     const request = isUsedUp ? { ...asked, seen: Number.MAX_SAFE_INTEGER } : asked;
     const renewal = await store.renew(fingerprint, request, lifetimes, clock());
     if (renewal.outcome === "absent") return { outcome: "refused", reason: "ENDED", claims };
     const { outcome, session } = renewal;
+    if (outcome === "superseded") return { outcome: "refused", reason: "SUPERSEDED", claims };
     if (outcome === "reused") {
       // Of many at once, one ends it.
       let ended: number | undefined;
@@ -91,11 +104,20 @@ export class Renewals {
       if (ended === 0) return { outcome: "refused", reason: "ENDED", claims };
       return { outcome: "refused", reason: "REUSED", claims };
     }
-    if (outcome === "stepped") {
-      audit?.({ event: "renewal", ...lasting(session, device) });
-      await this.#announcements.change({ type: "renewed", fingerprint, session });
+    if (outcome === "stepped") await this.#stepped(session, device);
+    if (outcome === "convergedForeign") {
+      const { userId } = session;
+      const { ipAddress: address } = device;
+      audit?.({ event: "foreignReplay", userId, fingerprint, generation, ...originOf(device) });
+      await this.#announcements.change({ type: "replayed", fingerprint, session, address });
     }
     return { outcome: "renewed", session, tokens: mintPair(ring, claims.secret, session) };
+  }
+
+  async #stepped(session: Session, device: Device): Promise<void> {
+    const { fingerprint } = session;
+    this.#options.audit?.({ event: "renewal", ...lasting(session, device) });
+    await this.#announcements.change({ type: "renewed", fingerprint, session });
   }
 
   /** A reuse is written down as such. */

@@ -27,6 +27,10 @@ export interface Session {
    * at most {@link maxNetworks}. Text, because Redis's cjson turns an empty list into an object.
    */
   readonly networks: string;
+  /** How many generations in a row, up to `foreignReplayGeneration`, had a foreign replay: see `judgeRenewal`. */
+  readonly foreignReplays: number;
+  /** The last generation that had one; 0 where none had, since generation 0 cannot be a replay's answer. */
+  readonly foreignReplayGeneration: number;
   readonly userAgent: string | null;
   readonly ipAddress: string | null;
 }
@@ -41,10 +45,17 @@ const integerFields = [
   "absoluteExpiresAt",
   "graceEndsAt",
   "minGeneration",
+  "foreignReplays",
+  "foreignReplayGeneration",
 ] as const satisfies readonly (keyof Session)[];
 
 /** Fields that sessions of earlier versions lack, with the value that such a session has. */
-const laterFields = { minGeneration: 0, networks: "" } as const satisfies Partial<Session>;
+const laterFields = {
+  minGeneration: 0,
+  networks: "",
+  foreignReplays: 0,
+  foreignReplayGeneration: 0,
+} as const satisfies Partial<Session>;
 
 /** Reads a session that comes from a store or from another node; undefined when it is none. */
 export function toSession(value: unknown): Session | undefined {
@@ -93,7 +104,7 @@ export function latestNetwork({ networks }: Pick<Session, "networks">): string {
 export const maxNetworks = 8;
 
 /** Puts the network first. */
-export function addNetwork(networks: string, network: string): string {
+function addNetwork(networks: string, network: string): string {
   const others = networks.split(" ").filter((known) => known !== "" && known !== network);
   return [network, ...others].slice(0, maxNetworks).join(" ");
 }
@@ -139,6 +150,8 @@ export function beginSession(
     graceEndsAt: now,
     minGeneration: 0,
     networks: sessionNetworkOf(device.ipAddress),
+    foreignReplays: 0,
+    foreignReplayGeneration: 0,
     ...device,
   };
 }
@@ -152,26 +165,79 @@ export interface RenewalRequest {
    * than any session has where the token was used up then.
    */
   readonly seen: number;
-  /** The network that asks: see `sessionNetworkOf`. */
+  /** The network that asks: see `sessionNetworkOf`. Of an unknown one no replay is foreign. */
   readonly network: string;
+  /** Whether foreign replays of {@link maxForeignReplays} generations in a row are reuse. Default: true. */
+  readonly followingEnds?: boolean;
 }
 
 /** What a renewal does to a live session. */
-export type RenewalVerdict = "step" | "converge" | "reuse";
+export type RenewalVerdict =
+  /** The token is current: the session steps up one generation. */
+  | "step"
+  /** A replay inside the grace period: it gets the current pair. */
+  | "converge"
+  /** The same, from a network that the session does not know, for the first time in this generation. */
+  | "convergeForeign"
+  /** A used token after its grace, or one more foreign replay than is accepted: the session is to be ended. */
+  | "reuse"
+  /** The token is from before the session was reissued: it is refused and changes nothing. */
+  | "superseded";
 
-/** @param now by the clock that the end of the grace was written by */
+/** As many generations in a row may be shared with another network before that is theft. */
+export const maxForeignReplays = 3;
+
+/**
+ * Decides what a renewal does.
+ *
+ * A replay is *foreign* if its network is known and is none of the session's: a thief who renews inside
+ * the grace period, right after the owner, looks like that. So does an honest client whose answer was lost
+ * and that retries from another network, so at most one replay counts for each generation, and only
+ * generations in a row add up.
+ *
+ * @param now by the clock that the end of the grace was written by
+ */
 export function judgeRenewal(
   session: Session,
-  { generation, seen }: Pick<RenewalRequest, "generation" | "seen">,
+  request: Pick<RenewalRequest, "generation" | "seen"> & Partial<RenewalRequest>,
   now: number,
 ): RenewalVerdict {
+  const { generation, seen, network = unknownNetwork, followingEnds = true } = request;
+  // Before all else, whatever the caller read: the change may have come after that.
+  if (generation < session.minGeneration) return "superseded";
   // A signed token ahead of the store proves that the store lost a renewal, not that anybody cheated.
   if (generation >= session.generation) return "step";
   // Asked before the last renewal was made, with a token that was good then: it does not come after
   // that renewal, however late it is carried out, and so is one of those that converge on it.
-  if (seen < session.generation && generation >= seen - 1) return "converge";
-  if (generation === session.generation - 1 && now < session.graceEndsAt) return "converge";
-  return "reuse";
+  const askedBefore = seen < session.generation && generation >= seen - 1;
+  const inGrace = generation === session.generation - 1 && now < session.graceEndsAt;
+  if (!askedBefore && !inGrace) return "reuse";
+  if (!isForeignReplay(session, network)) return "converge";
+  const isOneTooMany = followingEnds && foreignReplaysWith(session) >= maxForeignReplays;
+  return isOneTooMany ? "reuse" : "convergeForeign";
+}
+
+/** Whether a replay from that network is to be counted. */
+function isForeignReplay(session: Session, network: string): boolean {
+  if (session.foreignReplayGeneration === session.generation) return false;
+  const known = session.networks.split(" ").filter((one) => one !== "" && one !== unknownNetwork);
+  // Nothing can be judged where either side is unknown.
+  return network !== unknownNetwork && known.length > 0 && !known.includes(network);
+}
+
+/** How many generations in a row have a foreign replay if the current one has. */
+function foreignReplaysWith(session: Session): number {
+  const isInARow = session.foreignReplayGeneration === session.generation - 1;
+  return isInARow ? session.foreignReplays + 1 : 1;
+}
+
+/** The session with a foreign replay of its current generation counted. */
+export function countForeignReplay(session: Session): Session {
+  return {
+    ...session,
+    foreignReplays: foreignReplaysWith(session),
+    foreignReplayGeneration: session.generation,
+  };
 }
 
 /** The session one generation after that of the presented token. */
@@ -190,6 +256,29 @@ export function stepSession(
     graceEndsAt: now + lifetimes.grace,
     networks: addNetwork(session.networks, network),
   };
+}
+
+/** A session that is to start over: see `reissueSession`. */
+export interface ReissueRequest {
+  /** The generation of the caller's token: the store may be behind it, if it has lost a renewal. */
+  readonly atLeast: number;
+  /** The network that asks: see `sessionNetworkOf`. */
+  readonly network: string;
+}
+
+/**
+ * The session in a generation of which no token was issued yet, with every token from before refused: it
+ * steps from what is current and leaves no grace period.
+ */
+export function reissueSession(
+  session: Session,
+  { atLeast, network }: ReissueRequest,
+  lifetimes: Lifetimes,
+  now: number,
+): Session {
+  const generation = Math.max(session.generation, atLeast);
+  const stepped = stepSession(session, { generation, network }, lifetimes, now);
+  return { ...stepped, graceEndsAt: now, minGeneration: stepped.generation };
 }
 
 export function isLive({ idleExpiresAt }: Pick<Session, "idleExpiresAt">, now: number): boolean {

@@ -87,12 +87,13 @@ export class Sessions {
   }
 
   /**
-   * Asks again, for what began with `check` and runs on: a renewal since does not matter, but its
-   * deadline does.
+   * Asks again, for what began with `check` and runs on. A renewal since then does not matter, unless tokens
+   * of before are not accepted any more (`minGeneration`). Until when it may run on is not judged here: each
+   * connection has a deadline of its own.
    */
   async checkAgain(claims: Claims): Promise<Authentication> {
     return this.#ask(claims, (session) =>
-      session.accessExpiresAt <= this.#options.clock() ? "EXPIRED" : undefined,
+      claims.generation < session.minGeneration ? "SUPERSEDED" : undefined,
     );
   }
 
@@ -136,9 +137,15 @@ export class Sessions {
     return this.#renewals.renew(renewalToken, device);
   }
 
-  /** Renews the session of an authenticated caller, of whatever generation his token is. */
-  async rotate(claims: Claims, device: Device = noDevice): Promise<Renewal> {
-    return this.#renewals.rotate(claims, device);
+  /**
+   * Starts the session over, after a changed password: every token issued before is refused from now on,
+   * with `SUPERSEDED`, and only the pair that this resolves to is accepted. Steps from what is current,
+   * whatever the generation of the caller's token.
+   *
+   * @throws StoreUnavailable when it is not known whether it was done; safe to repeat.
+   */
+  async reissue(claims: Claims, device: Device = noDevice): Promise<Renewal> {
+    return this.#renewals.reissue(claims, device);
   }
 
   /** The claims of any token of this server: either kind, any generation, expired or not. */
@@ -171,6 +178,17 @@ export class Sessions {
     const ended = { type: "ended", fingerprint, session, reason, at: clock() } as const;
     await this.#announcements.change(ended);
     return 1;
+  }
+
+  /**
+   * Ends the session of a token, of any generation, expired or not, unless the session was reissued since:
+   * then the token opens and ends nothing. Resolves to how many this call ended.
+   */
+  async endByToken(claims: Claims, reason: EndReason, actor?: Actor): Promise<number> {
+    const { fingerprint, generation } = claims;
+    const session = await this.#options.store.read(fingerprint, this.#options.clock());
+    if (session !== undefined && generation < session.minGeneration) return 0;
+    return this.end(fingerprint, reason, actor);
   }
 
   /** Ends a session if it is that user's; resolves to how many this call ended. */

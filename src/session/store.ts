@@ -1,5 +1,5 @@
 /** The port to wherever sessions are kept. */
-import type { Lifetimes, RenewalRequest, Session, Standing } from "./session.ts";
+import type { Lifetimes, ReissueRequest, RenewalRequest, Session, Standing } from "./session.ts";
 
 /** What became of a renewal. Each names the session as the store has it afterwards, or had it last. */
 export type RenewalOutcome =
@@ -7,11 +7,15 @@ export type RenewalOutcome =
   | { readonly outcome: "stepped"; readonly session: Session }
   /** Another call made it, within the grace or since this one was asked: the same pair again. */
   | { readonly outcome: "converged"; readonly session: Session }
+  /** The same, as a foreign replay that this call counted: once for each generation. */
+  | { readonly outcome: "convergedForeign"; readonly session: Session }
   /**
    * A used token after its grace, for which the session is to be ended. By another call: a verdict that
    * comes so late that nobody waits for it any more should do no harm.
    */
   | { readonly outcome: "reused"; readonly session: Session }
+  /** The token is below the session's `minGeneration`: refused, and nothing has changed. */
+  | { readonly outcome: "superseded"; readonly session: Session }
   /** There is no such live session. */
   | { readonly outcome: "absent" };
 
@@ -51,6 +55,16 @@ export interface SessionStore {
     lifetimes: Lifetimes,
     now: number,
   ): Promise<RenewalOutcome>;
+  /**
+   * Starts the session over by `reissueSession`, in one atomic step from what is current: also where a
+   * renewal comes between the caller's read and this. Resolves to undefined if there is no live session.
+   */
+  reissue(
+    fingerprint: string,
+    request: ReissueRequest,
+    lifetimes: Lifetimes,
+    now: number,
+  ): Promise<Session | undefined>;
   /** Notes that the session was used. */
   touch(fingerprint: string, now: number): Promise<void>;
   /** Ends the session for good; resolves to what it was, or to undefined when there was none to end. */

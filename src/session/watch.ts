@@ -1,6 +1,7 @@
 /** Watches all sessions of a user: what happens to them, on any node, as a stream of events. */
 import type { OnFault } from "./fault.ts";
 import type { Deadlines } from "./deadlines.ts";
+import { EventDelivery, type Pause } from "./event-delivery.ts";
 import {
   readSessionMessage,
   readUserMessage,
@@ -9,41 +10,58 @@ import {
   type SessionMessage,
 } from "./messages.ts";
 import type { EndReason } from "./reasons.ts";
+import type { SessionEvent } from "./session-event.ts";
 import type { Session } from "./session.ts";
-import { Stream } from "./stream.ts";
+import type { Stream } from "./stream.ts";
 import type { Topics, Unsubscribe } from "./topics.ts";
 
-export type SessionEvent =
-  | { readonly type: "STARTED" | "RENEWED"; readonly session: Session; readonly at: number }
-  | {
-      readonly type: "ENDED";
-      readonly session: Session;
-      /** Null when nobody heard it: the message was lost. */
-      readonly reason: EndReason | null;
-      readonly at: number;
-    };
+export type { SessionEvent } from "./session-event.ts";
 
 export interface WatchOptions {
   readonly topics: Topics;
   readonly deadlines: Deadlines;
   readonly clock: () => number;
   readonly list: (userId: string) => Promise<readonly Session[]>;
+  /** Between one slice of deliveries to one user's watchers and the next. */
+  readonly pause: Pause;
   readonly onFault: OnFault;
 }
 
-/** Resolves once nothing that happens from then on is missed. */
-export async function watchSessions(
-  userId: string,
-  options: WatchOptions,
-): Promise<Stream<SessionEvent>> {
-  const watch = new Watch(userId, options);
-  try {
-    await watch.open();
-  } catch (error) {
-    watch.stream.close();
-    throw error;
+/** The watches of this node: one for each user that is watched, shared by all who watch. */
+export class Watches {
+  readonly #options: WatchOptions;
+  readonly #watches = new Map<string, Watch>();
+
+  constructor(options: WatchOptions) {
+    this.#options = options;
   }
-  return watch.stream;
+
+  /**
+   * Streams what happens to the user's sessions. Resolves once nothing that happens from then on is missed.
+   * `RENEWED` events of one session that wait to be read become one, the latest. A reader that is more than
+   * 1,000 events behind gets a `StreamOverflow`.
+   *
+   * @throws StoreUnavailable when the sessions cannot be watched
+   */
+  async watch(userId: string): Promise<Stream<SessionEvent>> {
+    const watch = this.#watches.get(userId) ?? this.#open(userId);
+    const reader = watch.read();
+    try {
+      await watch.isComplete();
+    } catch (error) {
+      reader.close();
+      throw error;
+    }
+    return reader;
+  }
+
+  #open(userId: string): Watch {
+    const watch = new Watch(userId, this.#options, () => {
+      if (this.#watches.get(userId) === watch) this.#watches.delete(userId);
+    });
+    this.#watches.set(userId, watch);
+    return watch;
+  }
 }
 
 interface Watched {
@@ -53,44 +71,81 @@ interface Watched {
 }
 
 /**
- * Every change of a session is said once, on that session's topic; so a watch is on the topics of all
- * of a user's sessions, and on the user's own for new ones. What was not heard is found out by reading
- * the list again: after a gap, and when a session should have expired.
+ * Every change of a session is published once, on that session's topic; so a watch is on the topics of all
+ * of a user's sessions, and on the user's own for new ones. Messages that were missed are found out by
+ * reading the list again: after a gap, and when a session should have expired. It opens with its first
+ * reader and closes with its last.
  */
 class Watch {
-  readonly stream: Stream<SessionEvent>;
   readonly #userId: string;
   readonly #options: WatchOptions;
+  readonly #delivery: EventDelivery;
   readonly #sessions = new Map<string, Watched>();
+  /** Topics of sessions that are being subscribed to. */
+  readonly #pending = new Set<Promise<void>>();
+  readonly #opening: Promise<void>;
   readonly #leaveGaps: Unsubscribe;
+  readonly #onClose: () => void;
   #leaveUser: Unsubscribe | undefined;
   #closed = false;
+  /** A session is not watched because its topic could not be subscribed to. */
+  #isPartial = false;
+  #refreshing: Promise<void> | undefined;
+  /** Something happened after the running refresh had begun. */
+  #isStale = false;
 
-  constructor(userId: string, options: WatchOptions) {
+  /** @param onClose called once, before it leaves its topics */
+  constructor(userId: string, options: WatchOptions, onClose: () => void) {
     this.#userId = userId;
     this.#options = options;
-    this.stream = new Stream(() => this.#close());
+    this.#onClose = onClose;
+    this.#delivery = new EventDelivery(options.pause);
     this.#leaveGaps = options.topics.onGap(() => this.#refreshLater());
+    this.#opening = this.#open();
   }
 
-  async open(): Promise<void> {
-    const { topics, list } = this.#options;
-    this.#leaveUser = await topics.subscribe(userTopic(this.#userId), (message) => {
-      const started = readUserMessage(message);
-      if (started !== undefined) this.#started(started.session);
+  /** Reads what happens from now on. */
+  read(): Stream<SessionEvent> {
+    return this.#delivery.open(() => {
+      if (this.#delivery.size === 0) this.#close();
     });
-    // Listed after the subscription: a session that starts meanwhile is in the one or in the other.
-    const sessions = await list(this.#userId);
-    await Promise.all(sessions.map((session) => this.#follow(session)));
+  }
+
+  /** Resolves when it hears of all sessions that the user has now. */
+  async isComplete(): Promise<void> {
+    await this.#opening;
+    if (this.#isPartial) await this.#refresh();
+    await Promise.all(this.#pending);
+  }
+
+  async #open(): Promise<void> {
+    const { topics, list } = this.#options;
+    try {
+      this.#leaveUser = await topics.subscribe(userTopic(this.#userId), (message) => {
+        const started = readUserMessage(message);
+        if (started !== undefined) this.#started(started.session);
+      });
+      // Listed after the subscription: a session that starts meanwhile is in the one or in the other.
+      const sessions = await list(this.#userId);
+      await Promise.all(sessions.map((session) => this.#follow(session)));
+    } catch (error) {
+      this.#close();
+      throw error;
+    }
     if (this.#closed) this.#close();
   }
 
   #started(session: Session): void {
     if (this.#sessions.has(session.fingerprint)) return;
-    this.stream.push({ type: "STARTED", session, at: session.createdAt });
-    this.#follow(session).catch((error: unknown) =>
-      this.#options.onFault("a new session is not watched", error),
-    );
+    this.#delivery.publish({ type: "STARTED", session, at: session.createdAt });
+    const pending = this.#follow(session);
+    this.#pending.add(pending);
+    pending
+      .catch((error: unknown) => {
+        this.#isPartial = true;
+        this.#options.onFault("a new session is not watched", error);
+      })
+      .finally(() => this.#pending.delete(pending));
   }
 
   async #follow(session: Session): Promise<void> {
@@ -116,6 +171,8 @@ class Watch {
     switch (message.type) {
       case "renewed":
         return this.#renewed(watched, message.session);
+      case "replayed":
+        return this.#replayed(watched, message.session, message.address);
       case "ended":
         return this.#ended(watched, message.reason);
       case "uncertain":
@@ -124,16 +181,27 @@ class Watch {
   }
 
   #renewed(watched: Watched, session: Session): void {
+    // The message of a replay may have been lost, or overtaken.
+    this.#replayed(watched, session, null);
     if (session.generation <= watched.session.generation) return;
     watched.session = session;
     this.#setDeadline(watched);
-    this.stream.push({ type: "RENEWED", session, at: session.renewedAt });
+    this.#delivery.publish({ type: "RENEWED", session, at: session.renewedAt });
+  }
+
+  #replayed(watched: Watched, session: Session, address: string | null): void {
+    const { foreignReplays, foreignReplayGeneration } = session;
+    if (foreignReplayGeneration <= watched.session.foreignReplayGeneration) return;
+    // Only these: a renewal that is not heard of yet is an event of its own.
+    watched.session = { ...watched.session, foreignReplays, foreignReplayGeneration };
+    const at = this.#options.clock();
+    this.#delivery.publish({ type: "REPLAYED", session: watched.session, address, at });
   }
 
   #ended(watched: Watched, reason: EndReason | null): void {
     if (!this.#forget(watched)) return;
     const { session } = watched;
-    this.stream.push({ type: "ENDED", session, reason, at: this.#options.clock() });
+    this.#delivery.publish({ type: "ENDED", session, reason, at: this.#options.clock() });
   }
 
   /** Nobody announces an expiry: it happens by itself. */
@@ -149,7 +217,25 @@ class Watch {
     );
   }
 
-  async #refresh(): Promise<void> {
+  /** Reads the list once for all that ask meanwhile, and once more for those that ask after it was read. */
+  #refresh(): Promise<void> {
+    if (this.#refreshing !== undefined) {
+      this.#isStale = true;
+      return this.#refreshing;
+    }
+    this.#refreshing = this.#readAgain().finally(() => (this.#refreshing = undefined));
+    return this.#refreshing;
+  }
+
+  async #readAgain(): Promise<void> {
+    do {
+      this.#isStale = false;
+      this.#isPartial = false;
+      await this.#readList();
+    } while (this.#isStale && !this.#closed);
+  }
+
+  async #readList(): Promise<void> {
     const { list, clock } = this.#options;
     // What starts while the list is read is not in it, and has not ended for that.
     const before = [...this.#sessions.values()];
@@ -176,6 +262,7 @@ class Watch {
   }
 
   #close(): void {
+    if (!this.#closed) this.#onClose();
     this.#closed = true;
     this.#leaveGaps();
     this.#leaveUser?.();

@@ -80,9 +80,22 @@ export class Metrics {
     registers: [this.registry],
   });
 
-  /** @param clock epoch milliseconds */
-  constructor(clock: () => number) {
+  /**
+   * @param clock epoch milliseconds
+   * @param lostLines how many lines of the log were lost so far, in the whole process
+   */
+  constructor(clock: () => number, lostLines: () => number) {
     this.#clock = clock;
+    const logLinesLost = new Counter({
+      name: "curfew_log_lines_lost_total",
+      help: "Lines of the log that were dropped, since its reader or its disk did not take them.",
+      registers: [],
+      collect() {
+        this.reset();
+        this.inc(lostLines());
+      },
+    });
+    this.registry.registerMetric(logLinesLost);
     // A series that is there from the beginning shows its first increase.
     for (const reason of endReasons)
       // Nobody does that, and so nobody counts it.
@@ -141,6 +154,7 @@ export class Metrics {
       case "registration":
       case "passwordChange":
       case "endUnknown":
+      case "foreignReplay":
       case "lock":
       case "unlock":
       case "deletion":

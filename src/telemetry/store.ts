@@ -5,7 +5,7 @@ import {
   type SessionReading,
   type SessionStore,
 } from "../session/store.ts";
-import type { Lifetimes, RenewalRequest, Session } from "../session/session.ts";
+import type { Lifetimes, ReissueRequest, RenewalRequest, Session } from "../session/session.ts";
 import type { StoreTimer } from "./metrics.ts";
 import type { Trace } from "./tracing.ts";
 
@@ -15,7 +15,16 @@ export interface MeasuredStoreOptions {
   readonly trace: Trace | undefined;
 }
 
-const operations = ["create", "read", "readMany", "renew", "touch", "end", "ofUser"] as const;
+const operations = [
+  "create",
+  "read",
+  "readMany",
+  "renew",
+  "reissue",
+  "touch",
+  "end",
+  "ofUser",
+] as const;
 
 type Operation = (typeof operations)[number];
 
@@ -50,6 +59,15 @@ export class MeasuredStore implements SessionStore {
     now: number,
   ): Promise<RenewalOutcome> {
     return this.#ask("renew", () => this.#store.renew(fingerprint, request, lifetimes, now));
+  }
+
+  reissue(
+    fingerprint: string,
+    request: ReissueRequest,
+    lifetimes: Lifetimes,
+    now: number,
+  ): Promise<Session | undefined> {
+    return this.#ask("reissue", () => this.#store.reissue(fingerprint, request, lifetimes, now));
   }
 
   touch(fingerprint: string, now: number): Promise<void> {

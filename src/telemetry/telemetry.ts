@@ -14,9 +14,12 @@ export class Telemetry {
     this.#trace = trace;
   }
 
-  /** @param clock epoch milliseconds */
-  static async start(clock: () => number): Promise<Telemetry> {
-    return new Telemetry(new Metrics(clock), await startTracing());
+  /**
+   * @param clock epoch milliseconds
+   * @param lostLines how many lines of the log were lost so far
+   */
+  static async start(clock: () => number, lostLines: () => number): Promise<Telemetry> {
+    return new Telemetry(new Metrics(clock, lostLines), await startTracing());
   }
 
   measured(store: SessionStore): SessionStore {

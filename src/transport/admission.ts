@@ -1,21 +1,26 @@
 /** Lets something long-lived run under its session, or ends it and says why in the log. */
 import type { Stay } from "../graphql/caller.ts";
+import type { MemoryLedger } from "../graphql/memory-ledger.ts";
+import type { ConcurrencyLimiter } from "../session/concurrency-limiter.ts";
 import type { OnFault } from "../session/fault.ts";
-import type { Ending, Life } from "../session/life.ts";
+import type { Ending } from "../session/life.ts";
+import { networkPathOf } from "../session/network.ts";
 import type { Session } from "../session/session.ts";
 import type { Authentication } from "../session/sessions.ts";
 import type { RefusalReason } from "../session/reasons.ts";
 import type { Claims } from "../session/token.ts";
 import type { Connections } from "./connections.ts";
+import type { Member } from "./group.ts";
 import type { Note, Refusal } from "./refusals.ts";
-import type { Turns } from "./turns.ts";
 
 export interface AdmissionOptions {
   readonly connections: Connections;
-  /** Shared by all: how many may ask the store at once. */
-  readonly turns: Turns;
+  /** Shared by all: how many may ask the store at once. A client is a session at an address. */
+  readonly turns: ConcurrencyLimiter;
   /** Milliseconds that it may take. */
   readonly admissionTimeout: number;
+  /** Counts what long-lived operations keep. */
+  readonly ledger?: MemoryLedger;
   readonly onFault: OnFault;
 }
 
@@ -38,28 +43,29 @@ export function endingFor(reason: RefusalReason): Ending {
 
 export interface Applicant {
   readonly claims: Claims;
-  readonly life: Life;
+  readonly member: Member;
   /** Asks the store about the session. */
   readonly check: () => Promise<Authentication>;
   readonly note: Note;
   readonly stay: Stay;
 }
 
-/** The session that the life runs under from now on; undefined when the life has ended. */
+/** The session that the member runs under from now on; undefined when its life has ended. */
 export async function admit(
-  { claims, life, check, note, stay }: Applicant,
+  { claims, member, check, note, stay }: Applicant,
   { connections, turns, admissionTimeout, onFault }: AdmissionOptions,
 ): Promise<Session | undefined> {
+  const { life } = member;
   const turnAway = (reason: Refusal["reason"], ending: Ending) => {
     note(reason, claims);
     life.end(ending);
     return undefined;
   };
-  const turn = turns.take(async () =>
+  const client = [...networkPathOf(member.device.ipAddress), claims.fingerprint];
+  const turn = turns.run(client, async () =>
     // It may have ended, or been turned away, while it waited.
-    life.ending === undefined ? connections.admit(claims, life, check, stay) : undefined,
+    life.ending === undefined ? connections.admit(claims, member, check, stay) : undefined,
   );
-  if (turn === undefined) return turnAway("BUSY", "UNAVAILABLE");
   let admission;
   try {
     admission = await inTime(turn, admissionTimeout);
@@ -67,6 +73,7 @@ export async function admit(
     onFault("a session could not be checked", error);
     return turnAway("STORE_UNAVAILABLE", "UNAVAILABLE");
   }
+  if (admission === "busy") return turnAway("BUSY", "UNAVAILABLE");
   switch (admission?.state) {
     case undefined:
       return life.ending === undefined ? turnAway("TIMEOUT", "UNAVAILABLE") : undefined;

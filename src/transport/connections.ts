@@ -10,7 +10,9 @@ import { StoreUnavailable, type SessionReading } from "../session/store.ts";
 import type { Claims } from "../session/token.ts";
 import type { Topics } from "../session/topics.ts";
 import { fromNobody } from "../telemetry/origin.ts";
-import { hasOpen, sizeOf, tellOfClosing, type Group } from "./group.ts";
+import { Expiry } from "./expiry.ts";
+import { finish } from "./finish.ts";
+import { hasOpen, membersOf, sizeOf, tellOfClosing, type Group, type Member } from "./group.ts";
 import { noMeter, type Meter } from "./meter.ts";
 import { reread } from "./reread.ts";
 import { Slices } from "./slices.ts";
@@ -24,6 +26,8 @@ export interface ConnectionsOptions {
   readonly uptime: () => number;
   /** Connections that one session may have on this node. */
   readonly maxSocketsPerSession: number;
+  /** Whether a renewal moves the deadlines of connections from its own network. Default: true. */
+  readonly extendsByNetwork?: boolean;
   readonly onFault: OnFault;
   readonly meter?: Meter;
 }
@@ -37,6 +41,7 @@ export class Connections {
   readonly #groups = new Map<string, Group>();
   readonly #strangers = new Set<Life>();
   readonly #slices = new Slices();
+  readonly #expiry: Expiry;
   /** Those whose session is to be read in this turn of the event loop. */
   #doubtful: Group[] = [];
   readonly #stopWitnessing: () => void;
@@ -44,6 +49,9 @@ export class Connections {
   constructor(options: ConnectionsOptions) {
     this.#options = options;
     this.#meter = options.meter ?? noMeter;
+    const { deadlines, clock, extendsByNetwork = true } = options;
+    const onDue = (group: Group) => this.#look(group);
+    this.#expiry = new Expiry({ deadlines, clock, extendsByNetwork, slices: this.#slices, onDue });
     this.#stopWitnessing = options.sessions.witness((message) => this.#hear(message));
   }
 
@@ -58,17 +66,17 @@ export class Connections {
   }
 
   /**
-   * Puts a life under the session of these claims: joins the session's topic, waits until that is
-   * confirmed, and only then reads the session, so that an end is either read or heard. Whatever the
-   * outcome, the life stays a member until it ends.
+   * Puts a member under the session of these claims, which were shown on it: joins the session's topic, waits
+   * until that is confirmed, and only then reads the session, so that an end is either read or heard. Whatever
+   * the outcome, it stays a member until its life ends.
    */
   async admit(
     claims: Claims,
-    life: Life,
+    member: Member,
     check: () => Promise<Authentication>,
     stay: Stay,
   ): Promise<Admission> {
-    const group = this.#join(claims.fingerprint, life, stay);
+    const group = this.#join(claims, member, stay);
     if (group === undefined) return { state: "tooMany" };
     try {
       await group.subscribed;
@@ -78,8 +86,39 @@ export class Connections {
     }
     const asked = this.#options.uptime();
     const authentication = await check();
-    if (authentication.state === "signedIn") this.#stands(group, authentication.session, asked);
-    return authentication;
+    if (authentication.state !== "signedIn") return authentication;
+    const { session } = authentication;
+    this.#stands(group, session, asked);
+    this.#expiry.add(group, member, session);
+    const reason = this.#expiry.refusal(group, member);
+    return reason === undefined ? authentication : { state: "refused", reason, claims };
+  }
+
+  /**
+   * Judges a member by a check of its session that was made for one of its operations. One that may not go on is
+   * refused, and closes.
+   */
+  judge(member: Member, authentication: Authentication): Authentication {
+    const { state, claims } = authentication;
+    if (state === "unavailable" || claims === undefined) return authentication;
+    if (state === "refused") {
+      if (authentication.reason === "SUPERSEDED")
+        finish([member], "EXPIRED", this.#slices, { isRevoked: true });
+      return authentication;
+    }
+    const group = this.#groups.get(claims.fingerprint);
+    if (group === undefined) return authentication;
+    this.#expiry.apply(group, authentication.session);
+    const reason = this.#expiry.refusal(group, member);
+    if (reason === undefined) return authentication;
+    if (member.life.closing === undefined) finish([member], "EXPIRED", this.#slices);
+    return { state: "refused", reason, claims };
+  }
+
+  /** A token of the member's own session was shown on it, and is accepted. Moves nothing back. */
+  show(member: Member, claims: Pick<Claims, "fingerprint" | "generation" | "expiresAt">): void {
+    const group = this.#groups.get(claims.fingerprint);
+    if (group !== undefined) this.#expiry.show(group, member, claims);
   }
 
   /**
@@ -116,7 +155,7 @@ export class Connections {
       case "live":
         // A renewal may have been heard while this was read.
         this.#stands(group, reading.standing, asked);
-        if (group.accessExpiresAt <= this.#options.clock()) this.#end(group, "EXPIRED");
+        this.#expiry.close(group, "EXPIRED");
     }
   }
 
@@ -138,7 +177,8 @@ export class Connections {
 
   /** All that is connected, signed in or not; requests are answered and done. */
   get lives(): Life[] {
-    return [...this.#groups.values().flatMap((group) => group.lives), ...this.#strangers];
+    const members = this.#groups.values().flatMap((group) => group.connections);
+    return [...members.map(({ life }) => life), ...this.#strangers];
   }
 
   close(): void {
@@ -146,15 +186,18 @@ export class Connections {
     for (const group of this.#groups.values()) this.#drop(group);
   }
 
-  #join(fingerprint: string, life: Life, stay: Stay): Group | undefined {
+  #join(claims: Claims, member: Member, stay: Stay): Group | undefined {
+    const { fingerprint, generation, expiresAt } = claims;
     const group = this.#groups.get(fingerprint) ?? this.#open(fingerprint);
     const isStream = stay === "stream";
-    if (isStream && group.lives.size >= this.#options.maxSocketsPerSession) return undefined;
-    group.requests?.delete(life);
-    (isStream ? group.lives : (group.requests ??= new Set())).add(life);
-    life.onEnd(() => {
-      group.lives.delete(life);
-      group.requests?.delete(life);
+    if (isStream && group.connections.size >= this.#options.maxSocketsPerSession) return undefined;
+    member.generation = generation;
+    member.expiresAt = isStream ? expiresAt : Infinity;
+    group.requests?.delete(member);
+    (isStream ? group.connections : (group.requests ??= new Set())).add(member);
+    member.life.onEnd(() => {
+      group.connections.delete(member);
+      group.requests?.delete(member);
       if (sizeOf(group) === 0) this.#drop(group);
     });
     return group;
@@ -167,10 +210,12 @@ export class Connections {
     });
     const group: Group = {
       fingerprint,
-      lives: new Set(),
+      connections: new Set(),
       requests: undefined,
       subscribed,
       accessExpiresAt: 0,
+      minGeneration: 0,
+      deadline: Infinity,
       cancelDeadline: () => {},
       answeredAt: this.#options.uptime(),
       isUnanswered: false,
@@ -189,26 +234,21 @@ export class Connections {
         tellOfClosing(group, message, this.#meter);
         return this.#end(group, "ENDED");
       case "renewed":
-        return this.#extend(group, message.session);
+        return this.#expiry.apply(group, message.session);
       case "uncertain":
         return this.#look(group);
+      case "replayed":
+        // Nothing of it concerns connections.
+        return;
     }
   }
 
   /** So the store says. */
   #stands(group: Group, standing: Standing, asked: number): void {
     // First of all, for it throws where an app's store gave no standing.
-    this.#extend(group, standing);
+    this.#expiry.apply(group, standing);
     group.answeredAt = Math.max(group.answeredAt, asked);
     group.isUnanswered = false;
-  }
-
-  #extend(group: Group, { accessExpiresAt }: Standing): void {
-    if (accessExpiresAt <= group.accessExpiresAt || sizeOf(group) === 0) return;
-    group.accessExpiresAt = accessExpiresAt;
-    group.cancelDeadline();
-    // The message of a renewal may have been lost: the store has the last word.
-    group.cancelDeadline = this.#options.deadlines.set(accessExpiresAt, () => this.#look(group));
   }
 
   /** Very many deadlines are met at one tick: they share their reads. */
@@ -219,19 +259,21 @@ export class Connections {
   }
 
   async #lookAtDoubtful(): Promise<void> {
-    const { clock, onFault } = this.#options;
+    const { onFault } = this.#options;
     const groups = this.#doubtful;
     this.#doubtful = [];
     const failure: unknown = await this.#reread(groups).catch((error: unknown) => error);
     if (failure === undefined) return;
-    // Of a store that breaks its contract too: whose access has run out and is not known to go on, ends.
-    for (const group of groups)
-      if (group.accessExpiresAt <= clock()) this.#end(group, "UNAVAILABLE");
+    // Of a store that breaks its contract too: whose deadline has come and is not known to have moved, ends.
+    for (const group of groups) this.#expiry.close(group, "UNAVAILABLE");
     onFault("sessions could not be read", failure);
   }
 
   #end(group: Group, ending: Ending): void {
-    this.#slices.end([...group.lives, ...(group.requests ?? [])], ending);
+    this.#slices.end(
+      membersOf(group).map(({ life }) => life),
+      ending,
+    );
   }
 
   #drop(group: Group): void {

@@ -2,8 +2,10 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { Server as TcpServer, type Socket } from "node:net";
+import { tooMuchMemory } from "../graphql/errors.ts";
 import { answerHeaders } from "../graphql/headers.ts";
 import { from, idFrom, originHeader } from "../telemetry/origin.ts";
+import { mayRead } from "./bodies.ts";
 import { deviceOf } from "./credentials.ts";
 import { drain } from "./drain.ts";
 import { answerJson, type JsonOptions } from "./json.ts";
@@ -11,6 +13,7 @@ import { isForeign, runsNothing } from "./origins.ts";
 import { answerProbe, type ProbeOptions } from "./probes.ts";
 import { identifyRequest, type RequestOptions } from "./requests.ts";
 import type { SocketServer } from "./socket.ts";
+import { cutStalledReaders } from "./stalls.ts";
 
 /** As Node's request listener; it may also be asynchronous. */
 export type Fallback = (request: IncomingMessage, response: ServerResponse) => unknown;
@@ -24,8 +27,10 @@ export interface HttpServerOptions extends RequestOptions, JsonOptions, ProbeOpt
   readonly fallback: Fallback | undefined;
 }
 
-/** Milliseconds in which whoever has just connected asks something, if he is going to. */
-const hesitation = 100;
+/** How long shutdown waits for the first request of a connection, at most (ms). */
+const firstRequestTimeout = 1_000;
+/** How long shutdown looks for a moment in which no connection waits to be accepted (ms), and in how many turns. */
+const [lookTimeout, looks] = [100, 20];
 /** Milliseconds; a turn of the event loop in which nothing happens takes a tenth of it. */
 const shortTurn = 0.2;
 
@@ -40,6 +45,7 @@ const foreign = JSON.stringify({
     },
   ],
 });
+const tooMany = JSON.stringify({ errors: [tooMuchMemory()] });
 
 export class HttpServer {
   readonly #options: HttpServerOptions;
@@ -61,7 +67,7 @@ export class HttpServer {
     // Who offers another protocol, such as h2c, is answered in this one (RFC 9110 §7.8).
     const shouldUpgradeCallback = ({ headers }: IncomingMessage) =>
       /^websocket$/i.test(headers.upgrade ?? "");
-    this.#server = createServer({ shouldUpgradeCallback }, (request, response) =>
+    const server = createServer({ shouldUpgradeCallback }, (request, response) =>
       from({ requestId: idFrom(request.headers["x-request-id"]) }, () =>
         this.#answer(request, response),
       ),
@@ -75,6 +81,8 @@ export class HttpServer {
         this.#unused.add(socket);
         socket.on("close", forget);
       });
+    cutStalledReaders(server, options.stallTimeout);
+    this.#server = server;
   }
 
   /** Resolves to the port. Rejects when it is taken, among other things. */
@@ -93,20 +101,28 @@ export class HttpServer {
    */
   async close(time: number): Promise<void> {
     const { connections, sockets } = this.#options;
+    let untilAsked: NodeJS.Timeout | undefined;
     const closed = new Promise((resolve) => {
       // Once those that wait to be accepted are, and before anybody is sent to make new ones.
       onceRead(() => {
         // Node's own for HTTP cuts what is idle at once.
         TcpServer.prototype.close.call(this.#server, resolve);
         this.#isClosing = true;
+        // From now on: one that was accepted last has as much time as all others.
+        untilAsked = setTimeout(
+          () => setImmediate(() => this.#cutUnused()),
+          Math.min(firstRequestTimeout, time / 2),
+        );
         for (const response of this.#answers) announceEnd(response);
       });
     });
     // Half of the time without a request is for proxies to close by themselves what they keep; one that came
     // while others kept this process busy is read before the immediate.
     this.#untilSilence = setTimeout(() => setImmediate(() => this.#closeIdle()), time / 2);
-    const untilAsked = setTimeout(() => setImmediate(() => this.#cutUnused()), hesitation);
-    const timer = setTimeout(() => this.#server.closeAllConnections(), time);
+    const timer = setTimeout(() => {
+      this.#server.closeAllConnections();
+      sockets.cutRefused();
+    }, time);
     // What becomes a stream only now is among them at the next look.
     const stopDraining = drain(() => [...connections.lives, ...sockets.lives], time);
     await Promise.all([closed, sockets.close()]);
@@ -149,13 +165,12 @@ export class HttpServer {
     if (!runsNothing(request, explorer !== undefined) && isForeign(request, allowsOrigin)) {
       const device = deviceOf(request, trustProxy);
       noteRefusal({ transport: "http", reason: "ORIGIN", device });
-      response
-        .writeHead(403, {
-          ...answerHeaders,
-          ...originHeader(),
-          "content-type": "application/json; charset=utf-8",
-        })
-        .end(foreign);
+      refuse(response, 403, foreign);
+      return;
+    }
+    if (!mayRead(request, response, this.#options)) {
+      response.shouldKeepAlive = false;
+      refuse(response, 429, tooMany);
       return;
     }
     this.#see(response, () => this.#serve(request, response));
@@ -182,19 +197,32 @@ export class HttpServer {
 /**
  * The kernel resets connections that wait to be accepted when their listener is closed, and with them the
  * requests that were sent on them. So it is closed right after a look that found none: in a turn of the event
- * loop too short for others to have come. On a busy server there may be no such turn.
+ * loop too short for others to have come. On a busy server there may be no such turn; but on a busy machine the
+ * time is over after a single long one, in which many have come, so that more turns are looked at.
  */
 function onceRead(work: () => void): void {
-  const deadline = performance.now() + hesitation;
+  const deadline = performance.now() + lookTimeout;
   let before = -Infinity;
+  let looked = 0;
   const look = () => {
     const now = performance.now();
     const isShort = now - before < shortTurn;
     before = now;
-    if (isShort || now > deadline) work();
+    looked += 1;
+    if (isShort || (now > deadline && looked > looks)) work();
     else setImmediate(look);
   };
   setImmediate(look);
+}
+
+function refuse(response: ServerResponse, status: number, text: string): void {
+  response
+    .writeHead(status, {
+      ...answerHeaders,
+      ...originHeader(),
+      "content-type": "application/json; charset=utf-8",
+    })
+    .end(text);
 }
 
 function announceEnd(response: ServerResponse): void {

@@ -1,40 +1,43 @@
 /** One open socket: what it keeps of its client, and how graphql-ws and the operations see it. */
 import { CloseCode, MessageType, stringifyMessage, type Server } from "graphql-ws";
 import { WebSocket, type RawData } from "ws";
+import type { MemoryLedger } from "../graphql/memory-ledger.ts";
 import type { OnFault } from "../session/fault.ts";
 import { Life, type Ending } from "../session/life.ts";
 import type { Device } from "../session/session.ts";
 import type { Claims } from "../session/token.ts";
 import { from } from "../telemetry/origin.ts";
+import { Backlog } from "./backlog.ts";
 import { closes } from "./close-codes.ts";
 import type { Farewells } from "./farewells.ts";
+import { idTooLong, readMessage, type Message } from "./messages.ts";
 import { noMeter, type Meter } from "./meter.ts";
 import type { Socket } from "./operations.ts";
 import type { Places } from "./places.ts";
 import { notesOf, type Note, type NoteRefusal } from "./refusals.ts";
+import type { Shown } from "./show-token.ts";
 
 export interface OpenSocketOptions {
   readonly noteRefusal: NoteRefusal;
   readonly onFault: OnFault;
   /** For all sockets, and for the streams over HTTP. */
   readonly places: Places;
-  /** For those that nobody has signed in on yet. */
+  /** For those that nobody has signed in on yet; a newcomer may displace one that has not sent `connection_init`. */
   readonly strangers: Places;
   /** Milliseconds from the opening of a socket to its `connection_init`, which may wait for a renewal. */
   readonly initTimeout: number;
   readonly farewells: Farewells;
+  /** Counts what waits to be sent. */
+  readonly ledger?: MemoryLedger;
   readonly meter?: Meter;
+  /** Takes a token that its client shows; resolves to what the `pong` carries. */
+  readonly showToken: (socket: Socket, token: unknown) => Promise<Shown | undefined>;
   /** Called when its connection is gone. */
   readonly onGone: (socket: OpenSocket) => void;
 }
 
 /** Bytes that may wait for a client to read them; he who lets more pile up is cut. */
 const maxBacklog = 8 * 1024 * 1024;
-const forClients = new Set<unknown>([
-  MessageType.ConnectionAck,
-  MessageType.Next,
-  MessageType.Error,
-]);
 const pong = stringifyMessage({ type: MessageType.Pong });
 
 /** It knows what it carries, so that the listeners of all sockets are the same few functions. */
@@ -52,12 +55,20 @@ export class OpenSocket implements Socket {
   /** Whether it answered the last ping. */
   isAlive = true;
   claims: Claims | undefined;
+  userId: string | undefined;
+  generation = 0;
+  expiresAt = 0;
+  asked: Socket["asked"];
   operations = 0;
   onReplied: Map<string, () => void> | undefined;
   readonly #options: OpenSocketOptions;
+  /** Of the last ping. */
+  #mark: Buffer | undefined;
   #note: Note | undefined;
+  /** Made when something waits. */
+  #backlog: Backlog | undefined;
   #initTimer: NodeJS.Timeout | undefined;
-  #onMessage: ((data: string) => Promise<void>) | undefined;
+  #onMessage: ((message: unknown) => Promise<void>) | undefined;
   #onClose: ReturnType<Server["opened"]> | undefined;
 
   /** @param id names it in the log */
@@ -80,10 +91,8 @@ export class OpenSocket implements Socket {
     this.#initTimer = setTimeout(() => {
       this.close(CloseCode.ConnectionInitialisationTimeout, "Connection initialisation timeout");
     }, initTimeout);
-    if (!places.take(ipAddress, this.life) || !strangers.take(ipAddress, this.life)) {
-      this.note("TOO_MANY_CONNECTIONS");
+    if (!places.take(ipAddress, this.life) || !strangers.take(ipAddress, this.life))
       this.life.end("TOO_MANY");
-    }
     this.#onClose = protocol.opened(this, this);
   }
 
@@ -95,6 +104,8 @@ export class OpenSocket implements Socket {
   onInit(): void {
     clearTimeout(this.#initTimer);
     this.#initTimer = undefined;
+    // From here on the client waits for the server, which newcomers must not make in vain.
+    this.#options.strangers.hold(this.device.ipAddress, this.life);
   }
 
   onAdmitted(): void {
@@ -109,8 +120,25 @@ export class OpenSocket implements Socket {
   send(data: string): Promise<void> {
     const { ws } = this;
     if (ws.readyState !== ws.OPEN) return Promise.resolve();
-    if (ws.bufferedAmount > maxBacklog) ws.terminate();
-    return new Promise((resolve) => ws.send(data, () => resolve()));
+    if (ws.bufferedAmount > maxBacklog || !this.#mayWait(ws.bufferedAmount)) ws.terminate();
+    return new Promise((resolve) =>
+      ws.send(data, () => {
+        this.#backlog?.update(ws.bufferedAmount);
+        resolve();
+      }),
+    );
+  }
+
+  /** Whether so many bytes may wait for the client to read them. */
+  #mayWait(bytes: number): boolean {
+    const { ledger } = this.#options;
+    if (bytes === 0 || ledger === undefined) return true;
+    this.#backlog ??= new Backlog(ledger, () => ({
+      fingerprint: this.claims?.fingerprint,
+      userId: this.userId,
+      ipAddress: this.device.ipAddress,
+    }));
+    return this.#backlog.update(bytes);
   }
 
   close(code: number = CloseCode.InternalServerError, reason = ""): void {
@@ -122,12 +150,19 @@ export class OpenSocket implements Socket {
   }
 
   onMessage(callback: (data: string) => Promise<void>): void {
-    this.#onMessage = callback;
+    // It takes what was parsed too, which its types do not say.
+    this.#onMessage = callback as (message: unknown) => Promise<void>;
   }
 
-  /** Without the payload of the ping: nobody may have us send what he sends. */
-  onPing(): Promise<void> {
-    return this.send(pong);
+  /** Without the payload of the ping, which may be a token: what a client sends is not sent back. */
+  async onPing(payload?: Readonly<Record<string, unknown>>): Promise<void> {
+    const token = payload?.["token"];
+    const shown = token === undefined ? undefined : await this.#options.showToken(this, token);
+    await this.send(
+      shown === undefined
+        ? pong
+        : stringifyMessage({ type: MessageType.Pong, payload: { ...shown } }),
+    );
   }
 
   take(data: RawData, isBinary: boolean): void {
@@ -135,26 +170,44 @@ export class OpenSocket implements Socket {
     // A client may ignore the close frame: what it sends after the end is not even looked at.
     if (this.life.ending !== undefined || ws.readyState !== ws.OPEN) return;
     if (isBinary) ws.close(CloseCode.BadRequest, "Binary messages are not supported");
+    else this.#receive(readMessage(data));
+  }
+
+  /** Without the frame: what follows is kept until the operation is done. */
+  #receive({ content, isForClients, hasLongId }: Message): void {
+    const { ws } = this;
+    if (hasLongId) this.close(CloseCode.BadRequest, idTooLong);
     else
       void this.#log(() =>
-        this.#onMessage?.(text(data)).catch((error: unknown) => {
-          if (isForClients(data)) return ws.close(CloseCode.BadRequest, "Invalid message received");
+        this.#onMessage?.(content).catch((error: unknown) => {
+          if (isForClients) return ws.close(CloseCode.BadRequest, "Invalid message received");
           this.#options.onFault("a socket's message was not handled", error);
           ws.close(CloseCode.InternalServerError, "Internal server error");
         }),
       );
   }
 
-  /** A socket that did not answer the ping before is cut. */
-  ping(): void {
+  /**
+   * A socket that did not answer the ping before is cut.
+   *
+   * @param mark cannot be guessed: a client that sends pongs and reads nothing answers no ping
+   */
+  ping(mark: Buffer): void {
     const { ws } = this;
     if (!this.isAlive) ws.terminate();
     this.isAlive = false;
-    if (ws.readyState === ws.OPEN) ws.ping();
+    this.#mark = mark;
+    if (ws.readyState === ws.OPEN) ws.ping(mark);
+  }
+
+  pong(payload: Buffer): void {
+    if (this.#mark?.equals(payload) === true) this.isAlive = true;
   }
 
   onClosed(code: number, reason: string): void {
     this.#options.onGone(this);
+    this.#backlog?.release();
+    this.#backlog = undefined;
     this.life.end("LEFT");
     void this.#log(() =>
       this.#onClose?.(code, reason).catch((error: unknown) =>
@@ -176,6 +229,7 @@ export class OpenSocket implements Socket {
     strangers.leave(ipAddress, this.life);
     places.leave(ipAddress, this.life);
     if (ending === "LEFT") return;
+    if (ending === "TOO_MANY") this.note("TOO_MANY_CONNECTIONS");
     this.ws.close(closes[ending].code, closes[ending].reason);
     farewells.tell(this.ws);
   }
@@ -189,9 +243,8 @@ function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
   carriedBy(this)?.take(data, isBinary);
 }
 
-function onPong(this: WebSocket): void {
-  const socket = carriedBy(this);
-  if (socket !== undefined) socket.isAlive = true;
+function onPong(this: WebSocket, payload: Buffer): void {
+  carriedBy(this)?.pong(payload);
 }
 
 function onClose(this: WebSocket, code: number, reason: Buffer): void {
@@ -200,14 +253,3 @@ function onClose(this: WebSocket, code: number, reason: Buffer): void {
 
 /** A broken frame, or one too large: ws closes the socket with the code for it. */
 function ignore(): void {}
-
-/** Whether it is a message that only servers send; graphql-ws throws at those. */
-function isForClients(data: RawData): boolean {
-  const { type } = JSON.parse(text(data)) as { readonly type?: unknown };
-  return forClients.has(type);
-}
-
-function text(data: RawData): string {
-  if (Array.isArray(data)) return Buffer.concat(data).toString();
-  return (Buffer.isBuffer(data) ? data : Buffer.from(data)).toString();
-}

@@ -11,6 +11,7 @@ import {
 import type { Context, ServerOptions, SubscribePayload } from "graphql-ws";
 import { isAsyncIterable } from "graphql-yoga";
 import { Caller } from "../graphql/caller.ts";
+import type { CurfewContext } from "../graphql/context.ts";
 import type { Pipeline, Prepared } from "../graphql/enveloped.ts";
 import {
   endingError,
@@ -19,27 +20,25 @@ import {
   tooManyOperations,
   unauthenticated,
 } from "../graphql/errors.ts";
-import type { Life } from "../session/life.ts";
+import type { Ending, Life } from "../session/life.ts";
 import type { Device } from "../session/session.ts";
 import type { Authentication, Sessions } from "../session/sessions.ts";
-import type { Claims } from "../session/token.ts";
 import { admit, endingFor, type AdmissionOptions } from "./admission.ts";
 import { tokenFromConnectionParams } from "./credentials.ts";
 import { refusalOf, type Note } from "./refusals.ts";
+import { acceptToken, type Showing } from "./show-token.ts";
 
 /** A socket as this file needs it. */
-export interface Socket {
+export interface Socket extends Showing {
   readonly device: Device;
   /** From the opening of the socket on; its end closes the socket. */
   readonly life: Life;
-  /** Logs each reason once. */
-  note(...what: Parameters<Note>): void;
   /** Called when its `connection_init` has come. */
   onInit(): void;
   /** Called when its client has signed in on it. */
   onAdmitted(): void;
-  /** Set when the socket is acknowledged. */
-  claims: Claims | undefined;
+  /** Whose session it is; set with the claims. */
+  userId: string | undefined;
   /** How many operations were begun and are not over. */
   operations: number;
   /** By operation: what waits for its answer to be sent. On few sockets anything ever does. */
@@ -68,10 +67,17 @@ export function socketHooks(options: OperationOptions) {
     onConnect: (context) => connect(context, options),
     onSubscribe: (context, id, payload) => prepare(context, id, payload, options),
     execute: (args) => run(args, options),
-    subscribe: (args) => run(args, options),
-    onOperation: ({ extra: socket }, _id, payload, _args, result) => {
-      // A query whose answer comes in parts.
-      if (isAsyncIterable(result)) socket.life.answered(payload);
+    subscribe: async (args) => {
+      const result = await run(args, options);
+      // Refused because it closes: graphql-ws's client subscribes again on the next one, if it gets no answer.
+      const { life } = (args.contextValue as CurfewContext).caller;
+      if (life.closing !== undefined && !isAsyncIterable(result)) await ended(life);
+      return result;
+    },
+    onOperation: ({ extra: socket }, _id, payload, args, result) => {
+      // A query whose answer comes in parts counts as a stream: it may be asked again.
+      if (isAsyncIterable(result) && !isOf(args, OperationTypeNode.MUTATION))
+        socket.life.answered(payload);
     },
     onNext: (_context, _id, _payload, _args, result) => formatResult(result),
     onError: (_context, _id, _payload, errors) => errors.map(formatError),
@@ -106,17 +112,19 @@ async function connect(
   }
   const { claims } = reading;
   const check = () => sessions.check(claims);
-  const session = await admit({ claims, life, check, note, stay: "stream" }, options);
+  const applicant = { claims, member: socket, check, note, stay: "stream" } as const;
+  const session = await admit(applicant, options);
   if (session === undefined) {
     // Its end may be known and not told yet; it closes the socket before graphql-ws does.
     if (life.ending !== undefined) life.end(life.ending);
     return false;
   }
   socket.claims = claims;
+  socket.userId = session.userId;
   socket.onAdmitted();
   return {
     sessionId: session.fingerprint,
-    accessTokenExpiresAt: new Date(session.accessExpiresAt).toISOString(),
+    accessTokenExpiresAt: new Date(socket.expiresAt).toISOString(),
   };
 }
 
@@ -129,11 +137,33 @@ async function prepare(
 ): Promise<Prepared> {
   socket.operations += 1;
   const prepared = await begin(socket, id, payload, options);
+  clear(payload);
+  if (socket.life.closing !== undefined) return unanswered(socket);
   // Only what is executed is ever done.
   if (!("document" in prepared)) socket.operations -= 1;
   // By its payload: an id may be used again while it runs.
-  else if (!isSubscription(prepared)) socket.life.answer(payload);
+  else if (!isOf(prepared, OperationTypeNode.SUBSCRIPTION)) socket.life.answer(payload);
   return prepared;
+}
+
+/** Of a message that was prepared: graphql-ws keeps it until the operation is done. */
+function clear(payload: SubscribePayload): void {
+  for (const name of Object.keys(payload)) Reflect.deleteProperty(payload, name);
+  Object.assign(payload, { query: "" });
+}
+
+/**
+ * An operation that is not begun any more. It counts as one and is not answered: where the socket closes retryably,
+ * graphql-ws's client sends it again on the next one.
+ */
+async function unanswered({ life }: Socket): Promise<Prepared> {
+  return [endingError(await ended(life))];
+}
+
+function ended(life: Life): Promise<Ending> {
+  const { promise, resolve } = Promise.withResolvers<Ending>();
+  life.onEnd(resolve);
+  return promise;
 }
 
 /** graphql-ws would close the socket, and everything else on it, for what a plugin throws. */
@@ -147,33 +177,40 @@ async function run(args: ExecutionArgs, { pipeline, onFault }: OperationOptions)
   }
 }
 
-function isSubscription({ document, operationName }: ExecutionArgs): boolean {
-  return getOperationAST(document, operationName)?.operation === OperationTypeNode.SUBSCRIPTION;
+function isOf({ document, operationName }: ExecutionArgs, type: OperationTypeNode): boolean {
+  return getOperationAST(document, operationName)?.operation === type;
 }
 
 async function begin(
   socket: Socket,
   id: string,
   payload: SubscribePayload,
-  { sessions, pipeline, maxOperationsPerSocket, onFault }: OperationOptions,
+  options: OperationOptions,
 ): Promise<Prepared> {
+  const { sessions, connections, pipeline, maxOperationsPerSocket, onFault } = options;
   const { life, claims } = socket;
-  if (life.ending !== undefined) return [endingError(life.ending)];
+  if (life.closing !== undefined) return [endingError(life.closing)];
   if (claims === undefined) return [unauthenticated("MISSING")];
   if (socket.operations > maxOperationsPerSocket) {
     socket.note("TOO_MANY_OPERATIONS", claims);
     return [tooManyOperations(maxOperationsPerSocket)];
   }
   try {
-    const authentication = await sessions.checkAgain(claims);
+    const authentication = connections.judge(socket, await sessions.checkAgain(claims));
     const refusal = refusalOf(authentication);
     if (refusal !== undefined) socket.note(refusal, claims);
     if (authentication.state === "unavailable") return [serviceUnavailable()];
     if (authentication.state === "refused") {
-      life.end(endingFor(authentication.reason));
+      const ending = endingFor(authentication.reason);
+      // All else closes when running answers have gone out.
+      if (ending !== "EXPIRED") life.end(ending);
       return [unauthenticated(authentication.reason)];
     }
-    return await pipeline.prepare(payload, callerOf(socket, id, authentication), socket.place);
+    return await pipeline.prepare(
+      payload,
+      callerOf(socket, id, authentication, options),
+      socket.place,
+    );
   } catch (error) {
     const shown = maskError(error);
     if (shown !== error) onFault("an operation could not begin", error);
@@ -181,14 +218,22 @@ async function begin(
   }
 }
 
-function callerOf(socket: Socket, id: string, authentication: Authentication): Caller {
+function callerOf(
+  socket: Socket,
+  id: string,
+  authentication: Authentication,
+  { connections, ledger }: OperationOptions,
+): Caller {
   const { life, device } = socket;
   return new Caller({
+    ledger,
     authentication,
     device,
     life,
     noteRefusal: noteOn(socket),
     onDone: () => void (socket.operations -= 1),
+    onRenewed: ({ fingerprint, generation, accessExpiresAt: expiresAt }) =>
+      acceptToken(socket, { fingerprint, generation, expiresAt }, { connections }),
     onLastWord: () => {
       const release = () => {
         clearTimeout(timer);

@@ -11,9 +11,13 @@ export type AllowsOrigin = (origin: string, host: string | null | undefined) => 
 export function originPolicy(listed: readonly string[]): AllowsOrigin {
   const patterns = listed.map(toPattern);
   return (origin, host) =>
-    (URL.canParse(origin) && new URL(origin).host === host) ||
-    patterns.some((pattern) => pattern.test(origin));
+    origin.length <= maxLength &&
+    ((URL.canParse(origin) && new URL(origin).host === host) ||
+      patterns.some((pattern) => pattern.test(origin)));
 }
+
+/** Characters: a scheme, the longest name that DNS has, and a port. */
+const maxLength = 300;
 
 /**
  * Whether a page sends it that may not call: it is refused before anything is read or done, since browsers
@@ -50,9 +54,10 @@ export function runsNothing(
   return hasExplorer && isLink;
 }
 
+/** `*` stands for one label or more. */
 function toPattern(origin: string): RegExp {
   const [before = "", after] = origin.split("*");
   return after === undefined
     ? new RegExp(`^${RegExp.escape(before)}$`)
-    : new RegExp(`^${RegExp.escape(before)}[a-z0-9.-]+${RegExp.escape(after)}$`);
+    : new RegExp(`^${RegExp.escape(before)}[a-z0-9-]+(?:\\.[a-z0-9-]+)*${RegExp.escape(after)}$`);
 }

@@ -6,6 +6,7 @@ import type { Device } from "../session/session.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { admit, type AdmissionOptions } from "./admission.ts";
 import { deviceOf, tokenFromHeader } from "./credentials.ts";
+import { newMember } from "./group.ts";
 import { noMeter, type Meter } from "./meter.ts";
 import type { Places } from "./places.ts";
 import { notesOf, refusalOf, type NoteRefusal } from "./refusals.ts";
@@ -74,7 +75,15 @@ export async function identifyVisit(visit: Visit, options: RequestOptions): Prom
     life.end("TOO_MANY");
     return false;
   };
-  const caller = { authentication, device, life, noteRefusal: note, ...(onDone && { onDone }) };
+  const caller = {
+    authentication,
+    device,
+    life,
+    ledger: options.ledger,
+    isRequest: true,
+    noteRefusal: note,
+    ...(onDone && { onDone }),
+  };
   if (authentication.state !== "signedIn") {
     const shelter = async (stay: Stay) => {
       if (settle(stay) && stay === "stream") options.connections.shelter(life);
@@ -84,8 +93,9 @@ export async function identifyVisit(visit: Visit, options: RequestOptions): Prom
   const { claims } = authentication;
   // The generation was checked when the request came; a renewal since does not matter.
   const check = () => sessions.checkAgain(claims);
+  const member = newMember(life, device);
   const join = async (stay: Stay) => {
-    if (settle(stay)) await admit({ claims, life, check, note, stay }, options);
+    if (settle(stay)) await admit({ claims, member, check, note, stay }, options);
   };
   return new Caller({ ...caller, join });
 }

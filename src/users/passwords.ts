@@ -1,7 +1,7 @@
-/** Hashes and verifies passwords with argon2id, a bounded number at a time. */
+/** Hashes and verifies passwords with argon2id, a bounded number at a time, for all clients in turn. */
 import { availableParallelism } from "node:os";
 import { hash, verify, type Options } from "@node-rs/argon2";
-import pLimit from "p-limit";
+import { ConcurrencyLimiter, type ClientPath } from "../session/concurrency-limiter.ts";
 import { isCommon } from "./common-passwords.ts";
 
 /** What a hash takes to compute, and what whoever guesses has to spend on each guess. */
@@ -34,7 +34,7 @@ export function passwordProblem(password: string): string | undefined {
 /** An argon2 hash in its own notation. */
 export type PasswordHash = `$argon2${string}`;
 
-/** `busy`: the queue is full and nothing was computed. */
+/** `busy`: the queue had no place for this client and nothing was computed. */
 export type Verification = "match" | "mismatch" | "busy";
 
 export interface PasswordOptions {
@@ -51,11 +51,18 @@ export interface PasswordOptions {
    */
   readonly parallelism?: number;
   /**
-   * How many may wait for their turn; more are turned away as `busy`.
+   * How many hashes may wait, over all clients; see `ConcurrencyLimiter` for the order, and for which of
+   * them are refused as `busy` when there are more.
    *
    * @default 64
    */
   readonly queue?: number;
+  /**
+   * How many hashes of one client may wait.
+   *
+   * @default 32
+   */
+  readonly queueEach?: number;
 }
 
 /**
@@ -68,49 +75,60 @@ export class Passwords {
   readonly #notation: string;
   /** No password's hash: it only costs what a hash costs to verify. */
   readonly #nobody: string;
-  readonly #limit: ReturnType<typeof pLimit>;
-  readonly #room: number;
+  readonly #limiter: ConcurrencyLimiter;
 
   constructor({
     cost: { argon2Memory: memory, argon2Passes: passes, argon2Parallelism: lanes } = owasp,
     parallelism = spareThreads(),
     queue = 64,
+    queueEach = 32,
   }: PasswordOptions = {}) {
     // The algorithm defaults to argon2id.
     this.#cost = { memoryCost: memory, timeCost: passes, parallelism: lanes };
     this.#notation = `$argon2id$v=19$m=${memory},t=${passes},p=${lanes}$`;
     this.#nobody = `${this.#notation}${"A".repeat(22)}$${"A".repeat(43)}`;
-    this.#limit = pLimit(parallelism);
-    this.#room = parallelism + queue;
+    this.#limiter = new ConcurrencyLimiter({
+      atOnce: parallelism,
+      waiting: queue,
+      waitingEach: queueEach,
+    });
   }
 
-  /** For a password without a `passwordProblem`. */
-  async hash(password: string): Promise<PasswordHash | "busy"> {
-    return this.#inTurn(async () => (await hash(canonical(password), this.#cost)) as PasswordHash);
+  /**
+   * Hashes a password without a `passwordProblem`.
+   *
+   * @param client whose turn it takes; without one, calls share the turns of one client
+   */
+  async hash(password: string, client: ClientPath = []): Promise<PasswordHash | "busy"> {
+    return this.#limiter.run(
+      client,
+      async () => (await hash(canonical(password), this.#cost)) as PasswordHash,
+    );
   }
 
-  /** Rejects when `against` is not an argon2 hash. */
-  async verify(against: string, password: string): Promise<Verification> {
+  /**
+   * Compares a password with a hash. Rejects when `against` is not an argon2 hash.
+   *
+   * @param client as for `hash`
+   */
+  async verify(against: string, password: string, client: ClientPath = []): Promise<Verification> {
     // An overlong password was never accepted, so it is not worth its own hashing, only the usual time.
     const [target, candidate] = isOverlong(password)
       ? [this.#nobody, ""]
       : [against, canonical(password)];
-    return this.#inTurn(async () => ((await verify(target, candidate)) ? "match" : "mismatch"));
+    return this.#limiter.run(client, async () =>
+      (await verify(target, candidate)) ? "match" : "mismatch",
+    );
   }
 
   /** Takes the time of `verify` where there is no hash to verify against. */
-  async verifyNothing(password: string): Promise<Verification> {
-    return this.verify(this.#nobody, password);
+  async verifyNothing(password: string, client?: ClientPath): Promise<Verification> {
+    return this.verify(this.#nobody, password, client);
   }
 
   /** Whether it was made at another cost, or by another algorithm, than new ones are. */
   isOutdated(passwordHash: string): boolean {
     return !passwordHash.startsWith(this.#notation);
-  }
-
-  async #inTurn<T>(work: () => Promise<T>): Promise<T | "busy"> {
-    const present = this.#limit.activeCount + this.#limit.pendingCount;
-    return present < this.#room ? this.#limit(work) : "busy";
   }
 }
 

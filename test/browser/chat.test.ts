@@ -6,6 +6,7 @@ import { startChat } from "../helpers/chat.ts";
 import { newFolder } from "../helpers/command.ts";
 import { newEmail, password } from "../helpers/http.ts";
 import { startHttpProxy, type FaultOf } from "../helpers/http-proxy.ts";
+import { patience } from "../helpers/patience.ts";
 import { until } from "../helpers/until.ts";
 import { Random } from "../faults/random.ts";
 
@@ -64,8 +65,8 @@ class Tab {
 }
 
 /**
- * Loses every fifth answer to a renewal and delays every third, by chance; but of one session no two in a
- * row, since what is lost for longer than the grace is meant to end it.
+ * Loses the first answer to a renewal of each session and every fifth of the others, and delays every third, by
+ * chance; but of one session no two in a row, since what is lost for longer than the grace is meant to end it.
  */
 class Network {
   renewals = 0;
@@ -73,6 +74,7 @@ class Network {
   readonly #random: Random;
   /** Hosts whose last answer was lost. */
   readonly #owed = new Set<string>();
+  readonly #hosts = new Set<string>();
 
   constructor(seed: number) {
     this.#random = new Random(seed);
@@ -81,7 +83,9 @@ class Network {
   readonly faultOf: FaultOf = ({ host, body }) => {
     if (!body.includes("renew(")) return undefined;
     this.renewals += 1;
-    const lost = this.#random.next() < 0.2 && !this.#owed.has(host);
+    const isFirst = !this.#hosts.has(host);
+    this.#hosts.add(host);
+    const lost = isFirst || (this.#random.next() < 0.2 && !this.#owed.has(host));
     if (lost) {
       this.lost += 1;
       this.#owed.add(host);
@@ -102,15 +106,17 @@ async function openTabs(context: BrowserContext, origin: string): Promise<Tab[]>
 }
 
 it("tabs of one session renew it once a period, whatever becomes of the answers", async () => {
-  const accessTokenTtl = 2_500;
+  // The client retries a renewal after 3 s without an answer. A shorter grace takes that for reuse.
+  const accessTokenTtl = 10_000;
+  const renewalGrace = 9_000;
   const sessions = 6;
-  // A hundred among them; `RENEWALS=100` in the environment is a hundred of each.
-  const each = Number(process.env["RENEWALS"] ?? 17);
+  // `RENEWALS=100` in the environment is a hundred of each.
+  const each = Number(process.env["RENEWALS"] ?? 5);
   await using folder = await newFolder();
   await using chat = await startChat({
     DATA_DIR: folder.path,
     ACCESS_TOKEN_TTL: `${accessTokenTtl}ms`,
-    RENEWAL_GRACE: "2200ms",
+    RENEWAL_GRACE: `${renewalGrace}ms`,
   });
   const network = new Network(7);
   await using proxy = await startHttpProxy(chat.port, network.faultOf);
@@ -120,19 +126,22 @@ it("tabs of one session renew it once a period, whatever becomes of the answers"
     { length: sessions },
     (_, i) => `http://s${i}.localhost:${proxy.port}`,
   );
-  const groups = await Promise.all(origins.map(async (origin) => openTabs(context, origin)));
+  // In turn: eighteen pages that load at once on a slow machine take longer than an access token lives.
+  const groups: Tab[][] = [];
+  for (const origin of origins) groups.push(await openTabs(context, origin));
 
   const ofEach = () => [...Map.groupBy(chat.facts("renewal"), (fact) => fact.fingerprint).values()];
   await until(
     () => ofEach().length === sessions && ofEach().every(({ length }) => length >= each),
     "the renewals",
-    each * accessTokenTtl * 3,
+    each * accessTokenTtl * 3 + patience,
   );
 
   const { renewals, lost } = network;
+  const answered = renewals - lost - proxy.abandoned;
   // Those on their way are neither renewals nor lost yet.
-  expect(Math.abs(chat.facts("renewal").length - (renewals - lost))).toBeLessThanOrEqual(sessions);
-  expect(lost).toBeGreaterThan(each / 3);
+  expect(Math.abs(chat.facts("renewal").length - answered)).toBeLessThanOrEqual(sessions);
+  expect(lost).toBeGreaterThanOrEqual(sessions);
   // A period is 0.7 of that at least, but for the first, which is shorter where the login took long. Did each
   // tab renew by itself, there would be three of them in it.
   for (const facts of ofEach()) {
@@ -170,7 +179,7 @@ it("a session that ends in one tab closes the sockets of all three, and none com
   await until(() => tabs.every(({ open }) => open === 0), "no socket");
   expect(chat.facts("end")).toMatchObject([{ reason: "LOGOUT" }, { reason: "ENDED_BY_USER" }]);
   expect(tabs.flatMap(({ errors, complaints }) => [...errors, ...complaints])).toEqual([]);
-}, 60_000);
+});
 
 it("a restart of the server loses no subscription and no message", async () => {
   await using folder = await newFolder();
@@ -193,4 +202,4 @@ it("a restart of the server loses no subscription and no message", async () => {
     expect(chat.facts("login")).toEqual([]);
   }
   expect(tabs.flatMap(({ errors }) => errors)).toEqual([]);
-}, 60_000);
+});

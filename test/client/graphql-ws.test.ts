@@ -1,6 +1,7 @@
 /** The rules by which sockets come back: what they wait for, and how a dead one is found out. */
 import { createClient, type Client, type ClientOptions } from "graphql-ws";
 import { expect, it } from "vitest";
+import { WebSocket } from "ws";
 import { backoff } from "../../src/client/backoff.ts";
 import type { Access, RefusalReason, Session } from "../../src/client/contract.ts";
 import { createSocketClient } from "../../src/client/graphql-ws.ts";
@@ -15,9 +16,15 @@ function optionsFor(access: () => Promise<Access | undefined>) {
   let options: ClientOptions | undefined;
   const waits: number[] = [];
   const refusals: (RefusalReason | undefined)[] = [];
+  const listeners = new Set<(access: Access) => void>();
+  const sent: unknown[] = [];
   const session = {
     url: "https://curfew.test/graphql",
     access,
+    onRenewal: (listener: (access: Access) => void) => {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
     refused: (_access: Access, reason: RefusalReason | undefined) => refusals.push(reason),
   } as unknown as Session;
   createSocketClient(
@@ -44,7 +51,11 @@ function optionsFor(access: () => Promise<Access | undefined>) {
     refusals,
     connect: async () => typeof url === "function" && [await url(), await params()],
     closed: (code: number, reason: string) => on?.closed?.({ code, reason }),
-    connected: () => on?.connected?.({}, undefined, false),
+    /** What was sent on the socket beside graphql-ws's own messages. */
+    sent,
+    renewed: (renewed: Access) => listeners.forEach((listener) => listener(renewed)),
+    connected: () =>
+      on?.connected?.({ send: (text: string) => sent.push(JSON.parse(text)) }, undefined, false),
     retry: async () => {
       waits.length = 0;
       await retryWait?.(0);
@@ -98,6 +109,78 @@ it("opens nothing before there is a token, and without one when signed out", asy
   expect(await socket.connect()).toEqual(["wss://curfew.test/graphql", undefined]);
   socket.closed(4401, "UNAUTHENTICATED");
   expect(socket.refusals).toEqual([]);
+});
+
+it("shows an open socket each newer token of its session once, and none before it is acknowledged", async () => {
+  const socket = optionsFor(signedIn);
+  const ping = (token: string) => ({ type: "ping", payload: { token } });
+  await socket.connect();
+  socket.renewed({ token: "t1", sessionId: "s" });
+  socket.renewed({ token: "t2", sessionId: "s" });
+  expect(socket.sent).toEqual([]);
+  socket.connected();
+  expect(socket.sent).toEqual([ping("t2")]);
+  socket.renewed({ token: "of another login", sessionId: "s2" });
+  expect(socket.sent).toHaveLength(1);
+  socket.renewed({ token: "t3", sessionId: "s" });
+  expect(socket.sent.slice(1)).toEqual([ping("t3")]);
+  socket.closed(1006, "");
+  socket.renewed({ token: "t4", sessionId: "s" });
+  await socket.connect();
+  socket.connected();
+  // The next socket was opened with the newest one.
+  expect(socket.sent).toHaveLength(2);
+});
+
+it("keeps a socket open without a reconnect when the session is renewed from other networks", async () => {
+  await using curfew = await startCurfew({
+    trustProxy: 1,
+    accessTokenTtl: 2_000,
+    renewalGrace: 1_000,
+  });
+  let renewals = 0;
+  const session = createSession({
+    url: curfew.url,
+    environment: {
+      fetch: (url, init) => {
+        const headers = new Headers(init?.headers);
+        headers.set("x-forwarded-for", `198.51.${(renewals += 1)}.1`);
+        return fetch(url, { ...init, headers });
+      },
+    },
+  });
+  await session.register({ email: newEmail(), password });
+  class Forwarded extends WebSocket {
+    constructor(url: string, protocol: string) {
+      super(url, protocol, { headers: { "x-forwarded-for": "192.0.2.1" } });
+    }
+  }
+  const sockets = createSocketClient(createClient, session, { webSocketImpl: Forwarded });
+  const log: string[] = [];
+  const expiries = new Queue<unknown>();
+  sockets.on("connected", (_socket, payload) => {
+    log.push("connected");
+    expiries.push((payload as Record<string, unknown>)["accessTokenExpiresAt"]);
+  });
+  sockets.on("closed", () => log.push("closed"));
+  sockets.on("pong", (_isReceived, payload) => {
+    if (payload !== undefined) expiries.push(payload["accessTokenExpiresAt"]);
+  });
+  const leave = sockets.subscribe(
+    { query: "subscription { sessionEvents { type } }" },
+    { next: () => {}, error: () => {}, complete: () => {} },
+  );
+  const first = Date.parse(String(await expiries.next()));
+  let last = first;
+  while (last < first + 4_000) {
+    const next = Date.parse(String(await expiries.next()));
+    expect(next).toBeGreaterThan(last);
+    last = next;
+  }
+  expect(log).toEqual(["connected"]);
+  leave();
+  session.dispose();
+  await sockets.dispose();
 });
 
 it("finds out a socket that is dead and says nothing", async () => {

@@ -51,6 +51,7 @@ type Act =
   | { readonly type: "use"; readonly tab: number }
   | { readonly type: "setClock"; readonly skew: number }
   | { readonly type: "reload"; readonly tab: number }
+  | { readonly type: "changePassword"; readonly tab: number; readonly closeAfter: number }
   | { readonly type: "end" };
 
 const tab = fc.nat({ max: 3 });
@@ -71,6 +72,11 @@ const setClock = fc.record({
   skew: fc.integer({ min: -300 * minute, max: 300 * minute }),
 });
 const reload = fc.record({ type: fc.constant("reload"), tab });
+const changePassword = fc.record({
+  type: fc.constant("changePassword"),
+  tab,
+  closeAfter: fc.nat({ max: 3_000 }),
+});
 const acts = (...more: fc.Arbitrary<Act>[]): fc.Arbitrary<readonly Act[]> =>
   fc.array(fc.oneof({ weight: 3, arbitrary: pass }, { weight: 5, arbitrary: use }, ...more), {
     minLength: 5,
@@ -91,8 +97,9 @@ async function play(
   createSession: Create,
   { fates, acts: course, tabs }: Course,
   check: Check,
+  replacements: WorldOptions["replacements"] = {},
 ): Promise<void> {
-  await using world = new World({ createSession, fates: [prompt, ...fates] });
+  await using world = new World({ createSession, fates: [prompt, ...fates], replacements });
   for (let i = 0; i < tabs; i += 1) world.open();
   await world.pass(200);
   const sessionId = await world.login(tabAt(world, 0));
@@ -119,6 +126,18 @@ async function perform(world: World, act: Act, sessionId: string): Promise<void>
       return undefined;
     case "end":
       return void (await world.sessions.end(sessionId, "ENDED_BY_USER"));
+    case "changePassword": {
+      const accesses = world.tabs.map(async (user) => ({ user, access: await user.access() }));
+      await world.pass(2 * minute);
+      const change = watchedOutcome(tabAt(world, act.tab).changePassword(passwords));
+      await world.pass(act.closeAfter);
+      // The sockets of all tabs close with 4403, perhaps before the answer is there.
+      for (const { user, access } of await Promise.all(accesses))
+        if (access !== undefined) user.refused(access, undefined);
+      await world.pass(2 * minute);
+      expect(change.value).not.toBe("pending");
+      return;
+    }
     case "reload": {
       if (world.tabs.length === 1) return undefined;
       const index = act.tab % world.tabs.length;
@@ -134,6 +153,17 @@ async function perform(world: World, act: Act, sessionId: string): Promise<void>
       for (const outcome of outcomes) expect(outcome.value).not.toBe("pending");
     }
   }
+}
+
+const passwords = { currentPassword: "one", newPassword: "other" };
+
+function watchedOutcome(promise: Promise<unknown>): { value: unknown } {
+  const outcome: { value: unknown } = { value: "pending" };
+  promise.then(
+    (value) => (outcome.value = value),
+    (error: unknown) => (outcome.value = error),
+  );
+  return outcome;
 }
 
 /** What is given out is looked at the moment that it is. */
@@ -153,6 +183,7 @@ type Check = (world: World) => void;
 type Property = [
   course: [network: fc.Arbitrary<readonly Fate[]>, user: fc.Arbitrary<readonly Act[]>],
   check: Check,
+  replacements?: WorldOptions["replacements"],
 ];
 
 /** Rejects where it does not hold, on one to four tabs. */
@@ -161,15 +192,28 @@ export function hold(
   createSession: Create,
   parameters: { readonly endOnFailure?: boolean } = {},
 ): Promise<void> {
-  const [[network, user], check]: Property = properties[name];
+  const [[network, user], check, replacements]: Property = properties[name];
   const tabs = fc.integer({ min: 1, max: 4 });
   const property = fc.asyncProperty(network, user, tabs, (fates, course, count) =>
-    play(createSession, { fates, acts: course, tabs: count }, check),
+    play(createSession, { fates, acts: course, tabs: count }, check, replacements),
   );
   return fc.assert(property, { numRuns: 150, ...parameters });
 }
 
+const allSignedIn: Check = ({ tabs }) => {
+  for (const { state } of tabs) expect(state.status).toBe("signedIn");
+};
+
 export const properties = {
+  "keeps all tabs signed in when the password is changed in one": [
+    [fc.array(answered, { maxLength: 60 }), acts(sleep, changePassword)],
+    allSignedIn,
+  ],
+  "keeps all tabs signed in when the password is changed in one, without locks": [
+    [fc.array(answered, { maxLength: 60 }), acts(sleep, changePassword)],
+    allSignedIn,
+    { locks: undefined },
+  ],
   "never has two renewals in flight, over all tabs": [
     [anything, acts(sleep, setClock, reload)],
     ({ mostAtOnce }) => expect(mostAtOnce).toBeLessThanOrEqual(1),

@@ -150,11 +150,29 @@ describe("a session", () => {
           expect(world.isValid(token)).toBe(true);
       }
     },
-    30_000,
   );
 
-  it.each<Fate["type"]>(["answerLost", "answerSwallowed", "lost", "swallowed"])(
-    "outlives a change of its password of which it does not hear: %s",
+  it.each<Fate["type"]>(["answerLost", "answerSwallowed"])(
+    "is signed out by a change of its password whose answer it does not get, and says why: %s",
+    async (type) => {
+      await using world = newWorld({ fates: [prompt, { type } as Fate] });
+      const [tab, other] = [world.open(), world.open()];
+      await world.pass(200);
+      await world.login(tab);
+      const change = tab.changePassword({ currentPassword: "one", newPassword: "other" });
+      expect(await world.outcome(change)).toMatchObject({ name: "RequestFailed" });
+      await world.pass(second);
+      const signedOut = { status: "signedOut", reason: "SUPERSEDED" };
+      expect([tab.state, other.state]).toEqual([signedOut, signedOut]);
+      expect(world.refusals).toEqual(["SUPERSEDED"]);
+      const sessionId = await world.login(tab);
+      await world.pass(60 * minute);
+      for (const { state } of world.tabs) expect(state).toMatchObject({ sessionId });
+    },
+  );
+
+  it.each<Fate["type"]>(["lost", "swallowed"])(
+    "outlives a change of its password that does not arrive: %s",
     async (type) => {
       await using world = newWorld({ fates: [prompt, { type } as Fate] });
       const tab = world.open();

@@ -265,14 +265,16 @@ export class World implements AsyncDisposable {
     if (query.includes("login(")) return shown(await this.sessions.start("ada", device));
     if (query.includes("logout(")) {
       const claims = this.sessions.identify(variables.token);
-      return { endedSessions: claims && (await this.sessions.end(claims.fingerprint, "LOGOUT")) };
+      return { endedSessions: claims && (await this.sessions.endByToken(claims, "LOGOUT")) };
     }
     if (query.includes("changePassword(")) {
       const authentication = await this.sessions.authenticate(token);
       if (authentication.state !== "signedIn") return null;
-      const rotation = await this.sessions.rotate(authentication.claims);
-      if (rotation.outcome === "refused") return null;
-      const { tokens } = shown(rotation);
+      // Two passwords are hashed, and meanwhile others may renew.
+      await this.#wait(100);
+      const reissue = await this.sessions.reissue(authentication.claims);
+      if (reissue.outcome === "refused") return null;
+      const { tokens } = shown(reissue);
       return { __typename: "PasswordChanged", endedSessions: 0, tokens };
     }
     this.renewals += 1;

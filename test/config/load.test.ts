@@ -36,12 +36,15 @@ describe("loadOptions", () => {
         RENEWAL_TOKEN_TTL: "2h",
         SESSION_MAX_AGE: "1d",
         RENEWAL_GRACE: "0s",
+        FOREIGN_REPLAYS: "audit",
+        RENEWAL_EXTENDS: "none",
         RECHECK_INTERVAL: "1s",
         OUTAGE_GRACE: "1m",
         DRAIN_TIME: "0ms",
         MAX_SOCKETS_PER_SESSION: "3",
         MAX_OPERATIONS_PER_SOCKET: "4",
         MAX_SOCKETS_PER_ADDRESS: "0",
+        MAX_MEMORY_PER_SESSION: "1048576",
         MAX_MESSAGE_SIZE: "1024",
         MAX_QUERY_TOKENS: "10",
         MAX_QUERY_DEPTH: "11",
@@ -53,6 +56,7 @@ describe("loadOptions", () => {
         ARGON2_PARALLELISM: "2",
         MAX_SESSIONS_PER_USER: "7",
         MAX_LOGIN_FAILURES: "5",
+        MAX_LOGINS_PER_ACCOUNT: "20",
         MAX_FAILURES_PER_ADDRESS: "50",
         MAX_REGISTRATIONS_PER_ADDRESS: "6",
         ATTEMPT_WINDOW: "1h",
@@ -76,12 +80,15 @@ describe("loadOptions", () => {
       renewalTokenTtl: 7_200_000,
       sessionMaxAge: 86_400_000,
       renewalGrace: 0,
+      foreignReplays: "audit",
+      renewalExtends: "none",
       recheckInterval: 1000,
       outageGrace: 60_000,
       drainTime: 0,
       maxSocketsPerSession: 3,
       maxOperationsPerSocket: 4,
       maxSocketsPerAddress: 0,
+      maxMemoryPerSession: 1_048_576,
       maxMessageSize: 1024,
       maxQueryTokens: 10,
       maxQueryDepth: 11,
@@ -93,6 +100,7 @@ describe("loadOptions", () => {
       argon2Parallelism: 2,
       maxSessionsPerUser: 7,
       maxLoginFailures: 5,
+      maxLoginsPerAccount: 20,
       maxFailuresPerAddress: 50,
       maxRegistrationsPerAddress: 6,
       attemptWindow: 3_600_000,
@@ -124,6 +132,8 @@ describe("a wrong value stops the start, with a message that explains it", () =>
   const redis =
     "REDIS_URL must be a redis:// or rediss:// URL. Example: REDIS_URL=redis://localhost:6379";
   const origins = "must be an origin as browsers send it, without a path";
+  const wildcards =
+    "must be an origin whose * is its whole first label, before at least two others";
   const example = "Example: ALLOWED_ORIGINS=https://*.example.com";
   test.each([
     [
@@ -207,11 +217,40 @@ describe("a wrong value stops the start, with a message that explains it", () =>
       "INTROSPECTION must be true or false, not '0'. Example: INTROSPECTION=true",
     ],
     [
+      "FOREIGN_REPLAYS",
+      "ignore",
+      "FOREIGN_REPLAYS must be one of end, audit, not 'ignore'. Example: FOREIGN_REPLAYS=audit",
+    ],
+    [
       "LOG_LEVEL",
       "verbose",
       "LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent, not 'verbose'. Example: LOG_LEVEL=info",
     ],
-    ["ALLOWED_ORIGINS", "*", `ALLOWED_ORIGINS (number 1) ${origins}, not '*'. ${example}`],
+    ...[
+      "*",
+      "https://*",
+      "https://*example.com",
+      "https://*.com",
+      "https://*.com:8443",
+      "https://app.*",
+      "https://app*.example.com",
+      "https://a.*.example.com",
+      "https://*.*.example.com",
+      "https://**.example.com",
+      "https://*..example.com",
+      "https://*.example.com:*",
+      "*://a.example.com",
+      "*.example.com",
+    ].map((origin): [string, string, string] => [
+      "ALLOWED_ORIGINS",
+      origin,
+      `ALLOWED_ORIGINS (number 1) ${wildcards}, not '${origin}'. ${example}`,
+    ]),
+    [
+      "ALLOWED_ORIGINS",
+      "https://*.example.com/",
+      `ALLOWED_ORIGINS (number 1) ${origins}, not 'https://*.example.com/'. ${example}`,
+    ],
     [
       "ALLOWED_ORIGINS",
       "http://a.example,http://b.example/",

@@ -56,20 +56,28 @@ export function sessionClientContract(
   ended: unknown,
 ): void {
   describe("an app with a session of its own", () => {
-    it("keeps its subscription through renewals that it knows nothing of", async () => {
-      await using story = await new Story().begin(toClient, {
-        accessTokenTtl: 2_000,
-        renewalGrace: 1_000,
-        clock: Date.now,
-      });
-      const first = await story.session.accessToken();
-      await until(async () => (await story.session.accessToken()) !== first, "a renewal");
-      const second = await story.session.accessToken();
-      await until(async () => (await story.session.accessToken()) !== second, "another");
+    it.each([
+      ["", "same-network"],
+      [", also where each socket has to show the new token", "none"],
+    ] as const)(
+      "keeps its subscription through renewals that it knows nothing of%s",
+      async (_, renewalExtends) => {
+        await using story = await new Story().begin(toClient, {
+          renewalExtends,
+          // The client has the last fifth of it for a renewal: a second is more than it takes.
+          accessTokenTtl: 5_000,
+          renewalGrace: 4_000,
+          clock: Date.now,
+        });
+        const first = await story.session.accessToken();
+        await until(async () => (await story.session.accessToken()) !== first, "a renewal");
+        const second = await story.session.accessToken();
+        await until(async () => (await story.session.accessToken()) !== second, "another");
 
-      await story.publish("after two renewals");
-      expect(story.log).toEqual(["connecting", "connected"]);
-    });
+        await story.publish("after two renewals");
+        expect(story.log).toEqual(["connecting", "connected"]);
+      },
+    );
 
     it("is told once when its session is ended elsewhere, and does not come back", async () => {
       await using story = await new Story().begin(toClient);

@@ -13,6 +13,7 @@ import { StoreUnavailable } from "../../src/session/store.ts";
 import type { Topics } from "../../src/session/topics.ts";
 import type { CurfewOptions } from "../../src/server.ts";
 import { Connections } from "../../src/transport/connections.ts";
+import { newMember } from "../../src/transport/group.ts";
 import { RedisTopics } from "../../src/stores/redis/topics.ts";
 import { Slices } from "../../src/transport/slices.ts";
 import { commandClient, subscriberClient } from "../helpers/adapters.ts";
@@ -20,6 +21,7 @@ import { secrets, startCurfew } from "../helpers/curfew.ts";
 import { raiseFault } from "../helpers/domain.ts";
 import { register } from "../helpers/http.ts";
 import { breakable, intercept, lent, memoryStore, memoryTopics } from "../helpers/parts.ts";
+import { patience } from "../helpers/patience.ts";
 import { startProxy } from "../helpers/proxy.ts";
 import { startRedis } from "../helpers/redis.ts";
 import { device, lifetimes } from "../helpers/sessions.ts";
@@ -29,7 +31,7 @@ import { until } from "../helpers/until.ts";
 /** So that nothing is found out by a recheck. */
 const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
 /** Milliseconds for what should come, and for what should not. */
-const patience = { expected: 5_000, unexpected: 500 };
+const waitFor = { expected: patience, unexpected: 500 };
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
@@ -61,8 +63,8 @@ async function startNode(
 }
 
 async function closes({ closed }: TestSocket, isExpected: boolean): Promise<boolean> {
-  const time = isExpected ? patience.expected : patience.unexpected;
-  return Promise.race([closed.then(() => true), pause(time, false)]);
+  const time = isExpected ? waitFor.expected : waitFor.unexpected;
+  return Promise.race([closed.then(() => true), pause(time, false, { ref: false })]);
 }
 
 /** The session ends while its first socket's subscription is on its way. */
@@ -139,10 +141,12 @@ async function operateAfterTheEnd(isGated: boolean, isUnderWay: boolean): Promis
   isHeld = isUnderWay;
   if (isUnderWay) await (operate(), asked.promise);
   for (const life of curfew.connections.lives) life.condemn("UNAVAILABLE");
-  if (!isGated) vi.spyOn(Life.prototype, "ending", "get").mockReturnValue(undefined);
+  if (!isGated)
+    for (const state of ["ending", "closing"] as const)
+      vi.spyOn(Life.prototype, state, "get").mockReturnValue(undefined);
   if (isUnderWay) gate.resolve();
   else operate();
-  if (isGated) await pause(patience.unexpected);
+  if (isGated) await pause(waitFor.unexpected);
   else await until(() => calls > 0, "the operation to be executed");
   // What comes after the end is not even looked at; what came before is answered, but not done.
   return calls === 0 && (isUnderWay || socket.messages.pending.length === 0);
@@ -182,7 +186,7 @@ async function endTogether(inSlices: boolean): Promise<boolean> {
     const life = new Life(raiseFault);
     life.onEnd(() => (closed += 1));
     const check = () => sessions.check(reading.claims);
-    await connections.admit(reading.claims, life, check, "stream");
+    await connections.admit(reading.claims, newMember(life, { ipAddress: null }), check, "stream");
   }
   if (!inSlices)
     vi.spyOn(Slices.prototype, "end").mockImplementation((lives, ending) => {
@@ -210,7 +214,7 @@ async function loseOnePart(answersForEach: boolean): Promise<boolean> {
       );
     },
   });
-  const short = { recheckInterval: 50, outageGrace: 200 };
+  const short = { recheckInterval: 50, outageGrace: 1_000 };
   await using curfew = await startCurfew({ ...short, parts: { store } });
   const [lost, other] = [await register(curfew.url), await register(curfew.url)];
   await using gone = await connect(curfew.socketUrl, lost.accessToken);
@@ -243,8 +247,8 @@ async function dieSilently(probes: boolean): Promise<boolean> {
   proxy.halfOpen();
   proxy.heal();
   await beside.back;
-  const time = probes ? patience.expected : patience.unexpected;
-  return await Promise.race([ours.back, pause(time, false)]);
+  const time = probes ? waitFor.expected : waitFor.unexpected;
+  return await Promise.race([ours.back, pause(time, false, { ref: false })]);
 }
 
 it.each([
@@ -257,11 +261,7 @@ it.each([
   ["the bound of a subscription's queue", readNothing],
   ["closing in slices", endTogether],
   ["an answer of its own for each session", loseOnePart],
-])(
-  "%s holds the promise, and nothing else does",
-  async (_, holds) => {
-    expect(await holds(true)).toBe(true);
-    expect(await holds(false)).toBe(false);
-  },
-  30_000,
-);
+])("%s holds the promise, and nothing else does", async (_, holds) => {
+  expect(await holds(true)).toBe(true);
+  expect(await holds(false)).toBe(false);
+});

@@ -8,28 +8,24 @@ import { RawSocket } from "../helpers/raw-socket.ts";
 import { connect, type TestSocket } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
 
-it(
-  "a node has as many timers with two hundred sockets as with none",
-  { timeout: 60_000 },
-  async () => {
-    using server = await startMeasured();
-    const timers = async () => (await server.glance()).resources["Timeout"];
-    const sockets: TestSocket[] = [];
-    const open = async (count: number) => {
-      const started = await server.start(count);
-      for (const { token } of started) {
-        const socket = await connect(server.url, token);
-        socket.subscribe("1", "subscription { sessionEvents { type } }");
-        sockets.push(socket);
-      }
-    };
-    const before = await timers();
-    await open(200);
-    // graphql-ws waits for `connection_init` with one of its own, and for as long where that has come.
-    await until(async () => (await timers()) === before, "no timer of a socket", 30_000);
-    await Promise.all(sockets.map((socket) => socket[Symbol.asyncDispose]()));
-  },
-);
+it("a node has as many timers with two hundred sockets as with none", async () => {
+  using server = await startMeasured();
+  const timers = async () => (await server.glance()).resources["Timeout"];
+  const sockets: TestSocket[] = [];
+  const open = async (count: number) => {
+    const started = await server.start(count);
+    for (const { token } of started) {
+      const socket = await connect(server.url, token);
+      socket.subscribe("1", "subscription { sessionEvents { type } }");
+      sockets.push(socket);
+    }
+  };
+  const before = await timers();
+  await open(200);
+  // graphql-ws waits for `connection_init` with one of its own, and for as long where that has come.
+  await until(async () => (await timers()) === before, "no timer of a socket");
+  await Promise.all(sockets.map((socket) => socket[Symbol.asyncDispose]()));
+});
 
 it("a frame is its message and no byte more but the header", async () => {
   await using curfew = await startCurfew(testApp().schema);

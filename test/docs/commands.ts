@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
 import { newFolder, type Env } from "../helpers/command.ts";
-import { ask, register } from "../helpers/http.ts";
+import { askData, register } from "../helpers/http.ts";
 import { dieWithTests } from "../helpers/watchdog.ts";
 import { root } from "./pages.ts";
 
@@ -19,7 +19,7 @@ export const commands: Readonly<Record<string, string | ((block: string) => Prom
   "npm install && CURFEW_PASSWORD='correct horse battery staple' npm start":
     "test/examples/node-client.test.ts runs what it starts.",
   "npm ci && npm test": "It is what runs this.",
-  "node_modules/.bin/vitest run test/session\nnpm run check:types\nnpm run lint\nnpm run format":
+  "npx vitest run test/session\nnpm run check:types\nnpm run lint\nnpm run format":
     "They are parts of `npm run check`.",
   "npm run bench\nnpm run bench -- http connect\nnpm run bench -- --quick logout":
     "It takes the machine for itself, for minutes.",
@@ -31,7 +31,7 @@ export const commands: Readonly<Record<string, string | ((block: string) => Prom
 
 async function servesWhatItSays(command: string): Promise<void> {
   await using server = await startByShell(command);
-  const { data } = await ask(server.url, "{ viewer { user { id } } }");
+  const data = await askData(server.url, "{ viewer { user { id } } }");
   expect(data).toEqual({ viewer: null });
 }
 
@@ -47,7 +47,7 @@ async function administers(block: string): Promise<void> {
     .split("\n");
   expect(await runByShell(list, env)).toContain(sessionId);
   for (const command of others) await runByShell(command, env);
-  const { data } = await ask(server.url, "{ viewer { user { id } } }", { token: accessToken });
+  const data = await askData(server.url, "{ viewer { user { id } } }", { token: accessToken });
   expect(data).toEqual({ viewer: null });
 }
 

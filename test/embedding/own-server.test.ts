@@ -43,6 +43,30 @@ describe("a Yoga with the plugin", () => {
     ]);
   });
 
+  it("begins no guarded field of a mutation after the end of its session, where one waits for another", async () => {
+    const began = Promise.withResolvers<void>();
+    const gate = Promise.withResolvers<number>();
+    let calls = 0;
+    const step = () => {
+      calls += 1;
+      began.resolve();
+      return gate.promise;
+    };
+    await using server = await startOwnServer({
+      appTypeDefs: "extend type Mutation { step: Int @authenticated }",
+      appResolvers: { Mutation: { step } },
+    });
+    const { accessToken: token } = await register(server.url);
+    const answer = ask(server.url, "mutation { a: step b: step }", { token });
+    await began.promise;
+    expect(await logout(server.url, token)).toBe(1);
+    gate.resolve(1);
+    const { errors } = await answer;
+    expect(errors?.[0]?.extensions).toMatchObject({ code: "UNAUTHENTICATED", reason: "ENDED" });
+    await until(() => server.connections.size === 0);
+    expect(calls).toBe(1);
+  });
+
   it("answers the largest batch without a warning", async () => {
     const warnings: string[] = [];
     const note = ({ name }: Error) => void warnings.push(name);

@@ -1,5 +1,6 @@
 /** What a browser keeps of what was typed: everything but what is named a password, a token or a secret. */
-import { assert, property, string } from "fast-check";
+import { array, assert, constantFrom, oneof, property, string } from "fast-check";
+import { Lexer, Source, TokenKind } from "graphql";
 import { expect, it } from "vitest";
 import { redactQuery, redactVariables } from "../../src/explorer/browser/redact.ts";
 
@@ -35,6 +36,32 @@ it.each([
     '($p: String! = "a", $q: Int = 1) { login(password: $p, first: $q) }',
     '($p: String! = "", $q: Int = 1) { login(password: $p, first: $q) }',
   ],
+  ['login(password: # mine is "a"\n "b")', 'login(password: \n "")'],
+  ['login(password, : , "b")', 'login(password, : , "")'],
+  ['login(password\n#:\n:"b")', 'login(password\n\n:"")'],
+  ['login(password: "\\"a" email: "c")', 'login(password: "" email: "c")'],
+  ['login(password: """a\\"""b""")', 'login(password: "")'],
+  ['login(password: "a\\', 'login(password: ""\\'],
+  ['# login(password: "a")', '# login(password: "")'],
+  ["login(password: hunter2)", 'login(password: "")'],
+  ["login(password: 12345)", 'login(password: "")'],
+  ["login(password: null)", "login(password: null)"],
+  ['login(input: {password: "a", n: "b"})', 'login(input: {password: "", n: "b"})'],
+  ['login(secret: {of: ["a", {b: "c"}]}, n: 1)', 'login(secret: "", n: 1)'],
+  ['login(passwords: ["a", "b', 'login(passwords: ""'],
+  ['login(passwords: [["a"], [[]]] n: 1)', 'login(passwords: "" n: 1)'],
+  ["{ token: viewer { user { id } } }", "{ token: viewer { user { id } } }"],
+  ['{ password: hash(of: "a") }', '{ password: hash(of: "a") }'],
+  ['{ a @check(password: "a") { b } }', '{ a @check(password: "") { b } }'],
+  [
+    '($p: [String!]! # of all\n = ["a"]) { login(passwords: [$p, $q]) }',
+    '($p: [String!]! \n = "") { login(passwords: [$p, $q]) }',
+  ],
+  [
+    '($p: String = "a") { login(password: # it\n $p) }',
+    '($p: String = "") { login(password: # it\n $p) }',
+  ],
+  ['($PASSWORD: String = """a""") { a }', '($PASSWORD: String = "") { a }'],
   ["# curfew_access_AbC-_9 and on", "#  and on"],
   ['say(text: "password: x")', 'say(text: "password: x")'],
   ["{ viewer { user { email } } }", "{ viewer { user { email } } }"],
@@ -51,8 +78,83 @@ it.each([
   ['{ "input": { "newPassword": "a" } }', "", '{ "input": { "newPassword": "" } }'],
   ['{ "password": "a \\" b", "n": 1 }', "", '{ "password": "", "n": 1 }'],
   ['{ "password": "a', "", '{ "password": ""'],
+  ['{ "password": /* "a" */ "b" }', "", '{ "password":  "" }'],
+  ['{ "password" // it\n: "b" }', "", '{ "password" \n: "" }'],
+  ['{ "pass\\u0077ord": "a" }', "", '{ "pass\\u0077ord": "" }'],
+  ['{ password: "a" }', "", '{ password: "" }'],
+  ['{ "password": 12345, "maxTokens": 5 }', "", '{ "password": "", "maxTokens": 5 }'],
+  ['{ "password": {"a": ["b"]}, "n": "c" }', "", '{ "password": "", "n": "c" }'],
+  ['{ "p": "a" }', "{ login(password: # it\n, $p) }", '{ "p": "" }'],
+  ['{ "text": "the password: x" }', "", '{ "text": "the password: x" }'],
   ['{ "secrets": ["a", "b"], "n": [1] }', "", '{ "secrets": "", "n": [1] }'],
   ['{ "note": "curfew_renewal_abc" }', "", '{ "note": "" }'],
 ])("keeps of the variables %j of %j: %j", (variables, query, left) => {
   expect(redactVariables(variables, query)).toBe(left);
+});
+
+/** By graphql-js: the kinds and texts of a query's tokens, the values of its strings left out. */
+function tokensOf(query: string): string[] {
+  const lexer = new Lexer(new Source(query));
+  const found: string[] = [];
+  while (lexer.advance().kind !== TokenKind.EOF) {
+    const { kind, value } = lexer.token;
+    const isText = kind === TokenKind.STRING || kind === TokenKind.BLOCK_STRING;
+    found.push(isText ? kind : `${kind} ${value}`);
+  }
+  return found;
+}
+
+it("changes no token of GraphQL but the password", () => {
+  const space = constantFrom(
+    "",
+    " ",
+    ",",
+    "\n",
+    "\r\n",
+    "\t",
+    "\uFEFF",
+    "# a comment\n",
+    '# "\n',
+    "# (\n",
+  );
+  const secret = oneof(
+    string({ unit: "binary" }).map((text) => JSON.stringify(text)),
+    string({ unit: "grapheme-ascii" }).map(
+      (text) => `"""${text.replaceAll('"', "'").replaceAll("\\", "/")}"""`,
+    ),
+  );
+  assert(
+    property(
+      array(space, { minLength: 8, maxLength: 8 }),
+      secret,
+      ([a, b, c, d, e, f, g, h], password) => {
+        const sent = (word: string) =>
+          `mutation${a} {${b}login${c}(email:${d}"ada"${e} password${f}:${g}${word}${h}) { __typename } }`;
+        const left = redactQuery(sent(password));
+        const kinds = (query: string) =>
+          tokensOf(query).map((kind) => (kind === "BlockString" ? "String" : kind));
+        expect(kinds(left)).toEqual(kinds(sent('""')));
+        if (password.length > 8) expect(left).not.toContain(password);
+      },
+    ),
+  );
+});
+
+it("takes time in proportion to a text without end", () => {
+  const texts = [
+    'password:"',
+    'password:"""',
+    "password:[",
+    "password:# ",
+    "[",
+    "{",
+    '"',
+    "\\",
+    "$",
+    "# #",
+  ];
+  for (const text of texts) {
+    expect(redactQuery(text.repeat(20_000)).length).toBeLessThan(2 * text.length * 20_000);
+    redactVariables(`{"password": ${text.repeat(20_000)}`, text.repeat(20_000));
+  }
 });

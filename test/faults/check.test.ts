@@ -32,6 +32,13 @@ const wiped = (at: number): Entry[] => [{ kind: "wiped", at }];
 const outage = (at: number, until: number, nodes = ["a"]): Entry[] => [
   { kind: "outage", at, until, nodes },
 ];
+/** From the beginning to the end of a run, the node was held up for so long, all of it between two moments. */
+const delayed = (from: number, to: number, node = "a"): Entry[] => [
+  { kind: "delayed", at: 0, node, by: 0 },
+  { kind: "delayed", at: from, node, by: 0 },
+  { kind: "delayed", at: to, node, by: to - from },
+  { kind: "delayed", at: 10_000, node, by: to - from },
+];
 const open = (opened: number, at: number) => op("connect", [opened, at], { connection: 1, opened });
 const stop = (at: number): Entry[] => op("login", [at, at], { session: "another" });
 const renew = (at: number, result: Result, node = "a") =>
@@ -53,6 +60,11 @@ function broken(...parts: Entry[][]) {
 describe("what is promised", () => {
   it.each<[string, Entry[][]]>([
     ["a session that ends in time", [connect(), delivery(900), logout(), close(1110)]],
+    ["one whose node was held up", [connect(), logout(), delayed(1050, 1250), close(1300)]],
+    [
+      "an outage in which it was",
+      [connect(), outage(500, 3000), delayed(800, 1100), close(1700, 1013)],
+    ],
     ["a use that began before the end", [logout(), op("use", [1005, 1200])]],
     ["a use after an end that is unknown", [logout({ kind: "unknown" }), op("use", [1100, 1110])]],
     ["a refusal after one", [logout({ kind: "unknown" }), renew(1100, ended), renew(1200, ended)]],
@@ -108,6 +120,21 @@ describe("what is broken", () => {
       "OPEN_PAST_BOUND",
       "a stream, from when it was let in",
       [logout(), open(999, 1499), close(1111)],
+    ],
+    [
+      "OPEN_PAST_BOUND",
+      "one that closes later than its node was held up",
+      [connect(), logout(), delayed(1050, 1250), close(1311)],
+    ],
+    [
+      "OPEN_PAST_BOUND",
+      "one whose node was held up before the end, or whose neighbour was after it",
+      [connect(), logout(), delayed(700, 900), delayed(1050, 1250, "b"), close(1300)],
+    ],
+    [
+      "OPEN_PAST_BOUND",
+      "one that closes very late, although its node was held up all the time",
+      [connect(), logout(), delayed(1010, 9000), close(9000)],
     ],
     ["OPEN_PAST_BOUND", "one that never closes", [connect(), logout(), stop(2000)]],
     [

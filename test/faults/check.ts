@@ -1,8 +1,9 @@
 /** Proves from a trace that the promise was kept, or says where it was broken. */
+import { delaysOf } from "./delays.ts";
 import { reuseExcusedFrom } from "./reuse.ts";
 import type { Entry, Op, Operation, Outcome } from "./trace.ts";
 
-/** What is promised of a run, in milliseconds. */
+/** What is promised of a run, in milliseconds; apart from those for which the machine held it up. */
 export interface Bounds {
   /** From the end of a session, or from the opening of a connection at that moment, to its close. */
   readonly end: number;
@@ -77,6 +78,8 @@ export function check(entries: readonly Entry[], bounds: Bounds): Verdict {
   const outages = entries.filter((entry) => entry.kind === "outage");
   const excused = reuseExcusedFrom(entries, ops, bounds.grace);
   const ends = endsOf(entries, ops, connections, excused);
+  const delayed = delaysOf(entries);
+  const lasted = (node: string, from: number, to: number) => to - from - delayed(node, from, to);
   const acknowledged = acknowledgementsOf(ops);
   let worst = 0;
   let closes = 0;
@@ -111,16 +114,16 @@ export function check(entries: readonly Entry[], bounds: Bounds): Verdict {
     const since = Math.max(ends.get(session)?.latest ?? Infinity, opened);
     if (closed >= since) {
       closes += 1;
-      worst = Math.max(worst, closed - since);
+      worst = Math.max(worst, lasted(node, since, closed));
       const own = Math.max(acknowledged.get(`${session} ${node}`) ?? Infinity, opened);
-      if (closed - since > bounds.end || closed - own > bounds.own)
+      if (lasted(node, since, closed) > bounds.end || lasted(node, own, closed) > bounds.own)
         accuse("OPEN_PAST_BOUND", closed, what);
     }
     for (const { at, nodes, until } of outages) {
       const here = nodes.includes(node) && opened < at && at < closed;
       if (!here || until - at < bounds.outage) continue;
-      worst = Math.max(worst, Math.min(closed, until) - at);
-      if (closed - at > bounds.outage) accuse("OPEN_IN_OUTAGE", closed, what);
+      worst = Math.max(worst, lasted(node, at, Math.min(closed, until)));
+      if (lasted(node, at, closed) > bounds.outage) accuse("OPEN_IN_OUTAGE", closed, what);
     }
   }
 
@@ -133,7 +136,7 @@ export function check(entries: readonly Entry[], bounds: Bounds): Verdict {
     if (entry.kind === "close") {
       if (entry.code === signedOut) unfounded(session, node, entry.at, what);
       if (!expectedCodes.has(entry.code)) accuse("UNEXPECTED", entry.at, `${what}: ${entry.code}`);
-    } else if (entry.at - since > bounds.end || entry.at > closed)
+    } else if (lasted(node, since, entry.at) > bounds.end || entry.at > closed)
       accuse("DELIVERED_PAST_BOUND", entry.at, `${what} of ${session} on ${node}`);
   }
   return { violations, worst, ends: ends.size, closes };

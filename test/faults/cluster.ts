@@ -13,6 +13,8 @@ export type Redis = RedisServer | RedisSentinels | RedisCluster;
 export interface Node extends Address {
   /** The network between it and a Redis that is one server. */
   readonly proxy: TestProxy;
+  /** Of its process. */
+  readonly pid: number;
   /** As a power cut would. */
   kill(): Promise<void>;
 }
@@ -20,6 +22,8 @@ export interface Node extends Address {
 export interface Cluster extends AsyncDisposable {
   readonly redis: Redis;
   readonly nodes: readonly Node[];
+  /** The processes of Redis, by their ids. */
+  readonly stores: readonly number[];
   /** Stops all; resolves to what they should not have done: print errors, or exit in another way. */
   stop(): Promise<string[]>;
 }
@@ -64,6 +68,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       url,
       socketUrl,
       server,
+      pid: server.pid,
       kill,
       isKilled: () => killed,
       get proxy() {
@@ -85,7 +90,13 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     });
     return (await Promise.all(faults)).flat();
   };
-  return { redis, nodes, stop, [Symbol.asyncDispose]: () => all.disposeAsync() };
+  const stores =
+    redis instanceof RedisSentinels
+      ? redis.servers.map(({ pid }) => pid)
+      : redis instanceof RedisCluster
+        ? redis.nodes.map(({ pid }) => pid)
+        : [redis.process.pid ?? 0];
+  return { redis, nodes, stores, stop, [Symbol.asyncDispose]: () => all.disposeAsync() };
 }
 
 /** Where a node finds Redis: one server through a network that can fail, others as they say themselves. */

@@ -6,6 +6,8 @@ export interface Address {
   readonly name: string;
   readonly url: string;
   readonly socketUrl: string;
+  /** Of its process. */
+  readonly pid: number;
 }
 
 /** Notes what came of the wish for a connection or an operation. */
@@ -118,7 +120,7 @@ function refusal(code: number, reason: string): { kind: "fail" | "unknown"; reas
     SESSION_EXPIRED: "EXPIRED",
     TRY_AGAIN_LATER: "UNAVAILABLE",
   };
-  // Cut, or never connected: its node was going away.
-  if (code === 1006 || code === 1012) return { kind: "unknown" };
+  // Cut, or never connected: its node was going away. Or the machine was too busy to deliver connection_init in time.
+  if (code === 1006 || code === 1012 || code === 4408) return { kind: "unknown" };
   return { kind: "fail", reason: reasons[reason] ?? `${code} ${reason}` };
 }

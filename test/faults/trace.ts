@@ -52,6 +52,13 @@ export interface Slowness extends Timed {
   readonly by: number;
 }
 
+/** Since the run began, this node or its clients were held up for so many milliseconds. */
+export interface Delayed extends Timed {
+  readonly kind: "delayed";
+  readonly node: string;
+  readonly by: number;
+}
+
 export type Entry =
   | Invoke
   | Outcome
@@ -60,6 +67,7 @@ export type Entry =
   /** The store has lost everything: all sessions that were there have ended. */
   | (Timed & { readonly kind: "wiped" })
   | Slowness
+  | Delayed
   | Outage;
 
 type Untimed<T> = T extends Timed ? Omit<T, "at"> : never;

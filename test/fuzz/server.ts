@@ -31,6 +31,8 @@ export async function fuzzedServer() {
       const { url, socketUrl } = server;
       return { url, socketUrl, loot: { ACCESS_TOKEN, RENEWAL_TOKEN, SESSION_ID } };
     },
+    /** Milliseconds of CPU time that the server takes meanwhile. */
+    cost: async (work: () => Promise<unknown>) => server.cost(work),
     async expectNothingLeft() {
       const after = await server.measure();
       expect(after.faults).toEqual([]);

@@ -78,6 +78,7 @@ it("says of each fact what it is, whom it concerns and where it came from, to th
     { event: "passwordChangeRefused", reason: "WRONG_PASSWORD", ...one },
     { event: "passwordChangeRefused", reason: "INVALID", ...one },
     { event: "passwordChange", ...one },
+    { event: "renewal", ...one, generation: 1, expiresAt },
     {
       event: "end",
       ...two,
@@ -85,7 +86,6 @@ it("says of each fact what it is, whom it concerns and where it came from, to th
       by: "otherSession",
       bySession: fingerprint,
     },
-    { event: "renewal", ...one, generation: 1, expiresAt },
     { event: "registrationRefused", reason: "TAKEN", ...guess },
     { event: "registrationRefused", reason: "INVALID", ...guess },
     { event: "loginRefused", reason: "UNKNOWN_USER", ...guess },

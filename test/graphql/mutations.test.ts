@@ -1,7 +1,16 @@
 /** What each mutation answers: expected failures are data, not errors. */
 import { describe, expect, it } from "vitest";
 import { startCurfew } from "../helpers/curfew.ts";
-import { ask, login, logout, newEmail, password, register, renew } from "../helpers/http.ts";
+import {
+  ask,
+  askData,
+  login,
+  logout,
+  newEmail,
+  password,
+  register,
+  renew,
+} from "../helpers/http.ts";
 import { device } from "../helpers/sessions.ts";
 import { connect } from "../helpers/socket.ts";
 
@@ -48,7 +57,7 @@ describe("register", () => {
       session { id current createdAt renewedAt lastSeenAt expiresAt userAgent ipAddress }
       sessions { id }
     } }`;
-    const { data } = await ask(curfew.url, query, { token });
+    const data = await askData(curfew.url, query, { token });
     const { user, session, sessions } = data.viewer;
     expect(user).toEqual({ id: text, email, createdAt: isoTime });
     expect(session).toEqual({
@@ -84,7 +93,7 @@ describe("login", () => {
     const second = await login(curfew.url, `  ${email.toUpperCase()} `);
     expect(second.sessionId).not.toBe(first.sessionId);
     const query = "{ viewer { sessions { id current } } }";
-    const { data } = await ask(curfew.url, query, { token: first.accessToken });
+    const data = await askData(curfew.url, query, { token: first.accessToken });
     expect(data.viewer.sessions).toEqual([
       { id: first.sessionId, current: true },
       { id: second.sessionId, current: false },
@@ -101,7 +110,7 @@ describe("a login beyond the limit of sessions", () => {
     const { accessToken: token } = await login(curfew.url, email);
     const { sessionId } = await login(curfew.url, email);
     expect(await socket.closed).toMatchObject({ code: 4401, reason: "SESSION_ENDED" });
-    const { data } = await ask(curfew.url, "{ viewer { sessions { id } } }", { token });
+    const data = await askData(curfew.url, "{ viewer { sessions { id } } }", { token });
     expect(data.viewer.sessions).toHaveLength(2);
     expect(data.viewer.sessions[1]).toEqual({ id: sessionId });
   });
@@ -181,7 +190,7 @@ describe("ending other sessions", () => {
     const email = newEmail();
     const { accessToken: token, sessionId } = await register(curfew.url, email);
     const others = await Promise.all([login(curfew.url, email), login(curfew.url, email)]);
-    const { data } = await ask(curfew.url, "mutation { endOtherSessions { endedSessions } }", {
+    const data = await askData(curfew.url, "mutation { endOtherSessions { endedSessions } }", {
       token,
     });
     expect(data.endOtherSessions.endedSessions).toBe(2);
@@ -195,7 +204,7 @@ describe("ending other sessions", () => {
 });
 
 describe("changePassword", () => {
-  it("ends the other sessions with their sockets and renews this one, whose sockets stay", async () => {
+  it("ends the other sessions with their sockets and starts this one over", async () => {
     await using curfew = await startCurfew();
     const email = newEmail();
     const mine = await register(curfew.url, email);
@@ -210,9 +219,12 @@ describe("changePassword", () => {
     const { tokens, ...changed } = data.changePassword;
     expect(changed).toEqual({ kind: "PasswordChanged", endedSessions: 1 });
     expect(await otherSocket.closed).toMatchObject({ code: 4401, reason: "SESSION_ENDED" });
+    // It comes back with a token from after the change.
     socket.subscribe("1", "{ viewer { session { id } } }");
+    expect(await socket.closed).toMatchObject({ code: 4403, reason: "SESSION_EXPIRED" });
     const viewer = { viewer: { session: { id: mine.sessionId } } };
-    expect((await socket.messages.next()).payload.data).toEqual(viewer);
+    await using next = await connect(curfew.socketUrl, tokens.accessToken);
+    expect(next.ack.sessionId).toBe(mine.sessionId);
     const asked = (token: string) => ask(curfew.url, "{ viewer { session { id } } }", { token });
     expect((await asked(tokens.accessToken)).data).toEqual(viewer);
     expect((await asked(mine.accessToken)).data).toEqual({ viewer: null });
@@ -220,6 +232,39 @@ describe("changePassword", () => {
     expect(old.data.login.kind).toBe("InvalidCredentials");
     const now = await run(curfew.url, "login", { email, password: newPassword });
     expect(now.data.login.kind).toBe("SignedIn");
+  });
+
+  it("on a socket answers and completes before that socket closes with 4403", async () => {
+    await using curfew = await startCurfew();
+    const mine = await register(curfew.url);
+    await using socket = await connect(curfew.socketUrl, mine.accessToken);
+    const query = `mutation { changePassword(
+      currentPassword: "${password}", newPassword: "another long password"
+    ) { ... on PasswordChanged { endedSessions tokens { accessToken } } } }`;
+    socket.subscribe("1", query);
+    const { type, payload } = await socket.messages.next();
+    expect(type).toBe("next");
+    expect(await socket.messages.next()).toEqual({ id: "1", type: "complete" });
+    expect(await socket.closed).toEqual({ code: 4403, reason: "SESSION_EXPIRED" });
+    const { endedSessions, tokens } = payload.data.changePassword;
+    expect(endedSessions).toBe(0);
+    await using next = await connect(curfew.socketUrl, tokens.accessToken);
+    expect(next.ack.sessionId).toBe(mine.sessionId);
+  });
+
+  it("runs no later field of the same document under the token from before", async () => {
+    await using curfew = await startCurfew();
+    const email = newEmail();
+    const mine = await register(curfew.url, email);
+    const query = `mutation {
+      changePassword(currentPassword: "${password}", newPassword: "another long password") {
+        __typename
+      }
+      endOtherSessions { endedSessions }
+    }`;
+    const { errors } = await ask(curfew.url, query, { token: mine.accessToken });
+    const refusal = { code: "UNAUTHENTICATED", reason: "EXPIRED" };
+    expect(errors).toMatchObject([{ path: ["endOtherSessions"], extensions: refusal }]);
   });
 
   it("refuses a wrong password and a bad new one, and then changes nothing", async () => {

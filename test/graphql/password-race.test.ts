@@ -2,10 +2,13 @@
 import { describe, expect, it } from "vitest";
 import type { CurfewOptions } from "../../src/server.ts";
 import { StoreUnavailable, type SessionStore } from "../../src/session/store.ts";
+import type { UserDirectory } from "../../src/users/directory.ts";
 import { Passwords } from "../../src/users/passwords.ts";
 import { fakeClock, startCurfew, type TestCurfew } from "../helpers/curfew.ts";
-import { ask, login, newEmail, password, register, renew } from "../helpers/http.ts";
+import { ask, askData, login, newEmail, password, register, renew } from "../helpers/http.ts";
 import { breakable, intercept, memoryStore, memoryUsers } from "../helpers/parts.ts";
+import { connect } from "../helpers/socket.ts";
+import { until } from "../helpers/until.ts";
 
 const newPassword = "a whole new password";
 
@@ -25,7 +28,7 @@ async function tryLogin({ url }: TestCurfew, email: string, word: string = passw
       __typename ... on SignedIn { tokens { accessToken } }
     }
   }`;
-  const { data } = await ask(url, query, { variables: { email, password: word } });
+  const data = await askData(url, query, { variables: { email, password: word } });
   const { __typename: outcome, tokens } = data.login;
   return { outcome, token: tokens?.accessToken as string | undefined };
 }
@@ -36,7 +39,7 @@ async function viewer({ url }: TestCurfew, token: string) {
 }
 
 /** A store on which the next change of the kind waits, before it is made or when it was, for the test. */
-function pausing(kind: "create" | "renew", point: "before" | "after") {
+function pausing(kind: "create" | "renew" | "reissue", point: "before" | "after") {
   const reached = Promise.withResolvers<void>();
   const gate = Promise.withResolvers<void>();
   let armed = false;
@@ -204,9 +207,100 @@ it("logins that race each other to a hash of a new cost all get their sessions",
   expect((await users.byEmail(email))?.passwordHash).toMatch(/m=19456,t=2,p=1/);
 });
 
+describe("a renewal of the caller's own session by a thief", () => {
+  it("that read it before the change and is carried out after gets nothing", async () => {
+    const { store, arm, goOn } = pausing("renew", "before");
+    await using curfew = await startCurfew({ parts: { store } });
+    const mine = await register(curfew.url);
+    const reached = arm();
+    const thief = renew(curfew.url, mine.renewalToken);
+    await reached;
+    const { data } = await change(curfew, mine.accessToken);
+    expect(data.changePassword.__typename).toBe("PasswordChanged");
+    goOn();
+    expect(await thief).toBe("SUPERSEDED");
+    expect(await curfew.sessions.list(mine.userId)).toMatchObject([{ generation: 1 }]);
+  });
+
+  it.each(["before", "after"] as const)(
+    "gets nothing that outlives the change, %s whose step it comes",
+    async (point) => {
+      const { store, arm, goOn } = pausing("reissue", point);
+      await using curfew = await startCurfew({ parts: { store } });
+      const mine = await register(curfew.url);
+      const reached = arm();
+      const changing = change(curfew, mine.accessToken);
+      await reached;
+      const stolen = await renew(curfew.url, mine.renewalToken);
+      goOn();
+      expect((await changing).data.changePassword.__typename).toBe("PasswordChanged");
+      if (point === "after") expect(stolen).toBe("SUPERSEDED");
+      const pairs = typeof stolen === "string" ? [mine] : [mine, stolen];
+      for (const { accessToken, renewalToken } of pairs) {
+        expect(await viewer(curfew, accessToken)).toBeNull();
+        expect(await renew(curfew.url, renewalToken)).toBe("SUPERSEDED");
+      }
+      expect(await curfew.sessions.list(mine.userId)).toHaveLength(1);
+    },
+  );
+});
+
+describe("a session that ends while its password is changed", () => {
+  it("still has the user's other sessions ended: a thief in it saves none of them", async () => {
+    const { store, arm, goOn } = pausing("reissue", "before");
+    await using curfew = await startCurfew({ parts: { store } });
+    const email = newEmail();
+    const mine = await register(curfew.url, email);
+    const theirs = await login(curfew.url, email);
+    const reached = arm();
+    const changing = change(curfew, mine.accessToken);
+    await reached;
+    await curfew.sessions.end(mine.sessionId, "LOGOUT");
+    goOn();
+    const { errors } = await changing;
+    expect(errors).toMatchObject([{ extensions: { code: "UNAUTHENTICATED", reason: "ENDED" } }]);
+    expect(await viewer(curfew, theirs.accessToken)).toBeNull();
+    expect(await curfew.sessions.list(mine.userId)).toEqual([]);
+  });
+
+  it("on a socket that closes meanwhile, too", async () => {
+    const users = memoryUsers();
+    const hashing = Promise.withResolvers<void>();
+    const gate = Promise.withResolvers<void>();
+    const slow = intercept<UserDirectory>(users, {
+      replacePasswordHash:
+        (real) =>
+        async (...args) => {
+          hashing.resolve();
+          await gate.promise;
+          return real(...args);
+        },
+    });
+    await using curfew = await startCurfew({ parts: { users: slow } });
+    const email = newEmail();
+    const mine = await register(curfew.url, email);
+    const theirs = await login(curfew.url, email);
+    await using socket = await connect(curfew.socketUrl, mine.accessToken);
+    const query = `mutation { changePassword(
+      currentPassword: "${password}", newPassword: "${newPassword}"
+    ) { __typename } }`;
+    socket.subscribe("1", query);
+    await hashing.promise;
+    await curfew.sessions.end(mine.sessionId, "LOGOUT");
+    expect(await socket.closed).toMatchObject({ code: 4401 });
+    gate.resolve();
+    await until(
+      async () => (await curfew.sessions.list(mine.userId)).length === 0,
+      "the other session to end",
+    );
+    expect(await viewer(curfew, theirs.accessToken)).toBeNull();
+    expect((await tryLogin(curfew, email, newPassword)).outcome).toBe("SignedIn");
+  });
+});
+
 describe("a change of the password", () => {
   /** A store one of whose methods can be made to fail. */
-  function failing(method: "ofUser" | "end") {
+  function failing(method: "ofUser" | "end" | "reissue") {
     let isDown = false;
     const store = intercept<SessionStore>(memoryStore(), {
       [method]:
@@ -246,6 +340,63 @@ describe("a change of the password", () => {
     comeBack();
     expect((await tryLogin(curfew, email)).outcome).toBe("InvalidCredentials");
     expect((await tryLogin(curfew, email, newPassword)).outcome).toBe("SignedIn");
+  });
+
+  it("has refused the caller's old tokens where the other sessions could not be ended", async () => {
+    const { store, goDown, comeBack } = failing("end");
+    await using curfew = await start(store);
+    const email = newEmail();
+    const mine = await register(curfew.url, email);
+    await login(curfew.url, email);
+    goDown();
+    const { errors } = await change(curfew, mine.accessToken);
+    expect(errors).toMatchObject([{ extensions: { code: "SERVICE_UNAVAILABLE" } }]);
+    comeBack();
+    expect(await viewer(curfew, mine.accessToken)).toBeNull();
+    expect(await renew(curfew.url, mine.renewalToken)).toBe("SUPERSEDED");
+  });
+
+  it("has ended the other sessions where the caller's could not be started over", async () => {
+    const { store, goDown } = failing("reissue");
+    await using curfew = await start(store);
+    const email = newEmail();
+    const mine = await register(curfew.url, email);
+    const other = await login(curfew.url, email);
+    goDown();
+    const { errors } = await change(curfew, mine.accessToken);
+    expect(errors).toMatchObject([{ extensions: { code: "SERVICE_UNAVAILABLE" } }]);
+    expect(errors?.[0]?.message).toContain("The password is changed");
+    expect(await viewer(curfew, other.accessToken)).toBeNull();
+  });
+
+  it("that takes long is answered all the same, over HTTP and on a socket", async () => {
+    const store = intercept<SessionStore>(memoryStore(), {
+      end:
+        (real) =>
+        async (...args) => {
+          // Longer than a request may take before it is watched, and than a socket waits for an answer.
+          await new Promise((resolve) => setTimeout(resolve, 1_500));
+          return real(...args);
+        },
+    });
+    await using curfew = await start(store);
+    const email = newEmail();
+    const mine = await register(curfew.url, email);
+    await login(curfew.url, email);
+    const { data } = await change(curfew, mine.accessToken);
+    expect(data.changePassword).toEqual({ __typename: "PasswordChanged", endedSessions: 1 });
+
+    const again = await tryLogin(curfew, email, newPassword);
+    await using socket = await connect(curfew.socketUrl, again.token ?? "");
+    const query = `mutation { changePassword(
+      currentPassword: "${newPassword}", newPassword: "${password}"
+    ) { ... on PasswordChanged { endedSessions } } }`;
+    socket.subscribe("1", query);
+    expect((await socket.messages.next()).payload.data.changePassword).toEqual({
+      endedSessions: 1,
+    });
+    expect(await socket.messages.next()).toMatchObject({ type: "complete" });
+    expect(await socket.closed).toMatchObject({ code: 4403 });
   });
 });
 

@@ -51,6 +51,7 @@ const contract = {
     "type: SessionEventType!",
     "session: Session!",
     "endReason: EndReason",
+    "ipAddress: String",
     "at: DateTime!",
   ],
 };
@@ -66,7 +67,7 @@ const rest = `
   enum RefusalReason {
     MISSING MALFORMED BAD_SIGNATURE WRONG_KIND EXPIRED SUPERSEDED ENDED REUSED USER_GONE
   }
-  enum SessionEventType { STARTED RENEWED ENDED }
+  enum SessionEventType { STARTED RENEWED ENDED REPLAYED }
   enum EndReason {
     LOGOUT ENDED_BY_USER PASSWORD_CHANGED RENEWAL_REUSED EXPIRED USER_GONE SESSION_LIMIT
     ENDED_BY_OPERATOR

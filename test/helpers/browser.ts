@@ -4,6 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { chromium } from "playwright-core";
+import { patience } from "./patience.ts";
 
 /** This machine, under these names too. */
 function isHere(hostname: string): boolean {
@@ -17,6 +18,7 @@ export async function openBrowser() {
   opened.defer(() => rm(profile, { recursive: true, force: true }));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: findOnPath("chromium"),
+    timeout: patience,
     args: [
       "--headless",
       "--no-sandbox",
@@ -30,6 +32,7 @@ export async function openBrowser() {
     ],
   });
   opened.defer(() => context.close());
+  context.setDefaultTimeout(patience);
   const page = await context.newPage();
   const strangers: string[] = [];
   const faults: string[] = [];

@@ -28,6 +28,7 @@ export async function startCurfew(options: CurfewOptions = {}): Promise<TestCurf
     // All tests come from one address.
     maxRegistrationsPerAddress: 1_000_000,
     maxFailuresPerAddress: 1_000_000,
+    maxLoginsPerAccount: 1_000_000,
     maxSocketsPerAddress: 0,
     // Half of it is waited where a test keeps connections.
     drainTime: 200,

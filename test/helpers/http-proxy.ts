@@ -28,8 +28,10 @@ export type FaultOf = (request: {
 export async function startHttpProxy(targetPort: number, faultOf: FaultOf) {
   const target = { host: "127.0.0.1", port: targetPort };
   const sockets = new Set<Socket>();
+  let abandoned = 0;
   const server = createServer((request, response) => {
-    pass(target, request, response, faultOf).catch(() => response.destroy());
+    const onAbandoned = () => (abandoned += 1);
+    pass(target, request, response, { faultOf, onAbandoned }).catch(() => response.destroy());
   });
   server.on("upgrade", (request: IncomingMessage, near: Socket, head: Buffer) => {
     const far = connect(target);
@@ -56,6 +58,10 @@ export async function startHttpProxy(targetPort: number, faultOf: FaultOf) {
   await once(server.listen(0, "127.0.0.1"), "listening");
   return {
     port: (server.address() as AddressInfo).port,
+    /** How many answers that were not to be lost found that their client had given up. */
+    get abandoned() {
+      return abandoned;
+    },
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy();
       server.closeAllConnections();
@@ -68,18 +74,17 @@ async function pass(
   target: RequestOptions,
   request: IncomingMessage,
   response: ServerResponse,
-  faultOf: FaultOf,
+  { faultOf, onAbandoned }: { readonly faultOf: FaultOf; readonly onAbandoned: () => void },
 ): Promise<void> {
   const { method, url: path, headers } = request;
   const body = await buffer(request);
-  const { delay, lost } = faultOf({ host: headers.host ?? "", body: body.toString() }) ?? {
-    delay: 0,
-    lost: false,
-  };
+  const fault = faultOf({ host: headers.host ?? "", body: body.toString() });
+  const { delay, lost } = fault ?? { delay: 0, lost: false };
   const onward = ask({ ...target, method, path, headers }).end(body);
   const [answer] = (await once(onward, "response")) as [IncomingMessage];
   const content = await buffer(answer);
   if (delay > 0) await pause(delay);
   if (lost) response.destroy();
+  else if (fault !== undefined && response.closed) onAbandoned();
   else response.writeHead(answer.statusCode ?? 502, answer.rawHeaders).end(content);
 }

@@ -1,5 +1,7 @@
 /** GraphQL over HTTP, as a test asks it. */
+import { StoreUnavailable } from "../../src/session/store.ts";
 import { noSecretIn } from "./secrecy.ts";
+import { until } from "./until.ts";
 
 export interface Answer {
   readonly status: number;
@@ -17,6 +19,27 @@ export interface Ask {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+function parse({ status }: Response, text: string): Omit<Answer, "status"> {
+  try {
+    return JSON.parse(text) as Omit<Answer, "status">;
+  } catch {
+    throw new Error(`Status ${status}, and no JSON: ${text}`);
+  }
+}
+
+/** An answer with errors, where a test asked for data. */
+class ErrorAnswer extends Error {
+  readonly status: number;
+  readonly errors: NonNullable<Answer["errors"]>;
+
+  constructor({ status, errors = [] }: Answer) {
+    super(`Status ${status}, ${JSON.stringify(errors)}`);
+    this.status = status;
+    this.errors = errors;
+  }
+}
+
+/** The answer as it is, with or without errors. */
 export async function ask(url: string, query: string, options: Ask = {}): Promise<Answer> {
   const { token, variables, headers } = options;
   const response = await fetch(url, {
@@ -28,9 +51,44 @@ export async function ask(url: string, query: string, options: Ask = {}): Promis
     },
     body: JSON.stringify({ query, variables }),
   });
-  const body = (await response.json()) as Omit<Answer, "status">;
+  const body = parse(response, await response.text());
   noSecretIn("an error", JSON.stringify(body.errors ?? []), password);
   return { status: response.status, ...body };
+}
+
+/**
+ * The data of an answer.
+ *
+ * @throws ErrorAnswer if it has errors
+ */
+export async function askData(url: string, query: string, options: Ask = {}): Promise<any> {
+  const answer = await ask(url, query, options);
+  if (answer.errors !== undefined) throw new ErrorAnswer(answer);
+  return answer.data;
+}
+
+function isUnavailable(error: unknown): boolean {
+  if (error instanceof StoreUnavailable) return true;
+  return (
+    error instanceof ErrorAnswer && error.errors[0]?.extensions?.["code"] === "SERVICE_UNAVAILABLE"
+  );
+}
+
+/**
+ * Repeats what fails because the store is unavailable, as clients do, until it is served: while Redis fails
+ * over, nodes lose their links more than once.
+ */
+export async function served<T>(act: () => Promise<T>): Promise<T> {
+  const outcomes: T[] = [];
+  await until(async () => {
+    try {
+      outcomes.push(await act());
+    } catch (error) {
+      if (!isUnavailable(error)) throw error;
+    }
+    return outcomes.length > 0;
+  }, "the service to be available");
+  return outcomes[0] as T;
 }
 
 /** A signed-in session, as its owner holds it. */
@@ -62,7 +120,7 @@ export async function register(
   email: string = newEmail(),
   headers: Readonly<Record<string, string>> = {},
 ): Promise<SignedIn> {
-  const { data } = await ask(
+  const data = await askData(
     url,
     `mutation ($email: String!, $password: String!) {
       register(email: $email, password: $password) { ${signedIn} ... on Problem { message } }
@@ -77,7 +135,7 @@ export async function login(
   email: string,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<SignedIn> {
-  const { data } = await ask(
+  const data = await askData(
     url,
     `mutation ($email: String!, $password: String!) {
       login(email: $email, password: $password) { ${signedIn} ... on Problem { message } }
@@ -88,29 +146,38 @@ export async function login(
 }
 
 /** What comes of a login, by the name of its type. */
-export async function tryLogin(url: string, email: string, word = password): Promise<string> {
+export async function tryLogin(
+  url: string,
+  email: string,
+  word = password,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<string> {
   const query = `mutation ($email: String!, $word: String!) {
     login(email: $email, password: $word) { outcome: __typename }
   }`;
-  const { data } = await ask(url, query, { variables: { email, word } });
+  const data = await askData(url, query, { variables: { email, word }, headers });
   return data.login.outcome;
 }
 
 /** The next pair, or the reason of the refusal. */
-export async function renew(url: string, renewalToken: string): Promise<SignedIn | string> {
-  const { data } = await ask(
+export async function renew(
+  url: string,
+  renewalToken: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<SignedIn | string> {
+  const data = await askData(
     url,
     `mutation ($renewalToken: String!) {
       renew(renewalToken: $renewalToken) { ${signedIn} ... on RenewalRefused { reason } }
     }`,
-    { variables: { renewalToken } },
+    { variables: { renewalToken }, headers },
   );
   return data.renew.reason ?? toSignedIn(data.renew);
 }
 
 /** How many sessions the logout ended. */
 export async function logout(url: string, token: string): Promise<number> {
-  const { data } = await ask(url, `mutation { logout { endedSessions } }`, { token });
+  const data = await askData(url, `mutation { logout { endedSessions } }`, { token });
   return data.logout.endedSessions;
 }
 

@@ -1,5 +1,5 @@
 /** Clients that use and renew their sessions all the time, while something happens to Redis or to the nodes. */
-import { ask, register, renew, type Answer, type SignedIn } from "./http.ts";
+import { ask, register, renew, served, type Answer, type SignedIn } from "./http.ts";
 
 export interface Load {
   /** Answers so far. */
@@ -74,8 +74,10 @@ export async function registerMany(url: string, count: number): Promise<SignedIn
   return Promise.all(Array.from({ length: count }, () => register(url)));
 }
 
-/** All of them are live and can be renewed. */
+/** All of them are live and can be renewed, once the store is available. */
 export async function allRenew(url: string, sessions: readonly SignedIn[]): Promise<boolean> {
-  const pairs = await Promise.all(sessions.map(({ renewalToken }) => renew(url, renewalToken)));
+  const pairs = await Promise.all(
+    sessions.map(({ renewalToken }) => served(() => renew(url, renewalToken))),
+  );
   return pairs.every((pair) => typeof pair === "object");
 }

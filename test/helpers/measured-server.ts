@@ -9,7 +9,9 @@ import { device } from "./sessions.ts";
 export type Order =
   | { readonly do: "start"; readonly count: number; readonly userId?: string }
   | { readonly do: "end"; readonly fingerprints: readonly string[] }
-  | { readonly do: "measure" };
+  | { readonly do: "measure" }
+  /** Milliseconds of CPU time that the process has taken. */
+  | { readonly do: "cpu" };
 
 export interface Started {
   readonly token: string;
@@ -52,6 +54,10 @@ async function follow(order: Order): Promise<unknown> {
       return Promise.all(order.fingerprints.map((one) => curfew.sessions.end(one, "LOGOUT")));
     case "measure":
       return measure();
+    case "cpu": {
+      const { user, system } = process.cpuUsage();
+      return (user + system) / 1_000;
+    }
   }
 }
 

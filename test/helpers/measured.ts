@@ -21,7 +21,7 @@ export async function startMeasured(options: CurfewOptions = {}) {
     throw new Error(`The server is gone: ${String(code ?? signal)}`);
   });
   gone.catch(() => {});
-  const answer = () => Promise.race([answers.next(60_000), gone]);
+  const answer = () => Promise.race([answers.next(), gone]);
   const url = (await answer()) as string;
   const tell = async (order: Order) => {
     child.send(order);
@@ -40,6 +40,12 @@ export async function startMeasured(options: CurfewOptions = {}) {
     async end(sessions: readonly Started[]): Promise<number[]> {
       const fingerprints = sessions.map(({ fingerprint }) => fingerprint);
       return (await tell({ do: "end", fingerprints })) as number[];
+    },
+    /** Milliseconds of CPU time that it takes meanwhile. */
+    async cost(work: () => Promise<unknown>): Promise<number> {
+      const before = (await tell({ do: "cpu" })) as number;
+      await work();
+      return ((await tell({ do: "cpu" })) as number) - before;
     },
     /** At this moment. */
     async glance(): Promise<Measure> {

@@ -22,7 +22,9 @@ export async function startNginx(ports: readonly string[]) {
     .replace(/curfew(\d):4000/g, (_, number: string) => `127.0.0.1:${ports[Number(number) - 1]}`)
     // Still before the nodes do, which here stop within seconds.
     .replace("keepalive_timeout 4s", "keepalive_timeout 400ms")
-    .replace("listen 8080", `listen 127.0.0.1:${port}`)
+    // Each process finds out by itself which nodes are there: a test can ask one of them.
+    .replace("worker_processes auto", "worker_processes 1")
+    .replace("listen 8080", `listen 127.0.0.1:${port}; add_header x-node $upstream_addr`)
     // Where it keeps these otherwise, only the system's own nginx may write.
     .replace(
       "http {",
@@ -50,6 +52,20 @@ export async function startNginx(ports: readonly string[]) {
   return {
     url,
     socketUrl: url.replace("http", "ws"),
+    /** Resolves when the node at that port serves what is asked here. */
+    async uses(nodePort: string) {
+      await until(async () => {
+        const response = await fetch(url, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ query: "{ __typename }" }),
+        });
+        await response.text();
+        return response.ok && response.headers.get("x-node")?.endsWith(`:${nodePort}`) === true;
+      }, "nginx to use the node");
+    },
+    /** What it has logged of what went wrong. */
+    errors: () => errors,
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
 }

@@ -1,4 +1,5 @@
 /** A queue that a test awaits: no event is missed, and none is waited for by time. */
+import { patience } from "./patience.ts";
 
 export class Queue<T> {
   readonly #items: T[] = [];
@@ -11,11 +12,11 @@ export class Queue<T> {
   }
 
   /** The next item; rejects when none comes for so many milliseconds. */
-  async next(patience = 10_000): Promise<T> {
+  async next(milliseconds = patience): Promise<T> {
     if (this.#items.length > 0) return this.#items.shift() as T;
     const waiting = Promise.withResolvers<T>();
     this.#waiting.push(waiting);
-    const timer = setTimeout(() => waiting.reject(new Error("Nothing came.")), patience);
+    const timer = setTimeout(() => waiting.reject(new Error("Nothing came.")), milliseconds);
     try {
       return await waiting.promise;
     } finally {

@@ -100,7 +100,7 @@ export class RedisCluster implements AsyncDisposable {
       const answers = (await Promise.all(infos)).filter((info) => info !== "");
       return answers.length > 3 && answers.every((info) => /cluster_state:ok/.test(String(info)));
     };
-    await until(isWhole, "the cluster to be whole", 20_000);
+    await until(isWhole, "the cluster to be whole");
   }
 
   /** From here on the keys of the slot are in both places. */
@@ -151,7 +151,7 @@ export class RedisCluster implements AsyncDisposable {
       const infos = this.nodes.slice(3).map((replica) => replica.info("replication"));
       return (await Promise.all(infos)).every((info) => info.get("master_link_status") === "up");
     };
-    await until(attached, "the replicas to be attached", 20_000);
+    await until(attached, "the replicas to be attached");
     await this.whole();
   }
 

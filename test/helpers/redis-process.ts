@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Redis } from "ioredis";
+import { patience } from "./patience.ts";
 import { until } from "./until.ts";
 import { dieWithTests } from "./watchdog.ts";
 
@@ -46,6 +47,11 @@ export class RedisProcess implements AsyncDisposable {
     return `127.0.0.1:${this.port}`;
   }
 
+  /** Of the process that runs now: `restart` starts another. */
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   freeze(): void {
     this.#child.kill("SIGSTOP");
   }
@@ -63,7 +69,7 @@ export class RedisProcess implements AsyncDisposable {
 
   /** One command, on a connection of its own. */
   async command(name: string, ...args: (string | number)[]): Promise<unknown> {
-    const client = new Redis(this.port, { maxRetriesPerRequest: 0, commandTimeout: 5000 });
+    const client = new Redis(this.port, { maxRetriesPerRequest: 0, commandTimeout: patience / 3 });
     client.on("error", () => {});
     try {
       return await client.call(name, ...args);

@@ -88,7 +88,7 @@ export class RedisSentinels implements AsyncDisposable {
         (reply) => Array.isArray(reply) && Number(reply[1]) !== old.port,
       );
     };
-    await until(isOver, "the failover", 20_000);
+    await until(isOver, "the failover");
     return this.master();
   }
 
@@ -105,7 +105,7 @@ export class RedisSentinels implements AsyncDisposable {
       (await Promise.all((await this.replicas()).map(isAttached))).every(Boolean);
     // A Sentinel cuts everybody's links to the server that it makes a replica.
     const isWhole = () => areAll().catch(() => false);
-    await until(isWhole, "the Sentinels to know each other and the replicas", 20_000);
+    await until(isWhole, "the Sentinels to know each other and the replicas");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

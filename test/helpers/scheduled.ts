@@ -9,6 +9,7 @@ import { Sessions } from "../../src/session/sessions.ts";
 import type { SessionStore } from "../../src/session/store.ts";
 import type { Topics } from "../../src/session/topics.ts";
 import { Connections } from "../../src/transport/connections.ts";
+import { newMember } from "../../src/transport/group.ts";
 import { fakeClock, secrets } from "./curfew.ts";
 import { raiseFault } from "./domain.ts";
 import { counted, intercept, memoryStore, memoryTopics } from "./parts.ts";
@@ -108,7 +109,12 @@ export async function scheduledNode(
     if (!reading.ok) return;
     open.push({ life, fingerprint: known.fingerprint });
     const { claims } = reading;
-    const admission = await connections.admit(claims, life, () => here.check(claims), "stream");
+    const admission = await connections.admit(
+      claims,
+      newMember(life, device),
+      () => here.check(claims),
+      "stream",
+    );
     if (admission.state !== "signedIn") life.end("ENDED");
   };
   return {

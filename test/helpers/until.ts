@@ -1,2 +1,11 @@
-/** Waits for what no event tells of, as the contracts' suites do. */
-export { until } from "../../src/contracts/until.ts";
+/** Waits for a condition that no event reports, as the contract suites do, but with more patience. */
+import { until as untilWithin } from "../../src/contracts/until.ts";
+import { patience } from "./patience.ts";
+
+export function until(
+  condition: () => boolean | Promise<boolean>,
+  what?: string,
+  milliseconds = patience,
+): Promise<void> {
+  return untilWithin(condition, what, milliseconds);
+}

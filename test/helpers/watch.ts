@@ -3,7 +3,7 @@ import { Deadlines } from "../../src/session/deadlines.ts";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import type { Stream } from "../../src/session/stream.ts";
 import type { Topics } from "../../src/session/topics.ts";
-import { watchSessions, type SessionEvent, type WatchOptions } from "../../src/session/watch.ts";
+import { Watches, type SessionEvent, type WatchOptions } from "../../src/session/watch.ts";
 import { MemoryTopics } from "../../src/stores/memory/topics.ts";
 import { raise, raiseFault, startDomain } from "./domain.ts";
 
@@ -35,16 +35,20 @@ export function startWatched() {
   const topics = new CountedTopics(raise);
   const domain = startDomain({ topics });
   const deadlines = new Deadlines(domain.clock.now, raiseFault);
-  const watch = (userId = "ada", options: Partial<WatchOptions> = {}) =>
-    watchSessions(userId, {
+  const watches = (options: Partial<WatchOptions> = {}) =>
+    new Watches({
       topics,
       deadlines,
       clock: domain.clock.read,
       list: (id) => domain.sessions.list(id),
+      pause: (then) => void setImmediate(then),
       onFault: (what) => domain.faults.push(what),
       ...options,
     });
-  return { ...domain, topics, deadlines, watch };
+  const shared = watches();
+  const watch = (userId = "ada", options?: Partial<WatchOptions>) =>
+    (options === undefined ? shared : watches(options)).watch(userId);
+  return { ...domain, topics, deadlines, watch, watches };
 }
 
 /** The next event, or undefined at the end. */

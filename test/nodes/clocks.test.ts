@@ -44,7 +44,7 @@ async function pairOf(url: string, token: string): Promise<SignedIn> {
 }
 
 it("clocks a minute apart fork no renewal and make no thief, whichever node is asked first", async () => {
-  await using nodes = await startApart();
+  await using nodes = await startApart({ RENEWAL_GRACE: "60s" });
   const { here, there } = nodes;
   let { renewalToken } = await register(here.url);
   for (const [one, two] of [
@@ -59,7 +59,7 @@ it("clocks a minute apart fork no renewal and make no thief, whichever node is a
     expect(new Set(many.map((pair) => JSON.stringify(pair))).size).toBe(1);
     ({ renewalToken } = await pairOf(one.url, many[0]?.renewalToken ?? ""));
   }
-}, 30_000);
+});
 
 it("clocks a minute apart hide no thief, whichever node he asks", async () => {
   const grace = 500;
@@ -72,11 +72,11 @@ it("clocks a minute apart hide no thief, whichever node he asks", async () => {
     const { renewalToken } = await register(here.url);
     const next = await pairOf(one.url, renewalToken);
     // By Redis's clock, which nobody tells of: it is this machine's.
-    await pause(grace);
+    await pause(grace + 100);
     expect(await renew(two.url, renewalToken)).toBe("REUSED");
     expect(await renew(one.url, next.renewalToken)).toBe("ENDED");
   }
-}, 30_000);
+});
 
 it("a renewal that Redis carries out 12 s late has its whole grace then: the client's retry gets its pair", async () => {
   await using redis = await startRedis();
@@ -102,13 +102,14 @@ it("a renewal that Redis carries out 12 s late has its whole grace then: the cli
   const { errors } = await ask(curfew.url, query, { variables: { renewalToken } });
   expect(errors?.[0]?.extensions).toMatchObject({ code: "SERVICE_UNAVAILABLE" });
   await pause(12_000);
+  const thawed = Date.now();
   redis.thaw();
 
   await until(async () => (await record()).generation === 1, "Redis to do what it was asked");
-  expect((await record()).graceEndsAt - Date.now()).toBeGreaterThan(8_000);
+  expect((await record()).graceEndsAt).toBeGreaterThanOrEqual(thawed + 10_000);
   const retry = () => renew(curfew.url, renewalToken).catch(() => undefined);
   let pair = await retry();
   await until(async () => (pair ??= await retry()) !== undefined, "Redis to be back");
   expect(pair).toMatchObject({ sessionId });
   expect((await record()).generation).toBe(1);
-}, 40_000);
+});

@@ -1,15 +1,18 @@
 /** Two nodes on a Redis Cluster that fails over and moves its slots under load: nobody is signed out by it. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { testApp } from "../helpers/app.ts";
-import { ask, logout, register, renew } from "../helpers/http.ts";
+import { ask, askData, logout, register, renew, served } from "../helpers/http.ts";
 import { allRenew, putLoad, registerMany } from "../helpers/load.ts";
 import { startNodes } from "../helpers/nodes.ts";
 import { RedisCluster } from "../helpers/redis-cluster.ts";
 import { connect } from "../helpers/socket.ts";
+import { stopwatch } from "../helpers/stopwatch.ts";
 import { until } from "../helpers/until.ts";
 import { expectNothingUnhandled } from "../helpers/unhandled.ts";
 
 const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
+/** Longer than a failover takes: what was carried out before it is asked for again after it. */
+const renewalGrace = 120_000;
 /** So that nothing is found out by a recheck. */
 const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
 
@@ -18,7 +21,7 @@ expectNothingUnhandled();
 
 beforeAll(async () => {
   cluster = await RedisCluster.start();
-}, 40_000);
+});
 afterAll(async () => {
   await cluster[Symbol.asyncDispose]();
 });
@@ -71,11 +74,11 @@ it("slots that move while their sessions are used lose none of them", async () =
   const latest = await load.stop();
   expect(load.wrong).toEqual([]);
   expect(await allRenew(nodes.there.url, latest)).toBe(true);
-}, 40_000);
+});
 
 it("a master that dies under load signs nobody out, and brings nobody back", async () => {
   const recheckInterval = 1000;
-  await using nodes = await start({ recheckInterval });
+  await using nodes = await start({ recheckInterval, renewalGrace });
   const { here, there } = nodes;
   const sessions = await registerMany(here.url, 12);
   const ended = await registerMany(here.url, 3);
@@ -96,10 +99,10 @@ it("a master that dies under load signs nobody out, and brings nobody back", asy
       expect(errors[0]?.extensions).toMatchObject({ code: "SERVICE_UNAVAILABLE" });
     return data?.logout?.endedSessions === 1;
   };
-  await until(end, "the logout", 15_000);
-  const acknowledged = performance.now();
+  await until(end, "the logout");
+  const elapsed = stopwatch();
   expect(await socket.closed).toEqual(sessionEnded);
-  expect(performance.now() - acknowledged).toBeLessThan(recheckInterval + 2000);
+  expect(elapsed()).toBeLessThan(recheckInterval + 2000);
   const { fine } = load.counts;
   await until(() => load.counts.fine > fine + 50 || load.wrong.length > 0, "the load");
 
@@ -109,13 +112,13 @@ it("a master that dies under load signs nobody out, and brings nobody back", asy
   await cluster.whole();
   expect(await allRenew(there.url, latest)).toBe(true);
   for (const { accessToken, renewalToken } of [...ended, leaving]) {
-    const { errors } = await own(there.url, accessToken);
-    expect(errors?.[0]?.extensions).toMatchObject({ reason: "ENDED" });
-    expect(await renew(here.url, renewalToken)).toBe("ENDED");
+    const asked = served(() => askData(there.url, "{ own }", { token: accessToken }));
+    await expect(asked).rejects.toMatchObject({ errors: [{ extensions: { reason: "ENDED" } }] });
+    expect(await served(() => renew(here.url, renewalToken))).toBe("ENDED");
   }
   staying.send({ type: "ping" });
   await until(() => staying.messages.pending.some(({ type }) => type === "pong"));
-}, 40_000);
+});
 
 it("a renewal that the replica missed signs nobody out: the newer token goes on", async () => {
   await using nodes = await start();
@@ -140,12 +143,13 @@ it("a renewal that the replica missed signs nobody out: the newer token goes on"
   replica.thaw();
 
   const isBack = async () => (await own(there.url, newer.accessToken)).errors === undefined;
-  await until(isBack, "the replica to take over", 20_000);
+  await until(isBack, "the replica to take over");
   await until(async () => (await masterOf(session.sessionId)) === replica, "the nodes to know");
   await cluster.whole();
-  const stored = await there.sessions.list(session.userId);
+  const list = () => served(() => there.sessions.list(session.userId));
+  const stored = await list();
   expect(stored).toMatchObject([{ generation: 0 }]);
-  const next = await renew(there.url, newer.renewalToken);
+  const next = await served(() => renew(there.url, newer.renewalToken));
   expect(next).toMatchObject({ sessionId: session.sessionId });
-  expect(await there.sessions.list(session.userId)).toMatchObject([{ generation: 2 }]);
-}, 40_000);
+  expect(await list()).toMatchObject([{ generation: 2 }]);
+});

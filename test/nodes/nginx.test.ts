@@ -70,7 +70,7 @@ it("through nginx, the events of a stream come at once, and addresses are the cl
 });
 
 it("through nginx, a node that goes away costs no request and no subscription", async () => {
-  await using cluster = await startNodesBehindNginx({ DRAIN_TIME: "1s" });
+  await using cluster = await startNodesBehindNginx({ DRAIN_TIME: "4s" });
   const { url, socketUrl } = cluster.nginx;
   const email = newEmail();
   const { accessToken: token } = await register(url, email);

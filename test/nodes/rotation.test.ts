@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { createSocketClient } from "../../src/client/graphql-ws.ts";
 import { createSession } from "../../src/client/index.ts";
 import { newFolder, startServer, type Env, type ServerProcess } from "../helpers/command.ts";
-import { ask, newEmail, password, register, renew } from "../helpers/http.ts";
+import { askData, newEmail, password, register, renew } from "../helpers/http.ts";
 import { allRenew, putLoad, registerMany } from "../helpers/load.ts";
 import { startNginx } from "../helpers/nginx.ts";
 import { startNodes } from "../helpers/nodes.ts";
@@ -73,7 +73,9 @@ async function openApp({ url, socketUrl }: { readonly url: string; readonly sock
 }
 
 it("a key is replaced under load, node by node, with nobody logged out and nothing refused", async () => {
-  const settings = { ACCESS_TOKEN_TTL: "3s", RENEWAL_TOKEN_TTL: "10s", RENEWAL_GRACE: "2s" };
+  // Clients renew in the last fifth of an access token's life, which leaves two seconds for it; and a restart is
+  // over before a refresh token expires.
+  const settings = { ACCESS_TOKEN_TTL: "9s", RENEWAL_TOKEN_TTL: "30s", RENEWAL_GRACE: "8s" };
   await using site = await startSite({ ...settings, DRAIN_TIME: "2s" });
   const { url } = site.nginx;
   const load = putLoad([url], await registerMany(url, 8));
@@ -87,20 +89,18 @@ it("a key is replaced under load, node by node, with nobody logged out and nothi
   };
   const restart = async (node: 0 | 1, secrets: readonly string[]) => {
     expect(await site.restart(node, secrets)).toBe(0);
-    const back = Date.now();
     await allHear();
-    // So long nginx gives nothing to a node that has refused a connection: it counts whole seconds.
-    await until(() => Date.now() > back + 3_100, "nginx to use the node again");
+    // For some seconds it gives nothing to a node that has refused a connection.
+    await site.nginx.uses(site.nodes[node]?.port ?? "");
   };
 
   await restart(0, [oldKey, newKey]);
   await restart(1, [oldKey, newKey]);
   await restart(0, [newKey, oldKey]);
-  // The last tokens of the old key, of someone who then sleeps nearly as long as he may.
+  // The last tokens of the old key, of someone who sleeps meanwhile.
   const sleeper = await register(site.nodes[1]?.url ?? "");
   await restart(1, [newKey, oldKey]);
   const lastOldExpiry = Date.parse(sleeper.renewalTokenExpiresAt);
-  await until(() => Date.now() > lastOldExpiry - 1_000, "the end of the old tokens");
   const { sessionId } = sleeper;
   expect(await renew(url, sleeper.renewalToken)).toMatchObject({ sessionId });
   await until(() => Date.now() > lastOldExpiry, "the end of the old tokens");
@@ -108,7 +108,7 @@ it("a key is replaced under load, node by node, with nobody logged out and nothi
   await restart(1, [newKey]);
 
   const latest = await load.stop();
-  expect(load.wrong).toEqual([]);
+  expect(load.wrong, site.nginx.errors()).toEqual([]);
   expect(load.counts.unavailable).toBe(0);
   expect(await allRenew(url, latest)).toBe(true);
   for (const { seen } of apps) {
@@ -117,12 +117,12 @@ it("a key is replaced under load, node by node, with nobody logged out and nothi
     expect(seen.closes).toContain(1012);
     expect([...seen.closes].filter((code) => code !== 1012 && code !== 1006)).toEqual([]);
   }
-}, 90_000);
+});
 
 it("a new key that signs before all nodes know it is refused by those that do not", async () => {
   await using nodes = await startNodes(redis, { secrets: [newKey, oldKey] }, { secrets: [oldKey] });
   const { accessToken: token, renewalToken } = await register(nodes.here.url);
-  const { data } = await ask(nodes.there.url, "{ viewer { session { id } } }", { token });
+  const data = await askData(nodes.there.url, "{ viewer { session { id } } }", { token });
   expect(data.viewer).toBeNull();
   expect(await renew(nodes.there.url, renewalToken)).toBe("BAD_SIGNATURE");
 });

@@ -106,67 +106,63 @@ async function tablesOf(postgres: PostgresServer, url: string): Promise<unknown[
 
 const env = { PORT: "0", LOG_LEVEL: "trace", RENEWAL_GRACE: "1ms", MAX_LOGIN_FAILURES: "3" };
 
-it(
-  "nodes with Redis and PostgreSQL show no token, secret or password anywhere",
-  { timeout: 60_000 },
-  async () => {
-    await using redis = await startRedis();
-    await using postgres = await PostgresServer.start();
-    const databaseUrl = await postgres.newDatabase();
-    const databasePassword = decodeURIComponent(new URL(databaseUrl).password);
-    await redis.command("ACL", "SETUSER", "curfew", "on", `>${storePassword}`, "~*", "&*", "+@all");
-    const redisUrl = redis.url.replace("//", `//curfew:${encodeURIComponent(storePassword)}@`);
-    const nodeEnv = {
-      ...env,
-      CURFEW_SECRETS: secret,
-      REDIS_URL: redisUrl,
-      DATABASE_URL: databaseUrl,
-    };
-    const evidence = new Evidence();
-    const spy = new Redis(redis.port);
-    // ioredis takes no line of it that comes with the answer to MONITOR: this one must not be connecting then.
-    await spy.ping();
-    const monitor = await spy.monitor();
-    monitor.on("monitor", (_time: string, args: string[]) => evidence.add("commands", args));
-    await using here = await startServer(nodeEnv);
-    await using there = await startServer(nodeEnv);
+it("nodes with Redis and PostgreSQL show no token, secret or password anywhere", async () => {
+  await using redis = await startRedis();
+  await using postgres = await PostgresServer.start();
+  const databaseUrl = await postgres.newDatabase();
+  const databasePassword = decodeURIComponent(new URL(databaseUrl).password);
+  await redis.command("ACL", "SETUSER", "curfew", "on", `>${storePassword}`, "~*", "&*", "+@all");
+  const redisUrl = redis.url.replace("//", `//curfew:${encodeURIComponent(storePassword)}@`);
+  const nodeEnv = {
+    ...env,
+    CURFEW_SECRETS: secret,
+    REDIS_URL: redisUrl,
+    DATABASE_URL: databaseUrl,
+  };
+  const evidence = new Evidence();
+  const spy = new Redis(redis.port);
+  // ioredis takes no line of it that comes with the answer to MONITOR: this one must not be connecting then.
+  await spy.ping();
+  const monitor = await spy.monitor();
+  monitor.on("monitor", (_time: string, args: string[]) => evidence.add("commands", args));
+  await using here = await startServer(nodeEnv);
+  await using there = await startServer(nodeEnv);
 
-    const visitors = [new Visitor(here, there), new Visitor(there, here)];
-    for (const visitor of visitors) await visitor.doEverything();
-    const [kept = ""] = visitors.flatMap(({ tokens }) => [...tokens].slice(-1));
-    evidence.add("inspect", await runCommand(["inspect"], nodeEnv, kept));
-    evidence.add("keys and values", await everythingIn(redis));
-    evidence.add("tables", await tablesOf(postgres, databaseUrl));
-    for (const node of [here, there]) evidence.addProcess(node);
-    monitor.disconnect();
-    spy.disconnect();
-    await Promise.all([redis.kill(), postgres.kill()]);
-    for (const visitor of visitors) await visitor.findNothingThere();
-    for (const node of [here, there]) evidence.add("the log", await node.stop("SIGTERM"));
-    for (const { shown } of visitors) for (const text of shown) evidence.add("answers", text);
+  const visitors = [new Visitor(here, there), new Visitor(there, here)];
+  for (const visitor of visitors) await visitor.doEverything();
+  const [kept = ""] = visitors.flatMap(({ tokens }) => [...tokens].slice(-1));
+  evidence.add("inspect", await runCommand(["inspect"], nodeEnv, kept));
+  evidence.add("keys and values", await everythingIn(redis));
+  evidence.add("tables", await tablesOf(postgres, databaseUrl));
+  for (const node of [here, there]) evidence.addProcess(node);
+  monitor.disconnect();
+  spy.disconnect();
+  await Promise.all([redis.kill(), postgres.kill()]);
+  for (const visitor of visitors) await visitor.findNothingThere();
+  for (const node of [here, there]) evidence.add("the log", await node.stop("SIGTERM"));
+  for (const { shown } of visitors) for (const text of shown) evidence.add("answers", text);
 
-    evidence.expectSeen("commands", "publish", "curfew:session:");
-    evidence.expectSeen("keys and values", "curfew:session:", "curfew:attempts:");
-    evidence.expectSeen("tables", "$argon2id$");
-    evidence.expectSeen("the log", "refused", "ECONNREFUSED", "Curfew serves GraphQL");
-    evidence.expectSeen("the process", "src/main.ts");
-    evidence.expectSeen(
-      "answers",
-      "SERVICE_UNAVAILABLE",
-      "SESSION_ENDED",
-      "REUSED",
-      "TooManyAttempts",
-    );
-    const found = evidence.places(
-      secretsOf(visitors, ...spellings(storePassword), ...spellings(databasePassword)),
-    );
-    expect(found).toEqual([]);
-    // Hashes are for the table alone.
-    expect(new Set(evidence.places(["$argon2"]))).toEqual(new Set(["tables"]));
-  },
-);
+  evidence.expectSeen("commands", "publish", "curfew:session:");
+  evidence.expectSeen("keys and values", "curfew:session:", "curfew:attempts:");
+  evidence.expectSeen("tables", "$argon2id$");
+  evidence.expectSeen("the log", "refused", "ECONNREFUSED", "Curfew serves GraphQL");
+  evidence.expectSeen("the process", "src/main.ts");
+  evidence.expectSeen(
+    "answers",
+    "SERVICE_UNAVAILABLE",
+    "SESSION_ENDED",
+    "REUSED",
+    "TooManyAttempts",
+  );
+  const found = evidence.places(
+    secretsOf(visitors, ...spellings(storePassword), ...spellings(databasePassword)),
+  );
+  expect(found).toEqual([]);
+  // Hashes are for the table alone.
+  expect(new Set(evidence.places(["$argon2"]))).toEqual(new Set(["tables"]));
+});
 
-it("a server with SQLite shows none either", { timeout: 60_000 }, async () => {
+it("a server with SQLite shows none either", async () => {
   await using folder = await newFolder();
   const evidence = new Evidence();
   await using server = await startServer({ ...env, DATA_DIR: folder.path });

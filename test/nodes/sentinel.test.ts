@@ -1,15 +1,18 @@
 /** Two nodes on a Redis that Sentinels watch, while its master dies: nobody is signed out by it. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { testApp } from "../helpers/app.ts";
-import { ask, logout, register, renew } from "../helpers/http.ts";
+import { ask, askData, logout, register, renew, served } from "../helpers/http.ts";
 import { allRenew, putLoad, registerMany } from "../helpers/load.ts";
 import { startNodes } from "../helpers/nodes.ts";
 import { masterName, RedisSentinels } from "../helpers/redis-sentinel.ts";
 import { connect } from "../helpers/socket.ts";
+import { stopwatch } from "../helpers/stopwatch.ts";
 import { until } from "../helpers/until.ts";
 import { expectNothingUnhandled } from "../helpers/unhandled.ts";
 
 const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
+/** Longer than a failover takes: what was carried out before it is asked for again after it. */
+const renewalGrace = 120_000;
 /** So that nothing is found out by a recheck. */
 const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
 
@@ -18,7 +21,7 @@ expectNothingUnhandled();
 
 beforeAll(async () => {
   redis = await RedisSentinels.start();
-}, 40_000);
+});
 afterAll(async () => {
   await redis[Symbol.asyncDispose]();
 });
@@ -63,19 +66,20 @@ it("a renewal that the replicas missed signs nobody out: the newer token goes on
 
   await redis.failedOver(master);
   const isBack = async () => (await own(there.url, newer.accessToken)).errors === undefined;
-  await until(isBack, "the replica to take over", 20_000);
-  const stored = await there.sessions.list(session.userId);
+  await until(isBack, "the replica to take over");
+  const list = () => served(() => there.sessions.list(session.userId));
+  const stored = await list();
   expect(stored).toMatchObject([{ generation: 0 }]);
-  const next = await renew(there.url, newer.renewalToken);
+  const next = await served(() => renew(there.url, newer.renewalToken));
   expect(next).toMatchObject({ sessionId: session.sessionId });
-  expect(await there.sessions.list(session.userId)).toMatchObject([{ generation: 2 }]);
+  expect(await list()).toMatchObject([{ generation: 2 }]);
   await master.restart();
   await redis.whole();
-}, 40_000);
+});
 
 it("a master that dies under load signs nobody out, and brings nobody back", async () => {
   const recheckInterval = 1000;
-  await using nodes = await start({ recheckInterval });
+  await using nodes = await start({ recheckInterval, renewalGrace });
   const { here, there } = nodes;
   const sessions = await registerMany(here.url, 8);
   const ended = await registerMany(here.url, 3);
@@ -96,10 +100,10 @@ it("a master that dies under load signs nobody out, and brings nobody back", asy
       expect(errors[0]?.extensions).toMatchObject({ code: "SERVICE_UNAVAILABLE" });
     return data?.logout?.endedSessions === 1;
   };
-  await until(end, "the logout", 20_000);
-  const acknowledged = performance.now();
+  await until(end, "the logout");
+  const elapsed = stopwatch();
   expect(await socket.closed).toEqual(sessionEnded);
-  expect(performance.now() - acknowledged).toBeLessThan(recheckInterval + 2000);
+  expect(elapsed()).toBeLessThan(recheckInterval + 2000);
   const { fine } = load.counts;
   await until(() => load.counts.fine > fine + 50 || load.wrong.length > 0, "the load");
 
@@ -108,17 +112,11 @@ it("a master that dies under load signs nobody out, and brings nobody back", asy
   expect(load.counts.unavailable).toBeGreaterThan(0);
   expect(await allRenew(there.url, latest)).toBe(true);
   for (const { accessToken, renewalToken } of [...ended, leaving]) {
-    let answer = await own(there.url, accessToken);
     // Each Sentinel tells of the failover, and a node leaves its link at each: it may be without one.
-    const isServed = async () => {
-      const isAway = answer.errors?.[0]?.extensions?.["code"] === "SERVICE_UNAVAILABLE";
-      if (isAway) answer = await own(there.url, accessToken);
-      return !isAway;
-    };
-    await until(isServed, "the node to have its link");
-    expect(answer.errors?.[0]?.extensions).toMatchObject({ reason: "ENDED" });
-    expect(await renew(here.url, renewalToken)).toBe("ENDED");
+    const asked = served(() => askData(there.url, "{ own }", { token: accessToken }));
+    await expect(asked).rejects.toMatchObject({ errors: [{ extensions: { reason: "ENDED" } }] });
+    expect(await served(() => renew(here.url, renewalToken))).toBe("ENDED");
   }
   staying.send({ type: "ping" });
   await until(() => staying.messages.pending.some(({ type }) => type === "pong"));
-}, 40_000);
+});

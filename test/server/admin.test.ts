@@ -201,7 +201,7 @@ it("says that a lock may be half done when PostgreSQL is away, and does nothing 
   expect(failed.errors).toMatch(/The users cannot be read or written/);
   expect(failed.errors).not.toContain(new URL(databaseUrl).password);
   expect(await server.curfew.sessions.list(userId)).toHaveLength(1);
-}, 60_000);
+});
 
 it.each([
   ["nothing", {}, [], /^Usage: /],

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { open } from "node:fs/promises";
 import { expect, it } from "vitest";
-import { ask, register } from "../helpers/http.ts";
+import { askData, register } from "../helpers/http.ts";
 import { dieWithTests } from "../helpers/watchdog.ts";
 
 it("a server whose log meets a full disk serves on, and goes away when it is told to", async () => {
@@ -25,7 +25,7 @@ it("a server whose log meets a full disk serves on, and goes away when it is tol
   // Each is a line of the audit trail.
   for (let i = 0; i < 3; i += 1) {
     const { accessToken: token } = await register(url);
-    const { data } = await ask(url, "{ viewer { user { id } } }", { token });
+    const data = await askData(url, "{ viewer { user { id } } }", { token });
     expect(data.viewer).not.toBeNull();
   }
   child.kill("SIGTERM");

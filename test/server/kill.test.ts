@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { createClient } from "graphql-ws";
 import { expect, it } from "vitest";
 import { newFolder, runCommand, startServer } from "../helpers/command.ts";
-import { ask, login, logout, newEmail, register, renew } from "../helpers/http.ts";
+import { ask, askData, login, logout, newEmail, register, renew } from "../helpers/http.ts";
 import { Queue } from "../helpers/queue.ts";
 import { connect } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
@@ -28,7 +28,7 @@ it("a session outlives kill -9, and one that was logged out stays out", async ()
   const answer = await ask(second.url, whoAmI, { token: kept.accessToken });
   expect(answer.data.viewer).toEqual({ user: { email } });
   expect(await renew(second.url, kept.renewalToken)).toMatchObject({ sessionId: kept.sessionId });
-  const { data } = await ask(second.url, whoAmI, { token: loggedOut.accessToken });
+  const data = await askData(second.url, whoAmI, { token: loggedOut.accessToken });
   expect(data.viewer).toBeNull();
   expect(await renew(second.url, loggedOut.renewalToken)).toBe("ENDED");
 });

@@ -8,6 +8,7 @@ import { breakable, memoryStore, memoryUsers } from "../helpers/parts.ts";
 import { PostgresServer } from "../helpers/postgres.ts";
 import { startRedis } from "../helpers/redis.ts";
 import { connect } from "../helpers/socket.ts";
+import { stopwatch } from "../helpers/stopwatch.ts";
 import { until } from "../helpers/until.ts";
 
 async function readiness(url: string) {
@@ -43,9 +44,9 @@ it("answers within its time though Redis hangs", async () => {
   await using curfew = await startCurfew({ redisUrl: redis.url });
   redis.freeze();
   try {
-    const start = performance.now();
+    const elapsed = stopwatch();
     const states = await Promise.all([readiness(curfew.url), readiness(curfew.url)]);
-    expect(performance.now() - start).toBeLessThan(3_000);
+    expect(elapsed()).toBeLessThan(3_000);
     for (const state of states)
       expect(state).toEqual(down({ redis: "down", subscriber: "down", database: "up" }));
   } finally {
@@ -105,7 +106,7 @@ it("knows PostgreSQL, whatever Redis does", async () => {
   expect(await readiness(curfew.url)).toEqual(state);
   await postgres.restart();
   await until(async () => (await readiness(curfew.url)).status === 200, "it to be green");
-}, 60_000);
+});
 
 it("is of one database on one machine, and of the parts that an app brings by what they are", async () => {
   await using alone = await startCurfew();

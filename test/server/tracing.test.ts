@@ -10,7 +10,7 @@ import {
 import { afterEach, expect, it } from "vitest";
 import { startTracing } from "../../src/telemetry/tracing.ts";
 import { startCurfew } from "../helpers/curfew.ts";
-import { ask, logout, register } from "../helpers/http.ts";
+import { askData, logout, register } from "../helpers/http.ts";
 import { startNodes } from "../helpers/nodes.ts";
 import { breakable, memoryStore } from "../helpers/parts.ts";
 import { startRedis } from "../helpers/redis.ts";
@@ -98,7 +98,7 @@ it("where nobody set an SDK up, nothing is done for it", async () => {
   expect(await startTracing()).toBeUndefined();
   await using curfew = await startCurfew();
   const { accessToken } = await register(curfew.url);
-  const { data } = await ask(curfew.url, "{ viewer { user { id } } }", { token: accessToken });
+  const data = await askData(curfew.url, "{ viewer { user { id } } }", { token: accessToken });
   expect(data.viewer).not.toBeNull();
   // One that comes later is not used: it was decided at the start.
   const { exporter } = setUpSdk();

@@ -1,6 +1,13 @@
 /** Which addresses count as one network. */
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { isSameNetwork, networkOf, sessionNetworkOf } from "../../src/session/network.ts";
+import {
+  countedNetworksOf,
+  isSameNetwork,
+  networkOf,
+  networkPathOf,
+  sessionNetworkOf,
+} from "../../src/session/network.ts";
 
 test.each([
   ["192.0.2.1", "192.0.2.1"],
@@ -65,4 +72,40 @@ test("an unknown network equals none, not even itself", () => {
   expect(isSameNetwork("203.0.113.0/24", "203.0.113.0/24")).toBe(true);
   expect(isSameNetwork("203.0.113.0/24", "198.51.100.0/24")).toBe(false);
   expect(isSameNetwork("unknown", "unknown")).toBe(false);
+});
+
+test("limits count an IPv6 address for its /64 and, with larger shares, for the /56 and /48 around it", () => {
+  expect(countedNetworksOf("2001:db8:1:2345::1")).toEqual([
+    { name: "2001:db8:1:2345::/64", share: 1 },
+    { name: "2001:db8:1:2300::/56", share: 4 },
+    { name: "2001:db8:1::/48", share: 16 },
+  ]);
+  expect(networkPathOf("[2001:db8:1:2345::1]:443")).toEqual([
+    "2001:db8:1::/48",
+    "2001:db8:1:2300::/56",
+    "2001:db8:1:2345::/64",
+  ]);
+});
+
+test.each(["192.0.2.1", "::ffff:192.0.2.1", "64:ff9b::192.0.2.1", null, "somebody", "any text/64"])(
+  "limits count %s for one network alone",
+  (address) => {
+    expect(countedNetworksOf(address)).toEqual([{ name: networkOf(address), share: 1 }]);
+    expect(networkPathOf(address)).toEqual([networkOf(address)]);
+  },
+);
+
+test("two IPv6 addresses are counted together in as many networks as their common bits reach", () => {
+  const groups = fc.array(fc.nat({ max: 0xffff }), { minLength: 8, maxLength: 8 });
+  // Global addresses: there, no IPv4 address is inside.
+  const text = (parts: readonly number[]) =>
+    [0x2001, 0xdb8, ...parts.slice(2)].map((part) => part.toString(16)).join(":");
+  fc.assert(
+    fc.property(groups, fc.integer({ min: 32, max: 127 }), (parts, bit) => {
+      const other = parts.with(bit >> 4, (parts[bit >> 4] ?? 0) ^ (0x8000 >> (bit & 15)));
+      const [one, two] = [countedNetworksOf(text(parts)), countedNetworksOf(text(other))];
+      const shared = one.filter(({ name }, index) => name === two[index]?.name);
+      expect(shared).toHaveLength([48, 56, 64].filter((length) => bit >= length).length);
+    }),
+  );
 });

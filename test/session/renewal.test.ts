@@ -248,7 +248,7 @@ test("users who cannot be looked up keep their sessions and their tokens", async
   expect(heard).toEqual(["renewed"]);
 });
 
-describe("a rotation", () => {
+describe("starting over", () => {
   const claimsOf = (domain: ReturnType<typeof startDomain>, token: string) => {
     const claims = domain.sessions.identify(token);
     if (claims === undefined) throw new Error("Not one of ours");
@@ -261,7 +261,7 @@ describe("a rotation", () => {
       const domain = startDomain();
       const first = await domain.login();
       const second = await domain.renew(first.tokens.renewalToken);
-      const rotated = await domain.sessions.rotate(claimsOf(domain, first.tokens[kind]));
+      const rotated = await domain.sessions.reissue(claimsOf(domain, first.tokens[kind]));
       expect(rotated).toMatchObject({ outcome: "renewed", session: { generation: 2 } });
       expect(await domain.access(second.tokens.accessToken)).toBe("SUPERSEDED");
     },
@@ -271,7 +271,7 @@ describe("a rotation", () => {
     const domain = startDomain();
     const { tokens } = await domain.login();
     await domain.logout(tokens.accessToken);
-    const rotated = await domain.sessions.rotate(claimsOf(domain, tokens.accessToken));
+    const rotated = await domain.sessions.reissue(claimsOf(domain, tokens.accessToken));
     expect(rotated).toMatchObject({ outcome: "refused", reason: "ENDED" });
   });
 
@@ -280,7 +280,7 @@ describe("a rotation", () => {
     const { session, tokens } = await domain.login();
     const renewed = await domain.renew(tokens.renewalToken);
     await domain.store.create(session);
-    const rotated = await domain.sessions.rotate(claimsOf(domain, renewed.tokens.accessToken));
+    const rotated = await domain.sessions.reissue(claimsOf(domain, renewed.tokens.accessToken));
     expect(rotated).toMatchObject({ outcome: "renewed", session: { generation: 2 } });
     expect(await domain.access(renewed.tokens.accessToken)).toBe("SUPERSEDED");
   });

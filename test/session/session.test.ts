@@ -16,6 +16,8 @@ const begun = beginSession("a fingerprint", "ada", device, lifetimes, now);
 describe("a session that begins", () => {
   test("is of the first generation and has its full lifetimes", () => {
     expect(begun).toEqual({
+      foreignReplays: 0,
+      foreignReplayGeneration: 0,
       fingerprint: "a fingerprint",
       userId: "ada",
       generation: 0,
@@ -92,7 +94,8 @@ describe("a renewal", () => {
   });
 
   test("gives no grace to a session never renewed", () => {
-    expect(judgeRenewal(begun, { generation: -1, seen: 0 }, now)).toBe("reuse");
+    const ungraced = { ...begun, generation: 1 };
+    expect(judgeRenewal(ungraced, { generation: 0, seen: 1 }, now)).toBe("reuse");
   });
 });
 

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { Stream, StreamOverflow } from "../../src/session/stream.ts";
 
 /** A stream of numbers that counts how often it was cleaned up. */
@@ -125,4 +125,33 @@ describe("a reader too slow for it", () => {
       expect(await stream.next()).toEqual(value(one));
     }
   });
+});
+
+test("a reader that lets too many bytes wait gets an error, however few values they are", async () => {
+  const closes = vi.fn();
+  const bytes = { most: 10, of: (one: number) => one };
+  const stream = new Stream<number>(closes, 100, bytes);
+  stream.push(6);
+  expect(await stream.next()).toEqual(value(6));
+  stream.push(6);
+  stream.push(4);
+  expect(await stream.next()).toEqual(value(6));
+  stream.push(6);
+  stream.push(1);
+  expect(closes).toHaveBeenCalledTimes(1);
+  await expect(stream.next()).rejects.toThrow(StreamOverflow);
+  expect(await stream.next()).toEqual(done);
+});
+
+test("a stream that fails rejects the read that waits, ends the others and is cleaned up once", async () => {
+  const { stream, closes } = open();
+  expect(stream.isWaiting).toBe(false);
+  const [first, second] = [stream.next(), stream.next()];
+  expect(stream.isWaiting).toBe(true);
+  stream.fail(new Error("It broke"));
+  stream.fail(new Error("It broke again"));
+  await expect(first).rejects.toThrow("It broke");
+  expect(await second).toEqual(done);
+  expect(await stream.next()).toEqual(done);
+  expect(closes.count).toBe(1);
 });

@@ -16,7 +16,7 @@ expectNothingUnhandled();
 
 beforeAll(async () => {
   redis = await RedisSentinels.start();
-}, 40_000);
+});
 afterAll(async () => {
   await redis[Symbol.asyncDispose]();
 });
@@ -135,6 +135,6 @@ test("when another is made the master, commands and messages go there", async ()
     lastSeenAt: start + 1,
   });
   expect(await master.command("EXISTS", `curfew:session:{${session.fingerprint}}`)).toBe(1);
-}, 30_000);
+});
 
 const yesNo = [() => true, () => false] as const;

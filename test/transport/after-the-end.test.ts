@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { CurfewOptions } from "../../src/server.ts";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import { startCurfew } from "../helpers/curfew.ts";
-import { ask, login, logout, newEmail, register } from "../helpers/http.ts";
+import { ask, askData, login, logout, newEmail, register } from "../helpers/http.ts";
 import { intercept, lent, memoryStore, memoryTopics, memoryUsers } from "../helpers/parts.ts";
 import { Queue } from "../helpers/queue.ts";
 import { connect } from "../helpers/socket.ts";
@@ -95,6 +95,53 @@ it("a slow request whose session ends is answered so, and does nothing more that
   expect(errors).toMatchObject([{ extensions }]);
   gate.resolve();
   expect(await ran.next()).toBe("open");
+});
+
+describe("a mutation of several guarded fields begins none of them after the end of its session,", () => {
+  /** Each field waits until the test lets it go on. */
+  function app() {
+    const begun = new Queue<() => void>();
+    const step = async () => {
+      const { promise, resolve } = Promise.withResolvers<number>();
+      begun.push(() => resolve(1));
+      return promise;
+    };
+    const typeDefs = "type Mutation { step: Int @authenticated }";
+    const resolvers: CurfewOptions["resolvers"] = { Mutation: { step } };
+    return { begun, schema: { typeDefs, resolvers } };
+  }
+  const fragments =
+    "fragment Rest on Mutation { b: step ...More } fragment More on Mutation { c: step }";
+  const query = `mutation { ...Rest ... on Mutation { a: step } } ${fragments}`;
+
+  it.each([
+    ["a POST", []],
+    ["a POST through plugins", [{}]],
+  ])("over %s", async (_, plugins) => {
+    const { begun, schema } = app();
+    await using curfew = await startCurfew({ ...schema, plugins });
+    const { accessToken: token } = await register(curfew.url);
+    const answer = ask(curfew.url, query, { token });
+    const goOn = await begun.next();
+    expect(curfew.connections.size).toBe(1);
+    expect(await logout(curfew.url, token)).toBe(1);
+    goOn();
+    const { errors } = await answer;
+    expect(errors).toMatchObject([{ extensions }]);
+    await until(() => curfew.connections.size === 0);
+    expect(begun.pending).toEqual([]);
+  });
+
+  it("and a mutation of one field asks the store once, as any request", async () => {
+    const { begun, schema } = app();
+    await using curfew = await startCurfew(schema);
+    const { accessToken: token } = await register(curfew.url);
+    const answer = ask(curfew.url, "mutation { step }", { token });
+    const goOn = await begun.next();
+    expect(curfew.connections.size).toBe(0);
+    goOn();
+    expect((await answer).data).toEqual({ step: 1 });
+  });
 });
 
 describe("what the source of a subscription throws is masked for the client, and logged once", () => {
@@ -189,7 +236,7 @@ describe("an end that took effect and whose answer was lost", () => {
       expect(await socket.messages.next()).toEqual({ type: "pong" });
     }
     const again = "mutation ($token: String) { logout(token: $token) { endedSessions } }";
-    const { data } = await ask(here.url, again, { variables: { token } });
+    const data = await askData(here.url, again, { variables: { token } });
     expect(data.logout).toEqual({ endedSessions: 0 });
     expect(await near.closed).toEqual(sessionEnded);
     expect(await far.closed).toEqual(sessionEnded);

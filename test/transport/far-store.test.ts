@@ -7,6 +7,7 @@ import { Life } from "../../src/session/life.ts";
 import { Sessions } from "../../src/session/sessions.ts";
 import { RedisSessions } from "../../src/stores/redis/sessions.ts";
 import { Connections } from "../../src/transport/connections.ts";
+import { newMember } from "../../src/transport/group.ts";
 import { commandClient } from "../helpers/adapters.ts";
 import { raiseFault } from "../helpers/domain.ts";
 import { secrets } from "../helpers/curfew.ts";
@@ -14,12 +15,12 @@ import { memoryTopics } from "../helpers/parts.ts";
 import { startProxy } from "../helpers/proxy.ts";
 import { startRedis } from "../helpers/redis.ts";
 import { device } from "../helpers/sessions.ts";
+import { stopwatch } from "../helpers/stopwatch.ts";
 
 it("1,500 sessions are rechecked within 5 s over a link of 400 ms each way", async () => {
   await using redis = await startRedis();
   await using proxy = await startProxy(redis.port);
-  // The time limit is that of a busy machine: in 800 ms nothing of it is left over for that.
-  const store = new RedisSessions(await commandClient(`redis://127.0.0.1:${proxy.port}`, 5_000));
+  const store = new RedisSessions(await commandClient(`redis://127.0.0.1:${proxy.port}`, 30_000));
   const topics = memoryTopics();
   const hour = 3_600_000;
   const sessions = new Sessions({
@@ -47,7 +48,7 @@ it("1,500 sessions are rechecked within 5 s over a link of 400 ms each way", asy
     if (!reading.ok) throw new Error(reading.reason);
     const life = new Life(raiseFault);
     const check = () => sessions.check(reading.claims);
-    await connections.admit(reading.claims, life, check, "stream");
+    await connections.admit(reading.claims, newMember(life, { ipAddress: null }), check, "stream");
     return { life, fingerprint: session.fingerprint };
   };
   const joined = await Promise.all(Array.from({ length: 1_500 }, join));
@@ -56,13 +57,14 @@ it("1,500 sessions are rechecked within 5 s over a link of 400 ms each way", asy
 
   proxy.delay(400);
   const began = performance.now();
+  const elapsed = stopwatch();
   expect(await connections.recheck("all")).toBeUndefined();
-  const took = performance.now() - began;
+  const within = elapsed();
 
-  expect(took).toBeGreaterThan(700);
-  expect(took).toBeLessThan(5_000);
+  expect(performance.now() - began).toBeGreaterThan(700);
+  expect(within).toBeLessThan(5_000);
   const open = joined.filter(({ life }) => life.ending === undefined);
   expect(open).toEqual(joined.filter((one) => !ended.includes(one)));
   connections.close();
   await store.close();
-}, 30_000);
+});

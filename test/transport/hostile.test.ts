@@ -6,7 +6,7 @@ import { runInNewContext } from "node:vm";
 import { describe, expect, it, vi } from "vitest";
 import { testApp } from "../helpers/app.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
-import { ask, password, register } from "../helpers/http.ts";
+import { ask, askData, password, register } from "../helpers/http.ts";
 import { connect, TestSocket } from "../helpers/socket.ts";
 import { openStream } from "../helpers/sse.ts";
 import { until } from "../helpers/until.ts";
@@ -168,7 +168,7 @@ it("an endless e-mail address is refused before anything costly is done with it"
   }`;
   const normalize = vi.spyOn(String.prototype, "normalize");
   try {
-    const { data } = await ask(curfew.url, query, { variables: { email, password } });
+    const data = await askData(curfew.url, query, { variables: { email, password } });
     expect(data.login).toEqual({ __typename: "InvalidCredentials" });
     expect(data.register).toEqual({ __typename: "InvalidInput" });
     const lengths = normalize.mock.contexts.map((text) => String(text).length);
@@ -212,7 +212,7 @@ it("each renewal token that is refused is a line of the log, however many are in
   const fields = tokens.map(
     (token, i) => `r${i}: renew(renewalToken: "${token}") { ... on RenewalRefused { reason } }`,
   );
-  const { data } = await ask(curfew.url, `mutation { ${fields.join(" ")} }`);
+  const data = await askData(curfew.url, `mutation { ${fields.join(" ")} }`);
   const reasons = Object.values<{ reason: string }>(data).map(({ reason }) => reason);
   expect(reasons).toEqual("MISSING MALFORMED MALFORMED WRONG_KIND WRONG_KIND MISSING".split(" "));
   const lines = curfew.log.filter(({ event }) => event === "renewalRefused");

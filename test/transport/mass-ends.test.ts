@@ -2,7 +2,7 @@
 import { expect, it } from "vitest";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
-import { ask, login, newEmail, register } from "../helpers/http.ts";
+import { askData, login, newEmail, register } from "../helpers/http.ts";
 import { intercept, memoryStore } from "../helpers/parts.ts";
 import { device } from "../helpers/sessions.ts";
 import { connect } from "../helpers/socket.ts";
@@ -13,7 +13,7 @@ async function startMany({ sessions }: TestCurfew, userId: string, count: number
   for (let i = 0; i < count; i += 1) await sessions.start(userId, device);
 }
 
-it("a session with 1,000 sockets ends at once, on all of them", { timeout: 60_000 }, async () => {
+it("a session with 1,000 sockets ends at once, on all of them", async () => {
   const count = 1_000;
   await using curfew = await startCurfew({
     maxSessionsPerUser: 0,
@@ -28,40 +28,36 @@ it("a session with 1,000 sockets ends at once, on all of them", { timeout: 60_00
   expect(curfew.connections.size).toBe(0);
 });
 
-it(
-  "a user's 10,000 other sessions end by one mutation, and nobody else waits for it",
-  { timeout: 60_000 },
-  async () => {
-    const count = 10_000;
-    let inThisTurn = 0;
-    let most = 0;
-    const store = intercept(memoryStore(), {
-      end: (real) => (fingerprint, now) => {
-        if (inThisTurn === 0) setImmediate(() => (inThisTurn = 0));
-        most = Math.max(most, (inThisTurn += 1));
-        return real(fingerprint, now);
-      },
-    });
-    await using curfew = await startCurfew({ maxSessionsPerUser: 0, parts: { store } });
-    const email = newEmail();
-    const { accessToken: token, userId, sessionId } = await register(curfew.url, email);
-    const other = await login(curfew.url, email);
-    await startMany(curfew, userId, count - 1);
-    await using socket = await connect(curfew.socketUrl, token);
-    await using otherSocket = await connect(curfew.socketUrl, other.accessToken);
+it("a user's 10,000 other sessions end by one mutation, and nobody else waits for it", async () => {
+  const count = 10_000;
+  let inThisTurn = 0;
+  let most = 0;
+  const store = intercept(memoryStore(), {
+    end: (real) => (fingerprint, now) => {
+      if (inThisTurn === 0) setImmediate(() => (inThisTurn = 0));
+      most = Math.max(most, (inThisTurn += 1));
+      return real(fingerprint, now);
+    },
+  });
+  await using curfew = await startCurfew({ maxSessionsPerUser: 0, parts: { store } });
+  const email = newEmail();
+  const { accessToken: token, userId, sessionId } = await register(curfew.url, email);
+  const other = await login(curfew.url, email);
+  await startMany(curfew, userId, count - 1);
+  await using socket = await connect(curfew.socketUrl, token);
+  await using otherSocket = await connect(curfew.socketUrl, other.accessToken);
 
-    const query = "mutation { endOtherSessions { endedSessions } }";
-    const { data } = await ask(curfew.url, query, { token });
+  const query = "mutation { endOtherSessions { endedSessions } }";
+  const data = await askData(curfew.url, query, { token });
 
-    expect(data.endOtherSessions).toEqual({ endedSessions: count });
-    expect(await otherSocket.closed).toEqual(sessionEnded);
-    expect(most).toBe(100);
-    expect((await curfew.sessions.list(userId)).map(({ fingerprint }) => fingerprint)).toEqual([
-      sessionId,
-    ]);
-    expect(socket.ws.readyState).toBe(socket.ws.OPEN);
-  },
-);
+  expect(data.endOtherSessions).toEqual({ endedSessions: count });
+  expect(await otherSocket.closed).toEqual(sessionEnded);
+  expect(most).toBe(100);
+  expect((await curfew.sessions.list(userId)).map(({ fingerprint }) => fingerprint)).toEqual([
+    sessionId,
+  ]);
+  expect(socket.ws.readyState).toBe(socket.ws.OPEN);
+});
 
 it("ending many that fails in the middle goes on when it is repeated", async () => {
   const count = 1_000;

@@ -23,11 +23,23 @@ it.each([
   ["https://evil.test/.example.com", "a path that looks like a host"],
   ["https://evil.test#.example.com", "a fragment that looks like a host"],
   ["https://aXexample.com", "a dot is a dot"],
+  ["https://evilexample.com", "a host that ends alike"],
+  ["https://a..example.com", "an empty label"],
+  ["https://-..example.com", "an empty label after another"],
+  ["https://a.example.com:8443", "a subdomain's other port"],
+  [`https://${"a.".repeat(8_000)}example.com`, "longer than any name of DNS"],
+  [`https://${"a".repeat(16_000)}`, "longer than any name of DNS, and no subdomain"],
   ["http://api.test", "the server's host on another port"],
   ["null", "what browsers send for sandboxed pages"],
   ["", "nothing"],
   ["*", "a star"],
 ])("%s may not: %s", (origin) => expect(allows(origin, host)).toBe(false));
+
+it("a wildcard with a port lists that port alone", () => {
+  const allowsPort = originPolicy(["http://*.example.com:8080"]);
+  expect(allowsPort("http://a.example.com:8080", host)).toBe(true);
+  expect(allowsPort("http://a.example.com", host)).toBe(false);
+});
 
 it("nobody may whose request names no host, unless he is listed", () => {
   expect(allows("http://api.test:4000", undefined)).toBe(false);

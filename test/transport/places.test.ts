@@ -1,6 +1,8 @@
 /** One address has some places for sockets and streams, and leaves the others to others. */
-import { expect, it } from "vitest";
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
 import { Life } from "../../src/session/life.ts";
+import { countedNetworksOf, networkPathOf } from "../../src/session/network.ts";
 import { Places } from "../../src/transport/places.ts";
 import { raiseFault } from "../helpers/domain.ts";
 import { testApp } from "../helpers/app.ts";
@@ -81,4 +83,117 @@ it("places are given back once, however often", () => {
   expect(places.take("192.0.2.1", lives[0])).toBe(false);
   places.leave("192.0.2.2", lives[1]);
   expect(places.take("192.0.2.1", lives[0])).toBe(true);
+});
+
+/** A connection that records how it ended. */
+function newLife() {
+  return new Life(raiseFault);
+}
+
+describe("places that newcomers may displace others from", () => {
+  it("are taken from the oldest connection of the network that has the most", () => {
+    const places = new Places({ each: 10, all: 4, displaces: true });
+    const lives = [newLife(), newLife(), newLife(), newLife()] as const;
+    places.take("192.0.2.1", lives[0]);
+    places.take("192.0.2.2", lives[1]);
+    places.take("192.0.2.2", lives[2]);
+    places.take("192.0.2.3", lives[3]);
+    expect(places.take("192.0.2.4", newLife())).toBe(true);
+    expect(lives.map(({ ending }) => ending)).toEqual([
+      undefined,
+      "TOO_MANY",
+      undefined,
+      undefined,
+    ]);
+    // All networks have one now: the oldest of all goes.
+    expect(places.take("192.0.2.5", newLife())).toBe(true);
+    expect(lives[0].ending).toBe("TOO_MANY");
+  });
+
+  it("are not taken from connections that are held", () => {
+    const places = new Places({ each: 10, all: 2, displaces: true });
+    const [first, second] = [newLife(), newLife()];
+    places.take("192.0.2.1", first);
+    places.take("192.0.2.1", second);
+    places.hold("192.0.2.1", first);
+    expect(places.take("192.0.2.2", newLife())).toBe(true);
+    expect([first.ending, second.ending]).toEqual([undefined, "TOO_MANY"]);
+    places.hold("192.0.2.1", second);
+    expect(places.take("192.0.2.2", newLife())).toBe(true);
+  });
+
+  it("are not taken for a newcomer whose own address has as many as it may", () => {
+    const places = new Places({ each: 1, all: 2, displaces: true });
+    const lives = [newLife(), newLife()] as const;
+    places.take("192.0.2.1", lives[0]);
+    places.take("192.0.2.2", lives[1]);
+    expect(places.take("192.0.2.1", newLife())).toBe(false);
+    expect(lives.map(({ ending }) => ending)).toEqual([undefined, undefined]);
+  });
+});
+
+it("wider IPv6 networks have four and sixteen times the places of an address, and at most half of all", () => {
+  const open = (places: Places, addressOf: (i: number) => string) =>
+    Array.from({ length: 40 }, (_, i) => places.take(addressOf(i), newLife())).filter(Boolean);
+  const in56 = (i: number) => `2001:db8:1:1${i.toString(16).padStart(2, "0")}::1`;
+  const in48 = (i: number) => `2001:db8:1:${i.toString(16)}00::1`;
+  expect(open(new Places({ each: 2 }), in56)).toHaveLength(8);
+  expect(open(new Places({ each: 2 }), in48)).toHaveLength(32);
+  expect(open(new Places({ each: 2, all: 20 }), in48)).toHaveLength(10);
+  expect(open(new Places({ each: 2 }), (i) => `192.0.2.${i}`)).toHaveLength(40);
+});
+
+const addresses = fc.constantFrom(
+  "192.0.2.1",
+  "192.0.2.2",
+  "2001:db8:1:100::1",
+  "2001:db8:1:101::1",
+  "2001:db8:1:200::1",
+  "2001:db8:2:100::1",
+  null,
+);
+const acts = fc.array(
+  fc.record({
+    address: addresses,
+    act: fc.constantFrom("take", "take", "take", "leave", "hold"),
+    which: fc.nat({ max: 30 }),
+  }),
+  { maxLength: 60 },
+);
+
+it("whoever comes and goes, no limit is passed, what is held stays, and a network below its limits finds room", () => {
+  const limits = { each: 2, all: 6 };
+  fc.assert(
+    fc.property(acts, (sequence) => {
+      const places = new Places({ ...limits, displaces: true });
+      const all: { life: Life; address: string | null; held: boolean; left: boolean }[] = [];
+      const open = () => all.filter(({ life, left }) => !left && life.ending === undefined);
+      const count = (network: string) =>
+        open().filter(({ address }) => networkPathOf(address).includes(network)).length;
+      const limitOf = (share: number) => (share === 1 ? limits.each : limits.all / 2);
+      for (const { address, act, which } of sequence) {
+        const one = all[which];
+        if (act === "take") {
+          const isBelow = countedNetworksOf(address).every(
+            ({ name, share }) => count(name) < limitOf(share),
+          );
+          const hasRoom = open().length < limits.all || open().some(({ held }) => !held);
+          const life = newLife();
+          expect(places.take(address, life)).toBe(isBelow && hasRoom);
+          if (isBelow && hasRoom) all.push({ life, address, held: false, left: false });
+        } else if (one !== undefined && act === "leave") {
+          places.leave(one.address, one.life);
+          one.left = true;
+        } else if (one !== undefined) {
+          places.hold(one.address, one.life);
+          one.held ||= one.life.ending === undefined;
+        }
+        expect(open().length).toBeLessThanOrEqual(limits.all);
+        for (const { name, share } of all.flatMap((each) => countedNetworksOf(each.address)))
+          expect(count(name)).toBeLessThanOrEqual(limitOf(share));
+        expect(all.filter(({ held, life }) => held && life.ending !== undefined)).toEqual([]);
+      }
+    }),
+    { numRuns: 30 },
+  );
 });

@@ -6,7 +6,7 @@ import { WebSocket, type ClientOptions } from "ws";
 import { Places } from "../../src/transport/places.ts";
 import { SocketServer, type SocketOptions } from "../../src/transport/socket.ts";
 import type { Refusal } from "../../src/transport/refusals.ts";
-import { Turns } from "../../src/transport/turns.ts";
+import { ConcurrencyLimiter } from "../../src/session/concurrency-limiter.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import { register } from "../helpers/http.ts";
 import { ThreadedSocket } from "../helpers/other-thread.ts";
@@ -46,7 +46,7 @@ describe("a socket is closed", () => {
     await using curfew = await startCurfew();
     const { accessToken } = await register(curfew.url);
     await using socket = await connect(curfew.socketUrl, accessToken);
-    const id = "ä".repeat(5000);
+    const id = "ä".repeat(64);
     socket.subscribe(id, "subscription { sessionEvents { type } }");
     socket.subscribe(id, "subscription { sessionEvents { type } }");
     expect(await socket.closed).toMatchObject({ code: 4409 });
@@ -59,6 +59,24 @@ describe("a socket is closed", () => {
     const [code] = (await once(ws, "close")) as [number];
     expect(code).toBe(4406);
   });
+
+  it.each(["subscribe", "complete"])(
+    "with 4400 at a %s whose id has more than 128 bytes",
+    async (type) => {
+      await using curfew = await startCurfew();
+      const { accessToken } = await register(curfew.url);
+      await using socket = await connect(curfew.socketUrl, accessToken);
+      const payload = { query: "{ viewer { user { id } } }" };
+      socket.send({ id: "é".repeat(64), type: "subscribe", payload });
+      expect(await socket.messages.next()).toMatchObject({ type: "next" });
+      socket.send({ id: `${"é".repeat(64)}.`, type, payload });
+      expect(await socket.closed).toEqual({
+        code: 4400,
+        reason: "Operation ids have at most 128 bytes",
+      });
+      expect(curfew.log).toContainEqual(expect.objectContaining({ reason: "PROTOCOL_4400" }));
+    },
+  );
 
   it.each([
     ["what is no JSON", "{", 4400],
@@ -86,26 +104,36 @@ describe("a socket is closed", () => {
 
   it("without a word when it answers no ping, and not when it does", async () => {
     await using curfew = await startCurfew();
-    await using sockets = await socketServer(curfew, { keepAlive: 50 });
+    await using sockets = await socketServer(curfew, { keepAlive: 1_000 });
     await using lively = await new TestSocket(sockets.url).opened();
     await using deaf = await new TestSocket(sockets.url, { autoPong: false }).opened();
     expect(await deaf.closed).toMatchObject({ code: 1006 });
     expect(lively.ws.readyState).toBe(WebSocket.OPEN);
   });
 
+  it("without a word when it sends pongs that answer no ping", async () => {
+    await using curfew = await startCurfew();
+    await using sockets = await socketServer(curfew, { keepAlive: 50 });
+    await using socket = await new TestSocket(sockets.url, { autoPong: false }).opened();
+    const pongs = setInterval(() => socket.ws.pong(), 5);
+    socket.ws.once("close", () => clearInterval(pongs));
+    expect(await socket.closed).toMatchObject({ code: 1006 });
+  });
+
   it("not when the event loop stood still before its answer was read; a dead one is even then", async () => {
-    const keepAlive = 300;
+    const keepAlive = 1_000;
     await using curfew = await startCurfew();
     await using sockets = await socketServer(curfew, { keepAlive });
     await using lively = await new ThreadedSocket(sockets.url).opened();
     await using dead = await RawSocket.open(sockets.url);
     const stall = vi.spyOn(WebSocket.prototype, "ping").mockImplementationOnce(function (
       this: WebSocket,
+      mark: unknown,
     ) {
       lively.holdAnswers();
       // Right after this round of pings, and until the next one is due.
       setImmediate(() => lively.answerBehindOurBack(keepAlive));
-      this.ping();
+      this.ping(mark);
     });
     await dead.cut;
     expect(stall.mock.calls.length).toBeGreaterThan(1);
@@ -137,6 +165,43 @@ describe("a socket is closed", () => {
     await using six = await open();
     expect(await six.closed).toEqual(tooMany);
     for (const { ws } of [one, four, five]) expect(ws.readyState).toBe(WebSocket.OPEN);
+  });
+
+  it("with 1013 when it is silent and a client of another network needs its place", async () => {
+    await using curfew = await startCurfew();
+    const { accessToken: token } = await register(curfew.url);
+    await using sockets = await socketServer(curfew, {
+      trustProxy: 1,
+      strangers: new Places({ each: 4, all: 40, displaces: true }),
+    });
+    await using opened = new AsyncDisposableStack();
+    const open = async (address: string) => {
+      const options = { headers: { "x-forwarded-for": address } };
+      return opened.use(await new TestSocket(sockets.url, options).opened());
+    };
+    const signIn = async (address: string) => {
+      const socket = await open(address);
+      socket.init({ token });
+      expect(await socket.messages.next()).toMatchObject({ type: "connection_ack" });
+    };
+
+    // Ten /64 of one /60 have the places of four of them.
+    for (let i = 0; i < 40; i += 1) await open(`2001:db8:0:${i % 10}::1`);
+    await until(() => sockets.refusals.length === 24);
+    await signIn("192.0.2.1");
+    expect(sockets.refusals).toHaveLength(24);
+
+    // Many networks of one provider have all places, and a client elsewhere displaces one of them.
+    for (let i = 0; i < 24; i += 1) await open(`2001:db8:${i + 1}::1`);
+    expect(sockets.refusals).toHaveLength(24);
+    for (const address of ["192.0.2.1", "2001:db8:ffff::1", "198.51.100.1"]) await signIn(address);
+    // Each of them gave its place back when it had signed in.
+    expect(sockets.refusals.slice(24)).toMatchObject([
+      {
+        reason: "TOO_MANY_CONNECTIONS",
+        device: { ipAddress: expect.stringMatching(/^2001:db8:0:/) },
+      },
+    ]);
   });
 
   it("with 1013 when checking its connection_init takes too long; then nothing of it stays", async () => {
@@ -221,7 +286,10 @@ async function upgradeStatus(url: string, options: ClientOptions = {}): Promise<
 async function socketServer(
   { sessions, connections }: TestCurfew,
   limits: Partial<
-    Pick<SocketOptions, "initTimeout" | "admissionTimeout" | "keepAlive" | "places" | "strangers">
+    Pick<
+      SocketOptions,
+      "initTimeout" | "admissionTimeout" | "keepAlive" | "places" | "strangers" | "trustProxy"
+    >
   >,
 ) {
   const refusals: Refusal[] = [];
@@ -236,7 +304,7 @@ async function socketServer(
     maxOperationsPerSocket: 1,
     initTimeout: 10_000,
     admissionTimeout: 10_000,
-    turns: new Turns({ atOnce: 1, waiting: 0 }),
+    turns: new ConcurrencyLimiter({ atOnce: 1, waiting: 0 }),
     keepAlive: 10_000,
     places: new Places({ each: 100 }),
     strangers: new Places({ each: 100 }),

@@ -7,6 +7,7 @@ import { Life } from "../../src/session/life.ts";
 import { Sessions } from "../../src/session/sessions.ts";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import { Connections } from "../../src/transport/connections.ts";
+import { newMember } from "../../src/transport/group.ts";
 import { Recheck } from "../../src/transport/recheck.ts";
 import { fakeClock, secrets } from "../helpers/curfew.ts";
 import { raiseFault } from "../helpers/domain.ts";
@@ -68,7 +69,12 @@ function openNode() {
     if (!reading.ok) throw new Error(reading.reason);
     const life = new Life(raiseFault);
     const { claims } = reading;
-    const admission = await connections.admit(claims, life, () => sessions.check(claims), "stream");
+    const admission = await connections.admit(
+      claims,
+      newMember(life, device),
+      () => sessions.check(claims),
+      "stream",
+    );
     expect(admission.state).toBe("signedIn");
     return { life, fingerprint: session.fingerprint, tokens };
   };
@@ -137,7 +143,7 @@ it("a renewal that was not heard of moves the deadline all the same", async () =
   using node = openNode();
   const { life, tokens } = await node.join();
   node.clock.advance(lifetimes.access - 1_000);
-  await node.elsewhere.renew(tokens.renewalToken);
+  await node.elsewhere.renew(tokens.renewalToken, device);
   node.clock.advance(2_000);
   node.recheck.tick();
   await until(() => node.deadlines.size === 1 && node.reads.length > 0);
@@ -163,7 +169,7 @@ it("10,000 access tokens that run out at once cost 100 reads, one after the othe
   const joined = await Promise.all(Array.from({ length: 10_000 }, node.join));
   const [renewed, ...expired] = joined;
   node.clock.advance(1_000);
-  await node.elsewhere.renew(renewed?.tokens.renewalToken ?? "");
+  await node.elsewhere.renew(renewed?.tokens.renewalToken ?? "", device);
   node.clock.advance(lifetimes.access - 500);
   node.deadlines.tick(node.clock());
   await until(() => expired.every(({ life }) => life.ending === "EXPIRED"));
@@ -312,7 +318,7 @@ it("a connection that the store lets in outlives the outage before it", async ()
   if (!reading.ok) throw new Error(reading.reason);
   const [life, { claims }] = [new Life(raiseFault), reading];
   const check = () => node.sessions.check(claims);
-  await node.connections.admit(claims, life, check, "stream");
+  await node.connections.admit(claims, newMember(life, device), check, "stream");
   node.clock.advance(1);
   node.recheck.tick();
   expect([life.ending, lost.life.ending]).toEqual([undefined, undefined]);

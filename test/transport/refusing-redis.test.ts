@@ -95,7 +95,7 @@ const refusals: Readonly<Record<string, Refusal>> = {
   },
 };
 
-it.each(Object.entries(refusals))("%s", { timeout: 60_000 }, async (reply, refusal) => {
+it.each(Object.entries(refusals))("%s", async (reply, refusal) => {
   const { args, prepare, begin, reads = false, ends = false } = refusal;
   await using redis = await startRedis(args);
   await prepare?.(redis);

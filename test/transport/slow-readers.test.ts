@@ -7,7 +7,7 @@ import { runInNewContext } from "node:vm";
 import { expect, it } from "vitest";
 import { Places } from "../../src/transport/places.ts";
 import { identifyRequest } from "../../src/transport/requests.ts";
-import { Turns } from "../../src/transport/turns.ts";
+import { ConcurrencyLimiter } from "../../src/session/concurrency-limiter.ts";
 import type { CurfewOptions } from "../../src/server.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import { register } from "../helpers/http.ts";
@@ -108,12 +108,12 @@ it.each([
 
 it("a stream is cut when nothing of it is read for a while, and not when nothing is said", async () => {
   await using curfew = await startCurfew();
-  const stallTimeout = 200;
+  const stallTimeout = 1_000;
   const { sessions, connections } = curfew;
   const options = {
     sessions,
     connections,
-    turns: new Turns({ atOnce: 1, waiting: 0 }),
+    turns: new ConcurrencyLimiter({ atOnce: 1, waiting: 0 }),
     places: new Places({ each: Infinity }),
     admissionTimeout: 10_000,
     trustProxy: 0,

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { Passwords } from "../../src/users/passwords.ts";
 import { userDirectoryContract } from "../../src/contracts/user-directory.ts";
 import { startCurfew } from "../helpers/curfew.ts";
-import { ask, login, password, register, renew } from "../helpers/http.ts";
+import { askData, login, password, register, renew } from "../helpers/http.ts";
 import { Members } from "./own-users.ts";
 
 function clubDatabase(): DatabaseSync {
@@ -32,7 +32,7 @@ test("who was a member before Curfew signs in, and who is banned is out at the n
   await using curfew = await startCurfew({ parts: { users: new Members(database) } });
 
   const { accessToken: token, renewalToken, userId } = await login(curfew.url, "ada@example.com");
-  const { data } = await ask(curfew.url, "{ viewer { user { id email createdAt } } }", { token });
+  const data = await askData(curfew.url, "{ viewer { user { id email createdAt } } }", { token });
   expect(data.viewer.user).toEqual({
     id: userId,
     email: "ada@example.com",

@@ -5,7 +5,7 @@ import { openPostgresUsers } from "../helpers/adapters.ts";
 import { userDirectoryContract } from "../../src/contracts/user-directory.ts";
 import { runCommand } from "../helpers/command.ts";
 import { startCurfew } from "../helpers/curfew.ts";
-import { ask, login, newEmail, password, register, renew } from "../helpers/http.ts";
+import { ask, askData, login, newEmail, password, register, renew } from "../helpers/http.ts";
 import { PostgresServer } from "../helpers/postgres.ts";
 import { startProxy } from "../helpers/proxy.ts";
 import { until } from "../helpers/until.ts";
@@ -13,7 +13,7 @@ import { until } from "../helpers/until.ts";
 let server: PostgresServer;
 beforeAll(async () => {
   server = await PostgresServer.start();
-}, 60_000);
+});
 afterAll(() => server[Symbol.asyncDispose]());
 
 /** Users that are closed with the test. */
@@ -137,16 +137,18 @@ test("a statement that waits for a lock is given up by the server too", async ()
   await using opened = await open(url);
   const ada = await opened.users.create("ada@example.com", "hash", 1);
   if (ada === "taken") throw new Error("taken");
-  const holding = server.query(url, "BEGIN; LOCK TABLE curfew_users; SELECT pg_sleep(4); COMMIT");
-  const locks = "SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted";
-  await until(async () => (await server.query(url, locks)).length > 0, "the lock");
+  const holding = server.query(url, "BEGIN; LOCK TABLE curfew_users; SELECT pg_sleep(600); COMMIT");
+  holding.catch(() => {});
+  const held = "FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted";
+  await until(async () => (await server.query(url, `SELECT 1 ${held}`)).length > 0, "the lock");
   const locking = opened.users.setLocked(ada.id, true);
   await expect(locking).rejects.toBeInstanceOf(StoreUnavailable);
   await expect(locking).rejects.toHaveProperty(
     "cause.message",
     "canceling statement due to statement timeout",
   );
-  await holding;
+  await server.query(url, `SELECT pg_cancel_backend(pid) ${held}`);
+  await expect(holding).rejects.toThrow("canceling statement due to user request");
   expect(await opened.users.byId(ada.id)).toEqual(ada);
 });
 
@@ -179,7 +181,7 @@ describe("a server with its users in PostgreSQL", () => {
     for (const { errors } of await Promise.all(answers)) {
       expect(errors).toMatchObject([{ extensions: { code: "SERVICE_UNAVAILABLE" } }]);
     }
-    const { data } = await ask(curfew.url, "{ viewer { session { id } } }", { token });
+    const data = await askData(curfew.url, "{ viewer { session { id } } }", { token });
     expect(data.viewer.session.id).toBe(sessionId);
     proxy.heal();
     expect(await renew(curfew.url, renewalToken)).toMatchObject({ sessionId });

@@ -8,6 +8,7 @@ import { startRedis, type RedisServer } from "../helpers/redis.ts";
 
 const limits: Limits = {
   maxLoginFailures: 3,
+  maxLoginsPerAccount: 20,
   maxFailuresPerAddress: 7,
   maxRegistrationsPerAddress: 2,
   attemptWindow: 900_000,
@@ -19,6 +20,13 @@ let addresses = 0;
 /** That no other test uses. */
 function newAddress(): string {
   return `203.0.113.${(addresses += 1)}`;
+}
+
+/** Part of addresses that no other test uses. */
+let block = 1;
+
+function hex(number: number): string {
+  return number.toString(16).padStart(2, "0");
 }
 
 let redis: RedisServer;
@@ -119,14 +127,14 @@ describe.each([
   });
 
   test("have room again after the seconds that were told, whatever was asked meanwhile", async () => {
-    const throttle = create({ attemptWindow: 1000 });
+    const throttle = create({ attemptWindow: 4000 });
     const one = { account: "ada", address: newAddress(), ...attempt("failed") };
     for (let i = 0; i < limits.maxLoginFailures; i += 1)
       expect(await throttle.guess(one)).toBe("failed");
-    await pause(500);
-    const told = await throttle.guess(one);
-    expect(told).toEqual({ outcome: "throttled", retryAfterSeconds: 1 });
     await pause(1000);
+    const told = await throttle.guess(one);
+    expect(told).toEqual({ outcome: "throttled", retryAfterSeconds: expect.toBeOneOf([1, 2, 3]) });
+    await pause(3000);
     expect(await throttle.guess(one)).toBe("failed");
   });
 
@@ -150,6 +158,74 @@ describe.each([
       expect(await throttle.renewalRefused(address)).toBeUndefined();
     expect(await throttle.renewalRefused(address)).toMatchObject({ outcome: "throttled" });
     expect(await guesses(throttle, 1, { account: "ada", address })).toEqual(["failed"]);
+  });
+
+  test("that fill a count while they are in flight ask others to come back in a second, not in a window", async () => {
+    const throttle = create();
+    const gate = Promise.withResolvers<Verdict>();
+    const address = newAddress();
+    const judge = (verdict: Verdict) => verdict;
+    const held = { account: "ada", address, make: () => gate.promise, judge };
+    const first = Array.from({ length: limits.maxLoginFailures }, () => throttle.guess(held));
+    const soon = { outcome: "throttled", retryAfterSeconds: 1 };
+    for (let i = 0; i < 5; i += 1) expect(await throttle.guess(held)).toEqual(soon);
+    gate.resolve("succeeded");
+    await Promise.all(first);
+    expect(await guesses(throttle, 2, { account: "ada", address })).toEqual(["failed", "failed"]);
+
+    // Two have failed: of three at once one is made, and the others may or may not find it in flight.
+    const outcomes = await guesses(throttle, 3, { account: "ada", address });
+    expect(tally(outcomes, "failed")).toBe(1);
+    expect(await throttle.guess({ account: "ada", address, ...attempt("failed") })).toEqual({
+      outcome: "throttled",
+      retryAfterSeconds: limits.attemptWindow / 1000,
+    });
+  });
+
+  test("that are right are bounded by account and address, with a limit of their own", async () => {
+    const throttle = create({ maxLoginsPerAccount: 2 });
+    const [account, address] = [newAddress(), newAddress()];
+    const right = { account, address, verdict: "succeeded" } as const;
+    await guesses(throttle, 2, { account, address, verdict: "failed" });
+    await guesses(throttle, 2, { account, address, verdict: "untried" });
+    for (let i = 0; i < 2; i += 1) expect(await guesses(throttle, 1, right)).toEqual(["succeeded"]);
+    expect(await throttle.guess({ ...right, ...attempt("succeeded") })).toEqual({
+      outcome: "throttled",
+      retryAfterSeconds: limits.attemptWindow / 1000,
+    });
+    expect(await guesses(throttle, 1, { ...right, address: newAddress() })).toEqual(["succeeded"]);
+    expect(await guesses(throttle, 1, { ...right, account: newAddress() })).toEqual(["succeeded"]);
+  });
+
+  test.each([
+    ["/56", 4, (i: number) => `2001:db8:${block}:1${hex(i)}::1`, "2001:db8:ffff:200::1"],
+    ["/48", 16, (i: number) => `2001:db8:${block}:${hex(i)}00::1`, "2001:db8:fffe::1"],
+  ])(
+    "from many networks of one IPv6 %s have %i times the limit of one address",
+    async (_prefix, share, addressOf, outside) => {
+      block += 1;
+      const throttle = create();
+      const outcomes: string[] = [];
+      for (let i = 0; i < share + 4; i += 1) {
+        const address = addressOf(i);
+        for (let j = 0; j < limits.maxFailuresPerAddress; j += 1)
+          outcomes.push(...(await guesses(throttle, 1, { account: `user-${j}`, address })));
+      }
+      expect(tally(outcomes, "failed")).toBe(share * limits.maxFailuresPerAddress);
+      expect(await guesses(throttle, 1, { account: "ada", address: outside })).toEqual(["failed"]);
+    },
+  );
+
+  test("from neighbouring IPv4 addresses are counted for each address alone", async () => {
+    const throttle = create();
+    const outcomes: string[] = [];
+    for (let i = 0; i < 20; i += 1)
+      for (let j = 0; j < limits.maxFailuresPerAddress; j += 1)
+        outcomes.push(
+          ...(await guesses(throttle, 1, { account: `user-${j}`, address: `10.${block}.0.${i}` })),
+        );
+    expect(tally(outcomes, "failed")).toBe(20 * limits.maxFailuresPerAddress);
+    block += 1;
   });
 
   test("come from one client where the IPv6 network is one, or the address is unknown", async () => {
@@ -230,6 +306,7 @@ describe("in Redis", () => {
     expect(keys.toSorted()).toEqual([
       expect.stringMatching(/^curfew:attempts:account:[\w-]{22}$/),
       expect.stringMatching(/^curfew:attempts:address:[\w-]{22}$/),
+      expect.stringMatching(/^curfew:attempts:success:[\w-]{22}$/),
     ]);
     for (const key of keys) expect(await redis.command("TTL", key)).toBeGreaterThan(890);
   });

@@ -63,9 +63,9 @@ export const documents = {
   devices: document<{ viewer: { sessions: readonly Device[] } | null }>(
     `query Devices { viewer { __typename sessions { __typename id current userAgent } } }`,
   ),
-  sessionEvents: document<{ sessionEvents: { type: "STARTED" | "RENEWED" | "ENDED" } }>(
-    `subscription SessionEvents { sessionEvents { __typename type } }`,
-  ),
+  sessionEvents: document<{
+    sessionEvents: { type: "STARTED" | "RENEWED" | "ENDED" | "REPLAYED" };
+  }>(`subscription SessionEvents { sessionEvents { __typename type } }`),
   endSession: document<{ endSession: { endedSessions: number } }, { id: string }>(
     `mutation EndSession($id: ID!) { endSession(id: $id) { __typename endedSessions } }`,
   ),

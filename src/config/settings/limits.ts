@@ -25,6 +25,15 @@ export const limits = {
     details:
       "0 also removes the limit of 100 sockets per address that have not signed in yet. As for each limit per address, an IPv6 network of 64 bits counts as one address.",
   },
+  maxMemoryPerSession: {
+    variable: "MAX_MEMORY_PER_SESSION",
+    kind: wholeNumber(1_048_576, 1_099_511_627_776, "bytes"),
+    default: 8_388_608,
+    example: "8388608",
+    about: "Bytes that the running operations of one session may keep on one node.",
+    details:
+      "One operation may keep a quarter of it, one user four times and one address eight times as much.",
+  },
   maxMessageSize: {
     variable: "MAX_MESSAGE_SIZE",
     kind: wholeNumber(1024, 16_777_216, "bytes"),

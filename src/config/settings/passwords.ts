@@ -33,6 +33,13 @@ export const passwords = {
     about: "Wrong passwords for one account from one address within `attemptWindow`.",
     details: "A right password resets the count.",
   },
+  maxLoginsPerAccount: {
+    variable: "MAX_LOGINS_PER_ACCOUNT",
+    kind: wholeNumber(1, 1_000_000),
+    default: 100,
+    example: "100",
+    about: "Right passwords for one account from one address within `attemptWindow`.",
+  },
   maxFailuresPerAddress: {
     variable: "MAX_FAILURES_PER_ADDRESS",
     kind: wholeNumber(1, 1_000_000),

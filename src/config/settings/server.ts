@@ -43,7 +43,13 @@ export const server = {
     variable: "ALLOWED_ORIGINS",
     kind: list(
       z.array(
-        z.string("a string").refine(isOrigin, "an origin as browsers send it, without a path"),
+        z
+          .string("a string")
+          .refine(isWildcardRight, {
+            error: "an origin whose * is its whole first label, before at least two others",
+            abort: true,
+          })
+          .refine(isOrigin, "an origin as browsers send it, without a path"),
         "a list of origins",
       ),
     ),
@@ -97,6 +103,15 @@ export const server = {
     about: "The least severe level that is logged, as pino names it.",
   },
 } as const satisfies Record<string, AnySetting>;
+
+/** `*` stands for one label or more, so it is one. Before a single label it would allow every site of a registry. */
+function isWildcardRight(text: string): boolean {
+  const [before = "", after, ...more] = text.split("*");
+  if (after === undefined) return true;
+  return (
+    more.length === 0 && before.endsWith("://") && /^(?:\.[^.:/?#]+){2,}(?:[:/?#]|$)/.test(after)
+  );
+}
 
 /** Whether a browser can send this origin. Browsers send no path, default port or capitals, so one with them never matches. */
 function isOrigin(origin: string): boolean {

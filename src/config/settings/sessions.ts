@@ -1,5 +1,5 @@
 /** Settings of sessions: how long they and their tokens live, and how fast an end reaches every connection. */
-import { duration, wholeNumber, type AnySetting } from "../kinds.ts";
+import { duration, oneOf, wholeNumber, type AnySetting } from "../kinds.ts";
 
 // A timer waits for some durations: its longest delay is 2^31 ms, about 24 days.
 export const sessions = {
@@ -31,6 +31,25 @@ export const sessions = {
     example: "10s",
     about: "How long a used renewal token still returns the current token pair.",
     details: "After that, its use counts as token theft and ends the session.",
+  },
+  foreignReplays: {
+    variable: "FOREIGN_REPLAYS",
+    kind: oneOf(["end", "audit"]),
+    default: "end",
+    example: "audit",
+    about:
+      "How the server treats used renewal tokens that return within `renewalGrace` from an unknown network.",
+    details:
+      "`end` takes such replays in three generations in a row for theft and ends the session; `audit` records each one and ends nothing. Networks are compared by /24 (IPv4) and /48 (IPv6).",
+  },
+  renewalExtends: {
+    variable: "RENEWAL_EXTENDS",
+    kind: oneOf(["same-network", "none"]),
+    default: "same-network",
+    example: "none",
+    about: "Which open connections of a session a renewal keeps open past their own token.",
+    details:
+      "`same-network`: those in the network that the renewal comes from (/24 for IPv4, /48 for IPv6). All others close when the token shown on them expires, unless their client shows a newer one.",
   },
   recheckInterval: {
     variable: "RECHECK_INTERVAL",

@@ -15,7 +15,8 @@ const signedOut: Readonly<Record<SignedOutReason, string>> = {
   MALFORMED: notAccepted,
   BAD_SIGNATURE: notAccepted,
   WRONG_KIND: notAccepted,
-  SUPERSEDED: notAccepted,
+  SUPERSEDED:
+    "The password was changed, and this page has tokens from before: sign in with the new password.",
 };
 
 export function whySignedOut(reason: SignedOutReason): string {

@@ -15,6 +15,7 @@ import {
 import type { Actor } from "../../session/audit.ts";
 import type { Issued } from "../../session/sessions.ts";
 import { StoreUnavailable } from "../../session/store.ts";
+import type { Claims } from "../../session/token.ts";
 import type { Authentication, PasswordChange, Registration } from "../../users/accounts.ts";
 import type { User } from "../../users/directory.ts";
 import { normaliseEmail } from "../../users/email.ts";
@@ -36,7 +37,7 @@ export const Mutation: MutationResolvers = {
     const { accounts, throttle, clock, caller } = context;
     const registration = await throttle.register({
       address: caller.device.ipAddress,
-      make: () => accounts.register(email, password, clock()),
+      make: () => accounts.register(email, password, clock(), caller.device.ipAddress),
       judge: ({ outcome }) => verdicts.register[outcome],
     });
     auditAttempt("registration", registration, context);
@@ -62,10 +63,11 @@ export const Mutation: MutationResolvers = {
 
   login: async (_parent, { email, password }, context) => {
     const { accounts, sessions, throttle, caller } = context;
+    const address = caller.device.ipAddress;
     const authentication = await throttle.guess({
       account: normaliseEmail(email),
-      address: caller.device.ipAddress,
-      make: () => accounts.authenticate(email, password),
+      address,
+      make: () => accounts.authenticate(email, password, address),
       judge: ({ outcome }) => verdicts.login[outcome],
     });
     auditAttempt("login", authentication, context);
@@ -74,7 +76,7 @@ export const Mutation: MutationResolvers = {
         const issued = await start(authentication.user, context);
         // The password may have been changed, or the user locked, and the sessions ended, while it was
         // checked: now that this session can be found, either that found it, or this finds that.
-        const standing = await accounts.stillAccepts(authentication, password);
+        const standing = await accounts.stillAccepts(authentication, password, address);
         if (standing === "match") return signedIn(issued);
         const reason = standing === "gone" ? "USER_GONE" : "PASSWORD_CHANGED";
         await sessions.end(issued.session.fingerprint, reason);
@@ -97,20 +99,29 @@ export const Mutation: MutationResolvers = {
 
   renew: async (_parent, { renewalToken }, { sessions, throttle, caller }) => {
     const renewal = await sessions.renew(renewalToken, caller.device);
-    if (renewal.outcome === "renewed") return signedIn(renewal);
+    if (renewal.outcome === "renewed") {
+      caller.renewed(renewal.session);
+      return signedIn(renewal);
+    }
     const throttled = await throttle.renewalRefused(caller.device.ipAddress);
     if (throttled !== undefined) return tooManyAttempts(throttled);
     return renewalRefused(renewal.reason);
   },
 
   logout: async (_parent, { token }, context) => {
-    const { sessions, caller } = context;
+    const { sessions, caller, session } = context;
     const claims = token == null ? caller.authentication.claims : sessions.identify(token);
     if (claims === undefined) return { endedSessions: 0 };
     const { fingerprint } = claims;
+    const isCurrent = token == null && session !== null;
     // Whoever holds a token of it is the session itself.
     const actor: Actor = { by: "session", fingerprint, device: caller.device };
-    return ending(fingerprint, context, () => sessions.end(fingerprint, "LOGOUT", actor));
+    return ending(fingerprint, context, () =>
+      // What was accepted just now need not be looked at again.
+      isCurrent
+        ? sessions.end(fingerprint, "LOGOUT", actor)
+        : sessions.endByToken(claims, "LOGOUT", actor),
+    );
   },
 
   endSession: async (_parent, { id }, context) => {
@@ -131,20 +142,21 @@ export const Mutation: MutationResolvers = {
   changePassword: async (_parent, { currentPassword, newPassword }, context) => {
     const { userId, fingerprint } = requireSession(context);
     const { accounts, sessions, throttle, caller } = context;
+    const { claims } = caller.authentication;
+    if (claims === undefined) throw unauthenticated("ENDED");
+    const address = caller.device.ipAddress;
     // What the change will need, asked for before it: where it is not to be had, nothing has changed.
     await sessions.list(userId);
     const change = await throttle.guess({
       account: fingerprint,
-      address: caller.device.ipAddress,
-      make: () => accounts.changePassword(userId, currentPassword, newPassword),
+      address,
+      make: () => accounts.changePassword(userId, currentPassword, newPassword, address),
       judge: ({ outcome }) => verdicts.changePassword[outcome],
     });
     auditAttempt("passwordChange", change, context);
     switch (change.outcome) {
       case "changed":
-        return afterPasswordChange(context).catch((error: unknown) => {
-          throw error instanceof StoreUnavailable ? halfDone() : error;
-        });
+        return caller.beforeItsEnd(() => startOver({ userId, claims }, context));
       case "refused":
         return invalidCredentials("The current password is wrong.");
       case "invalid":
@@ -157,16 +169,33 @@ export const Mutation: MutationResolvers = {
   },
 };
 
-async function afterPasswordChange(context: CurfewContext) {
-  const { userId, fingerprint } = requireSession(context);
-  const { sessions, caller } = context;
-  const actor = actorOf(context);
-  const endedSessions = await sessions.endOthers(userId, fingerprint, "PASSWORD_CHANGED", actor);
-  const { claims } = caller.authentication;
-  if (claims === undefined) throw unauthenticated("ENDED");
-  const renewal = await sessions.rotate(claims, caller.device);
-  if (renewal.outcome === "refused") throw unauthenticated(renewal.reason);
-  return { __typename: "PasswordChanged", endedSessions, tokens: renewal } as const;
+/**
+ * After a changed password: starts the caller's session over and ends the user's other sessions.
+ *
+ * The caller's session comes first, in one step: a crash in between leaves its old tokens refused, and the
+ * owner signs in with the new password. Neither step depends on the other's outcome, nor on what
+ * became of the caller's session or connection while the password was checked.
+ */
+async function startOver(
+  { userId, claims }: { readonly userId: string; readonly claims: Claims },
+  { sessions, caller }: CurfewContext,
+) {
+  const { fingerprint } = claims;
+  const actor: Actor = { by: "session", fingerprint, device: caller.device };
+  const endOthers = () => sessions.endOthers(userId, fingerprint, "PASSWORD_CHANGED", actor);
+  const reissuing = sessions.reissue(claims, caller.device);
+  const endingOthers = reissuing.then(endOthers, endOthers);
+  const [reissued] = await Promise.allSettled([reissuing, endingOthers]);
+  // Whatever came with the caller's old token does nothing more, and its socket comes back with a new one.
+  if (reissued.status === "fulfilled")
+    caller.life.end(reissued.value.outcome === "renewed" ? "EXPIRED" : "ENDED");
+  try {
+    const [renewal, endedSessions] = await Promise.all([reissuing, endingOthers]);
+    if (renewal.outcome === "refused") throw unauthenticated(renewal.reason);
+    return { __typename: "PasswordChanged", endedSessions, tokens: renewal } as const;
+  } catch (error) {
+    throw error instanceof StoreUnavailable ? halfDone() : error;
+  }
 }
 
 /** He who ends his own session is still told so, on the socket that this closes; then he is signed out. */

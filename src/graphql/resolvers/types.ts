@@ -43,6 +43,7 @@ export const TokenPair: TokenPairResolvers = {
 export const SessionEvent: SessionEventResolvers = {
   session: ({ session }, _args, context: CurfewContext) => viewOf(session, context.session),
   endReason: (event) => (event.type === "ENDED" ? event.reason : null),
+  ipAddress: (event) => (event.type === "REPLAYED" ? event.address : null),
 };
 
 function viewOf(session: SessionRecord, current: SessionRecord | null): SessionView {

@@ -13,6 +13,9 @@ import { allReached, clusterClient, ClusterPath, type LinkOptions } from "./clus
 
 export type RedisClient = Redis | Cluster;
 
+/** How many time limits a start waits for an answer of Redis: a machine on which much starts is busy. */
+const lateStarts = 10;
+
 /** Milliseconds each. */
 export interface RedisLimits {
   /** From sending a command, or a batch of them, to its answer. */
@@ -58,7 +61,7 @@ export async function commandClient(
         // A batch of its own, which waits for no other.
         autoPipeliningIgnoredCommands: ["mget"],
       });
-  await usable(client, address, limits);
+  await usable(client, address, limits, limits.commandTimeout);
   if (client instanceof Cluster) await allReached(client);
   return client;
 }
@@ -88,7 +91,7 @@ export async function subscriberClient(
     }, limits.probeInterval).unref();
   });
   client.on("close", () => clearInterval(probe));
-  await usable(client, address, limits);
+  await usable(client, address, limits, limits.linkTimeout);
   return client;
 }
 
@@ -125,16 +128,21 @@ function plainClient(address: string | SentinelAddress, options: LinkOptions): R
   return new Redis(address, { ...options, replyMapping: "legacy" });
 }
 
-/** Waits for the link; what cannot be reached now is not waited for. */
+/**
+ * Waits for the link; what cannot be reached now is not waited for.
+ *
+ * @param timeLimit milliseconds after which an answer is late
+ */
 async function usable(
   client: RedisClient,
   address: RedisAddress,
   { linkTimeout }: RedisLimits,
+  timeLimit: number,
 ): Promise<void> {
   // Every command tells of its own failure; ioredis would print them all once more.
   client.on("error", ignore);
   try {
-    await ready(client, linkTimeout);
+    await ready(client, linkTimeout, lateStarts * timeLimit);
   } catch (error) {
     void closeClient(client);
     const { lastNodeError: cause = error } = error as { lastNodeError?: unknown };
@@ -145,15 +153,20 @@ async function usable(
   }
 }
 
-function ready(client: RedisClient, linkTimeout: number): Promise<void> {
+function ready(client: RedisClient, linkTimeout: number, patience: number): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const began = performance.now();
   // A cluster seems down to a node that has left it, or just comes: another one is asked then.
   const tryAgain = (): void => {
     if (performance.now() - began > linkTimeout) reject(new Error("the cluster is down"));
   };
-  client.once("ready", resolve).once("error", reject).on("close", tryAgain);
+  // After an answer that was late, ioredis asks again on a new link.
+  const failed = (error: Error): void => {
+    const isLate = /^(Command timed out|Socket timeout)/.test(error.message);
+    if (!isLate || performance.now() - began > patience) reject(error);
+  };
+  client.once("ready", resolve).on("error", failed).on("close", tryAgain);
   return promise.finally(() =>
-    client.off("ready", resolve).off("error", reject).off("close", tryAgain),
+    client.off("ready", resolve).off("error", failed).off("close", tryAgain),
   );
 }

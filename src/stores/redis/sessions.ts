@@ -5,6 +5,7 @@ import {
   isLive,
   standingOf,
   type Lifetimes,
+  type ReissueRequest,
   type RenewalRequest,
   type Session,
 } from "../../session/session.ts";
@@ -78,7 +79,7 @@ export class RedisSessions implements SessionStore {
 
   async renew(
     fingerprint: string,
-    { generation, seen, network }: RenewalRequest,
+    { generation, seen, network, followingEnds = true }: RenewalRequest,
     lifetimes: Lifetimes,
     now: number,
   ): Promise<RenewalOutcome> {
@@ -94,6 +95,7 @@ export class RedisSessions implements SessionStore {
         // Zero, unless the clock is a test's: then time passes in Redis as it does there.
         now - Date.now(),
         network,
+        followingEnds ? 1 : 0,
       ),
     );
     if (outcome === "absent") return { outcome };
@@ -101,6 +103,28 @@ export class RedisSessions implements SessionStore {
     if (session === undefined) return { outcome: "absent" };
     if (outcome === "stepped") void this.#list(session, now).catch(ignore);
     return { outcome, session };
+  }
+
+  async reissue(
+    fingerprint: string,
+    { atLeast, network }: ReissueRequest,
+    lifetimes: Lifetimes,
+    now: number,
+  ): Promise<Session | undefined> {
+    const text = await ask(
+      this.#client.curfewReissue(
+        sessionKey(fingerprint),
+        now,
+        atLeast,
+        now + lifetimes.access,
+        now + lifetimes.renewal,
+        now - Date.now(),
+        network,
+      ),
+    );
+    const session = toSession(fingerprint, text);
+    if (session !== undefined) void this.#list(session, now).catch(ignore);
+    return session;
   }
 
   async touch(fingerprint: string, now: number): Promise<void> {

@@ -1,5 +1,5 @@
 /** Opens the SQLite file that users and sessions of one machine share. */
-import { chmodSync, closeSync, mkdirSync, openSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
@@ -38,5 +38,7 @@ export function foreignWrites(database: DatabaseSync): () => boolean {
 function makePrivate(file: string): void {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   closeSync(openSync(file, "a", 0o600));
-  chmodSync(file, 0o600);
+  // Side files that are there already, of a copy for example, keep the mode that they have.
+  for (const each of [file, `${file}-wal`, `${file}-shm`])
+    if (existsSync(each)) chmodSync(each, 0o600);
 }

@@ -1,10 +1,13 @@
 /** Sessions in a SQLite file: the store for one machine. */
 import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite";
 import {
+  countForeignReplay,
   isLive,
   judgeRenewal,
+  reissueSession,
   stepSession,
   type Lifetimes,
+  type ReissueRequest,
   type RenewalRequest,
   type Session,
   type Standing,
@@ -32,6 +35,8 @@ const columns = [
   "ipAddress",
   "minGeneration",
   "networks",
+  "foreignReplays",
+  "foreignReplayGeneration",
 ] as const satisfies readonly (keyof Session)[];
 
 const schema = `
@@ -49,7 +54,9 @@ const schema = `
     userAgent TEXT,
     ipAddress TEXT,
     minGeneration INTEGER NOT NULL DEFAULT 0,
-    networks TEXT NOT NULL DEFAULT ''
+    networks TEXT NOT NULL DEFAULT '',
+    foreignReplays INTEGER NOT NULL DEFAULT 0,
+    foreignReplayGeneration INTEGER NOT NULL DEFAULT 0
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS sessionsByUser ON sessions (userId);
   CREATE INDEX IF NOT EXISTS sessionsByIdleExpiry ON sessions (idleExpiresAt);
@@ -59,6 +66,8 @@ const schema = `
 const laterColumns = {
   minGeneration: "INTEGER NOT NULL DEFAULT 0",
   networks: "TEXT NOT NULL DEFAULT ''",
+  foreignReplays: "INTEGER NOT NULL DEFAULT 0",
+  foreignReplayGeneration: "INTEGER NOT NULL DEFAULT 0",
 } as const satisfies Partial<Record<keyof Session, string>>;
 
 export class SqliteSessions implements SessionStore {
@@ -126,9 +135,26 @@ export class SqliteSessions implements SessionStore {
         }
         case "converge":
           return { outcome: "converged", session };
+        case "convergeForeign": {
+          const counted = countForeignReplay(session);
+          this.#write.run({ ...counted });
+          return { outcome: "convergedForeign", session: counted };
+        }
         case "reuse":
           return { outcome: "reused", session };
+        case "superseded":
+          return { outcome: "superseded", session };
       }
+    });
+  }
+
+  async reissue(fingerprint: string, request: ReissueRequest, lifetimes: Lifetimes, now: number) {
+    return this.#atomically((): Session | undefined => {
+      const session = this.#live(fingerprint, now);
+      if (session === undefined) return undefined;
+      const reissued = reissueSession(session, request, lifetimes, now);
+      this.#write.run({ ...reissued });
+      return reissued;
     });
   }
 

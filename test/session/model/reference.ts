@@ -12,6 +12,7 @@ export interface ModelSession {
   accessExpiresAt: number;
   idleExpiresAt: number;
   graceEndsAt: number;
+  minGeneration: number;
   ended: boolean;
 }
 
@@ -45,6 +46,7 @@ export class Reference {
       accessExpiresAt: 0,
       idleExpiresAt: 0,
       graceEndsAt: this.now,
+      minGeneration: 0,
       ended: false,
     };
     this.#extend(session);
@@ -64,19 +66,32 @@ export class Reference {
     const refusal = this.#refusal(token, "renewal");
     if (refusal !== undefined) return refusal;
     const { session } = token;
+    if (token.generation < session.minGeneration) return "SUPERSEDED";
     const age = session.generation - token.generation;
     if (age === 1 && this.now < session.graceEndsAt) return "renewed";
-    if (age === 0) return this.rotate(session);
+    if (age === 0) {
+      session.generation += 1;
+      session.graceEndsAt = this.now + lifetimes.grace;
+      this.#extend(session);
+      return "renewed";
+    }
     session.ended = true;
     return "REUSED";
   }
 
-  rotate(session: ModelSession): string {
+  /** What comes of starting over, with whatever token. */
+  reissue(session: ModelSession): string {
     if (!this.isLive(session)) return "ENDED";
     session.generation += 1;
-    session.graceEndsAt = this.now + lifetimes.grace;
+    session.minGeneration = session.generation;
+    session.graceEndsAt = this.now;
     this.#extend(session);
     return "renewed";
+  }
+
+  /** How many sessions a logout with that token ends. */
+  logout(token: ModelToken): number {
+    return token.generation < token.session.minGeneration ? 0 : this.end(token.session);
   }
 
   end(session: ModelSession): number {

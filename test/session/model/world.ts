@@ -12,7 +12,7 @@ const users = ["ada", "bob"] as const;
 /** Sessions and tokens are picked by number, modulo how many there are. */
 export type Step =
   | { readonly do: "login"; readonly user: (typeof users)[number] }
-  | { readonly do: "renew" | "renewAtOnce" | "rotate" | "logout"; readonly token: number }
+  | { readonly do: "renew" | "renewAtOnce" | "reissue" | "logout"; readonly token: number }
   | { readonly do: "endOthers"; readonly session: number }
   /** With the token of so many generations before the current one. */
   | { readonly do: "renewOf"; readonly session: number; readonly age: number }
@@ -75,8 +75,8 @@ export class World {
         return this.#withToken(step.token, (token) => this.#renew(token, 1));
       case "renewAtOnce":
         return this.#withToken(step.token, (token) => this.#renew(token, 5));
-      case "rotate":
-        return this.#withToken(step.token, (token) => this.#rotate(token));
+      case "reissue":
+        return this.#withToken(step.token, (token) => this.#reissue(token));
       case "logout":
         return this.#withToken(step.token, (token) => this.#logout(token));
     }
@@ -169,19 +169,19 @@ export class World {
     for (const renewal of renewals) this.#keepRenewed(token.session, renewal);
   }
 
-  async #rotate(token: ModelToken): Promise<void> {
+  async #reissue(token: ModelToken): Promise<void> {
     const claims = this.#identify(token);
     if (claims === undefined) return;
-    const renewal = await this.#subject.rotate(claims);
-    expect(outcomeOf(renewal)).toBe(this.#model.rotate(token.session));
+    const renewal = await this.#subject.reissue(claims);
+    expect(outcomeOf(renewal)).toBe(this.#model.reissue(token.session));
     this.#keepRenewed(token.session, renewal);
   }
 
   async #logout(token: ModelToken): Promise<void> {
     const claims = this.#identify(token);
     if (claims === undefined) return;
-    const ended = await this.#subject.end(claims.fingerprint, "LOGOUT");
-    expect(ended).toBe(this.#model.end(token.session));
+    const ended = await this.#subject.endByToken(claims, "LOGOUT");
+    expect(ended).toBe(this.#model.logout(token));
   }
 
   async #end(user: string, session: ModelSession): Promise<void> {

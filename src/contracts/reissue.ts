@@ -1,0 +1,189 @@
+/** How every store of sessions starts a session over, and counts the replays of a stranger. */
+import { expect, test } from "vitest";
+import type { RenewalOutcome, SessionStore } from "../session/store.ts";
+import { lifetimes, network, newSession, renewIn, start } from "./samples.ts";
+
+const elsewhere = "198.51.100.0/24";
+
+export function reissueContract(storeOf: () => SessionStore): void {
+  const begin = async () => {
+    const session = newSession();
+    await storeOf().create(session);
+    return session;
+  };
+
+  /** The verdict on a renewal of a session that was read just now. */
+  async function renew(
+    fingerprint: string,
+    generation: number,
+    from = network,
+    followingEnds = true,
+  ): Promise<RenewalOutcome["outcome"]> {
+    const store = storeOf();
+    const seen = (await store.read(fingerprint, start))?.generation ?? 0;
+    const request = { generation, seen, network: from, followingEnds };
+    return (await store.renew(fingerprint, request, lifetimes, start)).outcome;
+  }
+
+  const reissue = (fingerprint: string, atLeast = 0, from = network, now = start) =>
+    storeOf().reissue(fingerprint, { atLeast, network: from }, lifetimes, now);
+
+  test("starts a session over: one step up, and no grace for the tokens before", async () => {
+    const session = await begin();
+    const { fingerprint } = session;
+    await renew(fingerprint, 0);
+    const now = start + 5_000;
+    const reissued = await reissue(fingerprint, 0, elsewhere, now);
+    expect(reissued).toEqual({
+      ...session,
+      generation: 2,
+      minGeneration: 2,
+      renewedAt: now,
+      lastSeenAt: now,
+      accessExpiresAt: now + lifetimes.access,
+      idleExpiresAt: now + lifetimes.renewal,
+      graceEndsAt: expect.any(Number) as number,
+      networks: `${elsewhere} ${network}`,
+    });
+    expect(reissued?.graceEndsAt).toBeLessThan(now + lifetimes.grace / 2);
+    expect(await storeOf().read(fingerprint, now)).toEqual(reissued);
+    expect(await storeOf().ofUser(session.userId, now)).toEqual([reissued]);
+  });
+
+  test("starts over from the caller's generation where the store has lost a renewal", async () => {
+    const { fingerprint } = await begin();
+    expect(await reissue(fingerprint, 7)).toMatchObject({ generation: 8, minGeneration: 8 });
+  });
+
+  test("starts no session over that has ended, expired or never was", async () => {
+    const { fingerprint, idleExpiresAt } = await begin();
+    expect(await reissue(fingerprint, 0, network, idleExpiresAt)).toBeUndefined();
+    await storeOf().end(fingerprint, start);
+    expect(await reissue(fingerprint)).toBeUndefined();
+    expect(await reissue("never")).toBeUndefined();
+    expect(await storeOf().read(fingerprint, start)).toBeUndefined();
+  });
+
+  test("extends no session past its absolute expiry by starting it over", async () => {
+    const { fingerprint, absoluteExpiresAt: end } = await begin();
+    for (let now = start; now < end; now += lifetimes.renewal - 1)
+      await reissue(fingerprint, 0, network, now);
+    const last = await reissue(fingerprint, 0, network, end - 1);
+    expect(last).toMatchObject({ accessExpiresAt: end, idleExpiresAt: end });
+  });
+
+  test("refuses a token from before the session started over, whatever was seen, and changes nothing", async () => {
+    const { fingerprint } = await begin();
+    await renew(fingerprint, 0);
+    const reissued = await reissue(fingerprint);
+    for (const generation of [0, 1])
+      for (const seen of [0, 1, 2, Number.MAX_SAFE_INTEGER])
+        for (const from of [network, elsewhere]) {
+          const request = { generation, seen, network: from };
+          const renewal = await storeOf().renew(fingerprint, request, lifetimes, start);
+          expect(renewal).toEqual({ outcome: "superseded", session: reissued });
+        }
+    expect(await storeOf().read(fingerprint, start)).toEqual(reissued);
+    expect(await renew(fingerprint, 2)).toBe("stepped");
+    expect(await renew(fingerprint, 2)).toBe("converged");
+    expect(await renew(fingerprint, 1)).toBe("superseded");
+  });
+
+  test("gives no renewal the pair of a session that starts over at the same time", async () => {
+    const { fingerprint } = await begin();
+    const request = { generation: 0, seen: 0, network };
+    const renewals = Array.from({ length: 20 }, async (_, i) => {
+      if (i === 10) await reissue(fingerprint);
+      return storeOf().renew(fingerprint, request, lifetimes, start);
+    });
+    const outcomes = await Promise.all(renewals);
+    const session = await storeOf().read(fingerprint, start);
+    expect(session?.minGeneration).toBe(session?.generation);
+    for (const renewal of outcomes)
+      if (renewal.outcome !== "superseded")
+        expect(renewal).toMatchObject({ session: { generation: 1, minGeneration: 0 } });
+  });
+
+  test("makes a generation of its own for each of many that start a session over at once", async () => {
+    const { fingerprint } = await begin();
+    const all = await Promise.all(Array.from({ length: 20 }, () => reissue(fingerprint)));
+    const generations = all.map((one) => one?.generation ?? 0).toSorted((a, b) => a - b);
+    expect(generations).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
+    expect(await storeOf().read(fingerprint, start)).toMatchObject({ minGeneration: 20 });
+  });
+
+  test("counts one foreign replay for each generation, and adds no network for it", async () => {
+    const { fingerprint } = await begin();
+    await renew(fingerprint, 0);
+    const request = { generation: 0, seen: 1, network: elsewhere };
+    const counted = await storeOf().renew(fingerprint, request, lifetimes, start);
+    const session = await storeOf().read(fingerprint, start);
+    expect(counted).toEqual({ outcome: "convergedForeign", session });
+    expect(session).toMatchObject({
+      generation: 1,
+      networks: network,
+      foreignReplays: 1,
+      foreignReplayGeneration: 1,
+    });
+    for (const from of [elsewhere, "2001:db8::/48", network])
+      expect(await renew(fingerprint, 0, from)).toBe("converged");
+    expect(await storeOf().read(fingerprint, start)).toEqual(session);
+  });
+
+  test("takes foreign replays of three generations in a row for reuse, and changes nothing then", async () => {
+    const { fingerprint } = await begin();
+    for (const [generation, outcome] of ["convergedForeign", "convergedForeign"].entries()) {
+      await renew(fingerprint, generation);
+      expect(await renew(fingerprint, generation, elsewhere)).toBe(outcome);
+    }
+    await renew(fingerprint, 2);
+    const session = await storeOf().read(fingerprint, start);
+    for (let i = 0; i < 2; i += 1) expect(await renew(fingerprint, 2, elsewhere)).toBe("reused");
+    expect(await storeOf().read(fingerprint, start)).toEqual(session);
+    // From where the session is known it is a replay like any other.
+    expect(await renew(fingerprint, 2)).toBe("converged");
+  });
+
+  test("counts foreign replays without an end where they are to be written down only", async () => {
+    const { fingerprint } = await begin();
+    for (let generation = 0; generation < 5; generation += 1) {
+      await renew(fingerprint, generation);
+      expect(await renew(fingerprint, generation, elsewhere, false)).toBe("convergedForeign");
+    }
+    expect(await storeOf().read(fingerprint, start)).toMatchObject({ foreignReplays: 5 });
+  });
+
+  test("begins to count again after a generation without a foreign replay", async () => {
+    const { fingerprint } = await begin();
+    for (let generation = 0; generation < 9; generation += 1) {
+      await renew(fingerprint, generation);
+      if (generation % 3 !== 2)
+        expect(await renew(fingerprint, generation, elsewhere)).toBe("convergedForeign");
+    }
+    expect(await storeOf().read(fingerprint, start)).toMatchObject({ foreignReplays: 2 });
+  });
+
+  test("judges no replay whose network is unknown, nor one of a session that knows none", async () => {
+    const { fingerprint } = await begin();
+    await renew(fingerprint, 0);
+    expect(await renew(fingerprint, 0, "unknown")).toBe("converged");
+    for (const networks of ["", "unknown"]) {
+      const unknown = { ...newSession(), networks };
+      await storeOf().create(unknown);
+      await renew(unknown.fingerprint, 0, "unknown");
+      expect(await renew(unknown.fingerprint, 0, elsewhere)).toBe("converged");
+    }
+  });
+
+  test("keeps a foreign replay's session listed, and its expiry where it was", async () => {
+    const session = await begin();
+    await renewIn(storeOf(), session.fingerprint, 0, start + 1);
+    const before = await storeOf().read(session.fingerprint, start);
+    await renew(session.fingerprint, 0, elsewhere);
+    const after = { ...before, foreignReplays: 1, foreignReplayGeneration: 1 };
+    expect(await storeOf().ofUser(session.userId, start)).toEqual([after]);
+    const expiry = before?.idleExpiresAt ?? 0;
+    expect(await storeOf().read(session.fingerprint, expiry - 1)).toEqual(after);
+    expect(await storeOf().read(session.fingerprint, expiry)).toBeUndefined();
+  });
+}

@@ -1,0 +1,132 @@
+/** Delivers the events of one user's sessions to all who watch them, at a bounded rate. */
+import { EventLog } from "./event-log.ts";
+import { Stream, StreamOverflow } from "./stream.ts";
+import type { SessionEvent } from "./session-event.ts";
+
+/** How many events are delivered before others get their turn; each takes some 0.1 ms to answer. */
+const slice = 20;
+
+/** Calls back after a while, in which the event loop does other work. */
+export type Pause = (then: () => void) => void;
+
+/**
+ * Publishing costs the same for one reader and for thousands: readers are woken in slices, with a pause
+ * after each. A reader that is behind keeps only its position in the shared log.
+ */
+export class EventDelivery {
+  readonly #log = new EventLog();
+  readonly #pause: Pause;
+  #size = 0;
+  /** Readers that wait and have read everything. */
+  #idle = new Set<EventReader>();
+  /** Readers that wait and have something to read, in the order of their turns. */
+  #ready: Set<EventReader>[] = [];
+  /** How many more events may be delivered before the next pause ends. */
+  #left = slice;
+
+  constructor(pause: Pause) {
+    this.#pause = pause;
+  }
+
+  /** How many readers there are. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /**
+   * A reader of everything that is published from now on.
+   *
+   * @param onClose called once, when it leaves or was too slow
+   */
+  open(onClose: () => void): EventReader {
+    this.#size += 1;
+    const reader = new EventReader(this, this.#log.end, () => {
+      this.#size -= 1;
+      reader.queue?.delete(reader);
+      this.#clearIfRead();
+      onClose();
+    });
+    return reader;
+  }
+
+  publish(event: SessionEvent): void {
+    if (this.#size === 0) return;
+    this.#log.append(event);
+    if (this.#idle.size > 0) {
+      this.#ready.push(this.#idle);
+      this.#idle = new Set();
+    }
+    this.#deliver();
+  }
+
+  /** That reader waits for an event. */
+  wait(reader: EventReader): void {
+    const isBehind = reader.position < this.#log.end;
+    const queue = isBehind ? (this.#ready.at(-1) ?? this.#newBatch()) : this.#idle;
+    reader.queue = queue.add(reader);
+    if (isBehind) this.#deliver();
+    else this.#clearIfRead();
+  }
+
+  #newBatch(): Set<EventReader> {
+    const batch = new Set<EventReader>();
+    this.#ready.push(batch);
+    return batch;
+  }
+
+  #deliver(): void {
+    for (let batch = this.#ready[0]; batch !== undefined && this.#left > 0;) {
+      for (const reader of batch) {
+        if (this.#left === 0) break;
+        this.#give(reader);
+      }
+      if (batch.size > 0) return;
+      this.#ready.shift();
+      batch = this.#ready[0];
+    }
+  }
+
+  #give(reader: EventReader): void {
+    reader.queue?.delete(reader);
+    reader.queue = undefined;
+    if (this.#left === slice) this.#pause(() => this.#turn());
+    this.#left -= 1;
+    const reading = this.#log.after(reader.position);
+    if (reading === "overflow") reader.fail(new StreamOverflow("Too many events are unread."));
+    else if (reading !== "end") {
+      reader.position = reading.position;
+      reader.push(reading.event);
+    }
+    // It may have asked for several.
+    if (reader.isWaiting) this.wait(reader);
+  }
+
+  #turn(): void {
+    this.#left = slice;
+    this.#deliver();
+  }
+
+  #clearIfRead(): void {
+    if (this.#idle.size === this.#size) this.#log.clear();
+  }
+}
+
+export class EventReader extends Stream<SessionEvent> {
+  readonly #delivery: EventDelivery;
+  /** Of the last event that it read. */
+  position: number;
+  /** The readers that it waits among. */
+  queue: Set<EventReader> | undefined;
+
+  constructor(delivery: EventDelivery, position: number, onClose: () => void) {
+    super(onClose);
+    this.#delivery = delivery;
+    this.position = position;
+  }
+
+  override next(): Promise<IteratorResult<SessionEvent, undefined>> {
+    const step = super.next();
+    if (this.isWaiting && this.queue === undefined) this.#delivery.wait(this);
+    return step;
+  }
+}

@@ -1,0 +1,20 @@
+/** What happens to a session, as its user's other sessions hear of it. */
+import type { EndReason } from "./reasons.ts";
+import type { Session } from "./session.ts";
+
+export type SessionEvent =
+  | { readonly type: "STARTED" | "RENEWED"; readonly session: Session; readonly at: number }
+  | {
+      readonly type: "REPLAYED";
+      readonly session: Session;
+      /** Null if it is not known, or if the message was lost. */
+      readonly address: string | null;
+      readonly at: number;
+    }
+  | {
+      readonly type: "ENDED";
+      readonly session: Session;
+      /** Null when the message was lost. */
+      readonly reason: EndReason | null;
+      readonly at: number;
+    };

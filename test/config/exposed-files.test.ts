@@ -1,0 +1,95 @@
+/** Files with secrets whose permissions are too wide: the start names them, and what makes them private. */
+import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { envFileWarning } from "../../src/command/env-file.ts";
+import { exposedData } from "../../src/config/exposed-files.ts";
+import { readOrGenerateSecret } from "../../src/config/generated-secret.ts";
+import { startCurfew } from "../helpers/curfew.ts";
+
+let parent: string;
+let folder: string;
+beforeEach(async () => {
+  parent = await mkdtemp(join(tmpdir(), "curfew-"));
+  folder = join(parent, "data");
+});
+afterEach(() => rm(parent, { recursive: true }));
+
+/** Starts a server on the folder; resolves to what its start warns of. */
+async function warningsOfStart(secrets?: readonly string[]): Promise<readonly string[]> {
+  await using curfew = await startCurfew({ dataDir: folder, secrets });
+  return curfew.startup.warnings;
+}
+
+describe("the start", () => {
+  test("warns of nothing in a folder that it has made", async () => {
+    await readOrGenerateSecret(folder);
+    expect(await warningsOfStart()).toEqual([]);
+    expect(await warningsOfStart()).toEqual([]);
+  });
+
+  test.each([0o644, 0o640, 0o604, 0o620])(
+    "warns of a secret of mode %i, with the mode and the command that makes it private",
+    async (mode) => {
+      await readOrGenerateSecret(folder);
+      const file = join(folder, "secret");
+      await chmod(file, mode);
+      const [warning, ...others] = await warningsOfStart();
+      expect(warning).toContain(`${file} has mode 0${mode.toString(8)}`);
+      expect(warning).toContain(`Run: chmod 600 ${file}`);
+      expect(others).toEqual([]);
+      expect(await warningsOfStart(["another secret, which signs the tokens instead"])).toEqual([]);
+      await chmod(file, 0o600);
+      expect(await warningsOfStart()).toEqual([]);
+    },
+  );
+
+  test("warns of a folder in which others can replace files, and not of one that they can read", async () => {
+    await mkdir(folder);
+    await chmod(folder, 0o755);
+    expect(await warningsOfStart()).toEqual([]);
+    await chmod(folder, 0o775);
+    expect(await warningsOfStart()).toEqual([
+      expect.stringContaining(`${folder} has mode 0775: other users`),
+    ]);
+  });
+
+  test("makes a database and its side files private that others could read", async () => {
+    await mkdir(folder);
+    for (const name of ["curfew.db", "curfew.db-wal", "curfew.db-shm"])
+      await writeFile(join(folder, name), "", { mode: 0o644 });
+    expect(exposedData(folder, true)).toHaveLength(3);
+    expect(await warningsOfStart()).toEqual([]);
+  });
+
+  test("has nothing to find where nothing is kept", () => {
+    expect(exposedData(":memory:", true)).toEqual([]);
+    expect(exposedData(join(folder, "missing"), true)).toEqual([]);
+  });
+});
+
+describe("an .env file", () => {
+  const write = async (text: string, mode: number) => {
+    const file = join(parent, ".env");
+    await writeFile(file, text);
+    await chmod(file, mode);
+    return envFileWarning(file);
+  };
+
+  test.each(["CURFEW_SECRETS=x", "METRICS_TOKEN=x", "REDIS_URL=redis://:x@localhost"])(
+    "with %s that all users can read is warned of",
+    async (line) => {
+      const warning = await write(`PORT=4000\n${line}\n`, 0o644);
+      expect(warning).toContain("has mode 0644");
+      expect(warning).toContain("Run: chmod 600 ");
+      expect(warning).not.toContain("x@");
+      expect(await write(line, 0o640)).toBeUndefined();
+    },
+  );
+
+  test("without a secret may be read by all", async () => {
+    expect(await write("PORT=4000\nCURFEW_SECRETS=\n", 0o644)).toBeUndefined();
+    expect(envFileWarning(join(parent, "missing"))).toBeUndefined();
+  });
+});

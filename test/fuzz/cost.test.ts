@@ -1,0 +1,101 @@
+/**
+ * No single input holds the server for longer than its size explains. What costs most is printed; with
+ * `FUZZ_KEEP=1 npx vitest run test/fuzz/cost.test.ts` it is added to worst.json, which is played first.
+ */
+import * as fc from "fast-check";
+import { expect, it } from "vitest";
+import { fitted, hostileParams } from "../helpers/hostile-params.ts";
+import { connect } from "../helpers/socket.ts";
+import { readCorpus, writeCorpus, type Corpus } from "./corpus.ts";
+import { json, withLoot } from "./documents.ts";
+import { fuzzedServer } from "./server.ts";
+
+/** Milliseconds of CPU time beyond those of a harmless input of the same size. */
+const excess = 50;
+/** Milliseconds from which an input is worth keeping. */
+const remarkable = 25;
+/** The settings' largest body. */
+const largest = 262_144;
+const generated = 200;
+/** They are measured together, and one by one where together they cost too much. */
+const group = 10;
+
+type Send = (input: string) => Promise<unknown>;
+
+function overHttp(url: string): Send {
+  return async (body) => {
+    const headers = { "content-type": "application/json" };
+    await (await fetch(url, { method: "POST", headers, body })).text();
+  };
+}
+
+/** On a socket and under a session of its own: some inputs close the one or end the other. */
+function onSocket(fuzzed: Awaited<ReturnType<typeof fuzzedServer>>): Send {
+  return async (payload) => {
+    const { socketUrl, loot } = await fuzzed.next();
+    await using socket = await connect(socketUrl, loot.ACCESS_TOKEN);
+    socket.send(`{"id":"1","type":"subscribe","payload":${payload}}`);
+    socket.send('{"id":"2","type":"subscribe","payload":{"query":"{ __typename }"}}');
+    const closed = socket.closed.then(() => undefined);
+    for (;;) {
+      const message = await Promise.race([socket.messages.next().catch(() => undefined), closed]);
+      if (message === undefined || message.id === "2") return;
+    }
+  };
+}
+
+function inputs(): Corpus {
+  const known = Object.entries(hostileParams).map(([name, make]) => [
+    name,
+    fitted(make, largest - 100),
+  ]);
+  const found = fc.sample(json, generated).map((body, i) => [`generated ${i}`, body]);
+  return Object.fromEntries([...Object.entries(readCorpus()), ...known, ...found]);
+}
+
+it.each(["http", "socket"] as const)(
+  "over %s no input costs much more than a harmless one of its size",
+  { timeout: 300_000 },
+  async (transport) => {
+    await using fuzzed = await fuzzedServer();
+    const { url, loot } = await fuzzed.next();
+    const send = transport === "http" ? overHttp(url) : onSocket(fuzzed);
+    /** The least of three: a collection of garbage is of no input. */
+    const cost = async (input: string) => {
+      const costs: number[] = [];
+      for (let i = 0; i < 3; i += 1) costs.push(await fuzzed.cost(() => send(input)));
+      return Math.min(...costs);
+    };
+    const harmless = (size: number) => `{"query":"{ __typename }${" ".repeat(size)}"}`;
+    for (let i = 0; i < 20; i += 1) await send(harmless(largest / 2));
+    const [least, most] = [await cost(harmless(0)), await cost(harmless(largest - 200))];
+    const allowed = (input: string) => least + (most * Buffer.byteLength(input)) / largest + excess;
+
+    const costs: { readonly name: string; readonly input: string; readonly cost: number }[] = [];
+    const all = Object.entries(inputs()).map(
+      ([name, input]) => [name, withLoot(input, loot)] as const,
+    );
+    for (let i = 0; i < all.length; i += group) {
+      const some = all.slice(i, i + group);
+      const together = await fuzzed.cost(async () => {
+        for (const [, input] of some) await send(input);
+      });
+      if (together < remarkable) continue;
+      for (const [name, input] of some) costs.push({ name, input, cost: await cost(input) });
+    }
+    const worst = costs.toSorted((one, other) => other.cost - one.cost);
+    const lines = worst.slice(0, 5).map(({ name, cost: time }) => `${time.toFixed(0)} ms: ${name}`);
+    process.stdout.write(`Most of ${all.length} inputs over ${transport}:\n${lines.join("\n")}\n`);
+    if (process.env["FUZZ_KEEP"] === "1") {
+      const kept = worst.filter((one) => one.cost > remarkable || one.name in readCorpus());
+      writeCorpus({
+        ...readCorpus(),
+        ...Object.fromEntries(kept.map(({ name, input }) => [name, input])),
+      });
+    }
+    expect(
+      worst.filter((one) => one.cost > allowed(one.input)).map((one) => `${one.name}: ${one.cost}`),
+    ).toEqual([]);
+    await fuzzed.expectNothingLeft();
+  },
+);

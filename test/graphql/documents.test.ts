@@ -1,0 +1,33 @@
+/** Few documents are remembered, by what they take. */
+import { expect, it } from "vitest";
+import { smallCache } from "../../src/graphql/documents.ts";
+
+const text = (i: number, length: number) => `${i}`.padEnd(length, "x");
+
+/** How many of a thousand are left. */
+function left(length: number): number {
+  const cache = smallCache<object>();
+  for (let i = 0; i < 1_000; i += 1) cache.set(text(i, length), {});
+  return Array.from({ length: 1_000 }, (_, i) => cache.get(text(i, length))).filter(Boolean).length;
+}
+
+it("remembers 128 short documents, or 32 of the longest, and none that is longer", () => {
+  expect([left(5), left(1_024), left(4_096), left(4_097)]).toEqual([128, 128, 32, 0]);
+});
+
+it("remembers those that were used last", () => {
+  const cache = smallCache<object>();
+  for (let i = 0; i < 1_000; i += 1) {
+    cache.set(text(i, 10), {});
+    expect(cache.get(text(0, 10))).toBeDefined();
+  }
+  expect(cache.get(text(1, 10))).toBeUndefined();
+  expect(cache.get(text(999, 10))).toBeDefined();
+});
+
+it("counts a document that is set again once", () => {
+  const cache = smallCache<object>();
+  cache.set("other", {});
+  for (let i = 0; i < 1_000; i += 1) cache.set("same", {});
+  expect(cache.get("other")).toBeDefined();
+});

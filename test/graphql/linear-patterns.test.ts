@@ -1,0 +1,139 @@
+/** Every regular expression that may see what a client sends takes time in proportion to it. */
+import { readdirSync, readFileSync } from "node:fs";
+import { expect, it } from "vitest";
+import { normaliseEmail } from "../../src/users/email.ts";
+import { networkOf } from "../../src/session/network.ts";
+import { idFrom } from "../../src/telemetry/origin.ts";
+import { tokenFromHeader } from "../../src/transport/credentials.ts";
+import { originPolicy } from "../../src/transport/origins.ts";
+import { knownMessage } from "../../src/graphql/error-shapes.ts";
+import { growth, isLinear, median, threadCost } from "../helpers/cost.ts";
+import { regexLiterals } from "../helpers/regex-literals.ts";
+
+/** The settings' largest body. */
+const body = 262_144;
+/** Node refuses a request whose head is larger. */
+const head = 16_384;
+
+/** Files, or folders, whose patterns no client's text reaches; and why. */
+const unreachable: Readonly<Record<string, string>> = {
+  "client/": "runs in the app, on what the server answers and the app sets",
+  "command/": "reads what the operator types",
+  "config/": "reads the operator's settings",
+  "contracts/": "runs in tests of adapters",
+  "explorer/modules.ts": "reads the server's own sources",
+  "stores/": "reads the operator's settings",
+};
+
+/** How many characters reach the patterns of a file, where that is fewer than a body has. */
+const bounded: Readonly<Record<string, number>> = {
+  "explorer/browser/words.ts": 256,
+  "graphql/error-shapes.ts": 1_000,
+  "session/network.ts": 100,
+  "telemetry/origin.ts": head,
+  "transport/credentials.ts": body,
+  "transport/http.ts": head,
+  "transport/json.ts": head,
+  "transport/socket.ts": head,
+  "users/email.ts": 254,
+};
+
+/** Patterns that are put together when they are used: the functions around them are measured instead. */
+const assembled: Readonly<Record<string, number>> = {
+  "explorer/browser/redact.ts": 1,
+  "transport/origins.ts": 2,
+};
+
+const root = new URL("../../src/", import.meta.url);
+const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) =>
+  file.endsWith(".ts"),
+);
+const found = files.toSorted().flatMap((file) => {
+  if (Object.keys(unreachable).some((start) => file.startsWith(start))) return [];
+  const literals = regexLiterals(readFileSync(new URL(file, root), "utf8"));
+  return literals.map((literal) => ({ file, literal }));
+});
+const literals = found.filter(({ literal }) => literal.startsWith("/"));
+
+/** What a pattern may be slow at: what it has in it, over and over, and then something else. */
+function* attacks(pattern: string, size: number): Generator<string> {
+  const chunks = pattern
+    .split(/\\.|\[(?:\\.|[^\]])*\]|\{[\d,]*\}|\(\?(?:<?[=!:]|<\w+>)|[()|?*+^$.]/)
+    .filter((chunk) => chunk !== "");
+  const some = [...new Set(chunks)].slice(0, 8);
+  const characters = Array.from(' a0-_.\n"/\\@,:[](#$!é\u{1F600}');
+  const pairs = some.flatMap((one) => some.map((other) => one + other));
+  const units = [...characters, ...some, ...pairs, chunks.join(""), "a.", "a ", " \n", '"\\'];
+  for (const unit of new Set(units)) {
+    if (unit === "") continue;
+    const many = unit.repeat(Math.ceil(size / unit.length)).slice(0, size);
+    yield `${many}\0`;
+    if (some[0] !== undefined) yield `${some[0]}${many}\0`;
+  }
+}
+
+/** Milliseconds below which nothing is said of a ratio. */
+const floor = 25;
+
+/** The text at which the work is superlinear; undefined where it never is. */
+function superlinear(work: (text: string) => unknown, pattern: string, most: number) {
+  for (const text of attacks(pattern, most)) {
+    if (threadCost(() => work(text)) <= floor) continue;
+    const small = text.slice(0, Math.ceil(text.length / growth));
+    const cost = (one: string) => median([1, 2, 3].map(() => threadCost(() => work(one))));
+    if (!isLinear(cost(small), cost(text), floor)) return text.slice(0, 60);
+  }
+  return undefined;
+}
+
+function regexOf(literal: string): RegExp {
+  const end = literal.lastIndexOf("/");
+  return new RegExp(literal.slice(1, end), literal.slice(end + 1));
+}
+
+it("finds the patterns of the sources", () => {
+  expect(literals.length).toBeGreaterThan(40);
+  const put = found.filter(({ literal }) => !literal.startsWith("/"));
+  const counts = Object.groupBy(put, ({ file }) => file);
+  expect(
+    Object.fromEntries(Object.entries(counts).map(([file, all]) => [file, all?.length])),
+  ).toEqual(assembled);
+  for (const start of [...Object.keys(unreachable), ...Object.keys(bounded)])
+    expect(
+      files.some((file) => file.startsWith(start)),
+      start,
+    ).toBe(true);
+});
+
+it("finds a pattern that is quadratic", { timeout: 60_000 }, () => {
+  const pattern = /( cannot represent (?:a )?non[\w -]* value): [^]*$/;
+  const work = (text: string) => text.replace(pattern, "$1.");
+  expect(superlinear(work, pattern.source, body / 4)).toContain(" cannot represent non");
+});
+
+it.each(literals)("$literal of $file is linear", { timeout: 60_000 }, ({ file, literal }) => {
+  const pattern = regexOf(literal);
+  const work = (text: string) => text.replace(pattern, "");
+  expect(superlinear(work, pattern.source, bounded[file] ?? body)).toBeUndefined();
+});
+
+const allows = originPolicy(["https://*.example.com", "https://app.example.com"]);
+it.each<[string, (text: string) => unknown, string]>([
+  ["an e-mail address", normaliseEmail, "a@.example"],
+  ["a client's address", (text) => networkOf(text), "[1.2.3.4]:80"],
+  ["a request's id", idFrom, "a-b"],
+  ["an Authorization header", tokenFromHeader, "bearer x"],
+  ["an origin", (text) => allows(`https://${text}`, "a"), "https://a.example.com"],
+  [
+    "an error's message",
+    (text) => knownMessage(text, true),
+    ' does not exist in "A" enum. Did you mean "B"?',
+  ],
+  [
+    "an error's value",
+    (text) => knownMessage(`Value "${text}`, true),
+    ' does not exist in "A" enum.',
+  ],
+])("the check of %s is linear", { timeout: 60_000 }, (_, work, pattern) => {
+  expect(superlinear(work, pattern, body)).toBeUndefined();
+});
