@@ -12,7 +12,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     environment: "node",
-    setupFiles: ["test/helpers/every-test.ts"],
+    setupFiles: ["test/helpers/secrecy-check.ts"],
     pool: "forks",
     maxWorkers: 2,
     maxConcurrency: 3,

@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { setTimeout as pause } from "node:timers/promises";
 import { WebSocket } from "ws";
 import type { Issued } from "../src/session/sessions.ts";
-import { createCurfew } from "../src/server.ts";
+import { createCurfew } from "../src/node/create-curfew.ts";
 
 interface Ready {
   readonly url: string;

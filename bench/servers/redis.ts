@@ -1,7 +1,7 @@
 /** Redis as Curfew's clients for it reach it, and nothing on top: what a logout and a renewal cost at the least. */
 import { obey } from "../harness/orders.ts";
 import { machineTime } from "../harness/clock.ts";
-import { nodeLimits } from "../../src/node-limits.ts";
+import { nodeLimits } from "../../src/node/limits.ts";
 import { commandClient, subscriberClient } from "../../src/stores/redis/client.ts";
 import { defineScripts } from "../../src/stores/redis/scripts.ts";
 import { basics } from "./basics.ts";

@@ -1,7 +1,7 @@
 /** The link for Apollo Client 4: HTTP and sockets under the session. */
 import type { ApolloLink, HttpLink } from "@apollo/client";
 import type { Client } from "graphql-ws";
-import type { Session } from "./contract.ts";
+import type { Session } from "./types.ts";
 import { sessionFetch } from "./fetch.ts";
 
 export interface ApolloParts {

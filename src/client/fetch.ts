@@ -1,5 +1,5 @@
 /** A `fetch` that sends the session's access token: for every GraphQL client that takes one. */
-import type { Access, RefusalReason, Session } from "./contract.ts";
+import type { Access, RefusalReason, Session } from "./types.ts";
 
 export interface SessionFetchOptions {
   /**

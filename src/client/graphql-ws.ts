@@ -1,8 +1,8 @@
 /** Sockets for subscriptions under the session, by graphql-ws: they come back as long as it lasts, and end with it. */
 import type { Client, ClientOptions } from "graphql-ws";
 import { backoff } from "./backoff.ts";
-import type { Access, Session } from "./contract.ts";
-import { defaultEnvironment, type Environment } from "./environment.ts";
+import type { Access, Session } from "./types.ts";
+import { defaultEnvironment, type Environment } from "./platform.ts";
 
 export interface SocketOptions extends Omit<
   Partial<ClientOptions>,

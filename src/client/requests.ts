@@ -6,8 +6,8 @@ import {
   type PasswordChanged,
   type RefusalReason,
   type TooManyAttempts,
-} from "./contract.ts";
-import type { Environment } from "./environment.ts";
+} from "./types.ts";
+import type { Environment } from "./platform.ts";
 
 /** The answer of a login, a registration or a renewal that succeeded. */
 export interface Issued {

@@ -11,11 +11,11 @@ import {
   type SessionState,
   type SignedIn,
   type TooManyAttempts,
-} from "./contract.ts";
-import { defaultEnvironment, type Environment } from "./environment.ts";
-import { createHolder, type Held } from "./holder.ts";
-import { generationOf, pairOf, type Pair, type TokenStorage } from "./pair.ts";
-import { persist, type Failure } from "./persistence.ts";
+} from "./types.ts";
+import { defaultEnvironment, type Environment } from "./platform.ts";
+import { createHolder, type Held } from "./token-state.ts";
+import { generationOf, pairOf, type Pair, type TokenStorage } from "./stored-tokens.ts";
+import { persist, type Failure } from "./retry.ts";
 import {
   ask,
   type Issued,

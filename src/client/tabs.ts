@@ -1,7 +1,7 @@
 /** The tabs of one origin that share a session: one of them at a time changes it, and tells the others. */
-import type { SignedOutReason } from "./contract.ts";
-import type { Environment } from "./environment.ts";
-import type { Pair } from "./pair.ts";
+import type { SignedOutReason } from "./types.ts";
+import type { Environment } from "./platform.ts";
+import type { Pair } from "./stored-tokens.ts";
 
 export type Message =
   /** The newest pair; `login` when it is that of another session than before. */

@@ -1,7 +1,7 @@
 /** What an urql client is set up with: HTTP and sockets under the session. */
 import type { ClientOptions, Exchange, fetchExchange, subscriptionExchange } from "@urql/core";
 import type { Client, Sink } from "graphql-ws";
-import type { Session } from "./contract.ts";
+import type { Session } from "./types.ts";
 import { sessionFetch } from "./fetch.ts";
 
 export interface UrqlParts {

@@ -1,6 +1,6 @@
 /** The explorer: GraphiQL with Curfew's own panel for signing in, served from this server alone. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { answerHeaders } from "../graphql/headers.ts";
+import { answerHeaders } from "../graphql/plugins/use-security-headers.ts";
 import { loadAssets, type Assets } from "./assets.ts";
 import { renderPage, type Page } from "./page.ts";
 

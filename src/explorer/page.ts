@@ -1,7 +1,7 @@
 /** The explorer's page, and what it may do. */
 import { createHash } from "node:crypto";
 import type { Assets } from "./assets.ts";
-import { mark } from "./mark.ts";
+import { mark } from "./icon.ts";
 
 export interface Page {
   readonly html: string;

@@ -1,9 +1,9 @@
 /** What every resolver gets: who is asking, and the services to serve him with. */
 import type { Audit } from "../session/audit.ts";
-import type { RefusalReason } from "../session/reasons.ts";
+import type { RefusalReason } from "../protocol/reasons.ts";
 import type { Session } from "../session/session.ts";
 import type { Sessions } from "../session/sessions.ts";
-import type { Stream } from "../session/stream.ts";
+import type { Stream } from "../lib/bounded-queue.ts";
 import type { SessionEvent } from "../session/watch.ts";
 import type { Accounts } from "../users/accounts.ts";
 import type { UserDirectory } from "../users/directory.ts";

@@ -1,9 +1,9 @@
 /** The top-level errors of GraphQL: what a protected field answers without a session, and what hides the unexpected. */
 import { GraphQLError, type ASTNode } from "graphql";
-import type { Ending } from "../session/life.ts";
-import type { RefusalReason } from "../session/reasons.ts";
+import type { Ending } from "../connections/lifecycle.ts";
+import type { RefusalReason } from "../protocol/reasons.ts";
 import { StoreUnavailable } from "../session/store.ts";
-import { StreamOverflow } from "../session/stream.ts";
+import { StreamOverflow } from "../lib/bounded-queue.ts";
 
 const refusals = {
   MISSING: "Sign in first: no access token came with the request.",

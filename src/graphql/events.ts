@@ -1,7 +1,7 @@
 /** The topic port as an app's resolvers use it: publish in a mutation, return a stream from a subscription. */
-import { footprintOf } from "./footprint.ts";
-import { Stream } from "../session/stream.ts";
-import type { Topics } from "../session/topics.ts";
+import { footprintOf } from "./execution/footprint.ts";
+import { Stream } from "../lib/bounded-queue.ts";
+import type { Topics } from "../session/pubsub.ts";
 
 /** As much as may wait for the client of a socket. */
 const waiting = { most: 8 * 1024 * 1024, of: footprintOf };

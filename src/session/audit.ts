@@ -1,5 +1,5 @@
 /** The audit trail: what is written down of people, sessions and operators; every fact, field by field. */
-import type { EndReason, RefusalReason } from "./reasons.ts";
+import type { EndReason, RefusalReason } from "../protocol/reasons.ts";
 import type { Device, Session } from "./session.ts";
 import type { Claims } from "./token.ts";
 

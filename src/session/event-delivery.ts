@@ -1,6 +1,6 @@
 /** Delivers the events of one user's sessions to all who watch them, at a bounded rate. */
 import { EventLog } from "./event-log.ts";
-import { Stream, StreamOverflow } from "./stream.ts";
+import { Stream, StreamOverflow } from "../lib/bounded-queue.ts";
 import type { SessionEvent } from "./session-event.ts";
 
 /** How many events are delivered before others get their turn; each takes some 0.1 ms to answer. */

@@ -1,10 +1,10 @@
 /** Renews sessions: one step up for a current token, the same pair again for a replay, the end for a used one. */
-import type { Announcements } from "./announcements.ts";
+import type { Announcements } from "./notifier.ts";
 import { lasting, originOf, presented, type Audit } from "./audit.ts";
 import type { KeyRing } from "./keys.ts";
-import { sessionNetworkOf } from "./network.ts";
+import { sessionNetworkOf } from "../lib/client-network.ts";
 import type { Renewal } from "./outcomes.ts";
-import type { EndReason } from "./reasons.ts";
+import type { EndReason } from "../protocol/reasons.ts";
 import { judgeRenewal, type Device, type Lifetimes, type Session } from "./session.ts";
 import type { SessionStore } from "./store.ts";
 import { checkToken, mintPair, type Claims } from "./token.ts";

@@ -1,5 +1,5 @@
 /** A session and the rules of its life: pure, with the time passed in. All times are epoch milliseconds. */
-import { sessionNetworkOf, unknownNetwork } from "./network.ts";
+import { sessionNetworkOf, unknownNetwork } from "../lib/client-network.ts";
 
 /** One login on one device, as a store keeps it: no token and no secret. */
 export interface Session {

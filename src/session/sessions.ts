@@ -1,12 +1,12 @@
 /** What can be done with sessions: start, authenticate, renew, end, list. The heart of Curfew. */
-import { Announcements } from "./announcements.ts";
+import { Announcements } from "./notifier.ts";
 import { doneBy, lasting, type Actor } from "./audit.ts";
-import type { OnFault } from "./fault.ts";
+import type { OnFault } from "../lib/report-error.ts";
 import type { SessionMessage } from "./messages.ts";
 import type { Authentication, Issued, Renewal } from "./outcomes.ts";
-import type { EndReason, RefusalReason } from "./reasons.ts";
+import type { EndReason, RefusalReason } from "../protocol/reasons.ts";
 import { Renewals, type RenewalsOptions } from "./renewals.ts";
-import { inBatches } from "./batches.ts";
+import { inBatches } from "../lib/in-batches.ts";
 import {
   beginSession,
   beyondLimit,
@@ -24,7 +24,7 @@ import {
   type TokenReading,
   type TokenRefusal,
 } from "./token.ts";
-import type { Topics } from "./topics.ts";
+import type { Topics } from "./pubsub.ts";
 
 export type { Authentication, Issued, Renewal } from "./outcomes.ts";
 

@@ -1,6 +1,6 @@
 /** Watches all sessions of a user: what happens to them, on any node, as a stream of events. */
-import type { OnFault } from "./fault.ts";
-import type { Deadlines } from "./deadlines.ts";
+import type { OnFault } from "../lib/report-error.ts";
+import type { Deadlines } from "../lib/deadlines.ts";
 import { EventDelivery, type Pause } from "./event-delivery.ts";
 import {
   readSessionMessage,
@@ -9,11 +9,11 @@ import {
   userTopic,
   type SessionMessage,
 } from "./messages.ts";
-import type { EndReason } from "./reasons.ts";
+import type { EndReason } from "../protocol/reasons.ts";
 import type { SessionEvent } from "./session-event.ts";
 import type { Session } from "./session.ts";
-import type { Stream } from "./stream.ts";
-import type { Topics, Unsubscribe } from "./topics.ts";
+import type { Stream } from "../lib/bounded-queue.ts";
+import type { Topics, Unsubscribe } from "./pubsub.ts";
 
 export type { SessionEvent } from "./session-event.ts";
 

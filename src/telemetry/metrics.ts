@@ -1,11 +1,11 @@
 /** The metrics of a node, for Prometheus: what is counted, and under which names. No label names a person. */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { Audit, AuditFact } from "../session/audit.ts";
-import type { Ending } from "../session/life.ts";
+import type { Ending } from "../connections/lifecycle.ts";
 import type { SessionMessage } from "../session/messages.ts";
-import { endReasons, refusalReasons } from "../session/reasons.ts";
+import { endReasons, refusalReasons } from "../protocol/reasons.ts";
 import { LeanHistogram } from "./lean-histogram.ts";
-import { processMetrics } from "./process.ts";
+import { processMetrics } from "./process-metrics.ts";
 
 /** Seconds; from less than a message takes to more than the outage grace. */
 const closeBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];

@@ -2,7 +2,7 @@
 import type { SessionMessage } from "../session/messages.ts";
 import type { SessionStore } from "../session/store.ts";
 import { Metrics } from "./metrics.ts";
-import { MeasuredStore } from "./store.ts";
+import { MeasuredStore } from "./measured-store.ts";
 import { startTracing, type Trace } from "./tracing.ts";
 
 export class Telemetry {

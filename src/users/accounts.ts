@@ -1,7 +1,7 @@
 /** What people do with their accounts: register, sign in, change the password. */
 import type { AttemptRefusal } from "../session/audit.ts";
-import type { ClientPath } from "../session/concurrency-limiter.ts";
-import { networkPathOf } from "../session/network.ts";
+import type { ClientPath } from "../lib/concurrency-limiter.ts";
+import { networkPathOf } from "../lib/client-network.ts";
 import type { User, UserDirectory } from "./directory.ts";
 import { normaliseEmail } from "./email.ts";
 import { passwordProblem } from "./passwords.ts";

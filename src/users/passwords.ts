@@ -1,7 +1,7 @@
 /** Hashes and verifies passwords with argon2id, a bounded number at a time, for all clients in turn. */
 import { availableParallelism } from "node:os";
 import { hash, verify, type Options } from "@node-rs/argon2";
-import { ConcurrencyLimiter, type ClientPath } from "../session/concurrency-limiter.ts";
+import { ConcurrencyLimiter, type ClientPath } from "../lib/concurrency-limiter.ts";
 import { isCommon } from "./common-passwords.ts";
 
 /** What a hash takes to compute, and what whoever guesses has to spend on each guess. */

@@ -6,7 +6,7 @@ import {
   RateLimiterRes,
   type RateLimiterAbstract,
 } from "rate-limiter-flexible";
-import { countedNetworksOf, networkOf } from "../session/network.ts";
+import { countedNetworksOf, networkOf } from "../lib/client-network.ts";
 import { AttemptsInFlight } from "./attempts-in-flight.ts";
 
 /** Too many attempts of that kind; this one was not made. */

@@ -3,7 +3,7 @@ import { createClient, type Client, type ClientOptions } from "graphql-ws";
 import { expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { backoff } from "../../src/client/backoff.ts";
-import type { Access, RefusalReason, Session } from "../../src/client/contract.ts";
+import type { Access, RefusalReason, Session } from "../../src/client/types.ts";
 import { createSocketClient } from "../../src/client/graphql-ws.ts";
 import { createSession } from "../../src/client/index.ts";
 import { startCurfew } from "../helpers/curfew.ts";

@@ -1,6 +1,6 @@
 /** How long the tokens of an answer last, by the server's times and the clock here. */
 import { expect, it } from "vitest";
-import { pairOf } from "../../src/client/pair.ts";
+import { pairOf } from "../../src/client/stored-tokens.ts";
 
 const second = 1_000;
 const minute = 60 * second;

@@ -1,8 +1,8 @@
 /** What a session keeps to whatever happens, as properties that any implementation of it can be held to. */
 import * as fc from "fast-check";
 import { expect } from "vitest";
-import type { Session as ClientSession } from "../../src/client/contract.ts";
-import { prompt, World, type Fate, type WorldOptions } from "./world.ts";
+import type { Session as ClientSession } from "../../src/client/types.ts";
+import { prompt, World, type Fate, type WorldOptions } from "./fake-network.ts";
 
 const second = 1_000;
 const minute = 60 * second;

@@ -1,7 +1,7 @@
 /** The client's session by itself and among tabs, on a clock that is moved and a network that fails. */
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { createSession } from "../../src/client/index.ts";
-import { prompt, World, type Fate } from "./world.ts";
+import { prompt, World, type Fate } from "./fake-network.ts";
 
 afterEach(() => vi.restoreAllMocks());
 

@@ -6,7 +6,7 @@ import { expect } from "vitest";
 import { sessionLink } from "../../src/client/apollo.ts";
 import { appClientContract, type App } from "../contract/app-client.contract.ts";
 import { sessionClientContract, type SessionApp } from "../contract/session-client.contract.ts";
-import type { AppClient } from "../helpers/news.ts";
+import type { AppClient } from "../helpers/subscribed-app.ts";
 
 appClientContract(apollo, {
   // Apollo keeps neither the code nor the reason of the close, only this text.

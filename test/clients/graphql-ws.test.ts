@@ -4,7 +4,7 @@ import { sessionFetch } from "../../src/client/fetch.ts";
 import { appClientContract, type App } from "../contract/app-client.contract.ts";
 import { sessionClientContract, type SessionApp } from "../contract/session-client.contract.ts";
 import { ask } from "../helpers/http.ts";
-import type { AppClient } from "../helpers/news.ts";
+import type { AppClient } from "../helpers/subscribed-app.ts";
 
 appClientContract(withoutFramework, {
   bySubscription: expect.objectContaining({ code: 4401, reason: "SESSION_ENDED" }),

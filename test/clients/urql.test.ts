@@ -4,7 +4,7 @@ import { expect } from "vitest";
 import { sessionOptions } from "../../src/client/urql.ts";
 import { appClientContract, type App } from "../contract/app-client.contract.ts";
 import { sessionClientContract, type SessionApp } from "../contract/session-client.contract.ts";
-import type { AppClient } from "../helpers/news.ts";
+import type { AppClient } from "../helpers/subscribed-app.ts";
 
 appClientContract(urql, {
   bySubscription: expect.objectContaining({

@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { envFileWarning } from "../../src/command/env-file.ts";
+import { envFileWarning } from "../../src/cli/env-file.ts";
 import { exposedData } from "../../src/config/exposed-files.ts";
 import { readOrGenerateSecret } from "../../src/config/generated-secret.ts";
 import { startCurfew } from "../helpers/curfew.ts";

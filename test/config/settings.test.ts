@@ -1,8 +1,8 @@
 /** The table of settings: each entry is complete, and everything that comes from it works. */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { generatedFiles } from "../../codegen/settings.ts";
-import { help } from "../../src/command/help.ts";
+import { generatedFiles } from "../generated/settings.ts";
+import { help } from "../../src/cli/help.ts";
 import { readDuration } from "../../src/config/duration.ts";
 import { flagNames, flagOf, isSwitch, readCommandLine } from "../../src/config/flags.ts";
 import type { AnySetting, Kind } from "../../src/config/kinds.ts";

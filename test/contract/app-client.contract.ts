@@ -1,10 +1,10 @@
 /** What every GraphQL client keeps to that an app may use with Curfew, set up as its own documentation says. */
 import { createClient, type Client } from "graphql-ws";
 import { describe, expect, it } from "vitest";
-import type { CurfewOptions } from "../../src/server.ts";
+import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { newFolder } from "../helpers/command.ts";
 import { login, logout, password, register, type SignedIn } from "../helpers/http.ts";
-import { accessTokenTtl, minute, NewsApp, type AppClient } from "../helpers/news.ts";
+import { accessTokenTtl, minute, NewsApp, type AppClient } from "../helpers/subscribed-app.ts";
 import { connect } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
 

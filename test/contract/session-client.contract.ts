@@ -3,10 +3,10 @@ import { createClient, type Client } from "graphql-ws";
 import { describe, expect, it } from "vitest";
 import { createSocketClient } from "../../src/client/graphql-ws.ts";
 import { createSession, type Session } from "../../src/client/index.ts";
-import type { CurfewOptions } from "../../src/server.ts";
+import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { newFolder } from "../helpers/command.ts";
 import { logout, password, renew } from "../helpers/http.ts";
-import { accessTokenTtl, minute, NewsApp, type AppClient } from "../helpers/news.ts";
+import { accessTokenTtl, minute, NewsApp, type AppClient } from "../helpers/subscribed-app.ts";
 import { until } from "../helpers/until.ts";
 
 export interface SessionApp {

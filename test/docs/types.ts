@@ -59,7 +59,7 @@ function settings(home: string) {
       paths: {
         curfew: [join(home, "src/index.ts")],
         "curfew/client": [join(home, "src/client/index.ts")],
-        "curfew/contracts": [join(home, "src/contracts/index.ts")],
+        "curfew/testing": [join(home, "src/testing/index.ts")],
         "curfew/client/*": [join(home, "src/client/*.ts")],
       },
     },

@@ -1,7 +1,7 @@
 /** Each fault once: `npm run faults` plays them many times. */
 import { describe, expect, it } from "vitest";
 import { scenarios } from "./faults.ts";
-import { play } from "./play.ts";
+import { play } from "./scenario.ts";
 
 const seed = 20_260;
 

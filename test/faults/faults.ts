@@ -14,7 +14,7 @@ import {
   oneRedis,
   signOut,
   there,
-} from "./acts.ts";
+} from "./actions.ts";
 import {
   unchecked,
   defaults,

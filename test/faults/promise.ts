@@ -2,7 +2,7 @@
 import type { Env } from "../helpers/command.ts";
 import type { Bounds } from "./check.ts";
 import type { Redis } from "./cluster.ts";
-import type { World } from "./play.ts";
+import type { World } from "./scenario.ts";
 
 /** In milliseconds. */
 interface Settings {

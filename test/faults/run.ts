@@ -1,7 +1,7 @@
 /** `npm run faults`: plays every scenario many times and prints what was promised beside the worst that was seen. */
 import { parseArgs } from "node:util";
 import { scenarios } from "./faults.ts";
-import { play, type Run } from "./play.ts";
+import { play, type Run } from "./scenario.ts";
 import type { Scenario } from "./promise.ts";
 
 const { values } = parseArgs({

@@ -1,7 +1,7 @@
 /** The audit trail of a server: in the log and for the app, once over all nodes, with nothing secret in it. */
 import { expect, it, vi } from "vitest";
 import type { AuditEvent } from "../../src/session/audit.ts";
-import type { CurfewOptions } from "../../src/server.ts";
+import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { fakeClock, startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import { ask, login, logout, newEmail, password, register, renew } from "../helpers/http.ts";
 import { startNodes } from "../helpers/nodes.ts";

@@ -1,6 +1,6 @@
 /** Points in time, as an app's own fields take and give them. */
 import { expect, it } from "vitest";
-import type { CurfewOptions } from "../../src/server.ts";
+import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { ask } from "../helpers/http.ts";
 

@@ -1,6 +1,6 @@
 /** Few documents are remembered, by what they take. */
 import { expect, it } from "vitest";
-import { smallCache } from "../../src/graphql/documents.ts";
+import { smallCache } from "../../src/graphql/execution/document-cache.ts";
 
 const text = (i: number, length: number) => `${i}`.padEnd(length, "x");
 

@@ -1,7 +1,7 @@
 /** A long-lived operation keeps the part of its document that it executes, and nothing else of it. */
 import { getOperationAST, Kind, parse, print, visit, type DocumentNode } from "graphql";
 import { describe, expect, it } from "vitest";
-import { executableOf } from "../../src/graphql/executable.ts";
+import { executableOf } from "../../src/graphql/execution/executable.ts";
 
 const text = /* GraphQL */ `
   query Other($unused: String) {

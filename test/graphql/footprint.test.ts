@@ -2,8 +2,8 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { MemoryLedger } from "../../src/graphql/memory-ledger.ts";
-import type { CurfewOptions } from "../../src/server.ts";
+import { MemoryLedger } from "../../src/connections/memory-ledger.ts";
+import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { register } from "../helpers/http.ts";
 import { connect } from "../helpers/socket.ts";

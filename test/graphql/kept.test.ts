@@ -1,7 +1,7 @@
 /** What an operation is charged for is given back, in whatever way it ends. */
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { MemoryLedger } from "../../src/graphql/memory-ledger.ts";
-import { startOwnServer } from "../embedding/own-server.ts";
+import { MemoryLedger } from "../../src/connections/memory-ledger.ts";
+import { startOwnServer } from "../integrations/own-server.ts";
 import { testApp } from "../helpers/app.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { ask, logout, register, renew, type SignedIn } from "../helpers/http.ts";

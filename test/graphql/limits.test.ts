@@ -1,7 +1,7 @@
 /** What one document may ask for, over HTTP and on a socket. */
 import { getIntrospectionQuery } from "graphql";
 import { describe, expect, it } from "vitest";
-import type { CurfewOptions } from "../../src/server.ts";
+import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import { register } from "../helpers/http.ts";
 import { connect } from "../helpers/socket.ts";

@@ -2,11 +2,11 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { normaliseEmail } from "../../src/users/email.ts";
-import { networkOf } from "../../src/session/network.ts";
-import { idFrom } from "../../src/telemetry/origin.ts";
-import { tokenFromHeader } from "../../src/transport/credentials.ts";
-import { originPolicy } from "../../src/transport/origins.ts";
-import { knownMessage } from "../../src/graphql/error-shapes.ts";
+import { networkOf } from "../../src/lib/client-network.ts";
+import { idFrom } from "../../src/lib/log-context.ts";
+import { tokenFromHeader } from "../../src/request/credentials.ts";
+import { originPolicy } from "../../src/request/origin-check.ts";
+import { knownMessage } from "../../src/graphql/plugins/error-shapes.ts";
 import { growth, isLinear, median, threadCost } from "../helpers/cost.ts";
 import { regexLiterals } from "../helpers/regex-literals.ts";
 
@@ -18,30 +18,30 @@ const head = 16_384;
 /** Files, or folders, whose patterns no client's text reaches; and why. */
 const unreachable: Readonly<Record<string, string>> = {
   "client/": "runs in the app, on what the server answers and the app sets",
-  "command/": "reads what the operator types",
+  "cli/": "reads what the operator types",
   "config/": "reads the operator's settings",
-  "contracts/": "runs in tests of adapters",
+  "testing/": "runs in tests of adapters",
   "explorer/modules.ts": "reads the server's own sources",
   "stores/": "reads the operator's settings",
 };
 
 /** How many characters reach the patterns of a file, where that is fewer than a body has. */
 const bounded: Readonly<Record<string, number>> = {
-  "explorer/browser/words.ts": 256,
-  "graphql/error-shapes.ts": 1_000,
-  "session/network.ts": 100,
-  "telemetry/origin.ts": head,
-  "transport/credentials.ts": body,
-  "transport/http.ts": head,
-  "transport/json.ts": head,
-  "transport/socket.ts": head,
+  "explorer/browser/messages.ts": 256,
+  "graphql/plugins/error-shapes.ts": 1_000,
+  "lib/client-network.ts": 100,
+  "lib/log-context.ts": head,
+  "request/credentials.ts": body,
+  "http/server.ts": head,
+  "http/fast-path.ts": head,
+  "websocket/server.ts": head,
   "users/email.ts": 254,
 };
 
 /** Patterns that are put together when they are used: the functions around them are measured instead. */
 const assembled: Readonly<Record<string, number>> = {
   "explorer/browser/redact.ts": 1,
-  "transport/origins.ts": 2,
+  "request/origin-check.ts": 2,
 };
 
 const root = new URL("../../src/", import.meta.url);

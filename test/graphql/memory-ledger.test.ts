@@ -1,6 +1,6 @@
 /** Kept bytes are counted by operation, session, user and address, and given back. */
 import { describe, expect, it } from "vitest";
-import { MemoryLedger } from "../../src/graphql/memory-ledger.ts";
+import { MemoryLedger } from "../../src/connections/memory-ledger.ts";
 
 const perSession = 1_000;
 const ada = { fingerprint: "one", userId: "ada", ipAddress: "192.0.2.1" };

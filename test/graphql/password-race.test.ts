@@ -1,6 +1,6 @@
 /** Passwords that change, and users who go, while others sign in and renew: none of them keeps a session. */
 import { describe, expect, it } from "vitest";
-import type { CurfewOptions } from "../../src/server.ts";
+import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { StoreUnavailable, type SessionStore } from "../../src/session/store.ts";
 import type { UserDirectory } from "../../src/users/directory.ts";
 import { Passwords } from "../../src/users/passwords.ts";

@@ -1,5 +1,5 @@
 /** The adapters of stores with the time limits that a node gives them. */
-import { nodeLimits } from "../../src/node-limits.ts";
+import { nodeLimits } from "../../src/node/limits.ts";
 import type { RedisAddress } from "../../src/stores/redis/address.ts";
 import * as redis from "../../src/stores/redis/client.ts";
 import * as sqlite from "../../src/stores/sqlite/database.ts";

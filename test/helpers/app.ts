@@ -1,6 +1,6 @@
 /** An app of the kind that people build on Curfew, with handles for a test. */
 import type { Events } from "../../src/graphql/events.ts";
-import type { CurfewOptions } from "../../src/server.ts";
+import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 
 const typeDefs = /* GraphQL */ `
   type Query {

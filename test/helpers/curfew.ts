@@ -1,6 +1,6 @@
 /** Servers for tests: on any free port, with nothing kept, silent unless a test listens to the log. */
 import { pino } from "pino";
-import { createCurfew, type Curfew, type CurfewOptions } from "../../src/server.ts";
+import { createCurfew, type Curfew, type CurfewOptions } from "../../src/node/create-curfew.ts";
 import { password } from "./http.ts";
 import { noSecretIn } from "./secrecy.ts";
 

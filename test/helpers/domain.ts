@@ -4,11 +4,11 @@ import { DatabaseSync } from "node:sqlite";
 import type { AuditFact } from "../../src/session/audit.ts";
 import { KeyRing } from "../../src/session/keys.ts";
 import { sessionTopic, type SessionMessage } from "../../src/session/messages.ts";
-import { sessionNetworkOf } from "../../src/session/network.ts";
+import { sessionNetworkOf } from "../../src/lib/client-network.ts";
 import type { Lifetimes } from "../../src/session/session.ts";
 import type { TokenPair } from "../../src/session/token.ts";
 import { Sessions, type SessionsOptions } from "../../src/session/sessions.ts";
-import { MemoryTopics } from "../../src/stores/memory/topics.ts";
+import { MemoryTopics } from "../../src/stores/memory/pubsub.ts";
 import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
 
 export const second = 1_000;

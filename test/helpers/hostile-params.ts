@@ -1,5 +1,5 @@
 /** GraphQL parameters that cost a server as much as it lets a client of the given size cost it. */
-import type { CurfewOptions } from "../../src/server.ts";
+import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 
 /** The body of a GraphQL request, or the payload of a `subscribe` message. */
 export interface Params {

@@ -1,6 +1,6 @@
 /** A server in a process of its own, which starts and ends sessions as it is told, and says what it holds. */
 import { setTimeout as pause } from "node:timers/promises";
-import type { CurfewOptions } from "../../src/server.ts";
+import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { testApp } from "./app.ts";
 import { counted, memoryTopics } from "./parts.ts";
 import { startCurfew } from "./curfew.ts";

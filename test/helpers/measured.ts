@@ -1,7 +1,7 @@
 /** Starts a server in a process of its own, whose end is a failure, and asks it what it holds. */
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import type { CurfewOptions } from "../../src/server.ts";
+import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import type { Measure, Order, Started } from "./measured-server.ts";
 import { Queue } from "./queue.ts";
 import { until } from "./until.ts";

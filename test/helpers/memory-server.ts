@@ -1,6 +1,6 @@
 /** A server in a process of its own with a small heap, whose operations keep whatever clients send. */
 import { setTimeout as pause } from "node:timers/promises";
-import type { CurfewOptions } from "../../src/server.ts";
+import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { startCurfew } from "./curfew.ts";
 import { device } from "./sessions.ts";
 

@@ -1,5 +1,5 @@
 /** Servers that share a Redis and their users, as nodes behind one address do. */
-import type { CurfewOptions } from "../../src/server.ts";
+import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { startCurfew, type TestCurfew } from "./curfew.ts";
 import { lent, memoryUsers } from "./parts.ts";
 import type { RedisServer } from "./redis.ts";

@@ -1,8 +1,8 @@
 /** Real parts with a hand on them: to pause, break or count what a server asks of them. */
 import { sessionTopic } from "../../src/session/messages.ts";
 import { StoreUnavailable, type SessionStore } from "../../src/session/store.ts";
-import type { Topics } from "../../src/session/topics.ts";
-import { MemoryTopics } from "../../src/stores/memory/topics.ts";
+import type { Topics } from "../../src/session/pubsub.ts";
+import { MemoryTopics } from "../../src/stores/memory/pubsub.ts";
 import { openDatabase } from "./adapters.ts";
 import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
 import type { UserDirectory } from "../../src/users/directory.ts";

@@ -1,15 +1,15 @@
 /** Connections over ports whose every answer comes when fast-check says, in any order. */
 import { randomBytes } from "node:crypto";
 import type * as fc from "fast-check";
-import { Deadlines } from "../../src/session/deadlines.ts";
+import { Deadlines } from "../../src/lib/deadlines.ts";
 import { KeyRing } from "../../src/session/keys.ts";
-import { Life } from "../../src/session/life.ts";
+import { Life } from "../../src/connections/lifecycle.ts";
 import type { Issued } from "../../src/session/sessions.ts";
 import { Sessions } from "../../src/session/sessions.ts";
 import type { SessionStore } from "../../src/session/store.ts";
-import type { Topics } from "../../src/session/topics.ts";
-import { Connections } from "../../src/transport/connections.ts";
-import { newMember } from "../../src/transport/group.ts";
+import type { Topics } from "../../src/session/pubsub.ts";
+import { Connections } from "../../src/connections/connections.ts";
+import { newMember } from "../../src/connections/session-connections.ts";
 import { fakeClock, secrets } from "./curfew.ts";
 import { raiseFault } from "./domain.ts";
 import { counted, intercept, memoryStore, memoryTopics } from "./parts.ts";

@@ -1,2 +1,2 @@
 /** Sessions for tests of stores: those of the contract's suite. */
-export * from "../../src/contracts/samples.ts";
+export * from "../../src/testing/samples.ts";

@@ -1,5 +1,5 @@
 /** Waits for a condition that no event reports, as the contract suites do, but with more patience. */
-import { until as untilWithin } from "../../src/contracts/until.ts";
+import { until as untilWithin } from "../../src/testing/until.ts";
 import { patience } from "./patience.ts";
 
 export function until(

@@ -1,10 +1,10 @@
 /** Watches over real topics that say who listens, and that can fail, break and take a while. */
-import { Deadlines } from "../../src/session/deadlines.ts";
+import { Deadlines } from "../../src/lib/deadlines.ts";
 import { StoreUnavailable } from "../../src/session/store.ts";
-import type { Stream } from "../../src/session/stream.ts";
-import type { Topics } from "../../src/session/topics.ts";
+import type { Stream } from "../../src/lib/bounded-queue.ts";
+import type { Topics } from "../../src/session/pubsub.ts";
 import { Watches, type SessionEvent, type WatchOptions } from "../../src/session/watch.ts";
-import { MemoryTopics } from "../../src/stores/memory/topics.ts";
+import { MemoryTopics } from "../../src/stores/memory/pubsub.ts";
 import { raise, raiseFault, startDomain } from "./domain.ts";
 
 class CountedTopics extends MemoryTopics implements Topics {

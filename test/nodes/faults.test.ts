@@ -1,6 +1,6 @@
 /** Two nodes and a Redis that fails them: sessions that ended stay ended, and their sockets close in time. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { RedisTopics } from "../../src/stores/redis/topics.ts";
+import { RedisTopics } from "../../src/stores/redis/pubsub.ts";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import { commandClient, subscriberClient } from "../helpers/adapters.ts";
 import { testApp } from "../helpers/app.ts";

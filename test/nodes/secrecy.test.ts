@@ -7,7 +7,7 @@ import { expect, it } from "vitest";
 import { newFolder, runCommand, startServer, type ServerProcess } from "../helpers/command.ts";
 import { PostgresServer } from "../helpers/postgres.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
-import { Visitor, words } from "../helpers/visitor.ts";
+import { Visitor, words } from "../helpers/secret-crawler.ts";
 
 const secret = "a signing secret that is looked for everywhere";
 const storePassword = "what+opens/the=store";

@@ -1,7 +1,7 @@
 /** The operator's command, as a process beside the servers: what it says, and that they act on it at once. */
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import type { CurfewOptions } from "../../src/server.ts";
+import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { newFolder, runCommand, type Env } from "../helpers/command.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { ask, login, newEmail, register, renew, tryLogin } from "../helpers/http.ts";

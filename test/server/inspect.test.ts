@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import type { CurfewOptions } from "../../src/server.ts";
+import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { newFolder, runCommand, type Env } from "../helpers/command.ts";
 import { fakeClock, startCurfew } from "../helpers/curfew.ts";
 import {

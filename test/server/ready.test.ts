@@ -1,7 +1,7 @@
 /** `/ready`: which part is down, found out by stopping the real one. */
 import { Redis } from "ioredis";
 import { expect, it } from "vitest";
-import { readinessOf } from "../../src/transport/readiness.ts";
+import { readinessOf } from "../../src/http/health.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { register } from "../helpers/http.ts";
 import { breakable, memoryStore, memoryUsers } from "../helpers/parts.ts";

@@ -1,6 +1,6 @@
 /** Much work, a bounded part of it at a time. */
 import { expect, test } from "vitest";
-import { inBatches } from "../../src/session/batches.ts";
+import { inBatches } from "../../src/lib/in-batches.ts";
 
 test("no more than a hundred are under way at a time, and all are done", async () => {
   let underWay = 0;

@@ -2,7 +2,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ConcurrencyLimiter, type ClientPath } from "../../src/session/concurrency-limiter.ts";
+import { ConcurrencyLimiter, type ClientPath } from "../../src/lib/concurrency-limiter.ts";
 
 /** Calls that run until the test lets the oldest of them finish. */
 function harness(limits: ConstructorParameters<typeof ConcurrencyLimiter>[0]) {

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { Deadlines } from "../../src/session/deadlines.ts";
+import { Deadlines } from "../../src/lib/deadlines.ts";
 import { raiseFault } from "../helpers/domain.ts";
 
 const start = Date.UTC(2030, 0, 1);

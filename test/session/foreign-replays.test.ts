@@ -1,7 +1,7 @@
 /** A thief who renews right after the owner, inside the grace period, is noticed by the network. */
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { sessionNetworkOf } from "../../src/session/network.ts";
+import { sessionNetworkOf } from "../../src/lib/client-network.ts";
 import {
   beginSession,
   countForeignReplay,
@@ -10,7 +10,7 @@ import {
   type Device,
   type Session,
 } from "../../src/session/session.ts";
-import type { Topics } from "../../src/session/topics.ts";
+import type { Topics } from "../../src/session/pubsub.ts";
 import { device, lifetimes, minute, startDomain, type Domain } from "../helpers/domain.ts";
 import { intercept } from "../helpers/parts.ts";
 import { next, startWatched } from "../helpers/watch.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Life, type Ending } from "../../src/session/life.ts";
+import { Life, type Ending } from "../../src/connections/lifecycle.ts";
 import { raiseFault } from "../helpers/domain.ts";
 import { until } from "../helpers/until.ts";
 

@@ -7,7 +7,7 @@ import {
   networkOf,
   networkPathOf,
   sessionNetworkOf,
-} from "../../src/session/network.ts";
+} from "../../src/lib/client-network.ts";
 
 test.each([
   ["192.0.2.1", "192.0.2.1"],

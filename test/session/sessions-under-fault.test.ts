@@ -1,7 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
 import { StoreUnavailable, type SessionStore } from "../../src/session/store.ts";
-import { MemoryTopics } from "../../src/stores/memory/topics.ts";
+import { MemoryTopics } from "../../src/stores/memory/pubsub.ts";
 import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
 import { lifetimes, minute, raise, second, startDomain, type Domain } from "../helpers/domain.ts";
 import { until } from "../helpers/until.ts";

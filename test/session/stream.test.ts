@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from "vitest";
-import { Stream, StreamOverflow } from "../../src/session/stream.ts";
+import { Stream, StreamOverflow } from "../../src/lib/bounded-queue.ts";
 
 /** A stream of numbers that counts how often it was cleaned up. */
 function open(capacity?: number) {

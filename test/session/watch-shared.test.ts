@@ -3,7 +3,7 @@ import { expect, test, vi } from "vitest";
 import { userTopic } from "../../src/session/messages.ts";
 import type { Session } from "../../src/session/session.ts";
 import { StoreUnavailable } from "../../src/session/store.ts";
-import type { Stream } from "../../src/session/stream.ts";
+import type { Stream } from "../../src/lib/bounded-queue.ts";
 import type { SessionEvent } from "../../src/session/watch.ts";
 import { next, startWatched } from "../helpers/watch.ts";
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { sessionTopic, userTopic } from "../../src/session/messages.ts";
 import { StoreUnavailable } from "../../src/session/store.ts";
-import { StreamOverflow } from "../../src/session/stream.ts";
+import { StreamOverflow } from "../../src/lib/bounded-queue.ts";
 import { device, lifetimes } from "../helpers/domain.ts";
 import { next, startWatched } from "../helpers/watch.ts";
 

@@ -1,7 +1,7 @@
 /** Topics within one process: the contract, and what is left behind. */
 import { expect, test } from "vitest";
-import { MemoryTopics } from "../../src/stores/memory/topics.ts";
-import { topicsContract } from "../../src/contracts/topics.ts";
+import { MemoryTopics } from "../../src/stores/memory/pubsub.ts";
+import { topicsContract } from "../../src/testing/pubsub.ts";
 
 topicsContract("Memory", async () => {
   const errors: unknown[] = [];

@@ -2,9 +2,9 @@
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { closeClient } from "../../src/stores/redis/client.ts";
 import { RedisSessions } from "../../src/stores/redis/sessions.ts";
-import { RedisTopics } from "../../src/stores/redis/topics.ts";
-import { sessionStoreContract } from "../../src/contracts/session-store.ts";
-import { topicsContract } from "../../src/contracts/topics.ts";
+import { RedisTopics } from "../../src/stores/redis/pubsub.ts";
+import { sessionStoreContract } from "../../src/testing/session-store.ts";
+import { topicsContract } from "../../src/testing/pubsub.ts";
 import { commandClient, subscriberClient } from "../helpers/adapters.ts";
 import { masterName, RedisSentinels } from "../helpers/redis-sentinel.ts";
 import { newSession, start } from "../helpers/sessions.ts";

@@ -2,8 +2,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import { closeClient } from "../../src/stores/redis/client.ts";
-import { RedisTopics } from "../../src/stores/redis/topics.ts";
-import { topicsContract } from "../../src/contracts/topics.ts";
+import { RedisTopics } from "../../src/stores/redis/pubsub.ts";
+import { topicsContract } from "../../src/testing/pubsub.ts";
 import { commandClient, subscriberClient } from "../helpers/adapters.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
 import { stopwatch } from "../helpers/stopwatch.ts";

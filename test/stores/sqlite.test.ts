@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import { foreignWrites } from "../../src/stores/sqlite/database.ts";
 import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
-import { sessionStoreContract } from "../../src/contracts/session-store.ts";
+import { sessionStoreContract } from "../../src/testing/session-store.ts";
 import { openDatabase } from "../helpers/adapters.ts";
 import { lifetimes, network, newSession, renewIn, start } from "../helpers/sessions.ts";
 

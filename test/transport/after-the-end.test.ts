@@ -1,6 +1,6 @@
 /** What runs on when its session has ended: it does no more for it, and says no more than that it has ended. */
 import { describe, expect, it } from "vitest";
-import type { CurfewOptions } from "../../src/server.ts";
+import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { ask, askData, login, logout, newEmail, register } from "../helpers/http.ts";

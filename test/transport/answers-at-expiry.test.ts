@@ -2,9 +2,9 @@
 import { createClient } from "graphql-ws";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
-import { Stream } from "../../src/session/stream.ts";
-import { answerTime } from "../../src/transport/finish.ts";
-import { startOwnServer } from "../embedding/own-server.ts";
+import { Stream } from "../../src/lib/bounded-queue.ts";
+import { answerTime } from "../../src/connections/finish.ts";
+import { startOwnServer } from "../integrations/own-server.ts";
 import { testApp } from "../helpers/app.ts";
 import { fakeClock, startCurfew } from "../helpers/curfew.ts";
 import { ask, register, renew } from "../helpers/http.ts";

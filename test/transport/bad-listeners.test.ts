@@ -1,7 +1,7 @@
 /** An app's listeners to the end of a life that fail: everything ends as it would without them. */
 import { expect, it } from "vitest";
 import type { CurfewContext } from "../../src/graphql/context.ts";
-import type { CurfewOptions } from "../../src/server.ts";
+import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { register } from "../helpers/http.ts";
 import { breakable, memoryStore } from "../helpers/parts.ts";

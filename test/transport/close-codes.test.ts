@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
-import type { Ending } from "../../src/session/life.ts";
-import { refusalReasons } from "../../src/session/reasons.ts";
-import { endingFor } from "../../src/transport/admission.ts";
-import { closes, type Close } from "../../src/transport/close-codes.ts";
+import type { Ending } from "../../src/connections/lifecycle.ts";
+import { refusalReasons } from "../../src/protocol/reasons.ts";
+import { endingFor } from "../../src/connections/admit.ts";
+import { closes, type Close } from "../../src/protocol/close-reasons.ts";
 
 const unauthenticated = "4401 UNAUTHENTICATED";
 const ended = "4401 SESSION_ENDED";

@@ -5,7 +5,7 @@ import {
   deviceOf,
   tokenFromConnectionParams,
   tokenFromHeader,
-} from "../../src/transport/credentials.ts";
+} from "../../src/request/credentials.ts";
 
 describe("the token of an Authorization header", () => {
   it.each([

@@ -1,6 +1,6 @@
 /** A socket lives as long as its access token, or the one that a renewal put in its place. */
 import { expect, it } from "vitest";
-import type { CurfewOptions } from "../../src/server.ts";
+import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { testApp } from "../helpers/app.ts";
 import { fakeClock, startCurfew } from "../helpers/curfew.ts";
 import { ask, register, renew } from "../helpers/http.ts";

@@ -1,6 +1,6 @@
 /** An app's own pages beside Curfew: who answers what, and with whose headers. */
 import { expect, it } from "vitest";
-import type { CurfewOptions } from "../../src/server.ts";
+import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { ask } from "../helpers/http.ts";
 

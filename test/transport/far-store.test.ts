@@ -1,13 +1,13 @@
 /** A store that is far away: what it has to tell is known in time, for many sessions too. */
 import { randomBytes } from "node:crypto";
 import { expect, it } from "vitest";
-import { Deadlines } from "../../src/session/deadlines.ts";
+import { Deadlines } from "../../src/lib/deadlines.ts";
 import { KeyRing } from "../../src/session/keys.ts";
-import { Life } from "../../src/session/life.ts";
+import { Life } from "../../src/connections/lifecycle.ts";
 import { Sessions } from "../../src/session/sessions.ts";
 import { RedisSessions } from "../../src/stores/redis/sessions.ts";
-import { Connections } from "../../src/transport/connections.ts";
-import { newMember } from "../../src/transport/group.ts";
+import { Connections } from "../../src/connections/connections.ts";
+import { newMember } from "../../src/connections/session-connections.ts";
 import { commandClient } from "../helpers/adapters.ts";
 import { raiseFault } from "../helpers/domain.ts";
 import { secrets } from "../helpers/curfew.ts";

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
-import { Farewells } from "../../src/transport/farewells.ts";
+import { Farewells } from "../../src/websocket/close-handshakes.ts";
 import { until } from "../helpers/until.ts";
 
 function turn(): Promise<void> {

@@ -4,7 +4,7 @@ import { createServer, Server } from "node:http";
 import { connect as dial, type AddressInfo, type Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { expect, it, vi } from "vitest";
-import { cutStalledReaders } from "../../src/transport/stalls.ts";
+import { cutStalledReaders } from "../../src/http/stall-timeout.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { until } from "../helpers/until.ts";
 

@@ -1,6 +1,6 @@
 /** A session that ends while a socket of it is being opened: whenever that is, the socket closes. */
 import { expect, it } from "vitest";
-import type { CurfewOptions } from "../../src/server.ts";
+import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { commandClient, subscriberClient } from "../helpers/adapters.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import {
@@ -16,7 +16,7 @@ import { device } from "../helpers/sessions.ts";
 import { TestSocket } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
 import { RedisSessions } from "../../src/stores/redis/sessions.ts";
-import { RedisTopics } from "../../src/stores/redis/topics.ts";
+import { RedisTopics } from "../../src/stores/redis/pubsub.ts";
 
 const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
 /** So that nothing is found out by a recheck. */

@@ -1,6 +1,6 @@
 /** Lists that arrive bit by bit: they end with their session, as subscriptions do. */
 import { expect, it } from "vitest";
-import { Stream } from "../../src/session/stream.ts";
+import { Stream } from "../../src/lib/bounded-queue.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { logout, register } from "../helpers/http.ts";
 import { connect } from "../helpers/socket.ts";

@@ -1,8 +1,8 @@
 /** Who leaves, or ends an operation, before it has begun or while it runs: nothing of it stays behind. */
 import { describe, expect, it } from "vitest";
 import type { CurfewContext } from "../../src/graphql/context.ts";
-import type { CurfewOptions } from "../../src/server.ts";
-import type { Life } from "../../src/session/life.ts";
+import type { CurfewOptions } from "../../src/node/create-curfew.ts";
+import type { Life } from "../../src/connections/lifecycle.ts";
 import { testApp } from "../helpers/app.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import { logout, register } from "../helpers/http.ts";

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { originPolicy } from "../../src/transport/origins.ts";
+import { originPolicy } from "../../src/request/origin-check.ts";
 
 const host = "api.test:4000";
 const allows = originPolicy(["https://app.test", "https://*.example.com"]);

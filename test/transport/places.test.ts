@@ -1,9 +1,9 @@
 /** One address has some places for sockets and streams, and leaves the others to others. */
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Life } from "../../src/session/life.ts";
-import { countedNetworksOf, networkPathOf } from "../../src/session/network.ts";
-import { Places } from "../../src/transport/places.ts";
+import { Life } from "../../src/connections/lifecycle.ts";
+import { countedNetworksOf, networkPathOf } from "../../src/lib/client-network.ts";
+import { Places } from "../../src/connections/connection-limiter.ts";
 import { raiseFault } from "../helpers/domain.ts";
 import { testApp } from "../helpers/app.ts";
 import { startCurfew } from "../helpers/curfew.ts";

@@ -1,14 +1,14 @@
 /** What no message told of is found out: by rereading, by deadlines, and by giving up on a store that is gone. */
 import { randomBytes } from "node:crypto";
 import { expect, it } from "vitest";
-import { Deadlines } from "../../src/session/deadlines.ts";
+import { Deadlines } from "../../src/lib/deadlines.ts";
 import { KeyRing } from "../../src/session/keys.ts";
-import { Life } from "../../src/session/life.ts";
+import { Life } from "../../src/connections/lifecycle.ts";
 import { Sessions } from "../../src/session/sessions.ts";
 import { StoreUnavailable } from "../../src/session/store.ts";
-import { Connections } from "../../src/transport/connections.ts";
-import { newMember } from "../../src/transport/group.ts";
-import { Recheck } from "../../src/transport/recheck.ts";
+import { Connections } from "../../src/connections/connections.ts";
+import { newMember } from "../../src/connections/session-connections.ts";
+import { Recheck } from "../../src/connections/recheck.ts";
 import { fakeClock, secrets } from "../helpers/curfew.ts";
 import { raiseFault } from "../helpers/domain.ts";
 import { breakable, counted, intercept, memoryStore, memoryTopics } from "../helpers/parts.ts";

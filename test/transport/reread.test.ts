@@ -2,7 +2,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { expect, it } from "vitest";
 import { StoreUnavailable, type SessionReading } from "../../src/session/store.ts";
-import { reread } from "../../src/transport/reread.ts";
+import { reread } from "../../src/connections/bulk-read.ts";
 import { until } from "../helpers/until.ts";
 
 const absent: SessionReading = { state: "absent" };

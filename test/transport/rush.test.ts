@@ -2,13 +2,13 @@
 import { createClient } from "graphql-ws";
 import { expect, it } from "vitest";
 import { WebSocket } from "ws";
-import { Life } from "../../src/session/life.ts";
+import { Life } from "../../src/connections/lifecycle.ts";
 import type { Session } from "../../src/session/session.ts";
 import type { Claims } from "../../src/session/token.ts";
-import { admit } from "../../src/transport/admission.ts";
-import type { Connections } from "../../src/transport/connections.ts";
-import { ConcurrencyLimiter } from "../../src/session/concurrency-limiter.ts";
-import { newMember, type Member } from "../../src/transport/group.ts";
+import { admit } from "../../src/connections/admit.ts";
+import type { Connections } from "../../src/connections/connections.ts";
+import { ConcurrencyLimiter } from "../../src/lib/concurrency-limiter.ts";
+import { newMember, type Member } from "../../src/connections/session-connections.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import { raiseFault } from "../helpers/domain.ts";
 import { intercept, lent, memoryStore } from "../helpers/parts.ts";

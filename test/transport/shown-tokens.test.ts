@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { sessionTopic } from "../../src/session/messages.ts";
 import type { Session } from "../../src/session/session.ts";
-import type { CurfewOptions } from "../../src/server.ts";
+import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { testApp } from "../helpers/app.ts";
 import { fakeClock, secrets, startCurfew } from "../helpers/curfew.ts";
 import { ask, register, renew, type SignedIn } from "../helpers/http.ts";

@@ -1,7 +1,7 @@
 /** Many connections that end at once: all are condemned at once, and they close while others have their turn. */
 import { expect, it } from "vitest";
-import { Life } from "../../src/session/life.ts";
-import { Slices } from "../../src/transport/slices.ts";
+import { Life } from "../../src/connections/lifecycle.ts";
+import { Slices } from "../../src/connections/close-queue.ts";
 import { raiseFault } from "../helpers/domain.ts";
 
 const slice = 200;

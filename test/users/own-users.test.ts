@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
 import { Passwords } from "../../src/users/passwords.ts";
-import { userDirectoryContract } from "../../src/contracts/user-directory.ts";
+import { userDirectoryContract } from "../../src/testing/user-directory.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { askData, login, password, register, renew } from "../helpers/http.ts";
 import { Members } from "./own-users.ts";

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import { openPostgresUsers } from "../helpers/adapters.ts";
-import { userDirectoryContract } from "../../src/contracts/user-directory.ts";
+import { userDirectoryContract } from "../../src/testing/user-directory.ts";
 import { runCommand } from "../helpers/command.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { ask, askData, login, newEmail, password, register, renew } from "../helpers/http.ts";

@@ -6,7 +6,7 @@ import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import { SqliteUsers } from "../../src/users/sqlite.ts";
-import { userDirectoryContract } from "../../src/contracts/user-directory.ts";
+import { userDirectoryContract } from "../../src/testing/user-directory.ts";
 
 userDirectoryContract("SQLite", async () => new SqliteUsers(new DatabaseSync(":memory:")));
 

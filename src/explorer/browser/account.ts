@@ -1,7 +1,7 @@
 /** Who is signed in, since when, and the way out. */
 import type { Session } from "../../client/index.ts";
 import { h } from "./graphiql.ts";
-import type { Own } from "./own-sessions.ts";
+import type { Own } from "./session-list-store.ts";
 import { useStore, type Store } from "./store.ts";
 import { Time } from "./time.ts";
 

@@ -4,7 +4,7 @@ import type { Session } from "../../client/index.ts";
 import { sessionFetch } from "../../client/fetch.ts";
 import { SignedOut } from "../../client/graphql-ws.ts";
 import type { Observable, Operation, OperationContext, Settings } from "./graphiql.ts";
-import { whySignedOut } from "./words.ts";
+import { whySignedOut } from "./messages.ts";
 
 export function createFetcher(session: Session, sockets: Client): Settings["fetcher"] {
   const request = sessionFetch(session);

@@ -2,13 +2,13 @@
 import type { Session, SessionState } from "../../client/index.ts";
 import { Account } from "./account.ts";
 import { h, useEffect, useRef, type Plugin } from "./graphiql.ts";
-import type { Own } from "./own-sessions.ts";
+import type { Own } from "./session-list-store.ts";
 import { SessionList } from "./session-list.ts";
 import { SignInForm } from "./sign-in-form.ts";
 import type { SocketState } from "./socket-state.ts";
 import { SocketView } from "./socket-view.ts";
 import { useStore, type Store } from "./store.ts";
-import { whySignedOut } from "./words.ts";
+import { whySignedOut } from "./messages.ts";
 
 export interface PanelParts {
   readonly session: Session;

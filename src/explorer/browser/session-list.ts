@@ -2,10 +2,10 @@
 import type { Session } from "../../client/index.ts";
 import { sessionFetch } from "../../client/fetch.ts";
 import { Fragment, h, useEffect, useRef, useState } from "./graphiql.ts";
-import type { Own, OwnSession } from "./own-sessions.ts";
+import type { Own, OwnSession } from "./session-list-store.ts";
 import { useStore, type Store } from "./store.ts";
 import { Time } from "./time.ts";
-import { deviceName } from "./words.ts";
+import { deviceName } from "./messages.ts";
 
 interface ListProps {
   readonly session: Session;

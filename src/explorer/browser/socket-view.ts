@@ -3,7 +3,7 @@ import { Fragment, h } from "./graphiql.ts";
 import type { SocketState } from "./socket-state.ts";
 import { useStore, type Store } from "./store.ts";
 import { Time } from "./time.ts";
-import { whyClosed } from "./words.ts";
+import { whyClosed } from "./messages.ts";
 
 interface SocketProps {
   readonly socket: Store<SocketState>;

@@ -1,6 +1,6 @@
 /** A moment, for people and for programs. */
 import { h } from "./graphiql.ts";
-import { when } from "./words.ts";
+import { when } from "./messages.ts";
 
 export function Time({ value }: { readonly value: string | Date }) {
   const date = new Date(value);

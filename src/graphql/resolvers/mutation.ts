@@ -1,5 +1,5 @@
 /** Resolvers of the mutations: signing in and out, renewal, and the user's hold on his sessions. */
-import { auditAttempt } from "../attempts.ts";
+import { auditAttempt } from "../audit-credentials.ts";
 import { requireSession, type CurfewContext } from "../context.ts";
 import { halfDone, unauthenticated } from "../errors.ts";
 import type { MutationResolvers } from "../generated.ts";

@@ -1,6 +1,6 @@
 /** The scripts that Redis runs, each an atomic step on one key. */
 import type { Result } from "ioredis";
-import { unknownNetwork } from "../../session/network.ts";
+import { unknownNetwork } from "../../lib/client-network.ts";
 import { maxForeignReplays, maxNetworks } from "../../session/session.ts";
 import type { RenewalOutcome } from "../../session/store.ts";
 import type { RedisClient } from "./client.ts";

@@ -1,0 +1,42 @@
+/** Ends the connections of a server that goes away, so that their clients do not all come back at once. */
+import { setTimeout as pause } from "node:timers/promises";
+import type { Life } from "./lifecycle.ts";
+import { Slices } from "./close-queue.ts";
+
+/** Milliseconds from one look at what is left to the next. */
+const interval = 100;
+/** That many end at each look where few do not need all of the time. */
+const least = 20;
+
+/**
+ * Ends what there is evenly over the time, and soon what comes later. What is just being answered has
+ * all of the time: a client that lost the answer would ask again, and have a mutation done twice.
+ *
+ * @param lives all that is connected now
+ * @returns what stops it
+ */
+export function drain(lives: () => Iterable<Life>, time: number): () => void {
+  const slices = new Slices();
+  let looksLeft = Math.max(1, Math.floor(time / interval));
+  const look = () => {
+    const left = [...new Set(lives())].filter(({ ending }) => ending === undefined);
+    if (looksLeft === 0) return slices.end(left, "GOING_AWAY");
+    const share = Math.max(least, Math.ceil(left.length / looksLeft));
+    const idle = left.filter(({ isAnswering }) => !isAnswering);
+    slices.end(idle.slice(0, share), "GOING_AWAY");
+    looksLeft -= 1;
+  };
+  look();
+  const timer = setInterval(look, interval);
+  return () => clearInterval(timer);
+}
+
+/** Drains, and resolves when nothing is left, or when the time is over: then all have been told. */
+export async function drained(lives: () => readonly Life[], time: number): Promise<void> {
+  const stop = drain(lives, time);
+  const deadline = performance.now() + time;
+  while (lives().length > 0 && performance.now() < deadline) await pause(interval);
+  stop();
+  // The last look may come after the time.
+  new Slices().end(lives(), "GOING_AWAY");
+}

@@ -1,0 +1,119 @@
+/** graphql-ws's options by which sockets of an app's own server live and end with their sessions. */
+import type { IncomingMessage } from "node:http";
+import { GraphQLError } from "graphql";
+import { CloseCode, type Context, type ServerOptions } from "graphql-ws";
+import { Life } from "../connections/lifecycle.ts";
+import { closes, closeTimeout } from "../protocol/close-reasons.ts";
+import { deviceOf } from "../request/credentials.ts";
+import { idTooLong, isLongId } from "../websocket/messages.ts";
+import { noMeter, type Meter } from "../connections/observer.ts";
+import { socketHooks, type OperationOptions, type Socket } from "../websocket/graphql-ws-hooks.ts";
+import type { Places } from "../connections/connection-limiter.ts";
+import { notesOf, type NoteRefusal } from "../connections/refusals.ts";
+import { showToken } from "../websocket/show-token.ts";
+
+/** What `graphql-ws/use/ws`, and others like it, keep of a socket. */
+export interface SocketExtra {
+  readonly socket: {
+    close(code: number, reason: string): unknown;
+    terminate?(): unknown;
+  };
+  readonly request: IncomingMessage;
+}
+
+export interface SocketsOptions extends OperationOptions {
+  readonly noteRefusal: NoteRefusal;
+  readonly trustProxy: number;
+  readonly places: Places;
+  readonly meter?: Meter;
+  /** Milliseconds from the opening of a socket to its `connection_init`, which may wait for a renewal. */
+  readonly initTimeout: number;
+  /** Whether no more are let in. */
+  readonly isClosing: () => boolean;
+}
+
+type Connection<Extra> = Context<Record<string, unknown>, Extra>;
+
+export function socketOptions(
+  options: SocketsOptions,
+): ServerOptions<Record<string, unknown>, SocketExtra> {
+  const hooks = socketHooks(options);
+  const sockets = new WeakMap<SocketExtra, Socket>();
+  const inside = (context: Connection<SocketExtra>): Connection<Socket> => {
+    const { extra } = context;
+    const socket = sockets.get(extra) ?? open(extra, context, options);
+    sockets.set(extra, socket);
+    return { ...context, extra: socket };
+  };
+  return {
+    connectionInitWaitTimeout: options.initTimeout,
+    onConnect: async (context) => {
+      const connection = inside(context);
+      // An app's own that has no more room, or is closing.
+      return connection.extra.life.ending === undefined && hooks.onConnect(connection);
+    },
+    onSubscribe: (context, id, payload) => {
+      if (!isLongId(id)) return hooks.onSubscribe(inside(context), id, payload);
+      context.extra.socket.close(CloseCode.BadRequest, idTooLong);
+      return [new GraphQLError(idTooLong)];
+    },
+    execute: hooks.execute,
+    subscribe: hooks.subscribe,
+    onOperation: (context, id, payload, args, result) =>
+      hooks.onOperation(inside(context), id, payload, args, result),
+    onNext: (context, id, payload, args, result) =>
+      hooks.onNext(inside(context), id, payload, args, result),
+    onError: (context, id, payload, errors) => hooks.onError(inside(context), id, payload, errors),
+    // graphql-ws sends the payload back when this has resolved.
+    onPing: async ({ extra }, payload) => {
+      if (payload === undefined || !Object.hasOwn(payload, "token")) return;
+      const { token } = payload;
+      delete payload["token"];
+      delete payload["accessTokenExpiresAt"];
+      const socket = sockets.get(extra);
+      if (socket !== undefined) Object.assign(payload, await showToken(socket, token, options));
+    },
+    onComplete: (context, id, payload) => hooks.onComplete(inside(context), id, payload),
+    onClose: ({ extra }) => sockets.get(extra)?.life.end("LEFT"),
+  };
+}
+
+function open(
+  { socket: ws, request }: SocketExtra,
+  context: object,
+  { trustProxy, noteRefusal, places, isClosing, onFault, meter = noMeter }: SocketsOptions,
+): Socket {
+  const device = deviceOf(request, trustProxy);
+  const life = new Life(onFault);
+  meter.opened("socket");
+  life.onEnd((ending) => {
+    meter.ended("socket", ending);
+    places.leave(device.ipAddress, life);
+    if (ending === "LEFT") return;
+    ws.close(closes[ending].code, closes[ending].reason);
+    setTimeout(() => ws.terminate?.(), closeTimeout).unref();
+  });
+  const socket: Socket = {
+    device,
+    life,
+    note: notesOf("socket", device, noteRefusal),
+    // graphql-ws has a timer of its own here, and no room is kept for those not signed in.
+    onInit: () => {},
+    onAdmitted: () => {},
+    generation: 0,
+    expiresAt: 0,
+    claims: undefined,
+    userId: undefined,
+    asked: undefined,
+    operations: 0,
+    onReplied: undefined,
+    // As Yoga's own recipe has it.
+    place: { ...context, req: request, socket: ws },
+  };
+  if (isClosing()) life.end("GOING_AWAY");
+  else if (!places.take(device.ipAddress, life)) {
+    socket.note("TOO_MANY_CONNECTIONS");
+    life.end("TOO_MANY");
+  }
+  return socket;
+}

@@ -1,0 +1,73 @@
+/** The log: pino, one JSON object a line, with nothing secret in it. */
+import type { YogaLogger } from "graphql-yoga";
+import { pino, type Logger } from "pino";
+import type { OnFault } from "../lib/report-error.ts";
+import { LogOutput, nonBlocking } from "./log-output.ts";
+import { logOrigin } from "../lib/log-context.ts";
+import { originalError } from "../graphql/errors.ts";
+
+/** Characters that may wait for the log's reader; lines beyond them are dropped and counted. */
+const maxWaiting = 4 * 1024 * 1024;
+/** How long an exit waits for the log's reader (ms). */
+const flushTime = 1_000;
+
+/** One for all servers of the process: two would write into each other's lines. */
+let output: LogOutput | undefined;
+
+/** Logs to standard output. A reader that stalls, or a full disk, costs lines of the log and nothing else. */
+export function openLog(level: string): Logger {
+  return pino({ level }, (output ??= openOutput()));
+}
+
+/** How many lines of the log to standard output were lost in this process. */
+export function lostLines(): number {
+  return output?.lost ?? 0;
+}
+
+function openOutput(): LogOutput {
+  const onLost = (lines: number) => {
+    logger.warn(
+      { lines },
+      "lines of the log were lost: its reader, or its disk, did not take them",
+    );
+  };
+  const opened = new LogOutput(nonBlocking(1), { maxWaiting, onLost });
+  const logger = pino({ level: "warn" }, opened);
+  process.on("exit", () => opened.flush(flushTime));
+  return opened;
+}
+
+/** An app's logger that throws stops nothing: there is nobody left to tell. */
+export function faultLog(logger: Logger): OnFault {
+  return (what, error) => {
+    try {
+      logger.warn({ err: error, ...logOrigin() }, what);
+    } catch {
+      // As with a log that cannot be written.
+    }
+  };
+}
+
+/** Beside an error in a call of `yogaLogger`: how many errors like it there were. */
+export class Occurrences {
+  readonly count: number;
+
+  constructor(count: number) {
+    this.count = count;
+  }
+}
+
+/** For Yoga, which logs what it masks: the error itself, without the query text around it. */
+export function yogaLogger(logger: Logger): YogaLogger {
+  const line =
+    (level: "debug" | "info" | "warn" | "error") =>
+    (...args: unknown[]) => {
+      const said = args.filter((arg) => !(arg instanceof Occurrences));
+      const errors = said.map(originalError).filter((arg) => arg instanceof Error);
+      const count = args.find((arg) => arg instanceof Occurrences)?.count ?? 1;
+      const origin = { ...logOrigin(), ...(count > 1 && { count }) };
+      if (errors.length === 0) logger[level](origin, said.map(String).join(" "));
+      for (const err of errors) logger[level]({ err, ...origin }, "an operation failed");
+    };
+  return { debug: line("debug"), info: line("info"), warn: line("warn"), error: line("error") };
+}

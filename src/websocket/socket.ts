@@ -1,0 +1,255 @@
+/** One open socket: what it keeps of its client, and how graphql-ws and the operations see it. */
+import { CloseCode, MessageType, stringifyMessage, type Server } from "graphql-ws";
+import { WebSocket, type RawData } from "ws";
+import type { MemoryLedger } from "../connections/memory-ledger.ts";
+import type { OnFault } from "../lib/report-error.ts";
+import { Life, type Ending } from "../connections/lifecycle.ts";
+import type { Device } from "../session/session.ts";
+import type { Claims } from "../session/token.ts";
+import { from } from "../lib/log-context.ts";
+import { Backlog } from "./backlog.ts";
+import { closes } from "../protocol/close-reasons.ts";
+import type { Farewells } from "./close-handshakes.ts";
+import { idTooLong, readMessage, type Message } from "./messages.ts";
+import { noMeter, type Meter } from "../connections/observer.ts";
+import type { Socket } from "./graphql-ws-hooks.ts";
+import type { Places } from "../connections/connection-limiter.ts";
+import { notesOf, type Note, type NoteRefusal } from "../connections/refusals.ts";
+import type { Shown } from "./show-token.ts";
+
+export interface OpenSocketOptions {
+  readonly noteRefusal: NoteRefusal;
+  readonly onFault: OnFault;
+  /** For all sockets, and for the streams over HTTP. */
+  readonly places: Places;
+  /** For those that nobody has signed in on yet; a newcomer may displace one that has not sent `connection_init`. */
+  readonly strangers: Places;
+  /** Milliseconds from the opening of a socket to its `connection_init`, which may wait for a renewal. */
+  readonly initTimeout: number;
+  readonly farewells: Farewells;
+  /** Counts what waits to be sent. */
+  readonly ledger?: MemoryLedger;
+  readonly meter?: Meter;
+  /** Takes a token that its client shows; resolves to what the `pong` carries. */
+  readonly showToken: (socket: Socket, token: unknown) => Promise<Shown | undefined>;
+  /** Called when its connection is gone. */
+  readonly onGone: (socket: OpenSocket) => void;
+}
+
+/** Bytes that may wait for a client to read them; he who lets more pile up is cut. */
+const maxBacklog = 8 * 1024 * 1024;
+const pong = stringifyMessage({ type: MessageType.Pong });
+
+/** It knows what it carries, so that the listeners of all sockets are the same few functions. */
+export class Carrier extends WebSocket {
+  carried: OpenSocket | undefined;
+}
+
+/** Methods, not closures: there are very many sockets, and on most of them nothing happens. */
+export class OpenSocket implements Socket {
+  readonly ws: Carrier;
+  readonly #id: string;
+  readonly device: Device;
+  /** From the opening of the socket on; its end closes the socket. */
+  readonly life: Life;
+  /** Whether it answered the last ping. */
+  isAlive = true;
+  claims: Claims | undefined;
+  userId: string | undefined;
+  generation = 0;
+  expiresAt = 0;
+  asked: Socket["asked"];
+  operations = 0;
+  onReplied: Map<string, () => void> | undefined;
+  readonly #options: OpenSocketOptions;
+  /** Of the last ping. */
+  #mark: Buffer | undefined;
+  #note: Note | undefined;
+  /** Made when something waits. */
+  #backlog: Backlog | undefined;
+  #initTimer: NodeJS.Timeout | undefined;
+  #onMessage: ((message: unknown) => Promise<void>) | undefined;
+  #onClose: ReturnType<Server["opened"]> | undefined;
+
+  /** @param id names it in the log */
+  constructor(ws: Carrier, id: string, device: Device, options: OpenSocketOptions) {
+    this.ws = ws;
+    this.#id = id;
+    this.device = device;
+    this.#options = options;
+    this.life = new Life(options.onFault);
+    this.life.onEnd((ending) => this.#end(ending));
+    ws.carried = this;
+    ws.on("message", onMessage).on("pong", onPong).on("error", ignore).on("close", onClose);
+  }
+
+  /** Speaks that protocol from now on; unless there is no place for it. */
+  open(protocol: Server<Socket>): void {
+    const { places, strangers, initTimeout, meter = noMeter } = this.#options;
+    meter.opened("socket");
+    const { ipAddress } = this.device;
+    this.#initTimer = setTimeout(() => {
+      this.close(CloseCode.ConnectionInitialisationTimeout, "Connection initialisation timeout");
+    }, initTimeout);
+    if (!places.take(ipAddress, this.life) || !strangers.take(ipAddress, this.life))
+      this.life.end("TOO_MANY");
+    this.#onClose = protocol.opened(this, this);
+  }
+
+  note(...[reason, claims]: Parameters<Note>): void {
+    this.#note ??= notesOf("socket", this.device, this.#options.noteRefusal);
+    this.#note(reason, claims);
+  }
+
+  onInit(): void {
+    clearTimeout(this.#initTimer);
+    this.#initTimer = undefined;
+    // From here on the client waits for the server, which newcomers must not make in vain.
+    this.#options.strangers.hold(this.device.ipAddress, this.life);
+  }
+
+  onAdmitted(): void {
+    this.#options.strangers.leave(this.device.ipAddress, this.life);
+  }
+
+  get protocol(): string {
+    return this.ws.protocol;
+  }
+
+  /** What cannot be sent any more is dropped: the socket is closing, and its client is told by that. */
+  send(data: string): Promise<void> {
+    const { ws } = this;
+    if (ws.readyState !== ws.OPEN) return Promise.resolve();
+    if (ws.bufferedAmount > maxBacklog || !this.#mayWait(ws.bufferedAmount)) ws.terminate();
+    return new Promise((resolve) =>
+      ws.send(data, () => {
+        this.#backlog?.update(ws.bufferedAmount);
+        resolve();
+      }),
+    );
+  }
+
+  /** Whether so many bytes may wait for the client to read them. */
+  #mayWait(bytes: number): boolean {
+    const { ledger } = this.#options;
+    if (bytes === 0 || ledger === undefined) return true;
+    this.#backlog ??= new Backlog(ledger, () => ({
+      fingerprint: this.claims?.fingerprint,
+      userId: this.userId,
+      ipAddress: this.device.ipAddress,
+    }));
+    return this.#backlog.update(bytes);
+  }
+
+  close(code: number = CloseCode.InternalServerError, reason = ""): void {
+    const { ws } = this;
+    if (ws.readyState !== ws.OPEN) return;
+    this.note(`PROTOCOL_${code}`, this.claims);
+    // It may quote what the client sent, and no more than 123 bytes fit into the frame.
+    ws.close(code, Buffer.from(reason).subarray(0, 120).toString());
+  }
+
+  onMessage(callback: (data: string) => Promise<void>): void {
+    // It takes what was parsed too, which its types do not say.
+    this.#onMessage = callback as (message: unknown) => Promise<void>;
+  }
+
+  /** Without the payload of the ping, which may be a token: what a client sends is not sent back. */
+  async onPing(payload?: Readonly<Record<string, unknown>>): Promise<void> {
+    const token = payload?.["token"];
+    const shown = token === undefined ? undefined : await this.#options.showToken(this, token);
+    await this.send(
+      shown === undefined
+        ? pong
+        : stringifyMessage({ type: MessageType.Pong, payload: { ...shown } }),
+    );
+  }
+
+  take(data: RawData, isBinary: boolean): void {
+    const { ws } = this;
+    // A client may ignore the close frame: what it sends after the end is not even looked at.
+    if (this.life.ending !== undefined || ws.readyState !== ws.OPEN) return;
+    if (isBinary) ws.close(CloseCode.BadRequest, "Binary messages are not supported");
+    else this.#receive(readMessage(data));
+  }
+
+  /** Without the frame: what follows is kept until the operation is done. */
+  #receive({ content, isForClients, hasLongId }: Message): void {
+    const { ws } = this;
+    if (hasLongId) this.close(CloseCode.BadRequest, idTooLong);
+    else
+      void this.#log(() =>
+        this.#onMessage?.(content).catch((error: unknown) => {
+          if (isForClients) return ws.close(CloseCode.BadRequest, "Invalid message received");
+          this.#options.onFault("a socket's message was not handled", error);
+          ws.close(CloseCode.InternalServerError, "Internal server error");
+        }),
+      );
+  }
+
+  /**
+   * A socket that did not answer the ping before is cut.
+   *
+   * @param mark cannot be guessed: a client that sends pongs and reads nothing answers no ping
+   */
+  ping(mark: Buffer): void {
+    const { ws } = this;
+    if (!this.isAlive) ws.terminate();
+    this.isAlive = false;
+    this.#mark = mark;
+    if (ws.readyState === ws.OPEN) ws.ping(mark);
+  }
+
+  pong(payload: Buffer): void {
+    if (this.#mark?.equals(payload) === true) this.isAlive = true;
+  }
+
+  onClosed(code: number, reason: string): void {
+    this.#options.onGone(this);
+    this.#backlog?.release();
+    this.#backlog = undefined;
+    this.life.end("LEFT");
+    void this.#log(() =>
+      this.#onClose?.(code, reason).catch((error: unknown) =>
+        this.#options.onFault("a closed socket was not cleaned up", error),
+      ),
+    );
+  }
+
+  /** Whatever comes of it says in the log that it is of this socket. */
+  #log<T>(work: () => T): T {
+    return from({ connectionId: this.#id }, work);
+  }
+
+  #end(ending: Ending): void {
+    const { places, strangers, farewells, meter = noMeter } = this.#options;
+    meter.ended("socket", ending);
+    const { ipAddress } = this.device;
+    this.onInit();
+    strangers.leave(ipAddress, this.life);
+    places.leave(ipAddress, this.life);
+    if (ending === "LEFT") return;
+    if (ending === "TOO_MANY") this.note("TOO_MANY_CONNECTIONS");
+    this.ws.close(closes[ending].code, closes[ending].reason);
+    farewells.tell(this.ws);
+  }
+}
+
+function carriedBy(ws: WebSocket): OpenSocket | undefined {
+  return ws instanceof Carrier ? ws.carried : undefined;
+}
+
+function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
+  carriedBy(this)?.take(data, isBinary);
+}
+
+function onPong(this: WebSocket, payload: Buffer): void {
+  carriedBy(this)?.pong(payload);
+}
+
+function onClose(this: WebSocket, code: number, reason: Buffer): void {
+  carriedBy(this)?.onClosed(code, String(reason));
+}
+
+/** A broken frame, or one too large: ws closes the socket with the code for it. */
+function ignore(): void {}

@@ -1,0 +1,16 @@
+/** Fails if a generated file is not what `npm run codegen` writes now, and leaves the new one in its place. */
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+
+const root = new URL("../../", import.meta.url);
+const generated = ["src/graphql/generated.ts", "src/config/options.ts", "docs/settings.md"];
+
+const read = (path: string) => readFileSync(new URL(path, root), "utf8");
+const before = new Map(generated.map((path) => [path, read(path)]));
+const { status } = spawnSync("npm", ["run", "--silent", "codegen"], {
+  cwd: root,
+  stdio: "inherit",
+});
+const stale = generated.filter((path) => read(path) !== before.get(path));
+for (const path of stale) process.stderr.write(`${path} was out of date: commit the new one.\n`);
+process.exitCode = status !== 0 || stale.length > 0 ? 1 : 0;

@@ -1,0 +1,267 @@
+/** Each safeguard is what holds the promise: the same course of events, with it and without it. */
+import { randomBytes } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { afterEach, expect, it, vi } from "vitest";
+import { Deadlines } from "../../src/lib/deadlines.ts";
+import { KeyRing } from "../../src/session/keys.ts";
+import { Life } from "../../src/connections/lifecycle.ts";
+import { Sessions } from "../../src/session/sessions.ts";
+import { Stream } from "../../src/lib/bounded-queue.ts";
+import { StoreUnavailable } from "../../src/session/store.ts";
+import type { Topics } from "../../src/session/pubsub.ts";
+import type { CurfewOptions } from "../../src/node/create-curfew.ts";
+import { Connections } from "../../src/connections/connections.ts";
+import { newMember } from "../../src/connections/session-connections.ts";
+import { RedisTopics } from "../../src/stores/redis/pubsub.ts";
+import { Slices } from "../../src/connections/close-queue.ts";
+import { commandClient, subscriberClient } from "../helpers/adapters.ts";
+import { secrets, startCurfew } from "../helpers/curfew.ts";
+import { raiseFault } from "../helpers/domain.ts";
+import { register } from "../helpers/http.ts";
+import { breakable, intercept, lent, memoryStore, memoryTopics } from "../helpers/parts.ts";
+import { patience } from "../helpers/patience.ts";
+import { startProxy } from "../helpers/proxy.ts";
+import { startRedis } from "../helpers/redis.ts";
+import { device, lifetimes } from "../helpers/sessions.ts";
+import { connect, TestSocket } from "../helpers/socket.ts";
+import { until } from "../helpers/until.ts";
+
+/** So that nothing is found out by a recheck. */
+const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
+/** Milliseconds for what should come, and for what should not. */
+const waitFor = { expected: patience, unexpected: 500 };
+
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as () => void;
+
+afterEach(() => vi.restoreAllMocks());
+
+function sessionsOn(parts: Pick<ConstructorParameters<typeof Sessions>[0], "store" | "topics">) {
+  return new Sessions({
+    ...parts,
+    ring: new KeyRing(secrets),
+    lifetimes,
+    isGone: async () => false,
+    clock: Date.now,
+    randomBytes,
+    onFault: () => {},
+  });
+}
+
+/** A server with parts of its own, and the use cases as another node of the same store has them. */
+async function startNode(
+  replacements: Parameters<typeof intercept<Topics>>[1],
+  options?: CurfewOptions,
+) {
+  const store = memoryStore();
+  const topics = memoryTopics();
+  const parts = { store: lent(store), topics: intercept(topics, replacements) };
+  const curfew = await startCurfew({ ...unchecked, ...options, parts });
+  return { curfew, elsewhere: sessionsOn({ store, topics }), store, topics };
+}
+
+async function closes({ closed }: TestSocket, isExpected: boolean): Promise<boolean> {
+  const time = isExpected ? waitFor.expected : waitFor.unexpected;
+  return Promise.race([closed.then(() => true), pause(time, false, { ref: false })]);
+}
+
+/** The session ends while its first socket's subscription is on its way. */
+async function endWhileSubscribing(waits: boolean): Promise<boolean> {
+  const gate = Promise.withResolvers<void>();
+  const { curfew, elsewhere } = await startNode({
+    subscribe: (real) => async (topic, listener) => {
+      const subscribed = gate.promise.then(() => real(topic, listener));
+      if (waits) return subscribed;
+      return () => void subscribed.then((leave) => leave());
+    },
+  });
+  await using _ = curfew;
+  const { session, tokens } = await elsewhere.start("user", device);
+  await using socket = await new TestSocket(curfew.socketUrl).opened();
+  socket.init({ token: tokens.accessToken });
+  if (waits) await until(() => curfew.connections.size === 1);
+  else expect(await socket.messages.next()).toMatchObject({ type: "connection_ack" });
+  await elsewhere.end(session.fingerprint, "LOGOUT");
+  gate.resolve();
+  return await closes(socket, waits);
+}
+
+/** The message of an end is lost in a gap, of which the topics tell when it is over. */
+async function endInGap(rechecksOnReturn: boolean): Promise<boolean> {
+  const listeners: (() => void)[] = [];
+  const { curfew, store } = await startNode({
+    onGap: () => (listener) => (listeners.push(listener), () => {}),
+  });
+  await using _ = curfew;
+  const unheard = sessionsOn({ store, topics: memoryTopics() });
+  const { session, tokens } = await unheard.start("user", device);
+  await using socket = await connect(curfew.socketUrl, tokens.accessToken);
+  await unheard.end(session.fingerprint, "LOGOUT");
+  if (rechecksOnReturn) for (const tell of listeners) tell();
+  return await closes(socket, rechecksOnReturn);
+}
+
+/** The message of an end is lost, and nothing tells of that. */
+async function endUnheard(rechecks: boolean): Promise<boolean> {
+  const { curfew, store } = await startNode({}, rechecks ? { recheckInterval: 50 } : {});
+  await using _ = curfew;
+  const unheard = sessionsOn({ store, topics: memoryTopics() });
+  const { session, tokens } = await unheard.start("user", device);
+  await using socket = await connect(curfew.socketUrl, tokens.accessToken);
+  await unheard.end(session.fingerprint, "LOGOUT");
+  return await closes(socket, rechecks);
+}
+
+/**
+ * An operation comes on a socket that is known to end and whose turn to close has not come, or is being
+ * checked when that becomes known. No directive guards it, and the session lives: nothing else refuses it.
+ */
+async function operateAfterTheEnd(isGated: boolean, isUnderWay: boolean): Promise<boolean> {
+  let calls = 0;
+  let isHeld = false;
+  const asked = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  const store = intercept(memoryStore(), {
+    read: (real) => async (fingerprint, now) => {
+      if (isHeld) await (asked.resolve(), gate.promise);
+      return real(fingerprint, now);
+    },
+  });
+  await using curfew = await startCurfew({
+    ...unchecked,
+    parts: { store },
+    typeDefs: "type Mutation { count: Int! }",
+    resolvers: { Mutation: { count: () => (calls += 1) } },
+  });
+  const { accessToken } = await register(curfew.url);
+  await using socket = await connect(curfew.socketUrl, accessToken);
+  const operate = () => socket.subscribe("1", "mutation { count }");
+  isHeld = isUnderWay;
+  if (isUnderWay) await (operate(), asked.promise);
+  for (const life of curfew.connections.lives) life.condemn("UNAVAILABLE");
+  if (!isGated)
+    for (const state of ["ending", "closing"] as const)
+      vi.spyOn(Life.prototype, state, "get").mockReturnValue(undefined);
+  if (isUnderWay) gate.resolve();
+  else operate();
+  if (isGated) await pause(waitFor.unexpected);
+  else await until(() => calls > 0, "the operation to be executed");
+  // What comes after the end is not even looked at; what came before is answered, but not done.
+  return calls === 0 && (isUnderWay || socket.messages.pending.length === 0);
+}
+
+/** Nobody reads 5,000 events of 4 KB. */
+async function readNothing(isBounded: boolean): Promise<boolean> {
+  const heap = () => (collectGarbage(), process.memoryUsage().heapUsed);
+  const stream = isBounded ? new Stream<string>(() => {}) : new Stream<string>(() => {}, Infinity);
+  const before = heap();
+  for (let i = 0; i < 5_000; i += 1) stream.push(Buffer.alloc(4096, `${i} `).toString());
+  const grown = heap() - before;
+  await stream.return();
+  return grown < 8 * 1024 * 1024;
+}
+
+/** The connections of a thousand sessions end in one turn of the event loop. */
+async function endTogether(inSlices: boolean): Promise<boolean> {
+  const topics = memoryTopics();
+  const store = breakable(memoryStore());
+  const sessions = sessionsOn({ store: store.part, topics });
+  const clock = Date.now;
+  const connections = new Connections({
+    sessions,
+    topics,
+    deadlines: new Deadlines(clock(), raiseFault),
+    clock,
+    uptime: clock,
+    maxSocketsPerSession: 1,
+    onFault: () => {},
+  });
+  let closed = 0;
+  for (let i = 0; i < 1_000; i += 1) {
+    const { tokens } = await sessions.start("user", device);
+    const reading = sessions.verify(tokens.accessToken);
+    if (!reading.ok) throw new Error(reading.reason);
+    const life = new Life(raiseFault);
+    life.onEnd(() => (closed += 1));
+    const check = () => sessions.check(reading.claims);
+    await connections.admit(reading.claims, newMember(life, { ipAddress: null }), check, "stream");
+  }
+  if (!inSlices)
+    vi.spyOn(Slices.prototype, "end").mockImplementation((lives, ending) => {
+      for (const life of lives) life.end(ending);
+    });
+  store.goDown();
+  await connections.recheck("all");
+  connections.giveUp(clock());
+  const atOnce = closed;
+  await until(() => closed === 1_000);
+  connections.close();
+  return atOnce <= 200;
+}
+
+/** The store does not answer for one session of two, for longer than the grace. */
+async function loseOnePart(answersForEach: boolean): Promise<boolean> {
+  let away: string | undefined;
+  const cause = new StoreUnavailable("Its shard is away");
+  const store = intercept(memoryStore(), {
+    readMany: (real) => async (fingerprints, now) => {
+      if (!answersForEach && away !== undefined && fingerprints.includes(away)) throw cause;
+      const readings = await real(fingerprints, now);
+      return readings.map((reading, i) =>
+        fingerprints[i] === away ? { state: "unknown", cause } : reading,
+      );
+    },
+  });
+  const short = { recheckInterval: 50, outageGrace: 1_000 };
+  await using curfew = await startCurfew({ ...short, parts: { store } });
+  const [lost, other] = [await register(curfew.url), await register(curfew.url)];
+  await using gone = await connect(curfew.socketUrl, lost.accessToken);
+  await using kept = await connect(curfew.socketUrl, other.accessToken);
+  away = lost.sessionId;
+  await gone.closed;
+  return !(await closes(kept, !answersForEach));
+}
+
+/** The subscriber's link dies and TCP does not say so; another subscriber beside it, with its probe, finds out. */
+async function dieSilently(probes: boolean): Promise<boolean> {
+  await using redis = await startRedis();
+  await using proxy = await startProxy(redis.port);
+  const address = `redis://127.0.0.1:${proxy.port}`;
+  await using opened = new AsyncDisposableStack();
+  const publisher = await commandClient(redis.url);
+  opened.defer(() => publisher.disconnect());
+  const listen = async (hasProbe: boolean) => {
+    const subscriber = await subscriberClient(address);
+    if (!hasProbe) vi.spyOn(subscriber, "ping").mockResolvedValue("PONG");
+    const topics = new RedisTopics({ publisher, subscriber, onError: () => {} });
+    opened.defer(() => topics.close());
+    const back = Promise.withResolvers<true>();
+    topics.onGap(() => back.resolve(true));
+    await topics.subscribe("topic", () => {});
+    return { back: back.promise };
+  };
+  const beside = await listen(true);
+  const ours = await listen(probes);
+  proxy.halfOpen();
+  proxy.heal();
+  await beside.back;
+  const time = probes ? waitFor.expected : waitFor.unexpected;
+  return await Promise.race([ours.back, pause(time, false, { ref: false })]);
+}
+
+it.each([
+  ["waiting until the subscription is confirmed", endWhileSubscribing],
+  ["the recheck when the subscriber is back", endInGap],
+  ["the periodic recheck", endUnheard],
+  ["the probe of the subscriber's link", dieSilently],
+  ["the gate before connections that have ended", (on: boolean) => operateAfterTheEnd(on, false)],
+  ["the gate before what is under way on them", (on: boolean) => operateAfterTheEnd(on, true)],
+  ["the bound of a subscription's queue", readNothing],
+  ["closing in slices", endTogether],
+  ["an answer of its own for each session", loseOnePart],
+])("%s holds the promise, and nothing else does", async (_, holds) => {
+  expect(await holds(true)).toBe(true);
+  expect(await holds(false)).toBe(false);
+});
