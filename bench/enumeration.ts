@@ -28,8 +28,8 @@ async function measure(): Promise<Times> {
   await register(server.url, known);
   const times: Times = { unknown: [], wrong: [] };
   for (let i = 0; i < warmUp + logins; i += 1) {
-    const turns = Math.random() < 0.5 ? kinds : kinds.toReversed();
-    for (const kind of turns) {
+    const admissionLimiter = Math.random() < 0.5 ? kinds : kinds.toReversed();
+    for (const kind of admissionLimiter) {
       // As long as the known one, and another each time, as guesses at accounts are.
       const email = kind === "wrong" ? known : newEmail().replace("user", "none");
       const variables = { email, password: `a wrong password ${i}` };

@@ -3,7 +3,12 @@ import { randomBytes } from "node:crypto";
 import { pino } from "pino";
 import { auditTrail } from "../telemetry/audit-log.ts";
 import type { Options } from "../config/load.ts";
-import { existingRing, lifetimesOf, openExistingParts, type ExistingParts } from "../node/backends.ts";
+import {
+  existingRing,
+  lifetimesOf,
+  openExistingBackends,
+  type ExistingBackends,
+} from "../node/backends.ts";
 import { misused, type Command } from "./command.ts";
 import { messageOf, moment, noData, table } from "./report.ts";
 import type { KeyRing } from "../session/keys.ts";
@@ -44,7 +49,7 @@ export const administrate: Command = async (operands, load) => {
 
 async function administer(verb: Verb, argument: string, options: Options): Promise<Answer> {
   const ring = await existingRing(options);
-  const parts = await openExistingParts(options);
+  const parts = await openExistingBackends(options);
   try {
     if (ring === undefined || parts === undefined)
       throw new Error(`Not done: ${noData(options.dataDir)}`);
@@ -55,23 +60,23 @@ async function administer(verb: Verb, argument: string, options: Options): Promi
 }
 
 /** What a server would do it with; it tells the nodes of it as another node would. */
-async function assemble(ring: KeyRing, parts: ExistingParts, options: Options) {
+async function assemble(ring: KeyRing, parts: ExistingBackends, options: Options) {
   const { store, users } = parts;
-  const onFault = (what: string, error: unknown) =>
+  const reportError = (what: string, error: unknown) =>
     console.error(`Done, but ${what}: ${messageOf(error)}`);
   const clock = Date.now;
   // What an operator did is written down, however little the servers log.
   const logger = pino(pino.destination({ fd: 2, sync: true }));
-  const audit = auditTrail({ logger, clock, onFault });
+  const audit = auditTrail({ logger, clock, reportError });
   const sessions = new Sessions({
     store,
-    topics: await parts.topics(onFault),
+    pubsub: await parts.pubsub(reportError),
     ring,
     lifetimes: lifetimesOf(options),
-    isGone: async (id) => (await users?.byId(id))?.locked ?? true,
+    isUserDisabled: async (id) => (await users?.byId(id))?.locked ?? true,
     clock,
     randomBytes,
-    onFault,
+    reportError,
     audit,
   });
   return new Administration({ users, sessions, audit });

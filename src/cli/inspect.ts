@@ -1,10 +1,10 @@
 /** The command that explains a token: what it is, whether this server signed it, and what became of its session. */
 import { text } from "node:stream/consumers";
 import type { Options } from "../config/load.ts";
-import { existingRing, openExistingParts, type ExistingParts } from "../node/backends.ts";
+import { existingRing, openExistingBackends, type ExistingBackends } from "../node/backends.ts";
 import { misused, type Command } from "./command.ts";
 import { messageOf, moment, noData, table, type Fact } from "./report.ts";
-import { judgeRenewal, type Session } from "../session/session.ts";
+import { decideRenewal, type Session } from "../session/session.ts";
 import { readToken, statedKeyId, type Claims } from "../session/token.ts";
 
 export const inspectUsage = `Usage: curfew inspect [options] [token]
@@ -27,7 +27,7 @@ interface Report extends Judgement {
 
 /** What the directory says of its user, if it is on this machine and answers. */
 interface UserFinding {
-  readonly isGone: boolean;
+  readonly isUserDisabled: boolean;
   /** Why it says nothing. */
   readonly fault?: string;
 }
@@ -96,11 +96,11 @@ function judge(claims: Claims, finding: Finding, now: number): Judgement {
     return claims.generation < session.generation
       ? { standing: "refused", why: "its session was renewed, and has a newer one" }
       : { standing: "accepted" };
-  if (user.isGone) return { standing: "refused", why: "the user was deleted or locked" };
+  if (user.isUserDisabled) return { standing: "refused", why: "the user was deleted or locked" };
   if (user.fault !== undefined)
     return { standing: "unknown", why: `its user cannot be looked up (${user.fault})` };
   const { generation } = claims;
-  switch (judgeRenewal(session, { generation, seen: session.generation }, now)) {
+  switch (decideRenewal(session, { generation, generationAtRead: session.generation }, now)) {
     case "step":
       return { standing: "accepted" };
     case "converge":
@@ -115,7 +115,7 @@ function judge(claims: Claims, finding: Finding, now: number): Judgement {
 
 async function find(claims: Claims, options: Options, now: number): Promise<Finding> {
   try {
-    const parts = await openExistingParts(options);
+    const parts = await openExistingBackends(options);
     if (parts === undefined) return { state: "unknown", why: noData(options.dataDir) };
     try {
       const session = await parts.store.read(claims.fingerprint, now);
@@ -130,11 +130,11 @@ async function find(claims: Claims, options: Options, now: number): Promise<Find
 }
 
 /** Apart from the session, which the store knows while the users are away. */
-async function findUser(users: ExistingParts["users"], id: string): Promise<UserFinding> {
+async function findUser(users: ExistingBackends["users"], id: string): Promise<UserFinding> {
   try {
-    return { isGone: users !== undefined && ((await users.byId(id))?.locked ?? true) };
+    return { isUserDisabled: users !== undefined && ((await users.byId(id))?.locked ?? true) };
   } catch (error) {
-    return { isGone: false, fault: messageOf(error) };
+    return { isUserDisabled: false, fault: messageOf(error) };
   }
 }
 
@@ -153,7 +153,7 @@ function describe(finding: Finding, { generation }: Claims, now: number): Fact[]
           : "the token is superseded";
   return [
     ["session", "live"],
-    ["  user", `${session.userId}${user.isGone ? ", deleted or locked" : remark}`],
+    ["  user", `${session.userId}${user.isUserDisabled ? ", deleted or locked" : remark}`],
     ["  generation", `${session.generation}, ${standing}`],
     ["  created", moment(session.createdAt, now)],
     ["  renewed", session.generation === 0 ? "never" : moment(session.renewedAt, now)],

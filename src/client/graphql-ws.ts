@@ -2,7 +2,7 @@
 import type { Client, ClientOptions } from "graphql-ws";
 import { backoff } from "./backoff.ts";
 import type { Access, Session } from "./types.ts";
-import { defaultEnvironment, type Environment } from "./platform.ts";
+import { defaultPlatform, type Platform } from "./platform.ts";
 
 export interface SocketOptions extends Omit<
   Partial<ClientOptions>,
@@ -11,7 +11,7 @@ export interface SocketOptions extends Omit<
   /** Default: the session's, with `ws` for `http`. */
   readonly url?: string;
   /** Where time and chance come from; for tests. */
-  readonly environment?: Partial<Environment>;
+  readonly environment?: Partial<Platform>;
 }
 
 /** What a subscription ends with when its session ended, or when there was none: code 4401. */
@@ -46,7 +46,7 @@ export function createSocketClient(
   session: Session,
   { environment: replacements, ...options }: SocketOptions = {},
 ): Client {
-  const environment = { ...defaultEnvironment(), ...replacements };
+  const environment = { ...defaultPlatform(), ...replacements };
   const { after, random } = environment;
   /** What the socket was opened with. */
   let access: Access | undefined;

@@ -1,6 +1,6 @@
 /** What the client takes from where it runs: time, chance, network and the other tabs; tests bring their own. */
 
-export interface Environment {
+export interface Platform {
   readonly fetch: typeof fetch;
   /** Epoch milliseconds. It may be wrong, and be set. */
   readonly wallClock: () => number;
@@ -58,7 +58,7 @@ interface EventSource {
  * Tabs are those of a browser. The BroadcastChannel of Node joins whatever runs in one process, and there
  * each session may be another user's.
  */
-export function defaultEnvironment(): Environment {
+export function defaultPlatform(): Platform {
   const page = globalThis as unknown as Page;
   const inTab = page.document !== undefined;
   return {
@@ -88,15 +88,15 @@ export function defaultEnvironment(): Environment {
 
 function onWake(page: Page, callback: () => void): () => void {
   const { document } = page;
-  const seen = () => {
+  const generationAtRead = () => {
     if (document?.visibilityState === "visible") callback();
   };
-  document?.addEventListener("visibilitychange", seen);
+  document?.addEventListener("visibilitychange", generationAtRead);
   // A page that comes back from the browser's cache was not told that it is visible.
   const events = ["online", "pageshow"];
   for (const event of events) page.addEventListener?.(event, callback);
   return () => {
-    document?.removeEventListener("visibilitychange", seen);
+    document?.removeEventListener("visibilitychange", generationAtRead);
     for (const event of events) page.removeEventListener?.(event, callback);
   };
 }
@@ -105,7 +105,7 @@ function onWake(page: Page, callback: () => void): () => void {
 export function elapsedClock({
   wallClock,
   steadyClock,
-}: Pick<Environment, "wallClock" | "steadyClock">): () => number {
+}: Pick<Platform, "wallClock" | "steadyClock">): () => number {
   let [wall, steady, elapsed] = [wallClock(), steadyClock(), 0];
   return () => {
     const [wallNow, steadyNow] = [wallClock(), steadyClock()];

@@ -7,7 +7,7 @@ import {
   type RefusalReason,
   type TooManyAttempts,
 } from "./types.ts";
-import type { Environment } from "./platform.ts";
+import type { Platform } from "./platform.ts";
 
 /** The answer of a login, a registration or a renewal that succeeded. */
 export interface Issued {
@@ -79,7 +79,7 @@ export interface Question {
 
 /** Rejects with a `RequestFailed`, and with nothing else, where there is no result. */
 export async function ask<Result>(
-  { fetch, after }: Environment,
+  { fetch, after }: Platform,
   url: string,
   { document, variables, token, timeout }: Question,
 ): Promise<Result> {

@@ -1,7 +1,7 @@
 /** Tries again until it is done: one attempt at a time, and after each failure a longer pause. */
 import { backoff } from "./backoff.ts";
 import type { RequestFailed } from "./types.ts";
-import type { Environment } from "./platform.ts";
+import type { Platform } from "./platform.ts";
 
 export interface Failure {
   readonly error: RequestFailed;
@@ -9,21 +9,21 @@ export interface Failure {
   readonly wait?: number;
 }
 
-export interface Persistence {
+export interface Retry {
   /** Whether an attempt is under way now. */
   readonly trying: () => boolean;
   /** Begins, unless it has begun; resolves with the outcome of the attempt that is under way or comes next. */
   readonly next: () => Promise<Failure | undefined>;
   /** Cuts the pause short. */
-  readonly hasten: () => void;
+  readonly retryNow: () => void;
   readonly stop: () => void;
 }
 
 /** @param attempt does not reject; undefined says that there is nothing left to do. */
-export function persist(
-  { random, after }: Environment,
+export function retryUntilDone(
+  { random, after }: Platform,
   attempt: () => Promise<Failure | undefined>,
-): Persistence {
+): Retry {
   let round: PromiseWithResolvers<Failure | undefined> | undefined;
   let trying = false;
   let stopped = false;
@@ -60,7 +60,7 @@ export function persist(
       }
       return round.promise;
     },
-    hasten: () => hasten(),
+    retryNow: () => hasten(),
     stop() {
       stopped = true;
       hasten();

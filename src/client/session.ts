@@ -12,10 +12,15 @@ import {
   type SignedIn,
   type TooManyAttempts,
 } from "./types.ts";
-import { defaultEnvironment, type Environment } from "./platform.ts";
-import { createHolder, type Held } from "./token-state.ts";
-import { generationOf, pairOf, type Pair, type TokenStorage } from "./stored-tokens.ts";
-import { persist, type Failure } from "./retry.ts";
+import { defaultPlatform, type Platform } from "./platform.ts";
+import { createTokenState, type HeldTokens } from "./token-state.ts";
+import {
+  generationOf,
+  storedTokensOf,
+  type StoredTokens,
+  type TokenStorage,
+} from "./stored-tokens.ts";
+import { retryUntilDone, type Failure } from "./retry.ts";
 import {
   ask,
   type Issued,
@@ -43,7 +48,7 @@ export interface SessionOptions {
   /** Names the session among others of the same origin. Default: `curfew:` and the URL. */
   readonly key?: string;
   /** Where time, chance and the network come from; for tests. */
-  readonly environment?: Partial<Environment>;
+  readonly environment?: Partial<Platform>;
 }
 
 /** Milliseconds until a request is given up. */
@@ -73,15 +78,15 @@ const endsSession = {
   REUSED: true,
   USER_GONE: true,
 } as const satisfies Record<RefusalReason, boolean>;
-function accessOf({ accessToken: token, sessionId }: Pair): Access {
+function accessOf({ accessToken: token, sessionId }: StoredTokens): Access {
   return { token, sessionId };
 }
 
 /** Of one user at a time. Signing in begins with `login`, or with what the storage or another tab has. */
 export function createSession(options: SessionOptions): Session {
   const { url, storage, shared = true, key = `curfew:${url}` } = options;
-  const environment: Environment = {
-    ...defaultEnvironment(),
+  const environment: Platform = {
+    ...defaultPlatform(),
     ...(!shared && { locks: undefined, openChannel: () => undefined }),
     ...options.environment,
   };
@@ -90,21 +95,21 @@ export function createSession(options: SessionOptions): Session {
   const renewalListeners = new Set<(access: Access) => void>();
   /** Whether the last renewal got no answer in time. */
   let isSlow = false;
-  const renewals = persist(environment, renew);
-  const holder = createHolder({
+  const renewals = retryUntilDone(environment, renew);
+  const holder = createTokenState({
     environment,
     name: key,
     storage,
     onDue: () => void renewals.next(),
     onChange: (state) => {
       // Whoever waits for a pair has either got one, or need not wait any more.
-      renewals.hasten();
+      renewals.retryNow();
       tell(listeners, state);
     },
     onRenewal: (pair) => tell(renewalListeners, accessOf(pair)),
   });
   const stopWaking = environment.onWake(() => {
-    renewals.hasten();
+    renewals.retryNow();
     holder.check();
   });
   void holder.start();
@@ -148,7 +153,7 @@ export function createSession(options: SessionOptions): Session {
     }
     switch (result.__typename) {
       case "SignedIn": {
-        const pair = pairOf(result, askedAt, before);
+        const pair = storedTokensOf(result, askedAt, before);
         // Not where it was signed out meanwhile, or overtaken by another tab.
         if (holder.isNewer(pair)) holder.keep(pair, false);
         return undefined;
@@ -163,7 +168,7 @@ export function createSession(options: SessionOptions): Session {
     }
   }
 
-  async function refuse(pair: Held, reason: RefusalReason): Promise<void> {
+  async function refuse(pair: HeldTokens, reason: RefusalReason): Promise<void> {
     if (holder.held()?.sessionId !== pair.sessionId) return;
     if (endsSession[reason]) return holder.signOut(pair.sessionId, reason);
     // Another tab may have the pair that this one was superseded by.
@@ -195,14 +200,14 @@ export function createSession(options: SessionOptions): Session {
     const result = await ask<Issued | Problem>(environment, url, question);
     if (!("tokens" in result)) return result;
     const before = holder.held();
-    const pair = pairOf(result, askedAt);
+    const pair = storedTokensOf(result, askedAt);
     holder.keep(pair, true);
     // It expires by itself if it cannot be ended.
     if (before !== undefined) end(before).catch(() => {});
     return { __typename: "SignedIn", sessionId: pair.sessionId, userId: pair.userId };
   }
 
-  async function end({ renewalToken }: Pair): Promise<void> {
+  async function end({ renewalToken }: StoredTokens): Promise<void> {
     const variables = { token: renewalToken };
     for (let attempt = 1; ; attempt += 1) {
       try {
@@ -225,7 +230,7 @@ export function createSession(options: SessionOptions): Session {
   }
 
   /** Holds the pair that a changed password gave. */
-  function succeed(before: Pair, tokens: Tokens): void {
+  function succeed(before: StoredTokens, tokens: Tokens): void {
     const generation = generationOf(tokens.accessToken, before.generation + 1);
     // How long they last is not told: they are renewed at once, and that tells.
     const pair = { ...before, ...tokens, generation, lifetime: 0 };

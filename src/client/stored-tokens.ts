@@ -1,7 +1,7 @@
 /** The tokens that a tab holds, and in what form they go to the other tabs and into a storage. */
 import type { Issued } from "./requests.ts";
 
-export interface Pair {
+export interface StoredTokens {
   readonly sessionId: string;
   readonly userId: string;
   /** As the server counts it: the newer of two pairs has the greater one. */
@@ -24,17 +24,17 @@ export interface TokenStorage {
 }
 
 /** A storage that is full, forbidden or holds something else is as good as an empty one. */
-export function keeper(storage: TokenStorage | undefined, key: string) {
+export function tokenStorage(storage: TokenStorage | undefined, key: string) {
   return {
-    read(): Pair | undefined {
+    read(): StoredTokens | undefined {
       try {
         const value: unknown = JSON.parse(storage?.getItem(key) ?? "null");
-        return isPair(value) ? value : undefined;
+        return isStoredTokens(value) ? value : undefined;
       } catch {
         return undefined;
       }
     },
-    write(pair: Pair | undefined): void {
+    write(pair: StoredTokens | undefined): void {
       try {
         if (pair === undefined) storage?.removeItem(key);
         else storage?.setItem(key, JSON.stringify(pair));
@@ -49,8 +49,8 @@ const texts = ["sessionId", "userId", "accessToken", "renewalToken"] as const;
 const numbers = ["generation", "askedAt", "renewedAt", "lifetime"] as const;
 
 /** Whether all of it is there: without its times, it would neither be fresh nor ever due. */
-export function isPair(value: unknown): value is Pair {
-  const pair = (value ?? {}) as Partial<Record<keyof Pair, unknown>>;
+export function isStoredTokens(value: unknown): value is StoredTokens {
+  const pair = (value ?? {}) as Partial<Record<keyof StoredTokens, unknown>>;
   return (
     texts.every((field) => typeof pair[field] === "string") &&
     numbers.every((field) => Number.isFinite(pair[field]))
@@ -74,7 +74,11 @@ export function generationOf(token: string, otherwise: number): number {
 const pace = 1_000;
 
 /** @param before what was renewed, where it was no login */
-export function pairOf({ tokens, viewer }: Issued, askedAt: number, before?: Pair): Pair {
+export function storedTokensOf(
+  { tokens, viewer }: Issued,
+  askedAt: number,
+  before?: StoredTokens,
+): StoredTokens {
   const { session, user } = viewer;
   const renewedAt = Date.parse(session.renewedAt);
   // An earlier request may have made it whose answer was lost: then less time passed there than here.

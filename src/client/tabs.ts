@@ -1,11 +1,11 @@
 /** The tabs of one origin that share a session: one of them at a time changes it, and tells the others. */
 import type { SignedOutReason } from "./types.ts";
-import type { Environment } from "./platform.ts";
-import type { Pair } from "./stored-tokens.ts";
+import type { Platform } from "./platform.ts";
+import type { StoredTokens } from "./stored-tokens.ts";
 
 export type Message =
   /** The newest pair; `login` when it is that of another session than before. */
-  | { readonly type: "pair"; readonly pair: Pair; readonly login: boolean }
+  | { readonly type: "pair"; readonly pair: StoredTokens; readonly login: boolean }
   | {
       readonly type: "ended";
       readonly sessionId: string;
@@ -34,7 +34,7 @@ export interface Tabs {
 const lockPatience = 60_000;
 
 export function openTabs(
-  { locks, openChannel, after }: Environment,
+  { locks, openChannel, after }: Platform,
   name: string,
   receive: (message: Message) => void,
 ): Tabs {

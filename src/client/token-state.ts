@@ -1,7 +1,12 @@
 /** Holds the pair of the session that this tab is signed in to, and keeps in step with the other tabs. */
 import type { SessionState, SignedOutReason } from "./types.ts";
-import { elapsedClock, type Environment } from "./platform.ts";
-import { isPair, keeper, type Pair, type TokenStorage } from "./stored-tokens.ts";
+import { elapsedClock, type Platform } from "./platform.ts";
+import {
+  isStoredTokens,
+  tokenStorage,
+  type StoredTokens,
+  type TokenStorage,
+} from "./stored-tokens.ts";
 import { openTabs, type Message } from "./tabs.ts";
 
 /** Milliseconds. */
@@ -18,14 +23,14 @@ const times = {
   longestTimer: 3_600_000,
 } as const;
 
-export interface Held extends Pair {
+export interface HeldTokens extends StoredTokens {
   /** Both by the clock of this page. */
   readonly dueAt: number;
   readonly expiresAt: number;
 }
 
-export interface HolderOptions {
-  readonly environment: Environment;
+export interface TokenStateOptions {
+  readonly environment: Platform;
   /** Of the lock, of the channel and in the storage. */
   readonly name: string;
   readonly storage: TokenStorage | undefined;
@@ -33,20 +38,20 @@ export interface HolderOptions {
   readonly onDue: () => void;
   readonly onChange: (state: SessionState) => void;
   /** Called when the pair was renewed, here or in another tab. */
-  readonly onRenewal: (pair: Pair) => void;
+  readonly onRenewal: (pair: StoredTokens) => void;
 }
 
-export function createHolder({ environment, name, storage, ...listeners }: HolderOptions) {
+export function createTokenState({ environment, name, storage, ...listeners }: TokenStateOptions) {
   const { onDue, onChange, onRenewal } = listeners;
   const { after, wallClock, random } = environment;
   const clock = elapsedClock(environment);
-  const kept = keeper(storage, name);
+  const kept = tokenStorage(storage, name);
   /** By session the last generation that is over: what a late message of another tab must not bring back. */
   const ended = new Map<string, number>();
   const started = Promise.withResolvers<void>();
   const tabs = openTabs(environment, name, receive);
   let state: SessionState = { status: "starting" };
-  let held: Held | undefined;
+  let held: HeldTokens | undefined;
   /** The access token that the server did not accept, whatever the clock says. */
   let stale: string | undefined;
   /** The access token that another tab was to renew, of which nothing was heard since. */
@@ -62,7 +67,7 @@ export function createHolder({ environment, name, storage, ...listeners }: Holde
     onChange(next);
   }
 
-  function hold(pair: Pair): void {
+  function hold(pair: StoredTokens): void {
     // An answer that came too late for this one.
     if (isClosed) return;
     const age = wallClock() - pair.askedAt;
@@ -83,13 +88,13 @@ export function createHolder({ environment, name, storage, ...listeners }: Holde
     check();
   }
 
-  function isOver({ sessionId, generation }: Pair): boolean {
+  function isOver({ sessionId, generation }: StoredTokens): boolean {
     return generation <= (ended.get(sessionId) ?? -1);
   }
 
   /** A pair that another tab has. */
-  function offer(pair: Pair | undefined, login = false): void {
-    if (!isPair(pair) || isOver(pair)) return;
+  function offer(pair: StoredTokens | undefined, login = false): void {
+    if (!isStoredTokens(pair) || isOver(pair)) return;
     const isNews = held?.sessionId === pair.sessionId ? isNewer(pair) : login;
     if (held !== undefined && !isNews) return;
     keepHere(pair);
@@ -97,7 +102,7 @@ export function createHolder({ environment, name, storage, ...listeners }: Holde
   }
 
   /** Where each tab has a storage of its own: what is there would be used up when this one is loaded anew. */
-  function keepHere(pair: Pair): void {
+  function keepHere(pair: StoredTokens): void {
     const before = kept.read();
     const isBehind =
       before?.sessionId === pair.sessionId
@@ -136,13 +141,13 @@ export function createHolder({ environment, name, storage, ...listeners }: Holde
     }
   }
 
-  const isNewer = ({ sessionId, generation }: Pair) =>
+  const isNewer = ({ sessionId, generation }: StoredTokens) =>
     held?.sessionId === sessionId && generation > held.generation;
 
-  const isHeld = ({ sessionId, generation }: Pick<Pair, "sessionId" | "generation">) =>
+  const isHeld = ({ sessionId, generation }: Pick<StoredTokens, "sessionId" | "generation">) =>
     held?.sessionId === sessionId && held.generation === generation;
 
-  function succeed(renewed: Pick<Pair, "sessionId" | "generation">): void {
+  function succeed(renewed: Pick<StoredTokens, "sessionId" | "generation">): void {
     if (!isHeld(renewed)) return;
     orphan = held?.accessToken;
     check();
@@ -189,7 +194,7 @@ export function createHolder({ environment, name, storage, ...listeners }: Holde
     start,
     check,
     isDue,
-    isFresh: (pair: Held) => pair.accessToken !== stale && clock() < pair.expiresAt,
+    isFresh: (pair: HeldTokens) => pair.accessToken !== stale && clock() < pair.expiresAt,
     exclusive: tabs.exclusive,
 
     isNewer,
@@ -205,7 +210,7 @@ export function createHolder({ environment, name, storage, ...listeners }: Holde
     },
 
     /** Holds what came from the server. A `login` takes the place of any other session. */
-    keep(pair: Pair, login: boolean): void {
+    keep(pair: StoredTokens, login: boolean): void {
       if (login && held !== undefined) ended.set(held.sessionId, Infinity);
       kept.write(pair);
       tabs.post({ type: "pair", pair, login });
@@ -240,7 +245,7 @@ export function createHolder({ environment, name, storage, ...listeners }: Holde
     },
 
     /** Signs out in all tabs that hold no later pair of the session than that one. */
-    giveUp({ sessionId, generation }: Pair, reason: SignedOutReason): void {
+    giveUp({ sessionId, generation }: StoredTokens, reason: SignedOutReason): void {
       tabs.post({ type: "ended", sessionId, reason, generation });
       drop(sessionId, reason, generation);
     },

@@ -1,27 +1,27 @@
 /** Lets something long-lived run under its session, or ends it and says why in the log. */
-import type { Stay } from "../graphql/caller.ts";
+import type { ConnectionKind } from "../graphql/caller.ts";
 import type { MemoryLedger } from "./memory-ledger.ts";
 import type { ConcurrencyLimiter } from "../lib/concurrency-limiter.ts";
-import type { OnFault } from "../lib/report-error.ts";
-import type { Ending } from "./lifecycle.ts";
+import type { ReportError } from "../lib/report-error.ts";
+import type { CloseReason } from "./lifecycle.ts";
 import { networkPathOf } from "../lib/client-network.ts";
 import type { Session } from "../session/session.ts";
 import type { Authentication } from "../session/sessions.ts";
 import type { RefusalReason } from "../protocol/reasons.ts";
 import type { Claims } from "../session/token.ts";
 import type { Connections } from "./connections.ts";
-import type { Member } from "./session-connections.ts";
-import type { Note, Refusal } from "./refusals.ts";
+import type { Connection } from "./session-connections.ts";
+import type { LogRefusal, Refusal } from "./refusals.ts";
 
 export interface AdmissionOptions {
   readonly connections: Connections;
   /** Shared by all: how many may ask the store at once. A client is a session at an address. */
-  readonly turns: ConcurrencyLimiter;
+  readonly admissionLimiter: ConcurrencyLimiter;
   /** Milliseconds that it may take. */
   readonly admissionTimeout: number;
   /** Counts what long-lived operations keep. */
   readonly ledger?: MemoryLedger;
-  readonly onFault: OnFault;
+  readonly reportError: ReportError;
 }
 
 const endings = {
@@ -29,63 +29,70 @@ const endings = {
   MALFORMED: "UNAUTHENTICATED",
   BAD_SIGNATURE: "UNAUTHENTICATED",
   WRONG_KIND: "UNAUTHENTICATED",
-  EXPIRED: "EXPIRED",
-  SUPERSEDED: "EXPIRED",
-  ENDED: "ENDED",
-  REUSED: "ENDED",
-  USER_GONE: "ENDED",
-} as const satisfies Record<RefusalReason, Ending>;
+  EXPIRED: "SESSION_EXPIRED",
+  SUPERSEDED: "SESSION_EXPIRED",
+  ENDED: "SESSION_ENDED",
+  REUSED: "SESSION_ENDED",
+  USER_GONE: "SESSION_ENDED",
+} as const satisfies Record<RefusalReason, CloseReason>;
 
 /** How a life ends whose token is refused so. */
-export function endingFor(reason: RefusalReason): Ending {
+export function closeReasonFor(reason: RefusalReason): CloseReason {
   return endings[reason];
 }
 
-export interface Applicant {
+export interface AdmitRequest {
   readonly claims: Claims;
-  readonly member: Member;
+  readonly connection: Connection;
   /** Asks the store about the session. */
   readonly check: () => Promise<Authentication>;
-  readonly note: Note;
-  readonly stay: Stay;
+  readonly logRefusal: LogRefusal;
+  readonly kind: ConnectionKind;
 }
 
 /** The session that the member runs under from now on; undefined when its life has ended. */
 export async function admit(
-  { claims, member, check, note, stay }: Applicant,
-  { connections, turns, admissionTimeout, onFault }: AdmissionOptions,
+  { claims, connection: member, check, logRefusal: note, kind: stay }: AdmitRequest,
+  {
+    connections,
+    admissionLimiter: admissionLimiter,
+    admissionTimeout,
+    reportError,
+  }: AdmissionOptions,
 ): Promise<Session | undefined> {
-  const { life } = member;
-  const turnAway = (reason: Refusal["reason"], ending: Ending) => {
+  const { lifecycle } = member;
+  const refuse = (reason: Refusal["reason"], ending: CloseReason) => {
     note(reason, claims);
-    life.end(ending);
+    lifecycle.end(ending);
     return undefined;
   };
   const client = [...networkPathOf(member.device.ipAddress), claims.fingerprint];
-  const turn = turns.run(client, async () =>
+  const turn = admissionLimiter.run(client, async () =>
     // It may have ended, or been turned away, while it waited.
-    life.ending === undefined ? connections.admit(claims, member, check, stay) : undefined,
+    lifecycle.closeReason === undefined
+      ? connections.admit(claims, member, check, stay)
+      : undefined,
   );
   let admission;
   try {
     admission = await inTime(turn, admissionTimeout);
   } catch (error) {
-    onFault("a session could not be checked", error);
-    return turnAway("STORE_UNAVAILABLE", "UNAVAILABLE");
+    reportError("a session could not be checked", error);
+    return refuse("STORE_UNAVAILABLE", "TRY_AGAIN_LATER");
   }
-  if (admission === "busy") return turnAway("BUSY", "UNAVAILABLE");
+  if (admission === "busy") return refuse("BUSY", "TRY_AGAIN_LATER");
   switch (admission?.state) {
     case undefined:
-      return life.ending === undefined ? turnAway("TIMEOUT", "UNAVAILABLE") : undefined;
+      return lifecycle.closeReason === undefined ? refuse("TIMEOUT", "TRY_AGAIN_LATER") : undefined;
     case "unavailable":
-      return turnAway("STORE_UNAVAILABLE", "UNAVAILABLE");
+      return refuse("STORE_UNAVAILABLE", "TRY_AGAIN_LATER");
     case "tooMany":
-      return turnAway("TOO_MANY_CONNECTIONS", "TOO_MANY");
+      return refuse("TOO_MANY_CONNECTIONS", "TOO_MANY_CONNECTIONS");
     case "refused":
-      return turnAway(admission.reason, endingFor(admission.reason));
+      return refuse(admission.reason, closeReasonFor(admission.reason));
     case "signedIn":
       // It may have ended, or its client left, while it was checked.
-      return life.ending === undefined ? admission.session : undefined;
+      return lifecycle.closeReason === undefined ? admission.session : undefined;
   }
 }
 

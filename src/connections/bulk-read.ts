@@ -1,5 +1,5 @@
 /** Reads very many sessions again: from a store that is near or far, and of which some parts may be away. */
-import { StoreUnavailable, type SessionReading } from "../session/store.ts";
+import { StoreUnavailable, type SessionLookup } from "../session/store.ts";
 
 /** Sessions per read: a batch of replies is handled in one turn of the event loop, in some 1 ms. */
 const batch = 100;
@@ -11,24 +11,24 @@ const atOnce = 16;
  */
 const patience = 10;
 
-export interface RereadOptions {
-  readonly read: (fingerprints: readonly string[]) => Promise<readonly SessionReading[]>;
-  readonly tell: (fingerprint: string, reading: SessionReading) => void;
+export interface BulkReadOptions {
+  readonly read: (fingerprints: readonly string[]) => Promise<readonly SessionLookup[]>;
+  readonly onLookup: (fingerprint: string, reading: SessionLookup) => void;
 }
 
 /**
  * Tells of every session once. A store that answers for none of a whole batch is not asked for the rest,
  * of which no more is known. Resolves to why some are not known, if some are not.
  */
-export async function reread(
+export async function bulkRead(
   fingerprints: readonly string[],
-  { read, tell }: RereadOptions,
+  { read, onLookup: tell }: BulkReadOptions,
 ): Promise<StoreUnavailable | undefined> {
   let failure: StoreUnavailable | undefined;
   const rest = await inBatches(fingerprints, async (some) => {
     const readings = await answersOf(read, some);
     let answers = 0;
-    const learn = (fingerprint: string, reading: SessionReading) => {
+    const learn = (fingerprint: string, reading: SessionLookup) => {
       tell(fingerprint, reading);
       if (reading.state === "unknown") failure ??= reading.cause;
       else answers += 1;
@@ -49,9 +49,9 @@ export async function reread(
 }
 
 async function answersOf(
-  read: RereadOptions["read"],
+  read: BulkReadOptions["read"],
   some: readonly string[],
-): Promise<readonly SessionReading[]> {
+): Promise<readonly SessionLookup[]> {
   try {
     return [...(await read(some))];
   } catch (cause) {

@@ -1,31 +1,31 @@
 /** Ends many connections without holding up the event loop. */
-import type { Ending, Life } from "./lifecycle.ts";
+import type { CloseReason, ConnectionLifecycle } from "./lifecycle.ts";
 
 /** Closing a socket takes some 0.1 ms: as many as may be closed before others get their turn. */
 const slice = 200;
 
-export class Slices {
-  #waiting: Life[] = [];
+export class CloseQueue {
+  #waiting: ConnectionLifecycle[] = [];
   /** How many more may end in this turn of the event loop. */
   #left = slice;
 
   /** From the moment of the call none of them accepts or delivers anything; closing follows in slices. */
-  end(lives: readonly Life[], ending: Ending): void {
-    for (const life of lives) life.condemn(ending);
-    for (const life of lives) {
-      if (this.#left > 0) this.#finish(life);
-      else this.#waiting.push(life);
+  close(connections: readonly ConnectionLifecycle[], ending: CloseReason): void {
+    for (const lifecycle of connections) lifecycle.markClosed(ending);
+    for (const lifecycle of connections) {
+      if (this.#left > 0) this.#finish(lifecycle);
+      else this.#waiting.push(lifecycle);
     }
   }
 
-  #finish(life: Life): void {
+  #finish(lifecycle: ConnectionLifecycle): void {
     if (this.#left === slice) setImmediate(() => this.#turn());
     this.#left -= 1;
-    if (life.ending !== undefined) life.end(life.ending);
+    if (lifecycle.closeReason !== undefined) lifecycle.end(lifecycle.closeReason);
   }
 
   #turn(): void {
     this.#left = slice;
-    for (const life of this.#waiting.splice(0, slice)) this.#finish(life);
+    for (const lifecycle of this.#waiting.splice(0, slice)) this.#finish(lifecycle);
   }
 }

@@ -1,8 +1,8 @@
 /** Limits open connections on this node: in all, for each client address, and for the IPv6 networks around it. */
-import type { Life } from "./lifecycle.ts";
+import type { ConnectionLifecycle } from "./lifecycle.ts";
 import { countedNetworksOf, networkPathOf } from "../lib/client-network.ts";
 
-export interface PlacesOptions {
+export interface ConnectionLimiterOptions {
   /**
    * For one address, as `networkOf` counts it. A wider IPv6 network has a multiple of it, but no more than
    * half of `all`. Infinity sets no limit.
@@ -19,17 +19,17 @@ export interface PlacesOptions {
   readonly displaces?: boolean;
 }
 
-export class Places {
+export class ConnectionLimiter {
   readonly #each: number;
   readonly #all: number;
   readonly #displaces: boolean;
-  readonly #lives = new Set<Life>();
+  readonly #connections = new Set<ConnectionLifecycle>();
   /** Places taken, by network. */
   readonly #taken = new Map<string, number>();
   /** The connections that a newcomer may displace, with their addresses, by widest network; the oldest first. */
-  readonly #displaceable = new Map<string, Map<Life, string | null>>();
+  readonly #displaceable = new Map<string, Map<ConnectionLifecycle, string | null>>();
 
-  constructor({ each, all = Infinity, displaces = false }: PlacesOptions) {
+  constructor({ each, all = Infinity, displaces = false }: ConnectionLimiterOptions) {
     this.#each = each;
     this.#all = all;
     this.#displaces = displaces;
@@ -40,32 +40,34 @@ export class Places {
    *
    * @returns whether there was one
    */
-  take(address: string | null, life: Life): boolean {
+  acquire(address: string | null, lifecycle: ConnectionLifecycle): boolean {
     const networks = countedNetworksOf(address);
     if (networks.some(({ name, share }) => this.#countOf(name) >= this.#limitFor(share)))
       return false;
-    if (this.#lives.size >= this.#all && !this.#displaceOne()) return false;
-    this.#lives.add(life);
+    if (this.#connections.size >= this.#all && !this.#displaceOne()) return false;
+    this.#connections.add(lifecycle);
     for (const { name } of networks) this.#taken.set(name, this.#countOf(name) + 1);
     if (this.#displaces) {
       const widest = widestOf(address);
-      const lives = this.#displaceable.get(widest) ?? new Map<Life, string | null>();
-      this.#displaceable.set(widest, lives.set(life, address));
+      const connections =
+        this.#displaceable.get(widest) ?? new Map<ConnectionLifecycle, string | null>();
+      this.#displaceable.set(widest, connections.set(lifecycle, address));
     }
     return true;
   }
 
   /** Keeps a connection in its place: no newcomer displaces it from now on. */
-  hold(address: string | null, life: Life): void {
+  protect(address: string | null, lifecycle: ConnectionLifecycle): void {
     const widest = widestOf(address);
-    const lives = this.#displaceable.get(widest);
-    if (lives?.delete(life) === true && lives.size === 0) this.#displaceable.delete(widest);
+    const connections = this.#displaceable.get(widest);
+    if (connections?.delete(lifecycle) === true && connections.size === 0)
+      this.#displaceable.delete(widest);
   }
 
   /** Gives the place back; does nothing where the connection has none. */
-  leave(address: string | null, life: Life): void {
-    if (!this.#lives.delete(life)) return;
-    this.hold(address, life);
+  release(address: string | null, lifecycle: ConnectionLifecycle): void {
+    if (!this.#connections.delete(lifecycle)) return;
+    this.protect(address, lifecycle);
     for (const { name } of countedNetworksOf(address)) {
       const left = this.#countOf(name) - 1;
       if (left > 0) this.#taken.set(name, left);
@@ -74,12 +76,13 @@ export class Places {
   }
 
   #displaceOne(): boolean {
-    let largest: ReadonlyMap<Life, string | null> = new Map();
-    for (const lives of this.#displaceable.values()) if (lives.size > largest.size) largest = lives;
-    for (const [life, address] of largest) {
+    let largest: ReadonlyMap<ConnectionLifecycle, string | null> = new Map();
+    for (const connections of this.#displaceable.values())
+      if (connections.size > largest.size) largest = connections;
+    for (const [lifecycle, address] of largest) {
       // Its place is free at once, whenever its end is heard of.
-      this.leave(address, life);
-      life.end("TOO_MANY");
+      this.release(address, lifecycle);
+      lifecycle.end("TOO_MANY_CONNECTIONS");
       return true;
     }
     return false;

@@ -1,25 +1,32 @@
 /** Everything long-lived that runs on this node, by session: how it comes under its session and ends with it. */
-import type { Stay } from "../graphql/caller.ts";
-import type { OnFault } from "../lib/report-error.ts";
+import type { ConnectionKind } from "../graphql/caller.ts";
+import type { ReportError } from "../lib/report-error.ts";
 import type { Deadlines } from "../lib/deadlines.ts";
-import type { Ending, Life } from "./lifecycle.ts";
+import type { CloseReason, ConnectionLifecycle } from "./lifecycle.ts";
 import { readSessionMessage, sessionTopic, type SessionMessage } from "../session/messages.ts";
-import type { Standing } from "../session/session.ts";
+import type { SessionExpiry } from "../session/session.ts";
 import type { Authentication, Sessions } from "../session/sessions.ts";
-import { StoreUnavailable, type SessionReading } from "../session/store.ts";
+import { StoreUnavailable, type SessionLookup } from "../session/store.ts";
 import type { Claims } from "../session/token.ts";
-import type { Topics } from "../session/pubsub.ts";
-import { fromNobody } from "../lib/log-context.ts";
+import type { PubSub } from "../session/pubsub.ts";
+import { withoutLogContext } from "../lib/log-context.ts";
 import { Expiry } from "./expiry.ts";
-import { finish } from "./finish.ts";
-import { hasOpen, membersOf, sizeOf, tellOfClosing, type Group, type Member } from "./session-connections.ts";
-import { noMeter, type Meter } from "./observer.ts";
-import { reread } from "./bulk-read.ts";
-import { Slices } from "./close-queue.ts";
+import { closeAfterAnswers } from "./finish.ts";
+import {
+  hasOpen,
+  connectionsAndRequests,
+  sizeOf,
+  observeClosing,
+  type SessionConnections,
+  type Connection,
+} from "./session-connections.ts";
+import { noObserver, type ConnectionObserver } from "./observer.ts";
+import { bulkRead } from "./bulk-read.ts";
+import { CloseQueue } from "./close-queue.ts";
 
 export interface ConnectionsOptions {
   readonly sessions: Sessions;
-  readonly topics: Topics;
+  readonly pubsub: PubSub;
   readonly deadlines: Deadlines;
   readonly clock: () => number;
   /** Milliseconds of a clock that nobody sets. */
@@ -28,8 +35,8 @@ export interface ConnectionsOptions {
   readonly maxSocketsPerSession: number;
   /** Whether a renewal moves the deadlines of connections from its own network. Default: true. */
   readonly extendsByNetwork?: boolean;
-  readonly onFault: OnFault;
-  readonly meter?: Meter;
+  readonly reportError: ReportError;
+  readonly observer?: ConnectionObserver;
 }
 
 /** What came of a wish to run under a session. */
@@ -37,22 +44,22 @@ export type Admission = Authentication | { readonly state: "tooMany" };
 
 export class Connections {
   readonly #options: ConnectionsOptions;
-  readonly #meter: Meter;
-  readonly #groups = new Map<string, Group>();
-  readonly #strangers = new Set<Life>();
-  readonly #slices = new Slices();
+  readonly #observer: ConnectionObserver;
+  readonly #groups = new Map<string, SessionConnections>();
+  readonly #strangers = new Set<ConnectionLifecycle>();
+  readonly #slices = new CloseQueue();
   readonly #expiry: Expiry;
   /** Those whose session is to be read in this turn of the event loop. */
-  #doubtful: Group[] = [];
+  #doubtful: SessionConnections[] = [];
   readonly #stopWitnessing: () => void;
 
   constructor(options: ConnectionsOptions) {
     this.#options = options;
-    this.#meter = options.meter ?? noMeter;
+    this.#observer = options.observer ?? noObserver;
     const { deadlines, clock, extendsByNetwork = true } = options;
-    const onDue = (group: Group) => this.#look(group);
+    const onDue = (group: SessionConnections) => this.#look(group);
     this.#expiry = new Expiry({ deadlines, clock, extendsByNetwork, slices: this.#slices, onDue });
-    this.#stopWitnessing = options.sessions.witness((message) => this.#hear(message));
+    this.#stopWitnessing = options.sessions.onLocalChange((message) => this.#hear(message));
   }
 
   /** The sessions that have connections here. */
@@ -72,9 +79,9 @@ export class Connections {
    */
   async admit(
     claims: Claims,
-    member: Member,
+    member: Connection,
     check: () => Promise<Authentication>,
-    stay: Stay,
+    stay: ConnectionKind,
   ): Promise<Admission> {
     const group = this.#join(claims, member, stay);
     if (group === undefined) return { state: "tooMany" };
@@ -98,12 +105,12 @@ export class Connections {
    * Judges a member by a check of its session that was made for one of its operations. One that may not go on is
    * refused, and closes.
    */
-  judge(member: Member, authentication: Authentication): Authentication {
+  checkOperation(member: Connection, authentication: Authentication): Authentication {
     const { state, claims } = authentication;
     if (state === "unavailable" || claims === undefined) return authentication;
     if (state === "refused") {
       if (authentication.reason === "SUPERSEDED")
-        finish([member], "EXPIRED", this.#slices, { isRevoked: true });
+        closeAfterAnswers([member], "SESSION_EXPIRED", this.#slices, { isRevoked: true });
       return authentication;
     }
     const group = this.#groups.get(claims.fingerprint);
@@ -111,12 +118,13 @@ export class Connections {
     this.#expiry.apply(group, authentication.session);
     const reason = this.#expiry.refusal(group, member);
     if (reason === undefined) return authentication;
-    if (member.life.closing === undefined) finish([member], "EXPIRED", this.#slices);
+    if (member.lifecycle.closingFor === undefined)
+      closeAfterAnswers([member], "SESSION_EXPIRED", this.#slices);
     return { state: "refused", reason, claims };
   }
 
   /** A token of the member's own session was shown on it, and is accepted. Moves nothing back. */
-  show(member: Member, claims: Pick<Claims, "fingerprint" | "generation" | "expiresAt">): void {
+  show(member: Connection, claims: Pick<Claims, "fingerprint" | "generation" | "expiresAt">): void {
     const group = this.#groups.get(claims.fingerprint);
     if (group !== undefined) this.#expiry.show(group, member, claims);
   }
@@ -127,42 +135,44 @@ export class Connections {
    */
   async recheck(whom: "all" | "unanswered"): Promise<StoreUnavailable | undefined> {
     const groups = this.#groups.values();
-    return this.#reread(groups.filter(({ isUnanswered }) => whom === "all" || isUnanswered));
+    return this.#reread(
+      groups.filter(({ isStale: isUnanswered }) => whom === "all" || isUnanswered),
+    );
   }
 
-  async #reread(groups: Iterable<Group>): Promise<StoreUnavailable | undefined> {
+  async #reread(groups: Iterable<SessionConnections>): Promise<StoreUnavailable | undefined> {
     const { sessions, uptime } = this.#options;
     const asked = uptime();
-    return reread(
+    return bulkRead(
       Array.from(groups, ({ fingerprint }) => fingerprint),
       {
         read: (fingerprints) => sessions.readMany(fingerprints),
-        tell: (fingerprint, reading) => this.#learn(fingerprint, reading, asked),
+        onLookup: (fingerprint, reading) => this.#learn(fingerprint, reading, asked),
       },
     );
   }
 
-  #learn(fingerprint: string, reading: SessionReading, asked: number): void {
+  #learn(fingerprint: string, reading: SessionLookup, asked: number): void {
     const group = this.#groups.get(fingerprint);
     if (group === undefined) return;
     switch (reading.state) {
       case "unknown":
-        group.isUnanswered = true;
+        group.isStale = true;
         return;
       case "absent":
-        if (hasOpen(group)) this.#meter.found();
-        return this.#end(group, "ENDED");
+        if (hasOpen(group)) this.#observer.missedEndDetected();
+        return this.#end(group, "SESSION_ENDED");
       case "live":
         // A renewal may have been heard while this was read.
         this.#stands(group, reading.standing, asked);
-        this.#expiry.close(group, "EXPIRED");
+        this.#expiry.close(group, "SESSION_EXPIRED");
     }
   }
 
   /** For a stream without a session, which only the server itself ends. */
-  shelter(life: Life): void {
-    this.#strangers.add(life);
-    life.onEnd(() => this.#strangers.delete(life));
+  trackAnonymous(lifecycle: ConnectionLifecycle): void {
+    this.#strangers.add(lifecycle);
+    lifecycle.onEnd(() => this.#strangers.delete(lifecycle));
   }
 
   /**
@@ -170,15 +180,15 @@ export class Connections {
    *
    * @param since by `uptime`
    */
-  giveUp(since: number): void {
+  closeUnverified(since: number): void {
     for (const group of this.#groups.values())
-      if (group.isUnanswered && group.answeredAt <= since) this.#end(group, "UNAVAILABLE");
+      if (group.isStale && group.answeredAt <= since) this.#end(group, "TRY_AGAIN_LATER");
   }
 
   /** All that is connected, signed in or not; requests are answered and done. */
-  get lives(): Life[] {
+  get lifecycles(): ConnectionLifecycle[] {
     const members = this.#groups.values().flatMap((group) => group.connections);
-    return [...members.map(({ life }) => life), ...this.#strangers];
+    return [...members.map(({ lifecycle }) => lifecycle), ...this.#strangers];
   }
 
   close(): void {
@@ -186,7 +196,7 @@ export class Connections {
     for (const group of this.#groups.values()) this.#drop(group);
   }
 
-  #join(claims: Claims, member: Member, stay: Stay): Group | undefined {
+  #join(claims: Claims, member: Connection, stay: ConnectionKind): SessionConnections | undefined {
     const { fingerprint, generation, expiresAt } = claims;
     const group = this.#groups.get(fingerprint) ?? this.#open(fingerprint);
     const isStream = stay === "stream";
@@ -195,7 +205,7 @@ export class Connections {
     member.expiresAt = isStream ? expiresAt : Infinity;
     group.requests?.delete(member);
     (isStream ? group.connections : (group.requests ??= new Set())).add(member);
-    member.life.onEnd(() => {
+    member.lifecycle.onEnd(() => {
       group.connections.delete(member);
       group.requests?.delete(member);
       if (sizeOf(group) === 0) this.#drop(group);
@@ -203,12 +213,12 @@ export class Connections {
     return group;
   }
 
-  #open(fingerprint: string): Group {
-    const subscribed = this.#options.topics.subscribe(sessionTopic(fingerprint), (message) => {
+  #open(fingerprint: string): SessionConnections {
+    const subscribed = this.#options.pubsub.subscribe(sessionTopic(fingerprint), (message) => {
       const read = readSessionMessage(message);
       if (read?.fingerprint === fingerprint) this.#hear(read);
     });
-    const group: Group = {
+    const group: SessionConnections = {
       fingerprint,
       connections: new Set(),
       requests: undefined,
@@ -218,7 +228,7 @@ export class Connections {
       deadline: Infinity,
       cancelDeadline: () => {},
       answeredAt: this.#options.uptime(),
-      isUnanswered: false,
+      isStale: false,
     };
     this.#groups.set(fingerprint, group);
     // A topic that could not be had is tried again by the next connection.
@@ -231,8 +241,8 @@ export class Connections {
     if (group === undefined) return;
     switch (message.type) {
       case "ended":
-        tellOfClosing(group, message, this.#meter);
-        return this.#end(group, "ENDED");
+        observeClosing(group, message, this.#observer);
+        return this.#end(group, "SESSION_ENDED");
       case "renewed":
         return this.#expiry.apply(group, message.session);
       case "uncertain":
@@ -244,39 +254,39 @@ export class Connections {
   }
 
   /** So the store says. */
-  #stands(group: Group, standing: Standing, asked: number): void {
+  #stands(group: SessionConnections, standing: SessionExpiry, asked: number): void {
     // First of all, for it throws where an app's store gave no standing.
     this.#expiry.apply(group, standing);
     group.answeredAt = Math.max(group.answeredAt, asked);
-    group.isUnanswered = false;
+    group.isStale = false;
   }
 
   /** Very many deadlines are met at one tick: they share their reads. */
-  #look(group: Group): void {
+  #look(group: SessionConnections): void {
     if (this.#doubtful.length === 0)
-      queueMicrotask(() => void fromNobody(() => this.#lookAtDoubtful()));
+      queueMicrotask(() => void withoutLogContext(() => this.#lookAtDoubtful()));
     this.#doubtful.push(group);
   }
 
   async #lookAtDoubtful(): Promise<void> {
-    const { onFault } = this.#options;
+    const { reportError } = this.#options;
     const groups = this.#doubtful;
     this.#doubtful = [];
     const failure: unknown = await this.#reread(groups).catch((error: unknown) => error);
     if (failure === undefined) return;
     // Of a store that breaks its contract too: whose deadline has come and is not known to have moved, ends.
-    for (const group of groups) this.#expiry.close(group, "UNAVAILABLE");
-    onFault("sessions could not be read", failure);
+    for (const group of groups) this.#expiry.close(group, "TRY_AGAIN_LATER");
+    reportError("sessions could not be read", failure);
   }
 
-  #end(group: Group, ending: Ending): void {
-    this.#slices.end(
-      membersOf(group).map(({ life }) => life),
+  #end(group: SessionConnections, ending: CloseReason): void {
+    this.#slices.close(
+      connectionsAndRequests(group).map(({ lifecycle }) => lifecycle),
       ending,
     );
   }
 
-  #drop(group: Group): void {
+  #drop(group: SessionConnections): void {
     this.#forget(group);
     group.cancelDeadline();
     group.subscribed.then(
@@ -285,7 +295,7 @@ export class Connections {
     );
   }
 
-  #forget(group: Group): void {
+  #forget(group: SessionConnections): void {
     if (this.#groups.get(group.fingerprint) === group) this.#groups.delete(group.fingerprint);
   }
 }

@@ -1,7 +1,7 @@
 /** Ends the connections of a server that goes away, so that their clients do not all come back at once. */
 import { setTimeout as pause } from "node:timers/promises";
-import type { Life } from "./lifecycle.ts";
-import { Slices } from "./close-queue.ts";
+import type { ConnectionLifecycle } from "./lifecycle.ts";
+import { CloseQueue } from "./close-queue.ts";
 
 /** Milliseconds from one look at what is left to the next. */
 const interval = 100;
@@ -15,15 +15,17 @@ const least = 20;
  * @param lives all that is connected now
  * @returns what stops it
  */
-export function drain(lives: () => Iterable<Life>, time: number): () => void {
-  const slices = new Slices();
+export function drain(connections: () => Iterable<ConnectionLifecycle>, time: number): () => void {
+  const slices = new CloseQueue();
   let looksLeft = Math.max(1, Math.floor(time / interval));
   const look = () => {
-    const left = [...new Set(lives())].filter(({ ending }) => ending === undefined);
-    if (looksLeft === 0) return slices.end(left, "GOING_AWAY");
+    const left = [...new Set(connections())].filter(
+      ({ closeReason: ending }) => ending === undefined,
+    );
+    if (looksLeft === 0) return slices.close(left, "SERVICE_RESTART");
     const share = Math.max(least, Math.ceil(left.length / looksLeft));
     const idle = left.filter(({ isAnswering }) => !isAnswering);
-    slices.end(idle.slice(0, share), "GOING_AWAY");
+    slices.close(idle.slice(0, share), "SERVICE_RESTART");
     looksLeft -= 1;
   };
   look();
@@ -32,11 +34,14 @@ export function drain(lives: () => Iterable<Life>, time: number): () => void {
 }
 
 /** Drains, and resolves when nothing is left, or when the time is over: then all have been told. */
-export async function drained(lives: () => readonly Life[], time: number): Promise<void> {
-  const stop = drain(lives, time);
+export async function drained(
+  connections: () => readonly ConnectionLifecycle[],
+  time: number,
+): Promise<void> {
+  const stop = drain(connections, time);
   const deadline = performance.now() + time;
-  while (lives().length > 0 && performance.now() < deadline) await pause(interval);
+  while (connections().length > 0 && performance.now() < deadline) await pause(interval);
   stop();
   // The last look may come after the time.
-  new Slices().end(lives(), "GOING_AWAY");
+  new CloseQueue().close(connections(), "SERVICE_RESTART");
 }

@@ -1,28 +1,28 @@
 /** Holds connections to the tokens that were shown on them: to their expiry, and to the least generation accepted. */
 import type { Deadlines } from "../lib/deadlines.ts";
 import type { RefusalReason } from "../protocol/reasons.ts";
-import type { Standing } from "../session/session.ts";
+import type { SessionExpiry } from "../session/session.ts";
 import type { Claims } from "../session/token.ts";
-import { finish, type Retryable } from "./finish.ts";
+import { closeAfterAnswers, type Retryable } from "./finish.ts";
 import {
   dueConnections,
   earliestDeadline,
   extendByNetwork,
   showOn,
   supersededMembers,
-  type Group,
-  type Member,
+  type SessionConnections,
+  type Connection,
 } from "./session-connections.ts";
-import type { Slices } from "./close-queue.ts";
+import type { CloseQueue } from "./close-queue.ts";
 
 export interface ExpiryOptions {
   readonly deadlines: Deadlines;
   readonly clock: () => number;
   /** Whether a renewal moves the deadlines of connections from its own network. */
   readonly extendsByNetwork: boolean;
-  readonly slices: Slices;
+  readonly slices: CloseQueue;
   /** Called when a deadline has come: the message of a renewal may have been lost, so the store has the last word. */
-  readonly onDue: (group: Group) => void;
+  readonly onDue: (group: SessionConnections) => void;
 }
 
 const noDeadline = () => {};
@@ -35,11 +35,13 @@ export class Expiry {
   }
 
   /** Carries out what was read or heard of the session, perhaps late, and perhaps once more. */
-  apply(group: Group, standing: Standing): void {
+  apply(group: SessionConnections, standing: SessionExpiry): void {
     const { accessExpiresAt, minGeneration } = standing;
     if (minGeneration > group.minGeneration) {
       group.minGeneration = minGeneration;
-      finish(supersededMembers(group), "EXPIRED", this.#options.slices, { isRevoked: true });
+      closeAfterAnswers(supersededMembers(group), "SESSION_EXPIRED", this.#options.slices, {
+        isRevoked: true,
+      });
     }
     if (accessExpiresAt === group.accessExpiresAt) return;
     group.accessExpiresAt = accessExpiresAt;
@@ -47,38 +49,46 @@ export class Expiry {
   }
 
   /** A member came under the session, with a standing that the group may have known before. */
-  add(group: Group, member: Member, standing: Standing): void {
+  add(group: SessionConnections, member: Connection, standing: SessionExpiry): void {
     this.#extend(group, [member], standing);
   }
 
   /** A token of the session was shown on one of its connections. */
-  show(group: Group, member: Member, claims: Pick<Claims, "generation" | "expiresAt">): void {
-    if (!group.connections.has(member) || member.life.closing !== undefined) return;
+  show(
+    group: SessionConnections,
+    member: Connection,
+    claims: Pick<Claims, "generation" | "expiresAt">,
+  ): void {
+    if (!group.connections.has(member) || member.lifecycle.closingFor !== undefined) return;
     showOn(member, claims);
     this.#setDeadline(group);
   }
 
   /** Why a member of a live session may not go on; undefined when it may. */
-  refusal({ minGeneration }: Group, { generation, expiresAt }: Member): RefusalReason | undefined {
+  refusal(
+    { minGeneration }: SessionConnections,
+    { generation, expiresAt }: Connection,
+  ): RefusalReason | undefined {
     if (generation < minGeneration) return "SUPERSEDED";
     return expiresAt <= this.#options.clock() ? "EXPIRED" : undefined;
   }
 
   /** Closes the connections whose deadline has come. */
-  close(group: Group, ending: Retryable): void {
+  close(group: SessionConnections, ending: Retryable): void {
     const { clock, slices } = this.#options;
     const now = clock();
     // Asked at each recheck, and mostly none is due.
-    if (earliestDeadline(group) <= now) finish(dueConnections(group, now), ending, slices);
+    if (earliestDeadline(group) <= now)
+      closeAfterAnswers(dueConnections(group, now), ending, slices);
     this.#setDeadline(group);
   }
 
-  #extend(group: Group, members: Iterable<Member>, standing: Standing): void {
+  #extend(group: SessionConnections, members: Iterable<Connection>, standing: SessionExpiry): void {
     if (this.#options.extendsByNetwork) extendByNetwork(members, standing);
     this.#setDeadline(group);
   }
 
-  #setDeadline(group: Group): void {
+  #setDeadline(group: SessionConnections): void {
     const { deadlines, clock, onDue } = this.#options;
     const earliest = earliestDeadline(group);
     if (earliest === group.deadline) return;

@@ -1,42 +1,42 @@
 /** Closes connections retryably, without losing the answers that are running on them. */
-import type { Ending, Life } from "./lifecycle.ts";
-import type { Member } from "./session-connections.ts";
-import type { Slices } from "./close-queue.ts";
+import type { CloseReason, ConnectionLifecycle } from "./lifecycle.ts";
+import type { Connection } from "./session-connections.ts";
+import type { CloseQueue } from "./close-queue.ts";
 
 /** Milliseconds that running answers have to go out before their connection closes retryably. */
-export const answerTime = 10_000;
+export const answerTimeout = 10_000;
 
 /** Endings after which graphql-ws's client comes back by itself. */
-export type Retryable = Extract<Ending, "EXPIRED" | "UNAVAILABLE">;
+export type Retryable = Extract<CloseReason, "SESSION_EXPIRED" | "TRY_AGAIN_LATER">;
 
-export interface FinishOptions {
+export interface CloseOptions {
   /** Whether their token is not accepted any more: then no guarded field begins meanwhile. */
   readonly isRevoked?: boolean;
 }
 
 /**
- * Closes each when its running answers have gone out, or after {@link answerTime}: graphql-ws's client sends again
+ * Closes each when its running answers have gone out, or after {@link answerTimeout}: graphql-ws's client sends again
  * what was not answered, and a mutation would be carried out twice. From the call on nothing new is accepted.
  */
-export function finish(
-  members: readonly Member[],
+export function closeAfterAnswers(
+  members: readonly Connection[],
   ending: Retryable,
-  slices: Slices,
-  { isRevoked = false }: FinishOptions = {},
+  slices: CloseQueue,
+  { isRevoked = false }: CloseOptions = {},
 ): void {
-  const idle: Life[] = [];
-  for (const { life, expiresAt } of members) {
+  const idle: ConnectionLifecycle[] = [];
+  for (const { lifecycle, expiresAt } of members) {
     // A request is being answered for as long as it is there.
-    if (life.isAnswering || expiresAt === Infinity) finishOne(life, ending, isRevoked);
-    else idle.push(life);
+    if (lifecycle.isAnswering || expiresAt === Infinity) finishOne(lifecycle, ending, isRevoked);
+    else idle.push(lifecycle);
   }
-  slices.end(idle, ending);
+  slices.close(idle, ending);
 }
 
-function finishOne(life: Life, ending: Retryable, isRevoked: boolean): void {
-  const isFirst = life.closing === undefined;
-  life.finish(ending, isRevoked);
+function finishOne(lifecycle: ConnectionLifecycle, ending: Retryable, isRevoked: boolean): void {
+  const isFirst = lifecycle.closingFor === undefined;
+  lifecycle.closeAfterAnswers(ending, isRevoked);
   if (!isFirst) return;
-  const timer = setTimeout(() => life.end(ending), answerTime);
-  life.onEnd(() => clearTimeout(timer));
+  const timer = setTimeout(() => lifecycle.end(ending), answerTimeout);
+  lifecycle.onEnd(() => clearTimeout(timer));
 }

@@ -1,44 +1,44 @@
 /** The life of anything that runs under a session: it ends once, and whoever listens is told. */
-import { safely, type OnFault } from "../lib/report-error.ts";
+import { callSafely, type ReportError } from "../lib/report-error.ts";
 
 /** Why a connection or a request stops. */
-export type Ending =
+export type CloseReason =
   /** It never came under a session: its token would not do. */
   | "UNAUTHENTICATED"
   /** Its session is over. */
-  | "ENDED"
+  | "SESSION_ENDED"
   /** Its access token ran out, or a renewal superseded it. */
-  | "EXPIRED"
+  | "SESSION_EXPIRED"
   /** The store cannot be reached. */
-  | "UNAVAILABLE"
+  | "TRY_AGAIN_LATER"
   /** Its session, or its address, has as many connections as it may have. */
-  | "TOO_MANY"
+  | "TOO_MANY_CONNECTIONS"
   /** The server is going away. */
-  | "GOING_AWAY"
+  | "SERVICE_RESTART"
   /** The client has left, with or without its answer. */
-  | "LEFT";
+  | "CLIENT_GONE";
 
 /** May be async: nobody waits for it. */
-type Listener = (ending: Ending) => unknown;
+type Listener = (ending: CloseReason) => unknown;
 
-export class Life {
-  #ending: Ending | undefined;
+export class ConnectionLifecycle {
+  #ending: CloseReason | undefined;
   #told = false;
   #holds = 0;
   readonly #listeners = new Set<Listener>();
   /** Set on few lives, and for a short time. */
-  #finishing: { readonly ending: Ending; readonly isRevoked: boolean } | undefined;
+  #finishing: { readonly ending: CloseReason; readonly isRevoked: boolean } | undefined;
   /** Made when it is needed: most lives are of sockets on which nothing happens. */
   #answering: Set<object> | undefined;
-  readonly #onFault: OnFault;
+  readonly #reportError: ReportError;
 
   /** @param onFault is told what listeners throw, apps' among them: that stops no other */
-  constructor(onFault: OnFault) {
-    this.#onFault = onFault;
+  constructor(reportError: ReportError) {
+    this.#reportError = reportError;
   }
 
   /** Set from the moment the end is known: from then on nothing is accepted and nothing delivered. */
-  get ending(): Ending | undefined {
+  get closeReason(): CloseReason | undefined {
     return this.#ending;
   }
 
@@ -46,7 +46,7 @@ export class Life {
    * Why it accepts nothing new and its subscriptions deliver nothing: it has ended, or ends as soon as its
    * running answers have gone out (see `finish`).
    */
-  get closing(): Ending | undefined {
+  get closingFor(): CloseReason | undefined {
     return this.#ending ?? this.#finishing?.ending;
   }
 
@@ -66,15 +66,15 @@ export class Life {
   }
 
   /** Ends it; the first ending counts. */
-  end(ending: Ending): void {
-    this.condemn(ending);
+  end(ending: CloseReason): void {
+    this.markClosed(ending);
     // There is nobody left to answer to.
-    if (ending === "LEFT") this.#holds = 0;
+    if (ending === "CLIENT_GONE") this.#holds = 0;
     if (this.#holds === 0) this.#tell();
   }
 
   /** Makes the end known without telling the listeners yet, who cost more: see `end`. */
-  condemn(ending: Ending): void {
+  markClosed(ending: CloseReason): void {
     this.#ending ??= ending;
   }
 
@@ -83,7 +83,7 @@ export class Life {
    * it accepts nothing new and its subscriptions deliver nothing. The caller bounds the time. Another end that
    * comes meanwhile counts instead.
    */
-  finish(ending: Ending, isRevoked = false): void {
+  closeAfterAnswers(ending: CloseReason, isRevoked = false): void {
     this.#finishing = {
       ending: this.#finishing?.ending ?? ending,
       isRevoked: this.isRevoked || isRevoked,
@@ -96,28 +96,28 @@ export class Life {
   }
 
   /** Begins to answer that, until `answered` is called for it. */
-  answer(what: object): void {
+  beginAnswer(what: object): void {
     (this.#answering ??= new Set()).add(what);
   }
 
-  answered(what: object): void {
+  finishAnswer(what: object): void {
     this.#answering?.delete(what);
     if (this.#finishing !== undefined && !this.isAnswering) this.end(this.#finishing.ending);
   }
 
   /** Lets an answer that itself causes the end go out first: listeners are told at `release`. */
-  hold(): void {
+  deferClose(): void {
     this.#holds += 1;
   }
 
   /** Undoes one `hold`. */
-  release(): void {
+  flushClose(): void {
     this.#holds = Math.max(0, this.#holds - 1);
     if (this.#holds === 0 && this.#ending !== undefined) this.#tell();
   }
 
   /** What the promise gives, or what `onEnd` makes of an end that comes first. */
-  race<T>(promise: PromiseLike<T>, onEnd: (ending: Ending) => T): Promise<T> {
+  race<T>(promise: PromiseLike<T>, onEnd: (ending: CloseReason) => T): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       // Not Promise.race, which would keep a reaction for every call until this life ends.
       const forget = this.onEnd((ending) => {
@@ -139,10 +139,11 @@ export class Life {
     for (const listener of listeners) this.#call(listener, this.#ending);
   }
 
-  #call(listener: Listener, ending: Ending): void {
-    safely(
+  #call(listener: Listener, ending: CloseReason): void {
+    callSafely(
       () => listener(ending),
-      (error) => this.#onFault("a listener to the end of a connection or request failed", error),
+      (error) =>
+        this.#reportError("a listener to the end of a connection or request failed", error),
     );
   }
 }

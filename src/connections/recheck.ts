@@ -1,8 +1,8 @@
 /** Rereads the sessions of all connections: what a lost message would have told is found out so. */
-import type { OnFault } from "../lib/report-error.ts";
+import type { ReportError } from "../lib/report-error.ts";
 import type { Deadlines } from "../lib/deadlines.ts";
 import type { Connections } from "./connections.ts";
-import { noMeter, type Meter } from "./observer.ts";
+import { noObserver, type ConnectionObserver } from "./observer.ts";
 
 export interface RecheckOptions {
   readonly connections: Connections;
@@ -14,8 +14,8 @@ export interface RecheckOptions {
   readonly recheckInterval: number;
   /** Milliseconds that connections live on while the store cannot be asked. */
   readonly outageGrace: number;
-  readonly onFault: OnFault;
-  readonly meter?: Meter;
+  readonly reportError: ReportError;
+  readonly observer?: ConnectionObserver;
   /** Called at each tick. */
   readonly look?: () => void;
 }
@@ -45,7 +45,7 @@ export class Recheck {
     look?.();
     const now = uptime();
     deadlines.tick(clock());
-    if (this.#failing) connections.giveUp(now - outageGrace);
+    if (this.#failing) connections.closeUnverified(now - outageGrace);
     // After a failure it asks for those all the time: what was missed is found out as soon as the store
     // is back, and a connection that the store lets in again should not be ended.
     if (now - this.#lastStart >= recheckInterval) this.now();
@@ -64,18 +64,25 @@ export class Recheck {
   }
 
   async #run(whom: "all" | "unanswered"): Promise<void> {
-    const { uptime, connections, recheckInterval, onFault, meter = noMeter } = this.#options;
+    const {
+      uptime,
+      connections,
+      recheckInterval,
+      reportError,
+      observer = noObserver,
+    } = this.#options;
     const start = uptime();
     this.#running = true;
     const failure: unknown = await connections.recheck(whom).catch((error: unknown) => error);
     this.#running = false;
     this.#failing = failure !== undefined;
-    if (this.#failing) onFault("the sessions of the connections could not be rechecked", failure);
+    if (this.#failing)
+      reportError("the sessions of the connections could not be rechecked", failure);
     const took = uptime() - start;
-    if (whom === "all") meter.rechecked(took, !this.#failing);
+    if (whom === "all") observer.rechecked(took, !this.#failing);
     if (took > recheckInterval) {
       const says = `${Math.round(took)} ms instead of ${recheckInterval}`;
-      onFault("a recheck outlasts its interval", new Error(says));
+      reportError("a recheck outlasts its interval", new Error(says));
     }
     if (this.#again) this.now();
   }

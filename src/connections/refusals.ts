@@ -1,5 +1,5 @@
 /** Says why somebody was not let in: one fact of the audit trail for each, with what is known of him. */
-import { presented, type AccessRefusal, type AuditFact } from "../session/audit.ts";
+import { tokenFields, type AccessRefusal, type AuditFact } from "../session/audit.ts";
 import type { Device } from "../session/session.ts";
 import type { Authentication } from "../session/sessions.ts";
 import type { Claims } from "../session/token.ts";
@@ -12,20 +12,20 @@ export interface Refusal {
 }
 
 /** Notes a refusal of one request or socket. */
-export type Note = (reason: Refusal["reason"], claims?: Claims) => void;
+export type LogRefusal = (reason: Refusal["reason"], claims?: Claims) => void;
 
-export type NoteRefusal = (refusal: Refusal) => void;
+export type RecordRefusal = (refusal: Refusal) => void;
 
 export function refusalFact({ transport, reason, device, claims }: Refusal): AuditFact {
-  return { event: "refused", transport, reason, ...presented(claims, device) };
+  return { event: "refused", transport, reason, ...tokenFields(claims, device) };
 }
 
 /** For one request or socket: each reason is noted once, however often it is met. */
-export function notesOf(
+export function refusalLogger(
   transport: Refusal["transport"],
   device: Device,
-  noteRefusal: NoteRefusal,
-): Note {
+  noteRefusal: RecordRefusal,
+): LogRefusal {
   // Made when it is needed: on few sockets there is anything to note.
   let noted: Set<Refusal["reason"]> | undefined;
   return (reason, claims) => {

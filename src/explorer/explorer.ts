@@ -1,6 +1,6 @@
 /** The explorer: GraphiQL with Curfew's own panel for signing in, served from this server alone. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { answerHeaders } from "../graphql/plugins/use-security-headers.ts";
+import { securityHeaders } from "../graphql/plugins/use-security-headers.ts";
 import { loadAssets, type Assets } from "./assets.ts";
 import { renderPage, type Page } from "./page.ts";
 
@@ -47,7 +47,7 @@ function sendPage(response: ServerResponse, { html, policy }: Page): void {
 function sendAsset(response: ServerResponse, { hash, files }: Assets, name: string): void {
   const asset = name.startsWith(`${hash}/`) ? files.get(name.slice(hash.length + 1)) : undefined;
   if (asset === undefined) {
-    response.writeHead(404, answerHeaders).end();
+    response.writeHead(404, securityHeaders).end();
     return;
   }
   send(response, asset.body, {
@@ -59,6 +59,6 @@ function sendAsset(response: ServerResponse, { hash, files }: Assets, name: stri
 /** To a HEAD, Node leaves the body out. */
 function send(response: ServerResponse, body: Buffer, headers: Record<string, string>): void {
   response
-    .writeHead(200, { ...answerHeaders, "content-length": body.length, ...headers })
+    .writeHead(200, { ...securityHeaders, "content-length": body.length, ...headers })
     .end(body);
 }

@@ -1,16 +1,16 @@
 /** Writes down what people try with a password, and what comes of it. */
-import { originOf, type Attempt } from "../session/audit.ts";
+import { clientOriginOf, type CredentialAttempt } from "../session/audit.ts";
 import type { Authentication, PasswordChange, Registration } from "../users/accounts.ts";
 import type { Throttled } from "../users/throttling.ts";
 import type { CurfewContext } from "./context.ts";
 
 /** The session that a login gives is written down where it begins. */
-export function auditAttempt(
-  attempt: Attempt,
+export function auditCredentials(
+  attempt: CredentialAttempt,
   result: Registration | Authentication | PasswordChange | Throttled,
   { audit, caller, session }: CurfewContext,
 ): void {
-  const origin = originOf(caller.device);
+  const origin = clientOriginOf(caller.device);
   const event = `${attempt}Refused` as const;
   // Whoever signs in or registers may be signed in already, which does not matter.
   const asker = attempt === "passwordChange" && session !== null ? session : undefined;

@@ -1,5 +1,5 @@
 /** Who asks for an operation, as the transport saw him, and the life that the operation runs in. */
-import type { Life } from "../connections/lifecycle.ts";
+import type { ConnectionLifecycle } from "../connections/lifecycle.ts";
 import type { RefusalReason } from "../protocol/reasons.ts";
 import type { Device, Session } from "../session/session.ts";
 import type { Authentication } from "../session/sessions.ts";
@@ -7,17 +7,17 @@ import type { Claims } from "../session/token.ts";
 import type { Charge, MemoryLedger } from "../connections/memory-ledger.ts";
 
 /** How long it lasts: as a stream does, or as a request that is slow to answer. */
-export type Stay = "stream" | "slowRequest";
+export type ConnectionKind = "stream" | "slowRequest";
 
 export interface CallerOptions {
   readonly authentication: Authentication;
   readonly device: Device;
   /** Of the socket or of the request; it has ended at the latest when the client leaves. */
-  readonly life: Life;
+  readonly lifecycle: ConnectionLifecycle;
   /** Puts the life under the session, or ends it; where that was not done when it began. */
-  readonly join?: (stay: Stay) => Promise<void>;
+  readonly join?: (stay: ConnectionKind) => Promise<void>;
   /** Called when the answer is to go out before the life's listeners are told of its end. */
-  readonly onLastWord?: () => void;
+  readonly onReplyBeforeClose?: () => void;
   /** Called when the operation renewed a session, whose new tokens are its answer. */
   readonly onRenewed?: (session: Session) => void;
   /** Called once, when the operation was answered or its stream is closed. */
@@ -40,28 +40,28 @@ const uncounted = 64 * 1024;
 export class Caller {
   readonly authentication: Authentication;
   readonly device: Device;
-  readonly life: Life;
+  readonly lifecycle: ConnectionLifecycle;
   readonly noteRefusal: CallerOptions["noteRefusal"];
   /** By `performance.now`. */
   readonly #since = performance.now();
   readonly #join: CallerOptions["join"];
-  readonly #onLastWord: CallerOptions["onLastWord"];
+  readonly #onLastWord: CallerOptions["onReplyBeforeClose"];
   readonly #onRenewed: CallerOptions["onRenewed"];
   #onDone: CallerOptions["onDone"];
   readonly #ledger: MemoryLedger | undefined;
   readonly #isRequest: boolean;
   #charge: Charge | undefined;
-  #joinedAs: Stay | undefined;
+  #joinedAs: ConnectionKind | undefined;
   #joined: Promise<void> | undefined;
   #hasLastWord = false;
 
   constructor(options: CallerOptions) {
     this.authentication = options.authentication;
     this.device = options.device;
-    this.life = options.life;
+    this.lifecycle = options.lifecycle;
     this.noteRefusal = options.noteRefusal;
     this.#join = options.join;
-    this.#onLastWord = options.onLastWord;
+    this.#onLastWord = options.onReplyBeforeClose;
     this.#onRenewed = options.onRenewed;
     this.#onDone = options.onDone;
     this.#ledger = options.ledger;
@@ -74,7 +74,7 @@ export class Caller {
   }
 
   /** For operations that last: afterwards the life ends with the session, or has ended. */
-  async join(stay: Stay): Promise<void> {
+  async join(stay: ConnectionKind): Promise<void> {
     // A request that was slow may turn out to be a stream, and then joins as one.
     if (this.#joinedAs !== stay && this.#joinedAs !== "stream") {
       this.#joinedAs = stay;
@@ -118,7 +118,7 @@ export class Caller {
   }
 
   /** Of all answers only that of the operation that ends its own session goes out after the end. */
-  get hasLastWord(): boolean {
+  get repliesBeforeClose(): boolean {
     return this.#hasLastWord;
   }
 
@@ -127,19 +127,19 @@ export class Caller {
    * operation goes out first, however the life ended meanwhile.
    */
   async beforeItsEnd<T>(work: () => Promise<T>): Promise<T> {
-    this.life.hold();
+    this.lifecycle.deferClose();
     try {
       return await work();
     } finally {
-      this.takeLastWord();
-      this.life.release();
+      this.replyBeforeClose();
+      this.lifecycle.flushClose();
     }
   }
 
-  takeLastWord(): void {
+  replyBeforeClose(): void {
     if (this.#hasLastWord) return;
     this.#hasLastWord = true;
-    this.life.hold();
+    this.lifecycle.deferClose();
     this.#onLastWord?.();
   }
 }

@@ -51,18 +51,22 @@ export function createContext(services: Services, caller: Caller): CurfewContext
  * @throws GraphQLError `UNAUTHENTICATED` when there is none, `SERVICE_UNAVAILABLE` when that is unknown.
  */
 export function requireSession({ caller }: CurfewContext): Session {
-  const { authentication, life } = caller;
-  if (authentication.state === "signedIn" && life.ending === undefined && !life.isRevoked)
+  const { authentication, lifecycle } = caller;
+  if (
+    authentication.state === "signedIn" &&
+    lifecycle.closeReason === undefined &&
+    !lifecycle.isRevoked
+  )
     return authentication.session;
   if (authentication.state === "unavailable") throw serviceUnavailable();
   const reason =
-    authentication.state === "refused" ? authentication.reason : whyStopped(caller.life);
+    authentication.state === "refused" ? authentication.reason : whyStopped(caller.lifecycle);
   caller.noteRefusal(reason, authentication.claims);
   throw unauthenticated(reason);
 }
 
 /** Why an operation that began under a live session may start no guarded field any more. */
-function whyStopped({ ending, isRevoked }: Caller["life"]): RefusalReason {
-  if (ending === "EXPIRED") return "EXPIRED";
-  return isRevoked && ending !== "ENDED" ? "SUPERSEDED" : "ENDED";
+function whyStopped({ closeReason: ending, isRevoked }: Caller["lifecycle"]): RefusalReason {
+  if (ending === "SESSION_EXPIRED") return "EXPIRED";
+  return isRevoked && ending !== "SESSION_ENDED" ? "SUPERSEDED" : "ENDED";
 }

@@ -1,6 +1,6 @@
 /** The top-level errors of GraphQL: what a protected field answers without a session, and what hides the unexpected. */
 import { GraphQLError, type ASTNode } from "graphql";
-import type { Ending } from "../connections/lifecycle.ts";
+import type { CloseReason } from "../connections/lifecycle.ts";
 import type { RefusalReason } from "../protocol/reasons.ts";
 import { StoreUnavailable } from "../session/store.ts";
 import { StreamOverflow } from "../lib/bounded-queue.ts";
@@ -33,7 +33,7 @@ export function serviceUnavailable(): GraphQLError {
 }
 
 /** The password was changed, and then the store did not answer. The caller's tokens may be refused from now on. */
-export function halfDone(): GraphQLError {
+export function passwordChangedSessionsRemain(): GraphQLError {
   const message =
     "The password is changed, but other sessions may be left: sign in with the new password and call endOtherSessions.";
   return coded("SERVICE_UNAVAILABLE", message);
@@ -61,17 +61,17 @@ export function tooComplex(message: string, node?: ASTNode): GraphQLError {
 
 const endings = {
   UNAUTHENTICATED: () => unauthenticated("MISSING"),
-  ENDED: () => unauthenticated("ENDED"),
-  EXPIRED: () => unauthenticated("EXPIRED"),
-  UNAVAILABLE: serviceUnavailable,
-  TOO_MANY: () =>
+  SESSION_ENDED: () => unauthenticated("ENDED"),
+  SESSION_EXPIRED: () => unauthenticated("EXPIRED"),
+  TRY_AGAIN_LATER: serviceUnavailable,
+  TOO_MANY_CONNECTIONS: () =>
     coded("TOO_MANY_CONNECTIONS", "The session, or the address, has too many connections."),
-  GOING_AWAY: () => coded("SERVICE_RESTART", "The server is restarting; connect again."),
-  LEFT: () => coded("LEFT", "The client has left."),
-} as const satisfies Record<Ending, () => GraphQLError>;
+  SERVICE_RESTART: () => coded("SERVICE_RESTART", "The server is restarting; connect again."),
+  CLIENT_GONE: () => coded("LEFT", "The client has left."),
+} as const satisfies Record<CloseReason, () => GraphQLError>;
 
 /** What an operation answers that was stopped by such an ending. */
-export function endingError(ending: Ending): GraphQLError {
+export function endingError(ending: CloseReason): GraphQLError {
   return endings[ending]();
 }
 

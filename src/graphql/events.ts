@@ -1,16 +1,16 @@
 /** The topic port as an app's resolvers use it: publish in a mutation, return a stream from a subscription. */
 import { footprintOf } from "./execution/footprint.ts";
 import { Stream } from "../lib/bounded-queue.ts";
-import type { Topics } from "../session/pubsub.ts";
+import type { PubSub } from "../session/pubsub.ts";
 
 /** As much as may wait for the client of a socket. */
 const waiting = { most: 8 * 1024 * 1024, of: footprintOf };
 
 export class Events {
-  readonly #topics: Topics;
+  readonly #pubsub: PubSub;
 
-  constructor(topics: Topics) {
-    this.#topics = topics;
+  constructor(pubsub: PubSub) {
+    this.#pubsub = pubsub;
   }
 
   /**
@@ -20,7 +20,7 @@ export class Events {
    * @throws StoreUnavailable when the message may be lost.
    */
   async publish(topic: string, payload: unknown): Promise<void> {
-    await this.#topics.publish(appTopic(topic), payload);
+    await this.#pubsub.publish(appTopic(topic), payload);
   }
 
   /**
@@ -37,7 +37,7 @@ export class Events {
     const stream = new Stream<T>(leave, undefined, waiting);
     // What a topic carries is between the app's own publisher and subscriber.
     const listener = (message: unknown) => stream.push(message as T);
-    subscription.resolve(this.#topics.subscribe(appTopic(topic), listener));
+    subscription.resolve(this.#pubsub.subscribe(appTopic(topic), listener));
     await subscription.promise;
     return stream;
   }

@@ -1,35 +1,35 @@
 /** Who asks over HTTP: the caller of each request, and how a request that lasts comes under its session. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { Caller, type Stay } from "../graphql/caller.ts";
-import { Life } from "../connections/lifecycle.ts";
+import { Caller, type ConnectionKind } from "../graphql/caller.ts";
+import { ConnectionLifecycle } from "../connections/lifecycle.ts";
 import type { Device } from "../session/session.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { admit, type AdmissionOptions } from "../connections/admit.ts";
 import { deviceOf, tokenFromHeader } from "../request/credentials.ts";
-import { newMember } from "../connections/session-connections.ts";
-import { noMeter, type Meter } from "../connections/observer.ts";
-import type { Places } from "../connections/connection-limiter.ts";
-import { notesOf, refusalOf, type NoteRefusal } from "../connections/refusals.ts";
+import { newConnection } from "../connections/session-connections.ts";
+import { noObserver, type ConnectionObserver } from "../connections/observer.ts";
+import type { ConnectionLimiter } from "../connections/connection-limiter.ts";
+import { refusalLogger, refusalOf, type RecordRefusal } from "../connections/refusals.ts";
 
 export interface RequestOptions extends AdmissionOptions {
   readonly sessions: Sessions;
-  readonly noteRefusal: NoteRefusal;
+  readonly noteRefusal: RecordRefusal;
   readonly trustProxy: number;
   /** For streams, and for all sockets. */
-  readonly places: Places;
+  readonly places: ConnectionLimiter;
   /** Milliseconds after which a stream is cut of which its client takes nothing. */
   readonly stallTimeout: number;
-  readonly meter?: Meter;
+  readonly observer?: ConnectionObserver;
 }
 
 /** A request, as far as it matters who asks. */
-export interface Visit {
+export interface HttpCaller {
   readonly authorization: unknown;
   readonly device: Device;
   /** Calls back when it was answered, or its client left. */
   readonly onLeave: (callback: () => void) => void;
   /** Called when its answer is going to last. */
-  readonly onLast?: () => void;
+  readonly onStreaming?: () => void;
   /** Called once when it was executed, or its stream is closed. */
   readonly onDone?: () => void;
 }
@@ -47,55 +47,59 @@ export function identifyRequest(
     onLeave: (callback: () => void) => response.once("close", callback),
     onLast: () => response.setTimeout(options.stallTimeout),
   };
-  return identifyVisit(visit, options);
+  return identifyHttpCaller(visit, options);
 }
 
 /** A token that does not serve makes the request anonymous, so that an old header never blocks `login`. */
-export async function identifyVisit(visit: Visit, options: RequestOptions): Promise<Caller> {
-  const { sessions, noteRefusal, places, meter = noMeter } = options;
+export async function identifyHttpCaller(
+  visit: HttpCaller,
+  options: RequestOptions,
+): Promise<Caller> {
+  const { sessions, noteRefusal, places, observer = noObserver } = options;
   const { device, onDone } = visit;
-  const life = new Life(options.onFault);
-  visit.onLeave(() => life.end("LEFT"));
-  const note = notesOf("http", device, noteRefusal);
+  const lifecycle = new ConnectionLifecycle(options.reportError);
+  visit.onLeave(() => lifecycle.end("CLIENT_GONE"));
+  const note = refusalLogger("http", device, noteRefusal);
   const authentication = await sessions.authenticate(tokenFromHeader(visit.authorization));
   const refusal = refusalOf(authentication);
   // Without a token it is worth a line only where one was needed.
   if (refusal !== undefined && refusal !== "MISSING") note(refusal, authentication.claims);
   /** Whether it may last. */
-  const settle = (stay: Stay): boolean => {
+  const settle = (stay: ConnectionKind): boolean => {
     if (stay !== "stream") return true;
-    visit.onLast?.();
-    meter.opened("stream");
-    life.onEnd((ending) => meter.ended("stream", ending));
-    if (places.take(device.ipAddress, life)) {
-      life.onEnd(() => places.leave(device.ipAddress, life));
+    visit.onStreaming?.();
+    observer.opened("stream");
+    lifecycle.onEnd((ending) => observer.ended("stream", ending));
+    if (places.acquire(device.ipAddress, lifecycle)) {
+      lifecycle.onEnd(() => places.release(device.ipAddress, lifecycle));
       return true;
     }
     note("TOO_MANY_CONNECTIONS", authentication.claims);
-    life.end("TOO_MANY");
+    lifecycle.end("TOO_MANY_CONNECTIONS");
     return false;
   };
   const caller = {
     authentication,
     device,
-    life,
+    lifecycle,
     ledger: options.ledger,
     isRequest: true,
     noteRefusal: note,
     ...(onDone && { onDone }),
   };
   if (authentication.state !== "signedIn") {
-    const shelter = async (stay: Stay) => {
-      if (settle(stay) && stay === "stream") options.connections.shelter(life);
+    const shelter = async (stay: ConnectionKind) => {
+      if (settle(stay) && stay === "stream") options.connections.trackAnonymous(lifecycle);
     };
     return new Caller({ ...caller, join: shelter });
   }
   const { claims } = authentication;
   // The generation was checked when the request came; a renewal since does not matter.
   const check = () => sessions.checkAgain(claims);
-  const member = newMember(life, device);
-  const join = async (stay: Stay) => {
-    if (settle(stay)) await admit({ claims, member, check, note, stay }, options);
+  const member = newConnection(lifecycle, device);
+  const join = async (stay: ConnectionKind) => {
+    if (settle(stay))
+      await admit({ claims, connection: member, check, logRefusal: note, kind: stay }, options);
   };
   return new Caller({ ...caller, join });
 }

@@ -4,9 +4,9 @@ import { Readable } from "node:stream";
 import { getOperationAST, OperationTypeNode } from "graphql";
 import { processRegularResult } from "graphql-yoga";
 import type { Caller } from "../graphql/caller.ts";
-import type { Engine, Operation, ShortWay } from "../graphql/execution/engine.ts";
-import { answerHeaders } from "../graphql/plugins/use-security-headers.ts";
-import { originHeader } from "../lib/log-context.ts";
+import type { Engine, Operation, FastPath } from "../graphql/execution/engine.ts";
+import { securityHeaders } from "../graphql/plugins/use-security-headers.ts";
+import { requestIdHeader } from "../lib/log-context.ts";
 import type { AllowsOrigin } from "../request/origin-check.ts";
 
 export interface JsonOptions {
@@ -23,7 +23,7 @@ type ReadRequest = IncomingMessage & { body?: Readable };
 const json = "application/json";
 const graphqlResponse = "application/graphql-response+json";
 
-type Result = Awaited<ReturnType<ShortWay["answer"]>>;
+type Result = Awaited<ReturnType<FastPath["answer"]>>;
 
 /** What clients say that they take, and what they are given; who says something else is the adapter's. */
 const answerTypes = new Map<string | undefined, string>([
@@ -52,7 +52,7 @@ export async function answerJson(
   options: JsonOptions,
 ): Promise<boolean> {
   const type = answerTypes.get(request.headers.accept?.replaceAll(" ", ""));
-  const { short } = options.engine;
+  const { fastPath: short } = options.engine;
   if (type === undefined || short === undefined || !isPlain(request, options.maxMessageSize))
     return false;
   const body = await read(request);
@@ -94,7 +94,7 @@ async function read(request: IncomingMessage): Promise<Buffer | undefined> {
 }
 
 /** Undefined unless all is well with it, and the answer comes in one piece. */
-function operationOf(body: Buffer, short: ShortWay): Operation | undefined {
+function operationOf(body: Buffer, short: FastPath): Operation | undefined {
   try {
     return plainOperation(JSON.parse(body.toString()), short);
   } catch {
@@ -103,7 +103,7 @@ function operationOf(body: Buffer, short: ShortWay): Operation | undefined {
   }
 }
 
-function plainOperation(params: unknown, short: ShortWay): Operation | undefined {
+function plainOperation(params: unknown, short: FastPath): Operation | undefined {
   if (!isObject(params) || !Object.keys(params).every((name) => expected.has(name)))
     return undefined;
   const { query, variables, extensions, operationName = null } = params;
@@ -148,8 +148,8 @@ async function send(
   response.writeHead(status, {
     ...headers,
     "content-length": Buffer.byteLength(text),
-    ...answerHeaders,
-    ...originHeader(),
+    ...securityHeaders,
+    ...requestIdHeader(),
     ...(origin !== undefined && allowsOrigin(origin, host ?? null) && allowed(origin)),
   });
   response.end(text);

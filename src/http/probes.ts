@@ -1,8 +1,8 @@
 /** Answers what machines ask about the server itself: `/ready` and `/metrics`. */
 import { hash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { answerHeaders } from "../graphql/plugins/use-security-headers.ts";
-import { originHeader } from "../lib/log-context.ts";
+import { securityHeaders } from "../graphql/plugins/use-security-headers.ts";
+import { requestIdHeader } from "../lib/log-context.ts";
 import { tokenFromHeader } from "../request/credentials.ts";
 import type { Readiness } from "./health.ts";
 
@@ -58,8 +58,8 @@ function answer(response: ServerResponse, status: number, type: string, text: st
   if (response.destroyed) return;
   response
     .writeHead(status, {
-      ...answerHeaders,
-      ...originHeader(),
+      ...securityHeaders,
+      ...requestIdHeader(),
       "content-type": type,
       "content-length": Buffer.byteLength(text),
     })

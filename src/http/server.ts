@@ -3,13 +3,13 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { Server as TcpServer, type Socket } from "node:net";
 import { tooMuchMemory } from "../graphql/errors.ts";
-import { answerHeaders } from "../graphql/plugins/use-security-headers.ts";
-import { from, idFrom, originHeader } from "../lib/log-context.ts";
+import { securityHeaders } from "../graphql/plugins/use-security-headers.ts";
+import { withLogContext, requestIdFrom, requestIdHeader } from "../lib/log-context.ts";
 import { mayRead } from "./body-limit.ts";
 import { deviceOf } from "../request/credentials.ts";
 import { drain } from "../connections/drain.ts";
 import { answerJson, type JsonOptions } from "./fast-path.ts";
-import { isForeign, runsNothing } from "../request/origin-check.ts";
+import { isCrossOriginForbidden, isSafeRequest } from "../request/origin-check.ts";
 import { answerProbe, type ProbeOptions } from "./probes.ts";
 import { identifyRequest, type RequestOptions } from "./caller.ts";
 import type { SocketServer } from "../websocket/server.ts";
@@ -68,7 +68,7 @@ export class HttpServer {
     const shouldUpgradeCallback = ({ headers }: IncomingMessage) =>
       /^websocket$/i.test(headers.upgrade ?? "");
     const server = createServer({ shouldUpgradeCallback }, (request, response) =>
-      from({ requestId: idFrom(request.headers["x-request-id"]) }, () =>
+      withLogContext({ requestId: requestIdFrom(request.headers["x-request-id"]) }, () =>
         this.#answer(request, response),
       ),
     )
@@ -124,7 +124,7 @@ export class HttpServer {
       sockets.cutRefused();
     }, time);
     // What becomes a stream only now is among them at the next look.
-    const stopDraining = drain(() => [...connections.lives, ...sockets.lives], time);
+    const stopDraining = drain(() => [...connections.lifecycles, ...sockets.lifecycles], time);
     await Promise.all([closed, sockets.close()]);
     stopDraining();
     clearTimeout(this.#untilSilence);
@@ -154,7 +154,7 @@ export class HttpServer {
     if (this.#isClosing) announceEnd(response);
     const target = targetOf(request);
     if (target === undefined) {
-      response.writeHead(400, { ...answerHeaders, ...originHeader() }).end();
+      response.writeHead(400, { ...securityHeaders, ...requestIdHeader() }).end();
       return;
     }
     request.url = target;
@@ -162,7 +162,10 @@ export class HttpServer {
       this.#see(response, async () => fallback(request, response));
       return;
     }
-    if (!runsNothing(request, explorer !== undefined) && isForeign(request, allowsOrigin)) {
+    if (
+      !isSafeRequest(request, explorer !== undefined) &&
+      isCrossOriginForbidden(request, allowsOrigin)
+    ) {
       const device = deviceOf(request, trustProxy);
       noteRefusal({ transport: "http", reason: "ORIGIN", device });
       refuse(response, 403, foreign);
@@ -178,7 +181,7 @@ export class HttpServer {
 
   #see(response: ServerResponse, answer: () => Promise<unknown>): void {
     answer().catch((error: unknown) => {
-      this.#options.onFault("a request was not answered", error);
+      this.#options.reportError("a request was not answered", error);
       response.destroy();
     });
   }
@@ -188,7 +191,7 @@ export class HttpServer {
     const { engine, explorer } = this.#options;
     if (await answerJson(request, response, identify, this.#options)) return;
     if (await answerProbe(request, response, this.#options)) return;
-    response.setHeaders(new Map(Object.entries(originHeader())));
+    response.setHeaders(new Map(Object.entries(requestIdHeader())));
     if (explorer !== undefined && (await explorer(request, response))) return;
     await engine.handle(request, response, { identify });
   }
@@ -218,8 +221,8 @@ function onceRead(work: () => void): void {
 function refuse(response: ServerResponse, status: number, text: string): void {
   response
     .writeHead(status, {
-      ...answerHeaders,
-      ...originHeader(),
+      ...securityHeaders,
+      ...requestIdHeader(),
       "content-type": "application/json; charset=utf-8",
     })
     .end(text);

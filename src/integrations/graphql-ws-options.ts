@@ -2,14 +2,14 @@
 import type { IncomingMessage } from "node:http";
 import { GraphQLError } from "graphql";
 import { CloseCode, type Context, type ServerOptions } from "graphql-ws";
-import { Life } from "../connections/lifecycle.ts";
+import { ConnectionLifecycle } from "../connections/lifecycle.ts";
 import { closes, closeTimeout } from "../protocol/close-reasons.ts";
 import { deviceOf } from "../request/credentials.ts";
 import { idTooLong, isLongId } from "../websocket/messages.ts";
-import { noMeter, type Meter } from "../connections/observer.ts";
+import { noObserver, type ConnectionObserver } from "../connections/observer.ts";
 import { socketHooks, type OperationOptions, type Socket } from "../websocket/graphql-ws-hooks.ts";
-import type { Places } from "../connections/connection-limiter.ts";
-import { notesOf, type NoteRefusal } from "../connections/refusals.ts";
+import type { ConnectionLimiter } from "../connections/connection-limiter.ts";
+import { refusalLogger, type RecordRefusal } from "../connections/refusals.ts";
 import { showToken } from "../websocket/show-token.ts";
 
 /** What `graphql-ws/use/ws`, and others like it, keep of a socket. */
@@ -22,10 +22,10 @@ export interface SocketExtra {
 }
 
 export interface SocketsOptions extends OperationOptions {
-  readonly noteRefusal: NoteRefusal;
+  readonly noteRefusal: RecordRefusal;
   readonly trustProxy: number;
-  readonly places: Places;
-  readonly meter?: Meter;
+  readonly places: ConnectionLimiter;
+  readonly observer?: ConnectionObserver;
   /** Milliseconds from the opening of a socket to its `connection_init`, which may wait for a renewal. */
   readonly initTimeout: number;
   /** Whether no more are let in. */
@@ -50,7 +50,7 @@ export function socketOptions(
     onConnect: async (context) => {
       const connection = inside(context);
       // An app's own that has no more room, or is closing.
-      return connection.extra.life.ending === undefined && hooks.onConnect(connection);
+      return connection.extra.lifecycle.closeReason === undefined && hooks.onConnect(connection);
     },
     onSubscribe: (context, id, payload) => {
       if (!isLongId(id)) return hooks.onSubscribe(inside(context), id, payload);
@@ -74,29 +74,36 @@ export function socketOptions(
       if (socket !== undefined) Object.assign(payload, await showToken(socket, token, options));
     },
     onComplete: (context, id, payload) => hooks.onComplete(inside(context), id, payload),
-    onClose: ({ extra }) => sockets.get(extra)?.life.end("LEFT"),
+    onClose: ({ extra }) => sockets.get(extra)?.lifecycle.end("CLIENT_GONE"),
   };
 }
 
 function open(
   { socket: ws, request }: SocketExtra,
   context: object,
-  { trustProxy, noteRefusal, places, isClosing, onFault, meter = noMeter }: SocketsOptions,
+  {
+    trustProxy,
+    noteRefusal,
+    places,
+    isClosing,
+    reportError,
+    observer = noObserver,
+  }: SocketsOptions,
 ): Socket {
   const device = deviceOf(request, trustProxy);
-  const life = new Life(onFault);
-  meter.opened("socket");
-  life.onEnd((ending) => {
-    meter.ended("socket", ending);
-    places.leave(device.ipAddress, life);
-    if (ending === "LEFT") return;
+  const lifecycle = new ConnectionLifecycle(reportError);
+  observer.opened("socket");
+  lifecycle.onEnd((ending) => {
+    observer.ended("socket", ending);
+    places.release(device.ipAddress, lifecycle);
+    if (ending === "CLIENT_GONE") return;
     ws.close(closes[ending].code, closes[ending].reason);
     setTimeout(() => ws.terminate?.(), closeTimeout).unref();
   });
   const socket: Socket = {
     device,
-    life,
-    note: notesOf("socket", device, noteRefusal),
+    lifecycle,
+    note: refusalLogger("socket", device, noteRefusal),
     // graphql-ws has a timer of its own here, and no room is kept for those not signed in.
     onInit: () => {},
     onAdmitted: () => {},
@@ -108,12 +115,12 @@ function open(
     operations: 0,
     onReplied: undefined,
     // As Yoga's own recipe has it.
-    place: { ...context, req: request, socket: ws },
+    initialContext: { ...context, req: request, socket: ws },
   };
-  if (isClosing()) life.end("GOING_AWAY");
-  else if (!places.take(device.ipAddress, life)) {
+  if (isClosing()) lifecycle.end("SERVICE_RESTART");
+  else if (!places.acquire(device.ipAddress, lifecycle)) {
     socket.note("TOO_MANY_CONNECTIONS");
-    life.end("TOO_MANY");
+    lifecycle.end("TOO_MANY_CONNECTIONS");
   }
   return socket;
 }

@@ -2,14 +2,14 @@
 import type { ServerOptions } from "graphql-ws";
 import type { Plugin } from "graphql-yoga";
 import type { Registry } from "prom-client";
-import { openCore, type CoreOptions } from "../node/node.ts";
+import { createNode, type NodeOptions } from "../node/node.ts";
 import { callerKey, createPlugin } from "./yoga-plugin.ts";
 import { socketOptions, type SocketExtra } from "./graphql-ws-options.ts";
 import type { CurfewContext } from "../graphql/context.ts";
-import { throughPlugins, type Enveloped } from "../graphql/execution/plugin-pipeline.ts";
+import { pluginPipeline, type Enveloped } from "../graphql/execution/plugin-pipeline.ts";
 import { nameError } from "../graphql/errors.ts";
 import type { Events } from "../graphql/events.ts";
-import { createRun } from "../graphql/execution/execute.ts";
+import { createExecute } from "../graphql/execution/execute.ts";
 import type { Sessions } from "../session/sessions.ts";
 import type { Connections } from "../connections/connections.ts";
 import { drained } from "../connections/drain.ts";
@@ -55,16 +55,21 @@ export interface YogaLike {
  * @throws {ConfigError} when options are wrong.
  * @throws {Error} when what the options name cannot be opened.
  */
-export async function openSessions(given: CoreOptions = {}): Promise<OpenSessions> {
-  const { options, services, shared, admin, metrics, ...core } = await openCore(given);
-  const { sessions, connections, onFault } = shared;
+export async function openSessions(given: NodeOptions = {}): Promise<OpenSessions> {
+  const { options, services, shared, admin, metrics, ...core } = await createNode(given);
+  const { sessions, connections, reportError } = shared;
   // Yoga masks and logs; this only says what Curfew's own failures are.
-  const run = createRun({ mask: nameError, onMasked: () => {}, onFault, suggestions: true });
+  const run = createExecute({
+    mask: nameError,
+    onMasked: () => {},
+    reportError,
+    suggestions: true,
+  });
   const { plugin, isIn } = createPlugin({ ...shared, services, run });
   let closing = false;
   const close = async () => {
     closing = true;
-    await drained(() => connections.lives, options.drainTime);
+    await drained(() => connections.lifecycles, options.drainTime);
     await core.close();
   };
   return {
@@ -79,7 +84,7 @@ export async function openSessions(given: CoreOptions = {}): Promise<OpenSession
         throw new Error(
           "This Yoga lacks Curfew's plugin: createYoga({ plugins: [curfew.plugin] })",
         );
-      const pipeline = throughPlugins(
+      const pipeline = pluginPipeline(
         (params, caller, place) =>
           getEnveloped({ ...place, params, [callerKey]: caller }) as Enveloped,
       );

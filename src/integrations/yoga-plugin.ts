@@ -5,12 +5,12 @@ import { guardingPlugin } from "../graphql/authenticated.ts";
 import type { Caller } from "../graphql/caller.ts";
 import { createContext, type CurfewContext, type Services } from "../graphql/context.ts";
 import { useSessionEnd } from "../graphql/execution/plugin-pipeline.ts";
-import type { Run } from "../graphql/execution/execute.ts";
-import { identifyRequest, identifyVisit, type RequestOptions } from "../http/caller.ts";
+import type { Execute } from "../graphql/execution/execute.ts";
+import { identifyRequest, identifyHttpCaller, type RequestOptions } from "../http/caller.ts";
 
 export interface PluginOptions extends RequestOptions {
   readonly services: Services;
-  readonly run: Run;
+  readonly run: Execute;
 }
 
 /** Where the context of a socket's operation has its caller. */
@@ -71,5 +71,5 @@ function callerOf(context: Beginning, options: RequestOptions): Caller | Promise
     onLeave: (leave: () => void) => void left.promise.then(leave),
     onDone: () => left.resolve(),
   };
-  return identifyVisit(visit, options);
+  return identifyHttpCaller(visit, options);
 }

@@ -1,5 +1,5 @@
 /** All deadlines of a node in one structure: setting, moving and cancelling cost the same for one and for a million. */
-import { safely, type OnFault } from "./report-error.ts";
+import { callSafely, type ReportError } from "./report-error.ts";
 
 /** Granularity in milliseconds: a deadline is met at most this much, and one tick, late. Never early. */
 const resolution = 250;
@@ -10,13 +10,13 @@ interface Deadline {
 
 export class Deadlines {
   readonly #slots = new Map<number, Set<Deadline>>();
-  readonly #onFault: OnFault;
+  readonly #reportError: ReportError;
   #next: number;
 
   /** @param onFault is told what callbacks throw: that stops no other */
-  constructor(now: number, onFault: OnFault) {
+  constructor(now: number, reportError: ReportError) {
     this.#next = slotOf(now);
-    this.#onFault = onFault;
+    this.#reportError = reportError;
   }
 
   /** Runs the callback at the first tick after that time; until the returned function is called. */
@@ -42,7 +42,7 @@ export class Deadlines {
       this.#slots.delete(number);
       // What a run cancels in its own slot leaves the set, and so is not visited.
       slot?.forEach(({ run }) =>
-        safely(run, (error) => this.#onFault("what was due at a deadline failed", error)),
+        callSafely(run, (error) => this.#reportError("what was due at a deadline failed", error)),
       );
     }
   }

@@ -3,25 +3,25 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { randomUUID } from "node:crypto";
 
 /** Fields of a line. */
-export type LogOrigin = { readonly requestId: string } | { readonly connectionId: string };
+export type LogContext = { readonly requestId: string } | { readonly connectionId: string };
 
 /**
  * Node 24 carries this along with promises and timers for some 150 ns a request. Passing it by hand would
  * go through each method of the session's domain, and an app's resolvers would lose it.
  */
-const storage = new AsyncLocalStorage<LogOrigin | undefined>();
+const storage = new AsyncLocalStorage<LogContext | undefined>();
 
 /** Whatever the work does and begins is of that origin. */
-export function from<T>(origin: LogOrigin, work: () => T): T {
+export function withLogContext<T>(origin: LogContext, work: () => T): T {
   return storage.run(origin, work);
 }
 
 /** What is done for many is of none of them. */
-export function fromNobody<T>(work: () => T): T {
+export function withoutLogContext<T>(work: () => T): T {
   return storage.run(undefined, work);
 }
 
-export function logOrigin(): LogOrigin | undefined {
+export function logContext(): LogContext | undefined {
   return storage.getStore();
 }
 
@@ -29,13 +29,13 @@ export function logOrigin(): LogOrigin | undefined {
 const wellFormed = /^[\w.:+/=@-]{1,64}$/;
 
 /** The id that a proxy before the server gave it, if it is one, or else a new one. */
-export function idFrom(header: string | string[] | undefined): string {
+export function requestIdFrom(header: string | string[] | undefined): string {
   return typeof header === "string" && wellFormed.test(header) ? header : randomUUID();
 }
 
 /** For the answer: whoever reports a fault can name it. */
-export function originHeader(): Readonly<Record<string, string>> {
-  const origin = logOrigin();
+export function requestIdHeader(): Readonly<Record<string, string>> {
+  const origin = logContext();
   if (origin === undefined) return {};
   return { "x-request-id": "requestId" in origin ? origin.requestId : origin.connectionId };
 }

@@ -5,10 +5,10 @@
  *
  * @param what says it for the log: nothing secret
  */
-export type OnFault = (what: string, error: unknown) => void;
+export type ReportError = (what: string, error: unknown) => void;
 
 /** Calls back who may fail: what he throws, or his promise rejects with, is told and stops nobody else. */
-export function safely(call: () => unknown, tell: (error: unknown) => void): void {
+export function callSafely(call: () => unknown, tell: (error: unknown) => void): void {
   try {
     const result = call();
     // A listener that returns nothing may well be an async function.

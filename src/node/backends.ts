@@ -6,17 +6,17 @@ import type { Options } from "../config/load.ts";
 import { exposedData } from "../config/exposed-files.ts";
 import { readGeneratedSecret, readOrGenerateSecret } from "../config/generated-secret.ts";
 import { nodeLimits } from "./limits.ts";
-import type { OnFault } from "../lib/report-error.ts";
+import type { ReportError } from "../lib/report-error.ts";
 import { KeyRing } from "../session/keys.ts";
 import type { Lifetimes } from "../session/session.ts";
 import type { SessionStore } from "../session/store.ts";
-import type { Topics } from "../session/pubsub.ts";
-import { MemoryTopics } from "../stores/memory/pubsub.ts";
+import type { PubSub } from "../session/pubsub.ts";
+import { MemoryPubSub } from "../stores/memory/pubsub.ts";
 import type { RedisAddress } from "../stores/redis/address.ts";
 import { closeClient, commandClient, subscriberClient } from "../stores/redis/client.ts";
 import { durabilityWarnings } from "../stores/redis/durability.ts";
 import { RedisSessions } from "../stores/redis/sessions.ts";
-import { RedisTopics } from "../stores/redis/pubsub.ts";
+import { RedisPubSub } from "../stores/redis/pubsub.ts";
 import { foreignWrites, openDatabase } from "../stores/sqlite/database.ts";
 import { SqliteSessions } from "../stores/sqlite/sessions.ts";
 import type { UserDirectory } from "../users/directory.ts";
@@ -25,13 +25,13 @@ import { SqliteUsers } from "../users/sqlite.ts";
 import { Throttling, type Throttle } from "../users/throttling.ts";
 
 /** The ports, filled. An app may bring its own: see `createCurfew`. */
-export interface Parts {
+export interface Backends {
   readonly store: SessionStore;
-  readonly topics: Topics;
+  readonly pubsub: PubSub;
   readonly users: UserDirectory;
 }
 
-export interface OpenParts extends Parts {
+export interface OpenBackends extends Backends {
   readonly ring: KeyRing;
   readonly throttle: Throttle;
   /** What an operator should know about them. */
@@ -46,15 +46,15 @@ export interface OpenParts extends Parts {
 /**
  * @throws Error naming what could not be opened; then nothing is left open.
  */
-export async function openParts(
+export async function openBackends(
   options: Options,
-  own: Partial<Parts>,
-  onFault: OnFault,
-): Promise<OpenParts> {
+  own: Partial<Backends>,
+  reportError: ReportError,
+): Promise<OpenBackends> {
   await using opened = new AsyncDisposableStack();
   const keep = <Part extends { close(): void | Promise<void> }>(part: Part): Part =>
     opened.adopt(part, (it) => it.close());
-  const onError = (error: unknown) => onFault("a listener of a topic failed", error);
+  const onError = (error: unknown) => reportError("a listener of a topic failed", error);
 
   const ring = new KeyRing(options.secrets ?? [await readOrGenerateSecret(options.dataDir)]);
   let database: DatabaseSync | undefined;
@@ -70,20 +70,20 @@ export async function openParts(
   const redis = redisAddress(options);
   if (redis === undefined) {
     const store = keep(own.store ?? new SqliteSessions(shared()));
-    const memory = new MemoryTopics(onError);
-    const topics = keep(own.topics ?? memory);
+    const memory = new MemoryPubSub(onError);
+    const pubsub = keep(own.pubsub ?? memory);
     const throttle = new Throttling(options);
-    const look = watching(database, () => memory.tellOfGap(), onFault);
+    const look = watching(database, () => memory.reportMissedMessages(), reportError);
     const close = closing(opened.move());
-    const checks = checksOf({ store, topics, users }, own, "database");
+    const checks = checksOf({ store, pubsub, users }, own, "database");
     const warnings = exposedData(options.dataDir, options.secrets === undefined);
-    return { ring, users, store, topics, throttle, warnings, checks, look, close };
+    return { ring, users, store, pubsub, throttle, warnings, checks, look, close };
   }
   const publisher = opened.adopt(await commandClient(redis, nodeLimits.redis), closeClient);
   const store = keep(own.store ?? new RedisSessions(publisher));
-  const topics = keep(
-    own.topics ??
-      new RedisTopics({
+  const pubsub = keep(
+    own.pubsub ??
+      new RedisPubSub({
         publisher,
         subscriber: await subscriberClient(redis, nodeLimits.redis, publisher),
         onError,
@@ -94,21 +94,21 @@ export async function openParts(
     ...(await durabilityWarnings(publisher)),
     ...exposedData(options.dataDir, options.secrets === undefined),
   ];
-  const checks = checksOf({ store, topics, users }, own, "redis");
+  const checks = checksOf({ store, pubsub, users }, own, "redis");
   const look = () => {};
   const close = closing(opened.move());
-  return { ring, users, store, topics, throttle, warnings, checks, look, close };
+  return { ring, users, store, pubsub, throttle, warnings, checks, look, close };
 }
 
 /** @param storeName what the settings keep sessions in */
 function checksOf(
-  { store, topics, users }: Parts,
-  own: Partial<Parts>,
+  { store, pubsub, users }: Backends,
+  own: Partial<Backends>,
   storeName: "redis" | "database",
-): OpenParts["checks"] {
+): OpenBackends["checks"] {
   const named = [
     [own.store ? "store" : storeName, store],
-    [own.topics ? "topics" : "subscriber", topics],
+    [own.pubsub ? "topics" : "subscriber", pubsub],
     [own.users ? "users" : "database", users],
   ] as const;
   return named.flatMap(([name, part]) =>
@@ -120,7 +120,7 @@ function checksOf(
 function watching(
   database: DatabaseSync | undefined,
   onChange: () => void,
-  onFault: OnFault,
+  reportError: ReportError,
 ): () => void {
   if (database === undefined) return () => {};
   const changed = foreignWrites(database);
@@ -129,7 +129,7 @@ function watching(
       if (changed()) onChange();
     } catch (error) {
       // The recheck finds out what this would have.
-      onFault("the database could not be looked at", error);
+      reportError("the database could not be looked at", error);
     }
   };
 }
@@ -159,12 +159,12 @@ export async function existingRing({ secrets, dataDir }: Options): Promise<KeyRi
 }
 
 /** What such a server keeps. */
-export interface ExistingParts {
+export interface ExistingBackends {
   readonly store: SessionStore;
   /** Absent where they are kept on another machine. */
   readonly users: UserDirectory | undefined;
   /** The way to its nodes, opened when it is asked for; servers of one machine look at their file. */
-  topics(onFault: OnFault): Promise<Topics>;
+  pubsub(reportError: ReportError): Promise<PubSub>;
   close(): Promise<void>;
 }
 
@@ -173,7 +173,9 @@ export interface ExistingParts {
  *
  * @throws Error naming what could not be opened; then nothing is left open.
  */
-export async function openExistingParts(options: Options): Promise<ExistingParts | undefined> {
+export async function openExistingBackends(
+  options: Options,
+): Promise<ExistingBackends | undefined> {
   await using opened = new AsyncDisposableStack();
   const file = databaseFile(options);
   const database = existsSync(file)
@@ -190,19 +192,19 @@ export async function openExistingParts(options: Options): Promise<ExistingParts
   const store = publisher ? new RedisSessions(publisher) : database && new SqliteSessions(database);
   if (store === undefined) return undefined;
   const kept = opened.move();
-  const topics = async (onFault: OnFault) => {
-    const onError = (error: unknown) => onFault("a message could not be handled", error);
+  const pubsub = async (reportError: ReportError) => {
+    const onError = (error: unknown) => reportError("a message could not be handled", error);
     const part =
       redis && publisher
-        ? new RedisTopics({
+        ? new RedisPubSub({
             publisher,
             subscriber: await subscriberClient(redis, nodeLimits.redis, publisher),
             onError,
           })
-        : new MemoryTopics(onError);
+        : new MemoryPubSub(onError);
     return kept.adopt(part, (it) => it.close());
   };
-  return { store, users, topics, close: closing(kept) };
+  return { store, users, pubsub, close: closing(kept) };
 }
 
 function closing(opened: AsyncDisposableStack): () => Promise<void> {

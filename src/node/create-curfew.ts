@@ -1,25 +1,25 @@
 /** Puts the server together: sessions, GraphQL and the transports. */
 import type { Registry } from "prom-client";
 import { isProduction } from "../config/load.ts";
-import { openCore, type Core, type CoreOptions } from "./node.ts";
+import { createNode, type CurfewNode, type NodeOptions } from "./node.ts";
 import { createExplorer } from "../explorer/explorer.ts";
 import { createEngine, type AppPlugins } from "../graphql/execution/engine.ts";
 import type { Events } from "../graphql/events.ts";
 import { createSchema, type AppSchema } from "../graphql/schema.ts";
 import { yogaLogger } from "../telemetry/logger.ts";
 import { nodeLimits } from "./limits.ts";
-import type { Startup } from "./startup-report.ts";
+import type { StartupReport } from "./startup-report.ts";
 import type { Sessions } from "../session/sessions.ts";
 import type { Connections } from "../connections/connections.ts";
 import { HttpServer, type Fallback } from "../http/server.ts";
 import { originPolicy } from "../request/origin-check.ts";
-import { Places } from "../connections/connection-limiter.ts";
+import { ConnectionLimiter } from "../connections/connection-limiter.ts";
 import type { MetricsPage } from "../http/probes.ts";
 import { readinessOf } from "../http/health.ts";
 import { SocketServer } from "../websocket/server.ts";
 import type { Administration } from "../users/administration.ts";
 
-export interface CurfewOptions extends CoreOptions, AppSchema {
+export interface CurfewOptions extends NodeOptions, AppSchema {
   /**
    * Yoga's and Envelop's: all operations go through them, on sockets too, where there is no `request` in
    * the context. They see the session in it, and no plugin keeps an operation beyond its session.
@@ -49,7 +49,7 @@ export interface Curfew extends AsyncDisposable {
   /** What `/metrics` shows of Curfew; an app may add metrics of its own. */
   readonly metrics: Registry;
   /** What it said of itself in the log when it started. */
-  readonly startup: Startup;
+  readonly startup: StartupReport;
   /** Ends all connections, and closes everything that was opened. */
   close(): Promise<void>;
 }
@@ -63,7 +63,7 @@ export interface Curfew extends AsyncDisposable {
 export async function createCurfew(given: CurfewOptions = {}): Promise<Curfew> {
   const { typeDefs = [], resolvers = [], plugins = [], fallback, ...others } = given;
   const schema = createSchema({ typeDefs, resolvers });
-  const core = await openCore(others);
+  const core = await createNode(others);
   try {
     return await serve(core, { schema, plugins, fallback });
   } catch (error) {
@@ -78,16 +78,16 @@ interface Served {
   readonly fallback: Fallback | undefined;
 }
 
-async function serve(core: Core, { schema, plugins, fallback }: Served): Promise<Curfew> {
+async function serve(core: CurfewNode, { schema, plugins, fallback }: Served): Promise<Curfew> {
   const { options, startup, logger, services, admin, metrics } = core;
-  const { sessions, connections, onFault } = core.shared;
+  const { sessions, connections, reportError } = core.shared;
   const allowsOrigin = originPolicy(options.allowedOrigins);
   let closing = false;
   const engine = createEngine({
     schema,
     services,
     logger: yogaLogger(logger),
-    onFault,
+    reportError,
     maxMessageSize: options.maxMessageSize,
     allowsOrigin,
     introspection: options.introspection,
@@ -100,7 +100,7 @@ async function serve(core: Core, { schema, plugins, fallback }: Served): Promise
     pipeline: engine.pipeline,
     maxMessageSize: options.maxMessageSize,
     keepAlive: nodeLimits.keepAliveInterval,
-    strangers: new Places({
+    strangers: new ConnectionLimiter({
       each: options.maxSocketsPerAddress
         ? nodeLimits.maxUnauthenticatedSocketsPerAddress
         : Infinity,

@@ -7,31 +7,31 @@ import type { Services } from "../graphql/context.ts";
 import { Events } from "../graphql/events.ts";
 import { faultLog, lostLines, openLog } from "../telemetry/logger.ts";
 import { MemoryLedger } from "../connections/memory-ledger.ts";
-import { lifetimesOf, openParts, type OpenParts, type Parts } from "./backends.ts";
+import { lifetimesOf, openBackends, type OpenBackends, type Backends } from "./backends.ts";
 import { nodeLimits } from "./limits.ts";
 import type { Audit, AuditEvent } from "../session/audit.ts";
 import { ConcurrencyLimiter } from "../lib/concurrency-limiter.ts";
-import type { OnFault } from "../lib/report-error.ts";
+import type { ReportError } from "../lib/report-error.ts";
 import { Deadlines } from "../lib/deadlines.ts";
 import { Sessions } from "../session/sessions.ts";
 import { Watches } from "../session/watch.ts";
 import { Connections } from "../connections/connections.ts";
-import { Places } from "../connections/connection-limiter.ts";
+import { ConnectionLimiter } from "../connections/connection-limiter.ts";
 import { Recheck } from "../connections/recheck.ts";
 import { refusalFact, type Refusal } from "../connections/refusals.ts";
 import { gathering } from "../telemetry/gathered-facts.ts";
 import { Telemetry } from "../telemetry/telemetry.ts";
-import { startupOf, type Startup } from "./startup-report.ts";
+import { startupReport, type StartupReport } from "./startup-report.ts";
 import { Accounts } from "../users/accounts.ts";
 import { Administration } from "../users/administration.ts";
 import { Passwords } from "../users/passwords.ts";
 
 /** The settings, and what an app may bring besides them. */
-export interface CoreOptions extends Partial<Options> {
+export interface NodeOptions extends Partial<Options> {
   /** @default pino, to standard output, at `logLevel` */
   readonly logger?: Logger;
   /** Instead of the parts that the settings would choose. They are closed with the rest. */
-  readonly parts?: Partial<Parts>;
+  readonly backends?: Partial<Backends>;
   /**
    * Told of each fact of the audit trail when it is in the log: once, on the node that did it. Nothing
    * waits for it, and what it throws or rejects with is logged and harms nobody.
@@ -43,28 +43,34 @@ export interface CoreOptions extends Partial<Options> {
    * Whether that user was deleted or locked, for apps with a login of their own: asked at each renewal,
    * and a session whose user is gone ends. Default: the user directory is asked.
    */
-  readonly isGone?: (userId: string) => Promise<boolean>;
+  readonly isUserDisabled?: (userId: string) => Promise<boolean>;
 }
 
-export type Core = Awaited<ReturnType<typeof openCore>>;
+export type CurfewNode = Awaited<ReturnType<typeof createNode>>;
 
 /**
  * @throws {ConfigError} when options are wrong.
  * @throws {Error} when what they name cannot be opened; then nothing is left open.
  */
-export async function openCore(given: CoreOptions) {
-  const { logger: ownLogger, parts: ownParts = {}, onAudit, isGone, ...others } = given;
+export async function createNode(given: NodeOptions) {
+  const {
+    logger: ownLogger,
+    backends: ownParts = {},
+    onAudit,
+    isUserDisabled: isUserDisabled,
+    ...others
+  } = given;
   const { clock = Date.now, ...settings } = others;
   const options = checkOptions(settings);
   const logger = ownLogger ?? openLog(options.logLevel);
   const telemetry = await Telemetry.start(clock, lostLines);
   const logFault = faultLog(logger);
-  const onFault = (what: string, error: unknown) => {
+  const reportError = (what: string, error: unknown) => {
     telemetry.metrics.fault();
     logFault(what, error);
   };
-  const parts = await openParts(options, ownParts, onFault);
-  const startup = startupOf({
+  const parts = await openBackends(options, ownParts, reportError);
+  const startup = startupReport({
     options,
     own: ownParts,
     keys: parts.ring.ids,
@@ -72,59 +78,59 @@ export async function openCore(given: CoreOptions) {
     production: isProduction(),
   });
   for (const warning of startup.warnings) logger.warn(warning);
-  const trail = auditTrail({ logger, clock, onFault, ...(onAudit && { onAudit }) });
+  const trail = auditTrail({ logger, clock, reportError, ...(onAudit && { onAudit }) });
   const audit = telemetry.metrics.counting(gathering(trail));
   const uptime = given.clock ?? (() => performance.now());
-  const told = { logger, onFault, audit, telemetry };
-  return assemble({ options, parts, startup, ...told, clock, uptime, isGone });
+  const told = { logger, reportError, audit, telemetry };
+  return assembleNode({ options, parts, startup, ...told, clock, uptime, isUserDisabled });
 }
 
-interface Ingredients {
+interface NodeParts {
   readonly options: Options;
-  readonly parts: OpenParts;
-  readonly startup: Startup;
+  readonly parts: OpenBackends;
+  readonly startup: StartupReport;
   readonly logger: Logger;
-  readonly onFault: OnFault;
+  readonly reportError: ReportError;
   readonly audit: Audit;
   readonly telemetry: Telemetry;
   readonly clock: () => number;
   readonly uptime: () => number;
-  readonly isGone: CoreOptions["isGone"];
+  readonly isUserDisabled: NodeOptions["isUserDisabled"];
 }
 
-function assemble(ingredients: Ingredients) {
-  const { options, parts, startup, logger, onFault, audit, clock, uptime } = ingredients;
-  const { topics, users, ring, throttle } = parts;
-  const { metrics, meter } = ingredients.telemetry;
+function assembleNode(ingredients: NodeParts) {
+  const { options, parts, startup, logger, reportError, audit, clock, uptime } = ingredients;
+  const { pubsub, users, ring, throttle } = parts;
+  const { metrics, observer } = ingredients.telemetry;
   const store = ingredients.telemetry.measured(parts.store);
   const accounts = new Accounts(
     users,
     new Passwords({ cost: options, queue: nodeLimits.maxQueuedHashes }),
   );
-  const deadlines = new Deadlines(clock(), onFault);
+  const deadlines = new Deadlines(clock(), reportError);
   const sessions = new Sessions({
     store,
-    topics,
+    pubsub,
     ring,
     lifetimes: lifetimesOf(options),
     foreignReplays: options.foreignReplays,
     ...(options.maxSessionsPerUser > 0 && { maxSessionsPerUser: options.maxSessionsPerUser }),
-    isGone: ingredients.isGone ?? ((userId) => accounts.isGone(userId)),
+    isUserDisabled: ingredients.isUserDisabled ?? ((userId) => accounts.isUserDisabled(userId)),
     clock,
     randomBytes,
-    onFault,
+    reportError,
     audit,
   });
   const connections = new Connections({
     sessions,
-    topics,
+    pubsub,
     deadlines,
     clock,
     uptime,
     maxSocketsPerSession: options.maxSocketsPerSession,
     extendsByNetwork: options.renewalExtends === "same-network",
-    onFault,
-    meter,
+    reportError,
+    observer,
   });
   const recheck = new Recheck({
     connections,
@@ -133,19 +139,19 @@ function assemble(ingredients: Ingredients) {
     uptime,
     recheckInterval: options.recheckInterval,
     outageGrace: options.outageGrace,
-    onFault,
-    meter,
+    reportError,
+    observer,
     look: () => parts.look(),
   });
-  topics.onGap(() => {
+  pubsub.onMessagesMissed(() => {
     metrics.gap();
     recheck.now();
   });
 
-  const events = new Events(topics);
+  const events = new Events(pubsub);
   const list = (userId: string) => sessions.list(userId);
   const pause = (then: () => void) => void setTimeout(then, nodeLimits.watchPause).unref();
-  const watches = new Watches({ topics, deadlines, clock, list, pause, onFault });
+  const watches = new Watches({ pubsub, deadlines, clock, list, pause, reportError });
   const services: Services = {
     sessions,
     accounts,
@@ -166,16 +172,16 @@ function assemble(ingredients: Ingredients) {
     sessions,
     connections,
     ledger,
-    turns: new ConcurrencyLimiter(nodeLimits.admissions),
+    admissionLimiter: new ConcurrencyLimiter(nodeLimits.admissions),
     admissionTimeout: nodeLimits.admissionTimeout,
     initTimeout: nodeLimits.initTimeout,
     stallTimeout: nodeLimits.stallTimeout,
     maxOperationsPerSocket: options.maxOperationsPerSocket,
-    places: new Places({ each: perAddress }),
+    places: new ConnectionLimiter({ each: perAddress }),
     noteRefusal: (refusal: Refusal) => audit(refusalFact(refusal)),
     trustProxy: options.trustProxy,
-    onFault,
-    meter,
+    reportError,
+    observer,
   };
   return {
     options,

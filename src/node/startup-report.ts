@@ -1,10 +1,10 @@
 /** What a start says of itself: where things are kept, which keys sign, which limits hold, what is unsafe. */
 import { securityWarnings } from "../config/warnings.ts";
 import type { Options } from "../config/load.ts";
-import type { Parts } from "./backends.ts";
+import type { Backends } from "./backends.ts";
 
 /** Nothing in it is secret, and no host is named. */
-export interface Startup {
+export interface StartupReport {
   readonly sessions:
     "SQLite" | "Redis" | "Redis Sentinel" | "Redis Cluster" | "the app's own store";
   readonly users: "SQLite" | "PostgreSQL" | "the app's own directory";
@@ -18,14 +18,20 @@ export interface Startup {
 export interface StartupFacts {
   readonly options: Options;
   /** The parts that the app brought. */
-  readonly own: Partial<Parts>;
+  readonly own: Partial<Backends>;
   readonly keys: readonly string[];
   /** What is unsafe about the parts. */
   readonly warnings: readonly string[];
   readonly production: boolean;
 }
 
-export function startupOf({ options, own, keys, warnings, production }: StartupFacts): Startup {
+export function startupReport({
+  options,
+  own,
+  keys,
+  warnings,
+  production,
+}: StartupFacts): StartupReport {
   const hasOwnUsers = own.users !== undefined;
   return {
     sessions: own.store === undefined ? sessionsIn(options) : "the app's own store",
@@ -43,13 +49,17 @@ export function startupOf({ options, own, keys, warnings, production }: StartupF
   };
 }
 
-function sessionsIn({ redisUrl, redisClusterNodes, redisSentinels }: Options): Startup["sessions"] {
+function sessionsIn({
+  redisUrl,
+  redisClusterNodes,
+  redisSentinels,
+}: Options): StartupReport["sessions"] {
   if (redisClusterNodes !== undefined) return "Redis Cluster";
   if (redisSentinels !== undefined) return "Redis Sentinel";
   return redisUrl === undefined ? "SQLite" : "Redis";
 }
 
-function usersIn({ databaseUrl }: Options): Startup["users"] {
+function usersIn({ databaseUrl }: Options): StartupReport["users"] {
   return databaseUrl === undefined ? "SQLite" : "PostgreSQL";
 }
 

@@ -1,5 +1,5 @@
 /** The codes that Curfew closes sockets with, and why: a public contract. */
-import type { Ending } from "../connections/lifecycle.ts";
+import type { CloseReason } from "../connections/lifecycle.ts";
 
 export interface Close {
   readonly code: number;
@@ -18,12 +18,12 @@ export const closes = {
   /** No token, or not an access token of this server. */
   UNAUTHENTICATED: { code: 4401, reason: "UNAUTHENTICATED" },
   /** Logged out, ended elsewhere, renewal token reused, password changed, user gone. */
-  ENDED: { code: 4401, reason: "SESSION_ENDED" },
+  SESSION_ENDED: { code: 4401, reason: "SESSION_ENDED" },
   /** The access token ran out, or was superseded: a fresh one may be had. */
-  EXPIRED: { code: 4403, reason: "SESSION_EXPIRED" },
+  SESSION_EXPIRED: { code: 4403, reason: "SESSION_EXPIRED" },
   /** The session cannot be checked right now. */
-  UNAVAILABLE: { code: 1013, reason: "TRY_AGAIN_LATER" },
+  TRY_AGAIN_LATER: { code: 1013, reason: "TRY_AGAIN_LATER" },
   /** Of one session or of one address, on one node. */
-  TOO_MANY: { code: 1013, reason: "TOO_MANY_CONNECTIONS" },
-  GOING_AWAY: { code: 1012, reason: "SERVICE_RESTART" },
-} as const satisfies Record<Exclude<Ending, "LEFT">, Close>;
+  TOO_MANY_CONNECTIONS: { code: 1013, reason: "TOO_MANY_CONNECTIONS" },
+  SERVICE_RESTART: { code: 1012, reason: "SERVICE_RESTART" },
+} as const satisfies Record<Exclude<CloseReason, "CLIENT_GONE">, Close>;

@@ -24,7 +24,10 @@ const maxLength = 300;
  * send much without asking first (forms, images, GET, text; OWASP CSRF Prevention Cheat Sheet, "Fetch
  * Metadata headers"). The order is that of CrossOriginProtection in Go's net/http.
  */
-export function isForeign({ headers }: IncomingMessage, allowsOrigin: AllowsOrigin): boolean {
+export function isCrossOriginForbidden(
+  { headers }: IncomingMessage,
+  allowsOrigin: AllowsOrigin,
+): boolean {
   const { origin, host } = headers;
   switch (headers["sec-fetch-site"]) {
     // No browser, or an old one, or one that does not trust plain HTTP with more.
@@ -41,7 +44,7 @@ export function isForeign({ headers }: IncomingMessage, allowsOrigin: AllowsOrig
 }
 
 /** Whether no operation runs for it, whoever sends it. */
-export function runsNothing(
+export function isSafeRequest(
   { method, url = "", headers }: IncomingMessage,
   hasExplorer: boolean,
 ): boolean {

@@ -4,13 +4,13 @@ import type { Device, Session } from "./session.ts";
 import type { Claims } from "./token.ts";
 
 /** The client that asked; null where that is not known. */
-export interface Origin {
+export interface ClientOrigin {
   readonly address: string | null;
   readonly userAgent: string | null;
 }
 
 /** A session, and when it ends by itself: nobody does that, and so nobody writes it down. */
-interface Lasting extends Origin {
+interface SessionFields extends ClientOrigin {
   readonly userId: string;
   readonly fingerprint: string;
   /** How often it was renewed. */
@@ -20,7 +20,7 @@ interface Lasting extends Origin {
 }
 
 /** Who ended a session, and from where, if a client did. */
-export interface Ended extends Origin {
+export interface EndFields extends ClientOrigin {
   readonly fingerprint: string;
   readonly reason: EndReason;
   readonly by: "itself" | "otherSession" | "operator" | "system";
@@ -29,7 +29,7 @@ export interface Ended extends Origin {
 }
 
 /** What people try with a password. */
-export type Attempt = "login" | "registration" | "passwordChange";
+export type CredentialAttempt = "login" | "registration" | "passwordChange";
 
 /** Why it came to nothing. */
 export type AttemptRefusal =
@@ -50,7 +50,7 @@ interface Repeated {
   readonly count?: number;
 }
 
-interface Refused extends Origin, Repeated {
+interface RefusedCredentials extends ClientOrigin, Repeated {
   readonly reason: AttemptRefusal;
   /** Where there is such a user; of an e-mail that nobody has, nothing is written down. */
   readonly userId?: string;
@@ -73,7 +73,7 @@ export type AccessRefusal =
   | `PROTOCOL_${number}`;
 
 /** The token of what was refused, if this server signed it. */
-interface Presented extends Origin {
+interface TokenFields extends ClientOrigin {
   readonly fingerprint?: string;
   readonly generation?: number;
 }
@@ -81,18 +81,18 @@ interface Presented extends Origin {
 /** Each kind of fact with its fields. No token, secret, password or e-mail address is in any of them. */
 export interface AuditFacts {
   /** A session began. */
-  readonly login: Lasting;
-  readonly loginRefused: Refused;
+  readonly login: SessionFields;
+  readonly loginRefused: RefusedCredentials;
   /** An account was made; the `login` of its first session is a fact of its own. */
-  readonly registration: Origin & { readonly userId: string };
-  readonly registrationRefused: Refused;
+  readonly registration: ClientOrigin & { readonly userId: string };
+  readonly registrationRefused: RefusedCredentials;
   /** A password was changed, by a session; the `end` of each other session is a fact of its own. */
-  readonly passwordChange: Origin & { readonly userId: string; readonly fingerprint: string };
-  readonly passwordChangeRefused: Refused;
+  readonly passwordChange: ClientOrigin & { readonly userId: string; readonly fingerprint: string };
+  readonly passwordChangeRefused: RefusedCredentials;
   /** A password was not even looked at. */
-  readonly throttled: Origin &
+  readonly throttled: ClientOrigin &
     Repeated & {
-      readonly attempt: Attempt;
+      readonly attempt: CredentialAttempt;
       /** Too many attempts failed before, or too many passwords are waiting. */
       readonly reason: "ATTEMPTS" | "BUSY";
       /** Of the session that asked for a change of the password. */
@@ -100,11 +100,11 @@ export interface AuditFacts {
       readonly fingerprint?: string;
     };
   /** A session is one generation on. Who gets the same pair again renews nothing. */
-  readonly renewal: Lasting;
-  readonly renewalRefused: Presented &
+  readonly renewal: SessionFields;
+  readonly renewalRefused: TokenFields &
     Repeated & { readonly reason: Exclude<RefusalReason, "REUSED"> };
   /** A used renewal token was used again, and refused: by a thief, or by the owner after one. Its `end` is the fact before. */
-  readonly reuse: Origin & {
+  readonly reuse: ClientOrigin & {
     readonly userId: string;
     readonly fingerprint: string;
     /** Of the token. */
@@ -114,18 +114,18 @@ export interface AuditFacts {
    * A used renewal token was used again inside the grace period, and accepted, from a network that the
    * session does not know: by a thief, or by the owner whose answer was lost. Once for each generation.
    */
-  readonly foreignReplay: Origin & {
+  readonly foreignReplay: ClientOrigin & {
     readonly userId: string;
     readonly fingerprint: string;
     /** Of the token. */
     readonly generation: number;
   };
   /** A session ended, before its time. */
-  readonly end: Ended & { readonly userId: string };
+  readonly end: EndFields & { readonly userId: string };
   /** The store did not say whether it ended a session: it may have, and then nobody will say so. */
-  readonly endUnknown: Ended;
+  readonly endUnknown: EndFields;
   /** A request or a socket was not let in. */
-  readonly refused: Presented & {
+  readonly refused: TokenFields & {
     readonly transport: "http" | "socket";
     readonly reason: AccessRefusal;
   };
@@ -151,28 +151,31 @@ export type Actor =
   | { readonly by: "operator" | "system" }
   | { readonly by: "session"; readonly fingerprint: string; readonly device: Device };
 
-export function originOf({ ipAddress, userAgent }: Device): Origin {
+export function clientOriginOf({ ipAddress, userAgent }: Device): ClientOrigin {
   return { address: ipAddress, userAgent };
 }
 
 /** Who, as the trail says it of an end of that session. */
-export function doneBy(actor: Actor, fingerprint: string): Omit<Ended, "fingerprint" | "reason"> {
+export function actorFields(
+  actor: Actor,
+  fingerprint: string,
+): Omit<EndFields, "fingerprint" | "reason"> {
   if (actor.by !== "session") return { by: actor.by, address: null, userAgent: null };
-  const origin = originOf(actor.device);
+  const origin = clientOriginOf(actor.device);
   return actor.fingerprint === fingerprint
     ? { by: "itself", ...origin }
     : { by: "otherSession", bySession: actor.fingerprint, ...origin };
 }
 
 /** What a token that was refused says of itself. */
-export function presented(claims: Claims | undefined, device: Device): Presented {
+export function tokenFields(claims: Claims | undefined, device: Device): TokenFields {
   return {
     ...(claims && { fingerprint: claims.fingerprint, generation: claims.generation }),
-    ...originOf(device),
+    ...clientOriginOf(device),
   };
 }
 
-export function lasting(session: Session, device: Device): Lasting {
+export function sessionFields(session: Session, device: Device): SessionFields {
   const { userId, fingerprint, generation, idleExpiresAt: expiresAt } = session;
-  return { userId, fingerprint, generation, expiresAt, ...originOf(device) };
+  return { userId, fingerprint, generation, expiresAt, ...clientOriginOf(device) };
 }

@@ -1,28 +1,29 @@
 /** Tells of every change of a session: this node, which carries it out itself, and then the others. */
-import { safely, type OnFault } from "../lib/report-error.ts";
+import { callSafely, type ReportError } from "../lib/report-error.ts";
 import { sessionTopic, userTopic, type SessionMessage, type UserMessage } from "./messages.ts";
 import type { Session } from "./session.ts";
-import type { Topics } from "./pubsub.ts";
+import type { PubSub } from "./pubsub.ts";
 
-export class Announcements {
-  readonly #topics: Topics;
-  readonly #onFault: OnFault;
+export class SessionNotifier {
+  readonly #pubsub: PubSub;
+  readonly #reportError: ReportError;
   readonly #witnesses = new Set<(message: SessionMessage) => void>();
 
-  constructor(topics: Topics, onFault: OnFault) {
-    this.#topics = topics;
-    this.#onFault = onFault;
+  constructor(pubsub: PubSub, reportError: ReportError) {
+    this.#pubsub = pubsub;
+    this.#reportError = reportError;
   }
 
   /** Calls back before each message is published. */
-  witness(listener: (message: SessionMessage) => void): () => void {
+  onLocalChange(listener: (message: SessionMessage) => void): () => void {
     this.#witnesses.add(listener);
     return () => this.#witnesses.delete(listener);
   }
 
   async change(message: SessionMessage): Promise<void> {
-    const tell = (error: unknown) => this.#onFault("a witness of a session's change failed", error);
-    for (const listener of this.#witnesses) safely(() => listener(message), tell);
+    const tell = (error: unknown) =>
+      this.#reportError("a witness of a session's change failed", error);
+    for (const listener of this.#witnesses) callSafely(() => listener(message), tell);
     await this.#publish(sessionTopic(message.fingerprint), message);
   }
 
@@ -33,9 +34,9 @@ export class Announcements {
   /** The store has the change already, and every node rechecks: a lost message costs time, not truth. */
   async #publish(topic: string, message: SessionMessage | UserMessage): Promise<void> {
     try {
-      await this.#topics.publish(topic, message);
+      await this.#pubsub.publish(topic, message);
     } catch (error) {
-      this.#onFault("a message to the other nodes was not sent", error);
+      this.#reportError("a message to the other nodes was not sent", error);
     }
   }
 }

@@ -11,7 +11,7 @@ export type Unsubscribe = () => void;
  * - Messages may be lost when a link to the outside breaks; `onGap` tells afterwards, when all
  *   topics are subscribed again.
  */
-export interface Topics {
+export interface PubSub {
   /**
    * Resolves once every later message reaches the listener. Rejects with `StoreUnavailable` when that
    * cannot be had in time; then nothing is left behind.
@@ -20,7 +20,7 @@ export interface Topics {
   /** Resolves when the message is handed on; rejects with `StoreUnavailable` when it may be lost. */
   publish(topic: string, message: unknown): Promise<void>;
   /** Calls back after each gap in which messages may have been lost. */
-  onGap(listener: () => void): Unsubscribe;
+  onMessagesMissed(listener: () => void): Unsubscribe;
   /** Whether messages come in at present; for readiness. Rejects when not. Absent where they always do. */
   ping?(): Promise<void>;
   close(): Promise<void>;

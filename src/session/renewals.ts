@@ -1,11 +1,11 @@
 /** Renews sessions: one step up for a current token, the same pair again for a replay, the end for a used one. */
-import type { Announcements } from "./notifier.ts";
-import { lasting, originOf, presented, type Audit } from "./audit.ts";
+import type { SessionNotifier } from "./notifier.ts";
+import { sessionFields, clientOriginOf, tokenFields, type Audit } from "./audit.ts";
 import type { KeyRing } from "./keys.ts";
 import { sessionNetworkOf } from "../lib/client-network.ts";
 import type { Renewal } from "./outcomes.ts";
 import type { EndReason } from "../protocol/reasons.ts";
-import { judgeRenewal, type Device, type Lifetimes, type Session } from "./session.ts";
+import { decideRenewal, type Device, type Lifetimes, type Session } from "./session.ts";
 import type { SessionStore } from "./store.ts";
 import { checkToken, mintPair, type Claims } from "./token.ts";
 
@@ -14,7 +14,7 @@ export interface RenewalsOptions {
   readonly ring: KeyRing;
   readonly lifetimes: Lifetimes;
   /** Whether the user was deleted or locked. */
-  readonly isGone: (userId: string) => Promise<boolean>;
+  readonly isUserDisabled: (userId: string) => Promise<boolean>;
   readonly clock: () => number;
   /** Is told of every fact, once. */
   readonly audit?: Audit;
@@ -24,12 +24,12 @@ export interface RenewalsOptions {
 
 export class Renewals {
   readonly #options: RenewalsOptions;
-  readonly #announcements: Announcements;
+  readonly #announcements: SessionNotifier;
   readonly #end: (fingerprint: string, reason: EndReason) => Promise<number>;
 
   constructor(
     options: RenewalsOptions,
-    announcements: Announcements,
+    announcements: SessionNotifier,
     end: (fingerprint: string, reason: EndReason) => Promise<number>,
   ) {
     this.#options = options;
@@ -69,23 +69,31 @@ export class Renewals {
   }
 
   async #step(claims: Claims, device: Device): Promise<Renewal> {
-    const { store, lifetimes, ring, clock, isGone, audit, foreignReplays } = this.#options;
+    const {
+      store,
+      lifetimes,
+      ring,
+      clock,
+      isUserDisabled: isUserDisabled,
+      audit,
+      foreignReplays,
+    } = this.#options;
     const { fingerprint, generation } = claims;
     const known = await store.read(fingerprint, clock());
     if (known === undefined) return { outcome: "refused", reason: "ENDED", claims };
     // Asked before the step: where there is no answer, the token is not used up.
-    if (await isGone(known.userId)) {
+    if (await isUserDisabled(known.userId)) {
       await this.#end(fingerprint, "USER_GONE");
       return { outcome: "refused", reason: "USER_GONE", claims };
     }
     const network = sessionNetworkOf(device.ipAddress);
     const followingEnds = foreignReplays !== "audit";
-    const asked = { generation, seen: known.generation, network, followingEnds };
-    const verdict = judgeRenewal(known, asked, clock());
+    const asked = { generation, generationAtRead: known.generation, network, followingEnds };
+    const verdict = decideRenewal(known, asked, clock());
     if (verdict === "superseded") return { outcome: "refused", reason: "SUPERSEDED", claims };
     // A token that is used up when it is shown comes after the renewals that are being made, too.
     const isUsedUp = verdict === "reuse";
-    const request = isUsedUp ? { ...asked, seen: Number.MAX_SAFE_INTEGER } : asked;
+    const request = isUsedUp ? { ...asked, generationAtRead: Number.MAX_SAFE_INTEGER } : asked;
     const renewal = await store.renew(fingerprint, request, lifetimes, clock());
     if (renewal.outcome === "absent") return { outcome: "refused", reason: "ENDED", claims };
     const { outcome, session } = renewal;
@@ -99,7 +107,7 @@ export class Renewals {
         // Also where it is not known whether the session ended: whoever sent the token will not come again.
         const { userId } = session;
         if (ended !== 0)
-          audit?.({ event: "reuse", userId, fingerprint, generation, ...originOf(device) });
+          audit?.({ event: "reuse", userId, fingerprint, generation, ...clientOriginOf(device) });
       }
       if (ended === 0) return { outcome: "refused", reason: "ENDED", claims };
       return { outcome: "refused", reason: "REUSED", claims };
@@ -108,7 +116,13 @@ export class Renewals {
     if (outcome === "convergedForeign") {
       const { userId } = session;
       const { ipAddress: address } = device;
-      audit?.({ event: "foreignReplay", userId, fingerprint, generation, ...originOf(device) });
+      audit?.({
+        event: "foreignReplay",
+        userId,
+        fingerprint,
+        generation,
+        ...clientOriginOf(device),
+      });
       await this.#announcements.change({ type: "replayed", fingerprint, session, address });
     }
     return { outcome: "renewed", session, tokens: mintPair(ring, claims.secret, session) };
@@ -116,7 +130,7 @@ export class Renewals {
 
   async #stepped(session: Session, device: Device): Promise<void> {
     const { fingerprint } = session;
-    this.#options.audit?.({ event: "renewal", ...lasting(session, device) });
+    this.#options.audit?.({ event: "renewal", ...sessionFields(session, device) });
     await this.#announcements.change({ type: "renewed", fingerprint, session });
   }
 
@@ -124,7 +138,7 @@ export class Renewals {
   #audited(renewal: Renewal, device: Device): Renewal {
     if (renewal.outcome === "renewed" || renewal.reason === "REUSED") return renewal;
     const { reason, claims } = renewal;
-    this.#options.audit?.({ event: "renewalRefused", reason, ...presented(claims, device) });
+    this.#options.audit?.({ event: "renewalRefused", reason, ...tokenFields(claims, device) });
     return renewal;
   }
 }

@@ -81,17 +81,17 @@ function isText(value: unknown): boolean {
 }
 
 /** What connections need to know of their session, again and again. */
-export type Standing = Pick<
+export type SessionExpiry = Pick<
   Session,
   "accessExpiresAt" | "idleExpiresAt" | "minGeneration" | "networks"
 >;
 
-export function standingOf({
+export function expiryOf({
   accessExpiresAt,
   idleExpiresAt,
   minGeneration,
   networks,
-}: Session): Standing {
+}: Session): SessionExpiry {
   return { accessExpiresAt, idleExpiresAt, minGeneration, networks };
 }
 
@@ -164,15 +164,15 @@ export interface RenewalRequest {
    * That of the session when it was read for this renewal: before the verdict, perhaps long before. More
    * than any session has where the token was used up then.
    */
-  readonly seen: number;
+  readonly generationAtRead: number;
   /** The network that asks: see `sessionNetworkOf`. Of an unknown one no replay is foreign. */
   readonly network: string;
   /** Whether foreign replays of {@link maxForeignReplays} generations in a row are reuse. Default: true. */
-  readonly followingEnds?: boolean;
+  readonly foreignReplaysEnd?: boolean;
 }
 
 /** What a renewal does to a live session. */
-export type RenewalVerdict =
+export type RenewalDecision =
   /** The token is current: the session steps up one generation. */
   | "step"
   /** A replay inside the grace period: it gets the current pair. */
@@ -197,19 +197,24 @@ export const maxForeignReplays = 3;
  *
  * @param now by the clock that the end of the grace was written by
  */
-export function judgeRenewal(
+export function decideRenewal(
   session: Session,
-  request: Pick<RenewalRequest, "generation" | "seen"> & Partial<RenewalRequest>,
+  request: Pick<RenewalRequest, "generation" | "generationAtRead"> & Partial<RenewalRequest>,
   now: number,
-): RenewalVerdict {
-  const { generation, seen, network = unknownNetwork, followingEnds = true } = request;
+): RenewalDecision {
+  const {
+    generation,
+    generationAtRead: generationAtRead,
+    network = unknownNetwork,
+    foreignReplaysEnd: followingEnds = true,
+  } = request;
   // Before all else, whatever the caller read: the change may have come after that.
   if (generation < session.minGeneration) return "superseded";
   // A signed token ahead of the store proves that the store lost a renewal, not that anybody cheated.
   if (generation >= session.generation) return "step";
   // Asked before the last renewal was made, with a token that was good then: it does not come after
   // that renewal, however late it is carried out, and so is one of those that converge on it.
-  const askedBefore = seen < session.generation && generation >= seen - 1;
+  const askedBefore = generationAtRead < session.generation && generation >= generationAtRead - 1;
   const inGrace = generation === session.generation - 1 && now < session.graceEndsAt;
   if (!askedBefore && !inGrace) return "reuse";
   if (!isForeignReplay(session, network)) return "converge";
@@ -241,7 +246,7 @@ export function countForeignReplay(session: Session): Session {
 }
 
 /** The session one generation after that of the presented token. */
-export function stepSession(
+export function rotateSession(
   session: Session,
   { generation, network }: Pick<RenewalRequest, "generation" | "network">,
   lifetimes: Lifetimes,
@@ -277,7 +282,7 @@ export function reissueSession(
   now: number,
 ): Session {
   const generation = Math.max(session.generation, atLeast);
-  const stepped = stepSession(session, { generation, network }, lifetimes, now);
+  const stepped = rotateSession(session, { generation, network }, lifetimes, now);
   return { ...stepped, graceEndsAt: now, minGeneration: stepped.generation };
 }
 
@@ -286,7 +291,10 @@ export function isLive({ idleExpiresAt }: Pick<Session, "idleExpiresAt">, now: n
 }
 
 /** The oldest sessions, which are too many: the same ones whoever asks, in whatever order he has them. */
-export function beyondLimit(sessions: readonly Session[], limit: number): readonly Session[] {
+export function sessionsBeyondLimit(
+  sessions: readonly Session[],
+  limit: number,
+): readonly Session[] {
   const age = (a: Session, b: Session) =>
     b.createdAt - a.createdAt || (a.fingerprint < b.fingerprint ? 1 : -1);
   return sessions.toSorted(age).slice(limit);

@@ -1,7 +1,7 @@
 /** What can be done with sessions: start, authenticate, renew, end, list. The heart of Curfew. */
-import { Announcements } from "./notifier.ts";
-import { doneBy, lasting, type Actor } from "./audit.ts";
-import type { OnFault } from "../lib/report-error.ts";
+import { SessionNotifier } from "./notifier.ts";
+import { actorFields, sessionFields, type Actor } from "./audit.ts";
+import type { ReportError } from "../lib/report-error.ts";
 import type { SessionMessage } from "./messages.ts";
 import type { Authentication, Issued, Renewal } from "./outcomes.ts";
 import type { EndReason, RefusalReason } from "../protocol/reasons.ts";
@@ -9,7 +9,7 @@ import { Renewals, type RenewalsOptions } from "./renewals.ts";
 import { inBatches } from "../lib/in-batches.ts";
 import {
   beginSession,
-  beyondLimit,
+  sessionsBeyondLimit,
   lastSeenResolution,
   type Device,
   type Session,
@@ -24,17 +24,17 @@ import {
   type TokenReading,
   type TokenRefusal,
 } from "./token.ts";
-import type { Topics } from "./pubsub.ts";
+import type { PubSub } from "./pubsub.ts";
 
 export type { Authentication, Issued, Renewal } from "./outcomes.ts";
 
 export interface SessionsOptions extends RenewalsOptions {
-  readonly topics: Topics;
+  readonly pubsub: PubSub;
   /** As many as a user may have; a login beyond that ends the oldest. */
   readonly maxSessionsPerUser?: number;
   readonly randomBytes: (size: number) => Uint8Array;
   /** Told of what went wrong without failing the caller: a message not published, a note not taken. */
-  readonly onFault: OnFault;
+  readonly reportError: ReportError;
 }
 
 /** Of a client that nobody described. */
@@ -42,12 +42,12 @@ const noDevice: Device = { userAgent: null, ipAddress: null };
 
 export class Sessions {
   readonly #options: SessionsOptions;
-  readonly #announcements: Announcements;
+  readonly #announcements: SessionNotifier;
   readonly #renewals: Renewals;
 
   constructor(options: SessionsOptions) {
     this.#options = options;
-    this.#announcements = new Announcements(options.topics, options.onFault);
+    this.#announcements = new SessionNotifier(options.pubsub, options.reportError);
     this.#renewals = new Renewals(options, this.#announcements, (...which) => this.end(...which));
   }
 
@@ -60,7 +60,7 @@ export class Sessions {
     const secret = SessionSecret.random(randomBytes);
     const session = beginSession(secret.fingerprint, userId, device, lifetimes, clock());
     await store.create(session);
-    audit?.({ event: "login", ...lasting(session, device) });
+    audit?.({ event: "login", ...sessionFields(session, device) });
     await Promise.all([this.#announcements.start(session), this.#endOldest(userId)]);
     return { session, tokens: mintPair(ring, secret, session) };
   }
@@ -117,13 +117,13 @@ export class Sessions {
 
   /** The live session of that fingerprint; reading it counts as its use. */
   async #read(fingerprint: string): Promise<Session | undefined> {
-    const { store, clock, onFault } = this.#options;
+    const { store, clock, reportError } = this.#options;
     const now = clock();
     const session = await store.read(fingerprint, now);
     if (session !== undefined && now - session.lastSeenAt >= lastSeenResolution)
       store
         .touch(fingerprint, now)
-        .catch((error: unknown) => onFault("the last use of a session was not noted", error));
+        .catch((error: unknown) => reportError("the last use of a session was not noted", error));
     return session;
   }
 
@@ -160,7 +160,7 @@ export class Sessions {
     actor: Actor = { by: "system" },
   ): Promise<number> {
     const { store, clock, audit } = this.#options;
-    const fact = { fingerprint, reason, ...doneBy(actor, fingerprint) };
+    const fact = { fingerprint, reason, ...actorFields(actor, fingerprint) };
     let session: Session | undefined;
     try {
       session = await store.end(fingerprint, clock());
@@ -220,27 +220,27 @@ export class Sessions {
 
   /** The user's live sessions, newest first. */
   async list(userId: string): Promise<readonly Session[]> {
-    return this.#options.store.ofUser(userId, this.#options.clock());
+    return this.#options.store.listByUser(userId, this.#options.clock());
   }
 
   /**
    * Tells of every change made through this object, before it is published: what this node did it
    * carries out itself, whether or not the message gets through.
    */
-  witness(listener: (message: SessionMessage) => void): () => void {
-    return this.#announcements.witness(listener);
+  onLocalChange(listener: (message: SessionMessage) => void): () => void {
+    return this.#announcements.onLocalChange(listener);
   }
 
   /** Asked when the new session is listed: of logins at once, the last to ask sees all of them. */
   async #endOldest(userId: string): Promise<void> {
-    const { maxSessionsPerUser, onFault } = this.#options;
+    const { maxSessionsPerUser, reportError } = this.#options;
     if (maxSessionsPerUser === undefined) return;
     try {
-      const oldest = beyondLimit(await this.list(userId), maxSessionsPerUser);
+      const oldest = sessionsBeyondLimit(await this.list(userId), maxSessionsPerUser);
       await inBatches(oldest, ({ fingerprint }) => this.end(fingerprint, "SESSION_LIMIT"));
     } catch (error) {
       // The login stands; the next one ends what this one left.
-      onFault("a user's oldest sessions were not ended", error);
+      reportError("a user's oldest sessions were not ended", error);
     }
   }
 }

@@ -1,5 +1,11 @@
 /** The port to wherever sessions are kept. */
-import type { Lifetimes, ReissueRequest, RenewalRequest, Session, Standing } from "./session.ts";
+import type {
+  Lifetimes,
+  ReissueRequest,
+  RenewalRequest,
+  Session,
+  SessionExpiry,
+} from "./session.ts";
 
 /** What became of a renewal. Each names the session as the store has it afterwards, or had it last. */
 export type RenewalOutcome =
@@ -20,8 +26,8 @@ export type RenewalOutcome =
   | { readonly outcome: "absent" };
 
 /** What a store can say of one session of many. */
-export type SessionReading =
-  | { readonly state: "live"; readonly standing: Standing }
+export type SessionLookup =
+  | { readonly state: "live"; readonly standing: SessionExpiry }
   | { readonly state: "absent" }
   /** It could not be asked for this one, whatever it says of the others. */
   | { readonly state: "unknown"; readonly cause: StoreUnavailable };
@@ -44,7 +50,7 @@ export interface SessionStore {
    * How many sessions stand, in their order: asked often, and so no more than is needed. What is kept in
    * several places answers for each by itself: where one is away, its sessions alone are unknown.
    */
-  readMany(fingerprints: readonly string[], now: number): Promise<readonly SessionReading[]>;
+  readMany(fingerprints: readonly string[], now: number): Promise<readonly SessionLookup[]>;
   /**
    * Judges a renewal by `judgeRenewal` and steps up where that says so, in one atomic step. Where nodes
    * share the store, the grace is by its clock and not by theirs: it runs from when the step was made.
@@ -70,7 +76,7 @@ export interface SessionStore {
   /** Ends the session for good; resolves to what it was, or to undefined when there was none to end. */
   end(fingerprint: string, now: number): Promise<Session | undefined>;
   /** The live sessions of a user, newest first. */
-  ofUser(userId: string, now: number): Promise<readonly Session[]>;
+  listByUser(userId: string, now: number): Promise<readonly Session[]>;
   /** Whether the store answers; for readiness. Rejects when not. */
   ping(): Promise<void>;
   close(): Promise<void>;

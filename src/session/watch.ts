@@ -1,5 +1,5 @@
 /** Watches all sessions of a user: what happens to them, on any node, as a stream of events. */
-import type { OnFault } from "../lib/report-error.ts";
+import type { ReportError } from "../lib/report-error.ts";
 import type { Deadlines } from "../lib/deadlines.ts";
 import { EventDelivery, type Pause } from "./event-delivery.ts";
 import {
@@ -13,18 +13,18 @@ import type { EndReason } from "../protocol/reasons.ts";
 import type { SessionEvent } from "./session-event.ts";
 import type { Session } from "./session.ts";
 import type { Stream } from "../lib/bounded-queue.ts";
-import type { Topics, Unsubscribe } from "./pubsub.ts";
+import type { PubSub, Unsubscribe } from "./pubsub.ts";
 
 export type { SessionEvent } from "./session-event.ts";
 
 export interface WatchOptions {
-  readonly topics: Topics;
+  readonly pubsub: PubSub;
   readonly deadlines: Deadlines;
   readonly clock: () => number;
   readonly list: (userId: string) => Promise<readonly Session[]>;
   /** Between one slice of deliveries to one user's watchers and the next. */
   readonly pause: Pause;
-  readonly onFault: OnFault;
+  readonly reportError: ReportError;
 }
 
 /** The watches of this node: one for each user that is watched, shared by all who watch. */
@@ -100,7 +100,7 @@ class Watch {
     this.#options = options;
     this.#onClose = onClose;
     this.#delivery = new EventDelivery(options.pause);
-    this.#leaveGaps = options.topics.onGap(() => this.#refreshLater());
+    this.#leaveGaps = options.pubsub.onMessagesMissed(() => this.#refreshLater());
     this.#opening = this.#open();
   }
 
@@ -119,9 +119,9 @@ class Watch {
   }
 
   async #open(): Promise<void> {
-    const { topics, list } = this.#options;
+    const { pubsub, list } = this.#options;
     try {
-      this.#leaveUser = await topics.subscribe(userTopic(this.#userId), (message) => {
+      this.#leaveUser = await pubsub.subscribe(userTopic(this.#userId), (message) => {
         const started = readUserMessage(message);
         if (started !== undefined) this.#started(started.session);
       });
@@ -143,7 +143,7 @@ class Watch {
     pending
       .catch((error: unknown) => {
         this.#isPartial = true;
-        this.#options.onFault("a new session is not watched", error);
+        this.#options.reportError("a new session is not watched", error);
       })
       .finally(() => this.#pending.delete(pending));
   }
@@ -155,7 +155,7 @@ class Watch {
     this.#sessions.set(fingerprint, watched);
     this.#setDeadline(watched);
     try {
-      const leave = await this.#options.topics.subscribe(sessionTopic(fingerprint), (message) => {
+      const leave = await this.#options.pubsub.subscribe(sessionTopic(fingerprint), (message) => {
         const read = readSessionMessage(message);
         if (read?.fingerprint === fingerprint) this.#hear(watched, read);
       });
@@ -213,7 +213,7 @@ class Watch {
 
   #refreshLater(): void {
     this.#refresh().catch((error: unknown) =>
-      this.#options.onFault("watched sessions could not be read", error),
+      this.#options.reportError("watched sessions could not be read", error),
     );
   }
 

@@ -1,9 +1,9 @@
 /** The log: pino, one JSON object a line, with nothing secret in it. */
 import type { YogaLogger } from "graphql-yoga";
 import { pino, type Logger } from "pino";
-import type { OnFault } from "../lib/report-error.ts";
+import type { ReportError } from "../lib/report-error.ts";
 import { LogOutput, nonBlocking } from "./log-output.ts";
-import { logOrigin } from "../lib/log-context.ts";
+import { logContext } from "../lib/log-context.ts";
 import { originalError } from "../graphql/errors.ts";
 
 /** Characters that may wait for the log's reader; lines beyond them are dropped and counted. */
@@ -38,10 +38,10 @@ function openOutput(): LogOutput {
 }
 
 /** An app's logger that throws stops nothing: there is nobody left to tell. */
-export function faultLog(logger: Logger): OnFault {
+export function faultLog(logger: Logger): ReportError {
   return (what, error) => {
     try {
-      logger.warn({ err: error, ...logOrigin() }, what);
+      logger.warn({ err: error, ...logContext() }, what);
     } catch {
       // As with a log that cannot be written.
     }
@@ -65,7 +65,7 @@ export function yogaLogger(logger: Logger): YogaLogger {
       const said = args.filter((arg) => !(arg instanceof Occurrences));
       const errors = said.map(originalError).filter((arg) => arg instanceof Error);
       const count = args.find((arg) => arg instanceof Occurrences)?.count ?? 1;
-      const origin = { ...logOrigin(), ...(count > 1 && { count }) };
+      const origin = { ...logContext(), ...(count > 1 && { count }) };
       if (errors.length === 0) logger[level](origin, said.map(String).join(" "));
       for (const err of errors) logger[level]({ err, ...origin }, "an operation failed");
     };

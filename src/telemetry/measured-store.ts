@@ -2,7 +2,7 @@
 import {
   StoreUnavailable,
   type RenewalOutcome,
-  type SessionReading,
+  type SessionLookup,
   type SessionStore,
 } from "../session/store.ts";
 import type { Lifetimes, ReissueRequest, RenewalRequest, Session } from "../session/session.ts";
@@ -48,7 +48,7 @@ export class MeasuredStore implements SessionStore {
     return this.#ask("read", () => this.#store.read(fingerprint, now));
   }
 
-  readMany(fingerprints: readonly string[], now: number): Promise<readonly SessionReading[]> {
+  readMany(fingerprints: readonly string[], now: number): Promise<readonly SessionLookup[]> {
     return this.#ask("readMany", () => this.#store.readMany(fingerprints, now), outcomeOfMany);
   }
 
@@ -78,8 +78,8 @@ export class MeasuredStore implements SessionStore {
     return this.#ask("end", () => this.#store.end(fingerprint, now));
   }
 
-  ofUser(userId: string, now: number): Promise<readonly Session[]> {
-    return this.#ask("ofUser", () => this.#store.ofUser(userId, now));
+  listByUser(userId: string, now: number): Promise<readonly Session[]> {
+    return this.#ask("ofUser", () => this.#store.listByUser(userId, now));
   }
 
   /** Not measured: who asks is no user. */
@@ -115,6 +115,6 @@ function isOk(): keyof StoreTimer {
 }
 
 /** Where some are not answered for, a part of the store is away. */
-function outcomeOfMany(readings: readonly SessionReading[]): keyof StoreTimer {
+function outcomeOfMany(readings: readonly SessionLookup[]): keyof StoreTimer {
   return readings.some(({ state }) => state === "unknown") ? "unavailable" : "ok";
 }

@@ -1,7 +1,7 @@
 /** The metrics of a node, for Prometheus: what is counted, and under which names. No label names a person. */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { Audit, AuditFact } from "../session/audit.ts";
-import type { Ending } from "../connections/lifecycle.ts";
+import type { CloseReason } from "../connections/lifecycle.ts";
 import type { SessionMessage } from "../session/messages.ts";
 import { endReasons, refusalReasons } from "../protocol/reasons.ts";
 import { LeanHistogram } from "./lean-histogram.ts";
@@ -165,7 +165,7 @@ export class Metrics {
     this.#connections.inc({ transport });
   }
 
-  ended(transport: "socket" | "stream", ending: Ending): void {
+  ended(transport: "socket" | "stream", ending: CloseReason): void {
     this.#connections.dec({ transport });
     this.#connectionsEnded.inc({ transport, ending });
   }
@@ -176,7 +176,7 @@ export class Metrics {
     return () => this.#endToClose.observe(Math.max(0, this.#clock() - at) / 1000);
   }
 
-  found(): void {
+  missedEndDetected(): void {
     this.#found.inc();
   }
 

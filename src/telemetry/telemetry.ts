@@ -31,7 +31,7 @@ export class Telemetry {
   }
 
   /** What the transport tells goes to the metrics, and what closes to the trace too. */
-  get meter() {
+  get observer() {
     const { metrics } = this;
     const trace = this.#trace;
     const closing = (end: SessionMessage & { readonly type: "ended" }, connections: number) => {
@@ -45,7 +45,7 @@ export class Telemetry {
     return {
       opened: metrics.opened.bind(metrics),
       ended: metrics.ended.bind(metrics),
-      found: metrics.found.bind(metrics),
+      missedEndDetected: metrics.missedEndDetected.bind(metrics),
       rechecked: metrics.rechecked.bind(metrics),
       closing,
     };

@@ -1,23 +1,23 @@
 /** What every carrier of messages has to do. */
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Listener, Topics } from "../session/pubsub.ts";
+import type { Listener, PubSub } from "../session/pubsub.ts";
 import { until } from "./until.ts";
 
-export interface MadeTopics {
+export interface MadePubSub {
   /** Two nodes; one and the same where there can be only one. */
-  readonly here: Topics;
-  readonly there: Topics;
+  readonly here: PubSub;
+  readonly there: PubSub;
   /** What the nodes were told of as `onError`. */
   readonly errors: readonly unknown[];
   readonly dispose: () => Promise<void>;
 }
 
-export function topicsContract(name: string, makeTopics: () => Promise<MadeTopics>): void {
+export function pubSubContract(name: string, makeTopics: () => Promise<MadePubSub>): void {
   describe(`${name} as topics`, () => {
-    let made: MadeTopics;
-    let here: Topics;
-    let there: Topics;
+    let made: MadePubSub;
+    let here: PubSub;
+    let there: PubSub;
 
     /** Of each test its own: in a cluster, what the one before said may still be under way. */
     let a: string;

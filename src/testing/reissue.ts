@@ -20,8 +20,8 @@ export function reissueContract(storeOf: () => SessionStore): void {
     followingEnds = true,
   ): Promise<RenewalOutcome["outcome"]> {
     const store = storeOf();
-    const seen = (await store.read(fingerprint, start))?.generation ?? 0;
-    const request = { generation, seen, network: from, followingEnds };
+    const generationAtRead = (await store.read(fingerprint, start))?.generation ?? 0;
+    const request = { generation, generationAtRead, network: from, followingEnds };
     return (await store.renew(fingerprint, request, lifetimes, start)).outcome;
   }
 
@@ -47,7 +47,7 @@ export function reissueContract(storeOf: () => SessionStore): void {
     });
     expect(reissued?.graceEndsAt).toBeLessThan(now + lifetimes.grace / 2);
     expect(await storeOf().read(fingerprint, now)).toEqual(reissued);
-    expect(await storeOf().ofUser(session.userId, now)).toEqual([reissued]);
+    expect(await storeOf().listByUser(session.userId, now)).toEqual([reissued]);
   });
 
   test("starts over from the caller's generation where the store has lost a renewal", async () => {
@@ -77,9 +77,9 @@ export function reissueContract(storeOf: () => SessionStore): void {
     await renew(fingerprint, 0);
     const reissued = await reissue(fingerprint);
     for (const generation of [0, 1])
-      for (const seen of [0, 1, 2, Number.MAX_SAFE_INTEGER])
+      for (const generationAtRead of [0, 1, 2, Number.MAX_SAFE_INTEGER])
         for (const from of [network, elsewhere]) {
-          const request = { generation, seen, network: from };
+          const request = { generation, generationAtRead, network: from };
           const renewal = await storeOf().renew(fingerprint, request, lifetimes, start);
           expect(renewal).toEqual({ outcome: "superseded", session: reissued });
         }
@@ -91,7 +91,7 @@ export function reissueContract(storeOf: () => SessionStore): void {
 
   test("gives no renewal the pair of a session that starts over at the same time", async () => {
     const { fingerprint } = await begin();
-    const request = { generation: 0, seen: 0, network };
+    const request = { generation: 0, generationAtRead: 0, network };
     const renewals = Array.from({ length: 20 }, async (_, i) => {
       if (i === 10) await reissue(fingerprint);
       return storeOf().renew(fingerprint, request, lifetimes, start);
@@ -115,7 +115,7 @@ export function reissueContract(storeOf: () => SessionStore): void {
   test("counts one foreign replay for each generation, and adds no network for it", async () => {
     const { fingerprint } = await begin();
     await renew(fingerprint, 0);
-    const request = { generation: 0, seen: 1, network: elsewhere };
+    const request = { generation: 0, generationAtRead: 1, network: elsewhere };
     const counted = await storeOf().renew(fingerprint, request, lifetimes, start);
     const session = await storeOf().read(fingerprint, start);
     expect(counted).toEqual({ outcome: "convergedForeign", session });
@@ -181,7 +181,7 @@ export function reissueContract(storeOf: () => SessionStore): void {
     const before = await storeOf().read(session.fingerprint, start);
     await renew(session.fingerprint, 0, elsewhere);
     const after = { ...before, foreignReplays: 1, foreignReplayGeneration: 1 };
-    expect(await storeOf().ofUser(session.userId, start)).toEqual([after]);
+    expect(await storeOf().listByUser(session.userId, start)).toEqual([after]);
     const expiry = before?.idleExpiresAt ?? 0;
     expect(await storeOf().read(session.fingerprint, expiry - 1)).toEqual(after);
     expect(await storeOf().read(session.fingerprint, expiry)).toBeUndefined();

@@ -1,7 +1,7 @@
 /** Sessions to fill a store with. */
 import { sessionNetworkOf } from "../lib/client-network.ts";
-import { beginSession, standingOf, type Session } from "../session/session.ts";
-import type { SessionReading, SessionStore } from "../session/store.ts";
+import { beginSession, expiryOf, type Session } from "../session/session.ts";
+import type { SessionLookup, SessionStore } from "../session/store.ts";
 
 export const lifetimes = { access: 60_000, renewal: 600_000, absolute: 3_600_000, grace: 10_000 };
 
@@ -13,8 +13,8 @@ export const network = sessionNetworkOf(device.ipAddress);
 /** A little ahead of the wall clock, by which Redis clears away what has expired. */
 export const start = Date.now() + 60_000;
 
-export function liveReading(session: Session): SessionReading {
-  return { state: "live", standing: standingOf(session) };
+export function liveReading(session: Session): SessionLookup {
+  return { state: "live", standing: expiryOf(session) };
 }
 
 export function newSession(userId: string = crypto.randomUUID(), now = start): Session {
@@ -28,6 +28,11 @@ export async function renewIn(
   generation: number,
   now: number,
 ) {
-  const seen = (await store.read(fingerprint, now))?.generation ?? generation;
-  return store.renew(fingerprint, { generation, seen, network }, lifetimes, now);
+  const generationAtRead = (await store.read(fingerprint, now))?.generation ?? generation;
+  return store.renew(
+    fingerprint,
+    { generation, generationAtRead: generationAtRead, network },
+    lifetimes,
+    now,
+  );
 }

@@ -50,7 +50,7 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
       const unknown = crypto.randomUUID();
       expect(await store.read(unknown, start)).toBeUndefined();
       expect(await store.end(unknown, start)).toBeUndefined();
-      expect(await store.ofUser(unknown, start)).toEqual([]);
+      expect(await store.listByUser(unknown, start)).toEqual([]);
       expect(await renewIn(store, unknown, 0, start)).toEqual({ outcome: "absent" });
     });
 
@@ -70,7 +70,7 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
       const older = await begin(userId, start);
       const newer = await begin(userId, start + 1);
       await begin();
-      expect(await store.ofUser(userId, start + 1)).toEqual([newer, older]);
+      expect(await store.listByUser(userId, start + 1)).toEqual([newer, older]);
     });
 
     test("ends one session and leaves the user's other", async () => {
@@ -79,7 +79,7 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
       expect(await store.end(ended.fingerprint, start)).toEqual(ended);
       expect(await store.read(ended.fingerprint, start)).toBeUndefined();
       expect(await store.read(other.fingerprint, start)).toEqual(other);
-      expect(await store.ofUser(userId, start)).toEqual([other]);
+      expect(await store.listByUser(userId, start)).toEqual([other]);
     });
 
     test("ends a session once, whoever else tries", async () => {
@@ -98,7 +98,7 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
       expect(await store.read(idle.fingerprint, expiry)).toBeUndefined();
       expect(await store.readMany([idle.fingerprint], expiry)).toEqual([{ state: "absent" }]);
       expect(await renew(idle, 0, expiry)).toEqual({ outcome: "absent" });
-      expect(await store.ofUser(userId, expiry)).toMatchObject([
+      expect(await store.listByUser(userId, expiry)).toMatchObject([
         { fingerprint: renewed.fingerprint },
       ]);
       expect(await store.end(idle.fingerprint, expiry)).toBeUndefined();
@@ -118,7 +118,7 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
       };
       expect(await renew(session, 0, now)).toEqual({ outcome: "stepped", session: stepped });
       expect(await store.read(session.fingerprint, now)).toEqual(stepped);
-      expect(await store.ofUser(session.userId, now)).toEqual([stepped]);
+      expect(await store.listByUser(session.userId, now)).toEqual([stepped]);
     });
 
     test("remembers the last eight networks that a session was renewed from, latest first", async () => {
@@ -128,7 +128,7 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
       for (const [generation, from] of [...names, "198.51.3.0/24"].entries())
         await store.renew(
           fingerprint,
-          { generation, seen: generation, network: from },
+          { generation, generationAtRead: generation, network: from },
           lifetimes,
           start,
         );
@@ -178,16 +178,24 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
       for (const generation of [1, 2, 3]) await renew(session, generation, start + 5_000);
       const current = await store.read(fingerprint, start);
       for (const now of [start - 60_000, start + lifetimes.grace + 60_000]) {
-        const late = (generation: number, seen: number) =>
-          store.renew(fingerprint, { generation, seen, network }, lifetimes, now);
+        const late = (generation: number, generationAtRead: number) =>
+          store.renew(
+            fingerprint,
+            { generation, generationAtRead: generationAtRead, network },
+            lifetimes,
+            now,
+          );
         // Good when it was asked, as the current one or as the one before.
-        for (const [generation, seen] of [
+        for (const [generation, generationAtRead] of [
           [0, 0],
           [0, 1],
           [1, 1],
           [2, 3],
         ] as const)
-          expect(await late(generation, seen)).toEqual({ outcome: "converged", session: current });
+          expect(await late(generation, generationAtRead)).toEqual({
+            outcome: "converged",
+            session: current,
+          });
         // Long used by then, whoever renews at the same time.
         expect(await late(0, 2)).toMatchObject({ outcome: "reused" });
         expect(await late(1, 3)).toMatchObject({ outcome: "reused" });
@@ -214,7 +222,7 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
       expect(last).toMatchObject({ session: { accessExpiresAt: end, idleExpiresAt: end } });
       expect(await store.read(session.fingerprint, end)).toBeUndefined();
       expect(await renew(session, generation + 1, end)).toEqual({ outcome: "absent" });
-      expect(await store.ofUser(session.userId, end)).toEqual([]);
+      expect(await store.listByUser(session.userId, end)).toEqual([]);
     });
 
     reissueContract(() => store);
@@ -245,7 +253,7 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
       });
       await Promise.all(renewals);
       expect(await store.read(session.fingerprint, start)).toBeUndefined();
-      expect(await store.ofUser(session.userId, start)).toEqual([]);
+      expect(await store.listByUser(session.userId, start)).toEqual([]);
     });
 
     test("takes text as it comes", async () => {
@@ -254,7 +262,7 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
       const session = beginSession(crypto.randomUUID(), "a {user}", odd, lifetimes, start);
       await store.create(session);
       expect(await store.read(session.fingerprint, start)).toEqual(session);
-      expect(await store.ofUser("a {user}", start)).toEqual([session]);
+      expect(await store.listByUser("a {user}", start)).toEqual([session]);
     });
 
     test("answers a ping", async () => {

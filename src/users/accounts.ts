@@ -119,11 +119,11 @@ export class Accounts {
     password: string,
     address: string | null = null,
   ): Promise<Verification | "gone"> {
-    const [current, isGone] = await Promise.all([
+    const [current, isUserDisabled] = await Promise.all([
       this.#directory.passwordHash(user.id),
-      this.isGone(user.id),
+      this.isUserDisabled(user.id),
     ]);
-    if (current === undefined || isGone) return "gone";
+    if (current === undefined || isUserDisabled) return "gone";
     // Another hash is another password, or the same one's since another login made it anew.
     if (current === passwordHash) return "match";
     return this.#passwords.verify(current, password, clientAt(address, user.email));
@@ -148,7 +148,7 @@ export class Accounts {
   }
 
   /** Whether the user was deleted or locked, and so may have no session. */
-  async isGone(userId: string): Promise<boolean> {
+  async isUserDisabled(userId: string): Promise<boolean> {
     return (await this.#directory.byId(userId))?.locked ?? true;
   }
 
@@ -163,7 +163,7 @@ export class Accounts {
     if (verification === "busy") return { outcome: "busy" };
     if (currentHash === undefined) return { outcome: "refused", cause: "UNKNOWN_USER" };
     if (verification === "mismatch") return { outcome: "refused", cause: "WRONG_PASSWORD", userId };
-    if (await this.isGone(userId)) return { outcome: "refused", cause: "LOCKED", userId };
+    if (await this.isUserDisabled(userId)) return { outcome: "refused", cause: "LOCKED", userId };
     const nextHash = await this.#passwords.hash(next, client);
     if (nextHash === "busy") return { outcome: "busy" };
     const replaced = await this.#directory.replacePasswordHash(userId, currentHash, nextHash);

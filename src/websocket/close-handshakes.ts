@@ -13,7 +13,7 @@ const patience = 500;
  * To read a reply and close takes longer than to tell. Where very many sockets end at once, the last of
  * them would be told when nearly all of the others are gone, which takes three times as long.
  */
-export class Farewells {
+export class CloseHandshakes {
   #told: WebSocket[] = [];
   /** When the first of them was told, by `performance.now`. */
   #since = 0;
@@ -21,7 +21,7 @@ export class Farewells {
   #goesOn = false;
 
   /** Called when its close frame is sent. */
-  tell(ws: WebSocket): void {
+  add(ws: WebSocket): void {
     ws.pause();
     if (this.#told.length === 0) {
       this.#since = performance.now();

@@ -20,19 +20,19 @@ import {
   tooManyOperations,
   unauthenticated,
 } from "../graphql/errors.ts";
-import type { Ending, Life } from "../connections/lifecycle.ts";
+import type { CloseReason, ConnectionLifecycle } from "../connections/lifecycle.ts";
 import type { Device } from "../session/session.ts";
 import type { Authentication, Sessions } from "../session/sessions.ts";
-import { admit, endingFor, type AdmissionOptions } from "../connections/admit.ts";
+import { admit, closeReasonFor, type AdmissionOptions } from "../connections/admit.ts";
 import { tokenFromConnectionParams } from "../request/credentials.ts";
-import { refusalOf, type Note } from "../connections/refusals.ts";
+import { refusalOf, type LogRefusal } from "../connections/refusals.ts";
 import { acceptToken, type Showing } from "./show-token.ts";
 
 /** A socket as this file needs it. */
 export interface Socket extends Showing {
   readonly device: Device;
   /** From the opening of the socket on; its end closes the socket. */
-  readonly life: Life;
+  readonly lifecycle: ConnectionLifecycle;
   /** Called when its `connection_init` has come. */
   onInit(): void;
   /** Called when its client has signed in on it. */
@@ -44,7 +44,7 @@ export interface Socket extends Showing {
   /** By operation: what waits for its answer to be sent. On few sockets anything ever does. */
   onReplied: Map<string, () => void> | undefined;
   /** What plugins find in the context of each of its operations. */
-  readonly place?: object;
+  readonly initialContext?: object;
 }
 
 export interface OperationOptions extends AdmissionOptions {
@@ -70,14 +70,14 @@ export function socketHooks(options: OperationOptions) {
     subscribe: async (args) => {
       const result = await run(args, options);
       // Refused because it closes: graphql-ws's client subscribes again on the next one, if it gets no answer.
-      const { life } = (args.contextValue as CurfewContext).caller;
-      if (life.closing !== undefined && !isAsyncIterable(result)) await ended(life);
+      const { lifecycle } = (args.contextValue as CurfewContext).caller;
+      if (lifecycle.closingFor !== undefined && !isAsyncIterable(result)) await ended(lifecycle);
       return result;
     },
     onOperation: ({ extra: socket }, _id, payload, args, result) => {
       // A query whose answer comes in parts counts as a stream: it may be asked again.
       if (isAsyncIterable(result) && !isOf(args, OperationTypeNode.MUTATION))
-        socket.life.answered(payload);
+        socket.lifecycle.finishAnswer(payload);
     },
     onNext: (_context, _id, _payload, _args, result) => formatResult(result),
     onError: (_context, _id, _payload, errors) => errors.map(formatError),
@@ -85,7 +85,7 @@ export function socketHooks(options: OperationOptions) {
       const replied = socket.onReplied?.get(id);
       // The answer was sent; `complete` still is to be, in this turn of the event loop.
       setImmediate(() => {
-        socket.life.answered(payload);
+        socket.lifecycle.finishAnswer(payload);
         replied?.();
       });
     },
@@ -102,21 +102,27 @@ async function connect(
   // graphql-ws would keep the token for as long as the socket.
   Reflect.deleteProperty(context, "connectionParams");
   socket.onInit();
-  const { life } = socket;
+  const { lifecycle } = socket;
   const note = noteOn(socket);
   const reading = sessions.verify(tokenFromConnectionParams(connectionParams));
   if (!reading.ok) {
     note(reading.reason, reading.claims);
-    life.end(endingFor(reading.reason));
+    lifecycle.end(closeReasonFor(reading.reason));
     return false;
   }
   const { claims } = reading;
   const check = () => sessions.check(claims);
-  const applicant = { claims, member: socket, check, note, stay: "stream" } as const;
-  const session = await admit(applicant, options);
+  const request = {
+    claims,
+    connection: socket,
+    check,
+    logRefusal: note,
+    kind: "stream",
+  } as const;
+  const session = await admit(request, options);
   if (session === undefined) {
     // Its end may be known and not told yet; it closes the socket before graphql-ws does.
-    if (life.ending !== undefined) life.end(life.ending);
+    if (lifecycle.closeReason !== undefined) lifecycle.end(lifecycle.closeReason);
     return false;
   }
   socket.claims = claims;
@@ -138,11 +144,11 @@ async function prepare(
   socket.operations += 1;
   const prepared = await begin(socket, id, payload, options);
   clear(payload);
-  if (socket.life.closing !== undefined) return unanswered(socket);
+  if (socket.lifecycle.closingFor !== undefined) return unanswered(socket);
   // Only what is executed is ever done.
   if (!("document" in prepared)) socket.operations -= 1;
   // By its payload: an id may be used again while it runs.
-  else if (!isOf(prepared, OperationTypeNode.SUBSCRIPTION)) socket.life.answer(payload);
+  else if (!isOf(prepared, OperationTypeNode.SUBSCRIPTION)) socket.lifecycle.beginAnswer(payload);
   return prepared;
 }
 
@@ -156,23 +162,23 @@ function clear(payload: SubscribePayload): void {
  * An operation that is not begun any more. It counts as one and is not answered: where the socket closes retryably,
  * graphql-ws's client sends it again on the next one.
  */
-async function unanswered({ life }: Socket): Promise<Prepared> {
-  return [endingError(await ended(life))];
+async function unanswered({ lifecycle }: Socket): Promise<Prepared> {
+  return [endingError(await ended(lifecycle))];
 }
 
-function ended(life: Life): Promise<Ending> {
-  const { promise, resolve } = Promise.withResolvers<Ending>();
-  life.onEnd(resolve);
+function ended(lifecycle: ConnectionLifecycle): Promise<CloseReason> {
+  const { promise, resolve } = Promise.withResolvers<CloseReason>();
+  lifecycle.onEnd(resolve);
   return promise;
 }
 
 /** graphql-ws would close the socket, and everything else on it, for what a plugin throws. */
-async function run(args: ExecutionArgs, { pipeline, onFault }: OperationOptions) {
+async function run(args: ExecutionArgs, { pipeline, reportError }: OperationOptions) {
   try {
     return await pipeline.run(args);
   } catch (error) {
     const shown = maskError(error);
-    if (shown !== error) onFault("an operation failed", error);
+    if (shown !== error) reportError("an operation failed", error);
     return { errors: [shown] };
   }
 }
@@ -187,33 +193,33 @@ async function begin(
   payload: SubscribePayload,
   options: OperationOptions,
 ): Promise<Prepared> {
-  const { sessions, connections, pipeline, maxOperationsPerSocket, onFault } = options;
-  const { life, claims } = socket;
-  if (life.closing !== undefined) return [endingError(life.closing)];
+  const { sessions, connections, pipeline, maxOperationsPerSocket, reportError } = options;
+  const { lifecycle, claims } = socket;
+  if (lifecycle.closingFor !== undefined) return [endingError(lifecycle.closingFor)];
   if (claims === undefined) return [unauthenticated("MISSING")];
   if (socket.operations > maxOperationsPerSocket) {
     socket.note("TOO_MANY_OPERATIONS", claims);
     return [tooManyOperations(maxOperationsPerSocket)];
   }
   try {
-    const authentication = connections.judge(socket, await sessions.checkAgain(claims));
+    const authentication = connections.checkOperation(socket, await sessions.checkAgain(claims));
     const refusal = refusalOf(authentication);
     if (refusal !== undefined) socket.note(refusal, claims);
     if (authentication.state === "unavailable") return [serviceUnavailable()];
     if (authentication.state === "refused") {
-      const ending = endingFor(authentication.reason);
+      const ending = closeReasonFor(authentication.reason);
       // All else closes when running answers have gone out.
-      if (ending !== "EXPIRED") life.end(ending);
+      if (ending !== "SESSION_EXPIRED") lifecycle.end(ending);
       return [unauthenticated(authentication.reason)];
     }
     return await pipeline.prepare(
       payload,
       callerOf(socket, id, authentication, options),
-      socket.place,
+      socket.initialContext,
     );
   } catch (error) {
     const shown = maskError(error);
-    if (shown !== error) onFault("an operation could not begin", error);
+    if (shown !== error) reportError("an operation could not begin", error);
     return [shown];
   }
 }
@@ -224,21 +230,21 @@ function callerOf(
   authentication: Authentication,
   { connections, ledger }: OperationOptions,
 ): Caller {
-  const { life, device } = socket;
+  const { lifecycle, device } = socket;
   return new Caller({
     ledger,
     authentication,
     device,
-    life,
+    lifecycle,
     noteRefusal: noteOn(socket),
     onDone: () => void (socket.operations -= 1),
     onRenewed: ({ fingerprint, generation, accessExpiresAt: expiresAt }) =>
       acceptToken(socket, { fingerprint, generation, expiresAt }, { connections }),
-    onLastWord: () => {
+    onReplyBeforeClose: () => {
       const release = () => {
         clearTimeout(timer);
         socket.onReplied?.delete(id);
-        life.release();
+        lifecycle.flushClose();
       };
       const timer = setTimeout(release, replyTimeout);
       socket.onReplied ??= new Map();
@@ -247,7 +253,7 @@ function callerOf(
   });
 }
 
-function noteOn(socket: Socket): Note {
+function noteOn(socket: Socket): LogRefusal {
   return (reason, claims) => socket.note(reason, claims);
 }
 

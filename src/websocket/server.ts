@@ -4,18 +4,18 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { handleProtocols, makeServer } from "graphql-ws";
 import { WebSocketServer, type Server, type ServerOptions } from "ws";
-import type { Life } from "../connections/lifecycle.ts";
-import { from, idFrom, originHeader } from "../lib/log-context.ts";
+import type { ConnectionLifecycle } from "../connections/lifecycle.ts";
+import { withLogContext, requestIdFrom, requestIdHeader } from "../lib/log-context.ts";
 import { closeTimeout } from "../protocol/close-reasons.ts";
 import { deviceOf } from "../request/credentials.ts";
-import { Farewells } from "./close-handshakes.ts";
-import { Carrier, OpenSocket, type OpenSocketOptions } from "./socket.ts";
+import { CloseHandshakes } from "./close-handshakes.ts";
+import { ManagedWebSocket, OpenSocket, type OpenSocketOptions } from "./socket.ts";
 import { socketHooks, type OperationOptions, type Socket } from "./graphql-ws-hooks.ts";
-import { isForeign, type AllowsOrigin } from "../request/origin-check.ts";
+import { isCrossOriginForbidden, type AllowsOrigin } from "../request/origin-check.ts";
 import { showToken } from "./show-token.ts";
 
 export interface SocketOptions
-  extends OperationOptions, Omit<OpenSocketOptions, "onGone" | "farewells" | "showToken"> {
+  extends OperationOptions, Omit<OpenSocketOptions, "onGone" | "closeHandshakes" | "showToken"> {
   readonly trustProxy: number;
   /** Bytes of one message. */
   readonly maxMessageSize: number;
@@ -27,7 +27,7 @@ export interface SocketOptions
 export class SocketServer {
   readonly #options: SocketOptions & OpenSocketOptions;
   readonly #protocol: ReturnType<typeof makeServer<Record<string, unknown>, Socket>>;
-  readonly #server: Server<typeof Carrier>;
+  readonly #server: Server<typeof ManagedWebSocket>;
   readonly #sockets = new Set<OpenSocket>();
   /** Connections that were answered with a status instead of an upgrade, and are not closed yet. */
   readonly #refused = new Set<Duplex>();
@@ -37,14 +37,14 @@ export class SocketServer {
   constructor(options: SocketOptions) {
     this.#options = {
       ...options,
-      farewells: new Farewells(),
+      closeHandshakes: new CloseHandshakes(),
       showToken: (socket, token) => showToken(socket, token, options),
       onGone: (socket) => this.#sockets.delete(socket),
     };
     this.#protocol = makeServer(socketHooks(options));
-    const settings: ServerOptions<typeof Carrier> & { closeTimeout: number } = {
+    const settings: ServerOptions<typeof ManagedWebSocket> & { closeTimeout: number } = {
       noServer: true,
-      WebSocket: Carrier,
+      WebSocket: ManagedWebSocket,
       clientTracking: false,
       maxPayload: options.maxMessageSize,
       // Each piece of a message takes more than its bytes, however small it is.
@@ -55,7 +55,8 @@ export class SocketServer {
       handleProtocols,
     };
     this.#server = new WebSocketServer(settings).on("headers", (headers) => {
-      for (const [name, value] of Object.entries(originHeader())) headers.push(`${name}: ${value}`);
+      for (const [name, value] of Object.entries(requestIdHeader()))
+        headers.push(`${name}: ${value}`);
     });
     // Timers run before what came is read: after a stall of the event loop, the pongs that wait in the
     // kernel count first.
@@ -64,8 +65,8 @@ export class SocketServer {
 
   /** Takes over an HTTP connection that asks for an upgrade to WebSocket. */
   upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
-    const connectionId = idFrom(request.headers["x-request-id"]);
-    from({ connectionId }, () => this.#upgrade(request, stream, head, connectionId));
+    const connectionId = requestIdFrom(request.headers["x-request-id"]);
+    withLogContext({ connectionId }, () => this.#upgrade(request, stream, head, connectionId));
   }
 
   #upgrade(request: IncomingMessage, stream: Duplex, head: Buffer, id: string): void {
@@ -73,7 +74,7 @@ export class SocketServer {
     if (this.#closing) return this.#reject(stream, "503 Service Unavailable");
     if (!/^\/graphql\/?(\?|$)/.test(request.url ?? ""))
       return this.#reject(stream, "404 Not Found");
-    if (isForeign(request, allowsOrigin)) {
+    if (isCrossOriginForbidden(request, allowsOrigin)) {
       const device = deviceOf(request, trustProxy);
       noteRefusal({ transport: "socket", reason: "ORIGIN", device });
       return this.#reject(stream, "403 Forbidden");
@@ -93,8 +94,8 @@ export class SocketServer {
   }
 
   /** Those that are not authenticated yet too. */
-  get lives(): Life[] {
-    return [...this.#sockets].map(({ life }) => life);
+  get lifecycles(): ConnectionLifecycle[] {
+    return [...this.#sockets].map(({ lifecycle }) => lifecycle);
   }
 
   /** Lets no more in; resolves when all sockets are gone. */
@@ -112,7 +113,7 @@ export class SocketServer {
     for (const socket of this.#sockets) socket.ping(mark);
   }
 
-  #open(ws: Carrier, request: IncomingMessage, id: string): void {
+  #open(ws: ManagedWebSocket, request: IncomingMessage, id: string): void {
     const device = deviceOf(request, this.#options.trustProxy);
     const socket = new OpenSocket(ws, id, device, this.#options);
     this.#sockets.add(socket);

@@ -1,27 +1,27 @@
 /** A newer token that a client shows on its open socket, in the payload of a ping: it moves the socket's deadline. */
-import type { OnFault } from "../lib/report-error.ts";
+import type { ReportError } from "../lib/report-error.ts";
 import type { Sessions } from "../session/sessions.ts";
 import type { Claims } from "../session/token.ts";
-import { endingFor } from "../connections/admit.ts";
+import { closeReasonFor } from "../connections/admit.ts";
 import type { Connections } from "../connections/connections.ts";
 import { tokenFromHeader } from "../request/credentials.ts";
-import type { Member } from "../connections/session-connections.ts";
-import { refusalOf, type Note } from "../connections/refusals.ts";
+import type { Connection } from "../connections/session-connections.ts";
+import { refusalOf, type LogRefusal } from "../connections/refusals.ts";
 
 /** A connection on which a client can show a token after the first one. */
-export interface Showing extends Member {
+export interface Showing extends Connection {
   /** Of the newest token shown on it. Set when it is acknowledged. */
   claims: Claims | undefined;
   /** How often the store was asked about tokens shown on it, and until when that counts. Few have any. */
   asked: { times: number; readonly until: number } | undefined;
   /** Logs each reason once. */
-  note(...what: Parameters<Note>): void;
+  note(...what: Parameters<LogRefusal>): void;
 }
 
 export interface ShowOptions {
   readonly sessions: Sessions;
   readonly connections: Connections;
-  readonly onFault: OnFault;
+  readonly reportError: ReportError;
 }
 
 /** What the `pong` carries. */
@@ -44,19 +44,19 @@ export async function showToken(
   token: unknown,
   options: ShowOptions,
 ): Promise<Shown | undefined> {
-  const { claims: own, life } = socket;
-  if (own === undefined || life.closing !== undefined) return undefined;
+  const { claims: own, lifecycle } = socket;
+  if (own === undefined || lifecycle.closingFor !== undefined) return undefined;
   const { ok, claims } = options.sessions.verify(tokenFromHeader(token));
   if (claims === undefined || claims.kind !== "access") return undefined;
   if (claims.fingerprint !== own.fingerprint) {
     socket.note("OTHER_SESSION", claims);
-    life.end("UNAUTHENTICATED");
+    lifecycle.end("UNAUTHENTICATED");
     return undefined;
   }
   if (ok && isNewer(claims, socket)) {
     if (!mayAsk(socket)) return undefined;
     await take(socket, claims, options);
-    if (life.closing !== undefined) return undefined;
+    if (lifecycle.closingFor !== undefined) return undefined;
   }
   return { accessTokenExpiresAt: new Date(socket.expiresAt).toISOString() };
 }
@@ -93,7 +93,7 @@ function mayAsk(socket: Showing): boolean {
 async function take(
   socket: Showing,
   claims: Claims,
-  { sessions, connections, onFault }: ShowOptions,
+  { sessions, connections, reportError }: ShowOptions,
 ): Promise<void> {
   try {
     const authentication = await sessions.check(claims);
@@ -101,9 +101,12 @@ async function take(
     if (refusal !== undefined) socket.note(refusal, claims);
     if (authentication.state === "signedIn") acceptToken(socket, claims, { connections });
     // One that was superseded since moves nothing; nor does one that cannot be checked now.
-    else if (authentication.state === "refused" && endingFor(authentication.reason) === "ENDED")
-      socket.life.end("ENDED");
+    else if (
+      authentication.state === "refused" &&
+      closeReasonFor(authentication.reason) === "SESSION_ENDED"
+    )
+      socket.lifecycle.end("SESSION_ENDED");
   } catch (error) {
-    onFault("a token that was shown on a socket could not be checked", error);
+    reportError("a token that was shown on a socket could not be checked", error);
   }
 }

@@ -2,34 +2,34 @@
 import { CloseCode, MessageType, stringifyMessage, type Server } from "graphql-ws";
 import { WebSocket, type RawData } from "ws";
 import type { MemoryLedger } from "../connections/memory-ledger.ts";
-import type { OnFault } from "../lib/report-error.ts";
-import { Life, type Ending } from "../connections/lifecycle.ts";
+import type { ReportError } from "../lib/report-error.ts";
+import { ConnectionLifecycle, type CloseReason } from "../connections/lifecycle.ts";
 import type { Device } from "../session/session.ts";
 import type { Claims } from "../session/token.ts";
-import { from } from "../lib/log-context.ts";
+import { withLogContext } from "../lib/log-context.ts";
 import { Backlog } from "./backlog.ts";
 import { closes } from "../protocol/close-reasons.ts";
-import type { Farewells } from "./close-handshakes.ts";
+import type { CloseHandshakes } from "./close-handshakes.ts";
 import { idTooLong, readMessage, type Message } from "./messages.ts";
-import { noMeter, type Meter } from "../connections/observer.ts";
+import { noObserver, type ConnectionObserver } from "../connections/observer.ts";
 import type { Socket } from "./graphql-ws-hooks.ts";
-import type { Places } from "../connections/connection-limiter.ts";
-import { notesOf, type Note, type NoteRefusal } from "../connections/refusals.ts";
+import type { ConnectionLimiter } from "../connections/connection-limiter.ts";
+import { refusalLogger, type LogRefusal, type RecordRefusal } from "../connections/refusals.ts";
 import type { Shown } from "./show-token.ts";
 
 export interface OpenSocketOptions {
-  readonly noteRefusal: NoteRefusal;
-  readonly onFault: OnFault;
+  readonly noteRefusal: RecordRefusal;
+  readonly reportError: ReportError;
   /** For all sockets, and for the streams over HTTP. */
-  readonly places: Places;
+  readonly places: ConnectionLimiter;
   /** For those that nobody has signed in on yet; a newcomer may displace one that has not sent `connection_init`. */
-  readonly strangers: Places;
+  readonly strangers: ConnectionLimiter;
   /** Milliseconds from the opening of a socket to its `connection_init`, which may wait for a renewal. */
   readonly initTimeout: number;
-  readonly farewells: Farewells;
+  readonly closeHandshakes: CloseHandshakes;
   /** Counts what waits to be sent. */
   readonly ledger?: MemoryLedger;
-  readonly meter?: Meter;
+  readonly observer?: ConnectionObserver;
   /** Takes a token that its client shows; resolves to what the `pong` carries. */
   readonly showToken: (socket: Socket, token: unknown) => Promise<Shown | undefined>;
   /** Called when its connection is gone. */
@@ -41,17 +41,17 @@ const maxBacklog = 8 * 1024 * 1024;
 const pong = stringifyMessage({ type: MessageType.Pong });
 
 /** It knows what it carries, so that the listeners of all sockets are the same few functions. */
-export class Carrier extends WebSocket {
+export class ManagedWebSocket extends WebSocket {
   carried: OpenSocket | undefined;
 }
 
 /** Methods, not closures: there are very many sockets, and on most of them nothing happens. */
 export class OpenSocket implements Socket {
-  readonly ws: Carrier;
+  readonly ws: ManagedWebSocket;
   readonly #id: string;
   readonly device: Device;
   /** From the opening of the socket on; its end closes the socket. */
-  readonly life: Life;
+  readonly lifecycle: ConnectionLifecycle;
   /** Whether it answered the last ping. */
   isAlive = true;
   claims: Claims | undefined;
@@ -64,7 +64,7 @@ export class OpenSocket implements Socket {
   readonly #options: OpenSocketOptions;
   /** Of the last ping. */
   #mark: Buffer | undefined;
-  #note: Note | undefined;
+  #note: LogRefusal | undefined;
   /** Made when something waits. */
   #backlog: Backlog | undefined;
   #initTimer: NodeJS.Timeout | undefined;
@@ -72,32 +72,32 @@ export class OpenSocket implements Socket {
   #onClose: ReturnType<Server["opened"]> | undefined;
 
   /** @param id names it in the log */
-  constructor(ws: Carrier, id: string, device: Device, options: OpenSocketOptions) {
+  constructor(ws: ManagedWebSocket, id: string, device: Device, options: OpenSocketOptions) {
     this.ws = ws;
     this.#id = id;
     this.device = device;
     this.#options = options;
-    this.life = new Life(options.onFault);
-    this.life.onEnd((ending) => this.#end(ending));
+    this.lifecycle = new ConnectionLifecycle(options.reportError);
+    this.lifecycle.onEnd((ending) => this.#end(ending));
     ws.carried = this;
     ws.on("message", onMessage).on("pong", onPong).on("error", ignore).on("close", onClose);
   }
 
   /** Speaks that protocol from now on; unless there is no place for it. */
   open(protocol: Server<Socket>): void {
-    const { places, strangers, initTimeout, meter = noMeter } = this.#options;
-    meter.opened("socket");
+    const { places, strangers, initTimeout, observer = noObserver } = this.#options;
+    observer.opened("socket");
     const { ipAddress } = this.device;
     this.#initTimer = setTimeout(() => {
       this.close(CloseCode.ConnectionInitialisationTimeout, "Connection initialisation timeout");
     }, initTimeout);
-    if (!places.take(ipAddress, this.life) || !strangers.take(ipAddress, this.life))
-      this.life.end("TOO_MANY");
+    if (!places.acquire(ipAddress, this.lifecycle) || !strangers.acquire(ipAddress, this.lifecycle))
+      this.lifecycle.end("TOO_MANY_CONNECTIONS");
     this.#onClose = protocol.opened(this, this);
   }
 
-  note(...[reason, claims]: Parameters<Note>): void {
-    this.#note ??= notesOf("socket", this.device, this.#options.noteRefusal);
+  note(...[reason, claims]: Parameters<LogRefusal>): void {
+    this.#note ??= refusalLogger("socket", this.device, this.#options.noteRefusal);
     this.#note(reason, claims);
   }
 
@@ -105,11 +105,11 @@ export class OpenSocket implements Socket {
     clearTimeout(this.#initTimer);
     this.#initTimer = undefined;
     // From here on the client waits for the server, which newcomers must not make in vain.
-    this.#options.strangers.hold(this.device.ipAddress, this.life);
+    this.#options.strangers.protect(this.device.ipAddress, this.lifecycle);
   }
 
   onAdmitted(): void {
-    this.#options.strangers.leave(this.device.ipAddress, this.life);
+    this.#options.strangers.release(this.device.ipAddress, this.lifecycle);
   }
 
   get protocol(): string {
@@ -168,7 +168,7 @@ export class OpenSocket implements Socket {
   take(data: RawData, isBinary: boolean): void {
     const { ws } = this;
     // A client may ignore the close frame: what it sends after the end is not even looked at.
-    if (this.life.ending !== undefined || ws.readyState !== ws.OPEN) return;
+    if (this.lifecycle.closeReason !== undefined || ws.readyState !== ws.OPEN) return;
     if (isBinary) ws.close(CloseCode.BadRequest, "Binary messages are not supported");
     else this.#receive(readMessage(data));
   }
@@ -181,7 +181,7 @@ export class OpenSocket implements Socket {
       void this.#log(() =>
         this.#onMessage?.(content).catch((error: unknown) => {
           if (isForClients) return ws.close(CloseCode.BadRequest, "Invalid message received");
-          this.#options.onFault("a socket's message was not handled", error);
+          this.#options.reportError("a socket's message was not handled", error);
           ws.close(CloseCode.InternalServerError, "Internal server error");
         }),
       );
@@ -208,35 +208,35 @@ export class OpenSocket implements Socket {
     this.#options.onGone(this);
     this.#backlog?.release();
     this.#backlog = undefined;
-    this.life.end("LEFT");
+    this.lifecycle.end("CLIENT_GONE");
     void this.#log(() =>
       this.#onClose?.(code, reason).catch((error: unknown) =>
-        this.#options.onFault("a closed socket was not cleaned up", error),
+        this.#options.reportError("a closed socket was not cleaned up", error),
       ),
     );
   }
 
   /** Whatever comes of it says in the log that it is of this socket. */
   #log<T>(work: () => T): T {
-    return from({ connectionId: this.#id }, work);
+    return withLogContext({ connectionId: this.#id }, work);
   }
 
-  #end(ending: Ending): void {
-    const { places, strangers, farewells, meter = noMeter } = this.#options;
-    meter.ended("socket", ending);
+  #end(ending: CloseReason): void {
+    const { places, strangers, closeHandshakes, observer = noObserver } = this.#options;
+    observer.ended("socket", ending);
     const { ipAddress } = this.device;
     this.onInit();
-    strangers.leave(ipAddress, this.life);
-    places.leave(ipAddress, this.life);
-    if (ending === "LEFT") return;
-    if (ending === "TOO_MANY") this.note("TOO_MANY_CONNECTIONS");
+    strangers.release(ipAddress, this.lifecycle);
+    places.release(ipAddress, this.lifecycle);
+    if (ending === "CLIENT_GONE") return;
+    if (ending === "TOO_MANY_CONNECTIONS") this.note("TOO_MANY_CONNECTIONS");
     this.ws.close(closes[ending].code, closes[ending].reason);
-    farewells.tell(this.ws);
+    closeHandshakes.add(this.ws);
   }
 }
 
 function carriedBy(ws: WebSocket): OpenSocket | undefined {
-  return ws instanceof Carrier ? ws.carried : undefined;
+  return ws instanceof ManagedWebSocket ? ws.carried : undefined;
 }
 
 function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {

@@ -149,8 +149,8 @@ describe.each(["light", "dark"] as const)("in the %s", (colorScheme) => {
         );
         expect(await seriousFaults(page), `${state} at ${width}`).toEqual([]);
         const { scrollWidth, clientWidth } = await page.evaluate(() => {
-          const { scrollWidth: all, clientWidth: seen } = document.documentElement;
-          return { scrollWidth: all, clientWidth: seen };
+          const { scrollWidth: all, clientWidth: generationAtRead } = document.documentElement;
+          return { scrollWidth: all, clientWidth: generationAtRead };
         });
         expect(scrollWidth, `${state} at ${width}`).toBeLessThanOrEqual(clientWidth);
         if (folder === undefined || !shown.has(state)) continue;

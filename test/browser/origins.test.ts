@@ -44,7 +44,7 @@ async function servePage() {
 
 /** Runs in the page: everything that a page can send without being asked, and what it sees of it. */
 async function callAll(url: string): Promise<Record<string, string>> {
-  const seen = (promise: Promise<unknown>) => promise.then(String, () => "nothing");
+  const generationAtRead = (promise: Promise<unknown>) => promise.then(String, () => "nothing");
   const mutation = JSON.stringify({ query: "mutation { change }" });
   const post = (type: string, body: string, mode: RequestMode) =>
     fetch(url, { method: "POST", mode, headers: { "content-type": type }, body });
@@ -79,14 +79,16 @@ async function callAll(url: string): Promise<Record<string, string>> {
       socket.addEventListener("error", () => reject(new Error()));
     });
   return {
-    text: await seen(post("text/plain", mutation, "no-cors").then(({ type }) => type)),
-    form: await seen(
+    text: await generationAtRead(post("text/plain", mutation, "no-cors").then(({ type }) => type)),
+    form: await generationAtRead(
       post("application/x-www-form-urlencoded", form, "no-cors").then((r) => r.type),
     ),
-    submitted: await seen(submitted()),
-    asked: await seen(post("application/json", mutation, "cors").then((answer) => answer.text())),
-    stream: await seen(streamed()),
-    socket: await seen(connected()),
+    submitted: await generationAtRead(submitted()),
+    asked: await generationAtRead(
+      post("application/json", mutation, "cors").then((answer) => answer.text()),
+    ),
+    stream: await generationAtRead(streamed()),
+    socket: await generationAtRead(connected()),
   };
 }
 

@@ -2,13 +2,13 @@
 import { randomBytes } from "node:crypto";
 import { setImmediate as turn } from "node:timers/promises";
 import type { Access, Session as ClientSession } from "../../src/client/types.ts";
-import type { Channel, Environment, Locks } from "../../src/client/platform.ts";
+import type { Channel, Platform, Locks } from "../../src/client/platform.ts";
 import type { SessionOptions } from "../../src/client/session.ts";
 import { KeyRing } from "../../src/session/keys.ts";
 import type { Issued } from "../../src/session/sessions.ts";
 import { Sessions } from "../../src/session/sessions.ts";
 import { secrets } from "../helpers/curfew.ts";
-import { memoryStore, memoryTopics } from "../helpers/parts.ts";
+import { memoryStore, memoryPubSub } from "../helpers/parts.ts";
 import { device } from "../helpers/sessions.ts";
 
 const second = 1_000;
@@ -42,7 +42,7 @@ export interface WorldOptions {
   readonly skew?: number;
   /** What becomes of the next requests; the rest are answered promptly. */
   readonly fates?: readonly Fate[];
-  readonly replacements?: Partial<Environment>;
+  readonly replacements?: Partial<Platform>;
   readonly lifetimes?: typeof lifetimes;
 }
 
@@ -81,13 +81,13 @@ export class World implements AsyncDisposable {
     this.fates = [...(options.fates ?? [])];
     this.sessions = new Sessions({
       store: this.#store,
-      topics: memoryTopics(),
+      pubsub: memoryPubSub(),
       ring: new KeyRing(secrets),
       lifetimes: options.lifetimes ?? lifetimes,
-      isGone: async () => false,
+      isUserDisabled: async () => false,
       clock: () => Math.floor(this.now),
       randomBytes,
-      onFault: () => {},
+      reportError: () => {},
     });
   }
 
@@ -101,7 +101,7 @@ export class World implements AsyncDisposable {
     return tab;
   }
 
-  environment(): Environment {
+  environment(): Platform {
     let chance = 1;
     return {
       fetch: (_url, init) => this.#fetch(init ?? {}),

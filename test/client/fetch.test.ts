@@ -129,21 +129,21 @@ describe("the token", () => {
   });
 
   it("goes along with a redirect within its origin, and not to another, whose refusal ends nothing", async () => {
-    const seen: (string | undefined)[] = [];
+    const generationAtRead: (string | undefined)[] = [];
     await using foreign = await listen((request, response) => {
-      seen.push(request.headers.authorization);
+      generationAtRead.push(request.headers.authorization);
       response.writeHead(200, { "content-type": "application/json" }).end(ended);
     });
     await using own = await listen((request, response) => {
       const { url = "" } = request;
-      seen.push(request.headers.authorization);
+      generationAtRead.push(request.headers.authorization);
       const location = { "/graphql": "/next", "/next": foreign.url }[url];
       response.writeHead(307, { location }).end();
     });
     const { session: here, refused } = sessionAt(own.url);
     const response = await sessionFetch(here)(own.url, { method: "POST", body: "{}" });
     expect(await response.text()).toBe(ended);
-    expect(seen).toEqual(["Bearer the-token", "Bearer the-token", undefined]);
+    expect(generationAtRead).toEqual(["Bearer the-token", "Bearer the-token", undefined]);
     expect(refused).toEqual([]);
   });
 

@@ -102,9 +102,9 @@ export class Socket {
 
 /** What `whoAmI` was answered: without a viewer it was a stranger who asked. */
 export function viewed(data: any, session: string): { kind: "ok" | "fail"; reason?: string } {
-  const seen: unknown = data?.viewer?.session.id;
-  if (seen === session) return { kind: "ok" };
-  return { kind: "fail", reason: seen === undefined ? "ENDED" : "SOMEBODY_ELSE" };
+  const generationAtRead: unknown = data?.viewer?.session.id;
+  if (generationAtRead === session) return { kind: "ok" };
+  return { kind: "fail", reason: generationAtRead === undefined ? "ENDED" : "SOMEBODY_ELSE" };
 }
 
 /** Where the store did not answer, nobody knows what it did. */

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { normaliseEmail } from "../../src/users/email.ts";
 import { networkOf } from "../../src/lib/client-network.ts";
-import { idFrom } from "../../src/lib/log-context.ts";
+import { requestIdFrom } from "../../src/lib/log-context.ts";
 import { tokenFromHeader } from "../../src/request/credentials.ts";
 import { originPolicy } from "../../src/request/origin-check.ts";
 import { knownMessage } from "../../src/graphql/plugins/error-shapes.ts";
@@ -121,7 +121,7 @@ const allows = originPolicy(["https://*.example.com", "https://app.example.com"]
 it.each<[string, (text: string) => unknown, string]>([
   ["an e-mail address", normaliseEmail, "a@.example"],
   ["a client's address", (text) => networkOf(text), "[1.2.3.4]:80"],
-  ["a request's id", idFrom, "a-b"],
+  ["a request's id", requestIdFrom, "a-b"],
   ["an Authorization header", tokenFromHeader, "bearer x"],
   ["an origin", (text) => allows(`https://${text}`, "a"), "https://a.example.com"],
   [

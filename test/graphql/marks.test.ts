@@ -121,7 +121,7 @@ describe("a mark that would guard nothing is refused, with what would be right:"
 
 describe("a mark holds", () => {
   const resolvers = {
-    Query: { pet: () => ({ __typename: "Cat", name: "Tom", kind: "cat", lives: 9 }) },
+    Query: { pet: () => ({ __typename: "Cat", name: "Tom", kind: "cat", connections: 9 }) },
   };
 
   it.each([

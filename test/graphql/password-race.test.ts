@@ -70,7 +70,7 @@ describe("a login with the old password", () => {
     "leaves no session that is changed when its password was found right, %s its session was kept",
     async (point) => {
       const { store, arm, goOn } = pausing("create", point);
-      await using curfew = await startCurfew({ parts: { store } });
+      await using curfew = await startCurfew({ backends: { store } });
       const email = newEmail();
       const mine = await register(curfew.url, email);
       const reached = arm();
@@ -114,7 +114,7 @@ describe.each(["lock", "delete"] as const)("a user whom an operator is about to 
     "gets no session by a login whose password was found right, %s its session was kept",
     async (point) => {
       const { store, arm, goOn } = pausing("create", point);
-      await using curfew = await startCurfew({ parts: { store } });
+      await using curfew = await startCurfew({ backends: { store } });
       const email = newEmail();
       const { userId } = await register(curfew.url, email);
       const reached = arm();
@@ -135,7 +135,7 @@ describe.each(["lock", "delete"] as const)("a user whom an operator is about to 
     async (point) => {
       const { store, arm, goOn } = pausing("create", point);
       const users = memoryUsers();
-      await using curfew = await startCurfew({ parts: { store, users } });
+      await using curfew = await startCurfew({ backends: { store, users } });
       const email = newEmail();
       const reached = arm();
       const registering = ask(
@@ -155,7 +155,7 @@ describe.each(["lock", "delete"] as const)("a user whom an operator is about to 
 
   it("keeps nothing by a renewal under way", async () => {
     const { store, arm, goOn } = pausing("renew", "before");
-    await using curfew = await startCurfew({ parts: { store } });
+    await using curfew = await startCurfew({ backends: { store } });
     const { userId, renewalToken } = await register(curfew.url);
     const reached = arm();
     const renewing = renew(curfew.url, renewalToken);
@@ -171,7 +171,7 @@ it.each(["before", "after"] as const)(
   "a renewal under way, %s it was kept, gives no token that outlives the change of the password",
   async (point) => {
     const { store, arm, goOn } = pausing("renew", point);
-    await using curfew = await startCurfew({ parts: { store } });
+    await using curfew = await startCurfew({ backends: { store } });
     const email = newEmail();
     const mine = await register(curfew.url, email);
     const other = await login(curfew.url, email);
@@ -198,7 +198,7 @@ it("logins that race each other to a hash of a new cost all get their sessions",
     cost: { argon2Memory: 1024, argon2Passes: 1, argon2Parallelism: 1 },
   });
   await users.create(email, await cheap.hash(password), 1);
-  await using curfew = await startCurfew({ parts: { users } });
+  await using curfew = await startCurfew({ backends: { users } });
   const logins = await Promise.all(Array.from({ length: 6 }, () => tryLogin(curfew, email)));
   for (const { outcome, token = "" } of logins) {
     expect(outcome).toBe("SignedIn");
@@ -210,7 +210,7 @@ it("logins that race each other to a hash of a new cost all get their sessions",
 describe("a renewal of the caller's own session by a thief", () => {
   it("that read it before the change and is carried out after gets nothing", async () => {
     const { store, arm, goOn } = pausing("renew", "before");
-    await using curfew = await startCurfew({ parts: { store } });
+    await using curfew = await startCurfew({ backends: { store } });
     const mine = await register(curfew.url);
     const reached = arm();
     const thief = renew(curfew.url, mine.renewalToken);
@@ -226,7 +226,7 @@ describe("a renewal of the caller's own session by a thief", () => {
     "gets nothing that outlives the change, %s whose step it comes",
     async (point) => {
       const { store, arm, goOn } = pausing("reissue", point);
-      await using curfew = await startCurfew({ parts: { store } });
+      await using curfew = await startCurfew({ backends: { store } });
       const mine = await register(curfew.url);
       const reached = arm();
       const changing = change(curfew, mine.accessToken);
@@ -248,7 +248,7 @@ describe("a renewal of the caller's own session by a thief", () => {
 describe("a session that ends while its password is changed", () => {
   it("still has the user's other sessions ended: a thief in it saves none of them", async () => {
     const { store, arm, goOn } = pausing("reissue", "before");
-    await using curfew = await startCurfew({ parts: { store } });
+    await using curfew = await startCurfew({ backends: { store } });
     const email = newEmail();
     const mine = await register(curfew.url, email);
     const theirs = await login(curfew.url, email);
@@ -276,7 +276,7 @@ describe("a session that ends while its password is changed", () => {
           return real(...args);
         },
     });
-    await using curfew = await startCurfew({ parts: { users: slow } });
+    await using curfew = await startCurfew({ backends: { users: slow } });
     const email = newEmail();
     const mine = await register(curfew.url, email);
     const theirs = await login(curfew.url, email);
@@ -311,7 +311,7 @@ describe("a change of the password", () => {
     return { store, goDown: () => void (isDown = true), comeBack: () => void (isDown = false) };
   }
   const start = (store: SessionStore, options: CurfewOptions = {}) =>
-    startCurfew({ ...options, parts: { store } });
+    startCurfew({ ...options, backends: { store } });
 
   it("is not made while the sessions that it would end cannot be found", async () => {
     const { store, goDown, comeBack } = failing("ofUser");
@@ -403,7 +403,7 @@ describe("a change of the password", () => {
 it("a directory of users that is away for longer than the grace uses up no renewal token", async () => {
   const clock = fakeClock();
   const users = breakable(memoryUsers());
-  await using curfew = await startCurfew({ clock, parts: { users: users.part } });
+  await using curfew = await startCurfew({ clock, backends: { users: users.part } });
   const { renewalToken, sessionId } = await register(curfew.url);
   users.goDown();
   const query = "mutation ($token: String!) { renew(renewalToken: $token) { __typename } }";

@@ -12,22 +12,22 @@ import { until } from "../helpers/until.ts";
 
 /** Notes what was executed, and for which session. */
 function noting() {
-  const seen: string[] = [];
+  const generationAtRead: string[] = [];
   const note = (hook: string) => (event: { readonly args: ExecutionArgs }) => {
     const { session } = event.args.contextValue as CurfewContext;
-    seen.push(`${hook} ${session?.fingerprint ?? "nobody"}`);
+    generationAtRead.push(`${hook} ${session?.fingerprint ?? "nobody"}`);
   };
   const plugin: Plugin = { onExecute: note("execute"), onSubscribe: note("subscribe") };
-  return { seen, plugin };
+  return { generationAtRead, plugin };
 }
 
 describe("a plugin of an app", () => {
   it("sees every operation with its session: JSON, GET, event streams and sockets", async () => {
     const app = testApp();
-    const { seen, plugin } = noting();
+    const { generationAtRead, plugin } = noting();
     await using curfew = await startCurfew({ ...app.schema, plugins: [plugin] });
     const { accessToken: token, sessionId } = await register(curfew.url);
-    expect(seen.splice(0)).toEqual(["execute nobody"]);
+    expect(generationAtRead.splice(0)).toEqual(["execute nobody"]);
 
     await ask(curfew.url, "{ own }", { token });
     await fetch(`${curfew.url}?query={own}`, { headers: { authorization: `Bearer ${token}` } });
@@ -39,7 +39,7 @@ describe("a plugin of an app", () => {
     socket.subscribe("2", "subscription { said }");
     await until(() => socket.messages.pending.some(({ type }) => type === "next"));
     const kinds = ["execute", "execute", "subscribe", "execute", "subscribe"];
-    expect(seen).toEqual(kinds.map((kind) => `${kind} ${sessionId}`));
+    expect(generationAtRead).toEqual(kinds.map((kind) => `${kind} ${sessionId}`));
 
     await logout(curfew.url, token);
     expect(await socket.closed).toEqual({ code: 4401, reason: "SESSION_ENDED" });

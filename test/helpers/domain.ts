@@ -8,7 +8,7 @@ import { sessionNetworkOf } from "../../src/lib/client-network.ts";
 import type { Lifetimes } from "../../src/session/session.ts";
 import type { TokenPair } from "../../src/session/token.ts";
 import { Sessions, type SessionsOptions } from "../../src/session/sessions.ts";
-import { MemoryTopics } from "../../src/stores/memory/pubsub.ts";
+import { MemoryPubSub } from "../../src/stores/memory/pubsub.ts";
 import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
 
 export const second = 1_000;
@@ -51,26 +51,26 @@ export function startDomain(overrides: Partial<SessionsOptions> = {}) {
   const witnessed: SessionMessage[] = [];
   const audited: AuditFact[] = [];
   const store = overrides.store ?? new SqliteSessions(new DatabaseSync(":memory:"));
-  const topics = overrides.topics ?? new MemoryTopics(raise);
+  const pubsub = overrides.pubsub ?? new MemoryPubSub(raise);
   const options: SessionsOptions = {
     store,
-    topics,
+    pubsub,
     ring: new KeyRing([secret("ring")]),
     lifetimes,
-    isGone: async (userId) => gone.has(userId),
+    isUserDisabled: async (userId) => gone.has(userId),
     clock: clock.read,
     randomBytes,
-    onFault: (what) => faults.push(what),
+    reportError: (what) => faults.push(what),
     audit: (fact) => audited.push(fact),
     ...overrides,
   };
   const sessions = new Sessions(options);
-  sessions.witness((message) => witnessed.push(message));
+  sessions.onLocalChange((message) => witnessed.push(message));
 
   return {
     sessions,
     store,
-    topics,
+    pubsub,
     clock,
     gone,
     faults,
@@ -82,7 +82,7 @@ export function startDomain(overrides: Partial<SessionsOptions> = {}) {
     /** What other nodes hear about a session from now on: the type or, of an end, the reason. */
     hear: async (fingerprint: string): Promise<readonly string[]> => {
       const heard: string[] = [];
-      await topics.subscribe(sessionTopic(fingerprint), (message) => {
+      await pubsub.subscribe(sessionTopic(fingerprint), (message) => {
         const { type, reason } = message as { type: string; reason?: string };
         heard.push(reason ?? type);
       });

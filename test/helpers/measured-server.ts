@@ -2,7 +2,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { testApp } from "./app.ts";
-import { counted, memoryTopics } from "./parts.ts";
+import { counted, memoryPubSub } from "./parts.ts";
 import { startCurfew } from "./curfew.ts";
 import { device } from "./sessions.ts";
 
@@ -31,12 +31,12 @@ export interface Measure {
   readonly heap: number;
 }
 
-const topics = counted(memoryTopics());
+const pubsub = counted(memoryPubSub());
 const options = JSON.parse(process.argv[2] ?? "{}") as CurfewOptions;
 const curfew = await startCurfew({
   ...testApp().schema,
   ...options,
-  parts: { topics: topics.part },
+  backends: { pubsub: pubsub.part },
 });
 
 async function follow(order: Order): Promise<unknown> {
@@ -75,7 +75,7 @@ async function measure(): Promise<Measure> {
   return {
     connections: connections.size,
     sessions: connections.fingerprints.length,
-    subscriptions: topics.subscriptions,
+    subscriptions: pubsub.subscriptions,
     resources,
     faults,
     heap: process.memoryUsage().heapUsed,

@@ -25,7 +25,7 @@ export async function startNodes(
       await startCurfew({
         ...("url" in redis ? { redisUrl: redis.url } : redis),
         ...one,
-        parts: { ...one.parts, users: lent(users) },
+        backends: { ...one.backends, users: lent(users) },
       }),
     );
   const here = await start(options);

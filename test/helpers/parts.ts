@@ -1,8 +1,8 @@
 /** Real parts with a hand on them: to pause, break or count what a server asks of them. */
 import { sessionTopic } from "../../src/session/messages.ts";
 import { StoreUnavailable, type SessionStore } from "../../src/session/store.ts";
-import type { Topics } from "../../src/session/pubsub.ts";
-import { MemoryTopics } from "../../src/stores/memory/pubsub.ts";
+import type { PubSub } from "../../src/session/pubsub.ts";
+import { MemoryPubSub } from "../../src/stores/memory/pubsub.ts";
 import { openDatabase } from "./adapters.ts";
 import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
 import type { UserDirectory } from "../../src/users/directory.ts";
@@ -43,8 +43,8 @@ export function lent<T extends { close(): Promise<void> }>(part: T): T {
   });
 }
 
-export function memoryTopics(): Topics {
-  return new MemoryTopics((error) => {
+export function memoryPubSub(): PubSub {
+  return new MemoryPubSub((error) => {
     throw error;
   });
 }
@@ -66,9 +66,9 @@ export function breakable<T extends object>(port: T) {
 }
 
 /** The topics, with the number of subscriptions that they hold. */
-export function counted(topics: Topics) {
+export function counted(pubsub: PubSub) {
   let subscriptions = 0;
-  const part = intercept(topics, {
+  const part = intercept(pubsub, {
     subscribe: (real) => async (topic, listener) => {
       const leave = await real(topic, listener);
       subscriptions += 1;
@@ -98,14 +98,14 @@ export const handshakePoints = [
 export type HandshakePoint = (typeof handshakePoints)[number];
 
 /** Parts that, once for each plan, do something at a point of a session's handshake and then go on. */
-export function plannable(parts: { readonly store: SessionStore; readonly topics: Topics }) {
+export function plannable(parts: { readonly store: SessionStore; readonly pubsub: PubSub }) {
   const plans = new Map<string, () => Promise<unknown>>();
   const pass = async (point: HandshakePoint, topic: string) => {
     const act = plans.get(point + topic);
     plans.delete(point + topic);
     await act?.();
   };
-  const topics = intercept(parts.topics, {
+  const pubsub = intercept(parts.pubsub, {
     subscribe: (real) => async (topic, listener) => {
       await pass("before subscribing", topic);
       const leave = await real(topic, listener);
@@ -123,5 +123,5 @@ export function plannable(parts: { readonly store: SessionStore; readonly topics
   });
   const plan = (point: HandshakePoint, fingerprint: string, act: () => Promise<unknown>) =>
     void plans.set(point + sessionTopic(fingerprint), act);
-  return { store, topics, plan };
+  return { store, pubsub, plan };
 }

@@ -137,8 +137,12 @@ export class RedisCluster implements AsyncDisposable {
     for (const { port } of others) await first.command("CLUSTER", "MEET", "127.0.0.1", port);
     const knowAll = async () => {
       const replies = this.nodes.map((node) => node.command("CLUSTER", "NODES"));
-      const seen = (await Promise.all(replies)).map((reply) => String(reply).trim().split("\n"));
-      return seen.every((lines) => lines.length === 6 && !lines.join().includes("handshake"));
+      const generationAtRead = (await Promise.all(replies)).map((reply) =>
+        String(reply).trim().split("\n"),
+      );
+      return generationAtRead.every(
+        (lines) => lines.length === 6 && !lines.join().includes("handshake"),
+      );
     };
     await until(knowAll, "the nodes to meet");
     await Promise.all(

@@ -13,24 +13,24 @@ export async function monitor(server: RedisServer): Promise<Monitor> {
   // ioredis takes no line of it that comes with the answer to MONITOR: nobody else may be connecting then.
   await client.ping();
   const watcher = await client.monitor();
-  const seen: string[] = [];
+  const generationAtRead: string[] = [];
   watcher.on("monitor", (_time: string, [name = "", ...rest]: string[], source: string) => {
     // What a script calls is no command of a client's.
     if (source !== "lua" && name.toLowerCase() !== "ping")
-      seen.push([name.toLowerCase(), ...rest].join(" "));
+      generationAtRead.push([name.toLowerCase(), ...rest].join(" "));
   });
   const mark = async () => {
     const word = `echo ${crypto.randomUUID()}`;
     await client.echo(word.slice(5));
-    await until(() => seen.includes(word), "the monitor");
-    return seen.indexOf(word);
+    await until(() => generationAtRead.includes(word), "the monitor");
+    return generationAtRead.indexOf(word);
   };
   return {
     async during(act) {
       const from = await mark();
       await act();
       const to = await mark();
-      return seen.slice(from + 1, to).map((command) => command.split(" ", 1)[0] ?? "");
+      return generationAtRead.slice(from + 1, to).map((command) => command.split(" ", 1)[0] ?? "");
     },
     async [Symbol.asyncDispose]() {
       watcher.disconnect();

@@ -3,16 +3,16 @@ import { randomBytes } from "node:crypto";
 import type * as fc from "fast-check";
 import { Deadlines } from "../../src/lib/deadlines.ts";
 import { KeyRing } from "../../src/session/keys.ts";
-import { Life } from "../../src/connections/lifecycle.ts";
+import { ConnectionLifecycle } from "../../src/connections/lifecycle.ts";
 import type { Issued } from "../../src/session/sessions.ts";
 import { Sessions } from "../../src/session/sessions.ts";
 import type { SessionStore } from "../../src/session/store.ts";
-import type { Topics } from "../../src/session/pubsub.ts";
+import type { PubSub } from "../../src/session/pubsub.ts";
 import { Connections } from "../../src/connections/connections.ts";
-import { newMember } from "../../src/connections/session-connections.ts";
+import { newConnection } from "../../src/connections/session-connections.ts";
 import { fakeClock, secrets } from "./curfew.ts";
 import { raiseFault } from "./domain.ts";
-import { counted, intercept, memoryStore, memoryTopics } from "./parts.ts";
+import { counted, intercept, memoryStore, memoryPubSub } from "./parts.ts";
 import { device, lifetimes } from "./sessions.ts";
 
 /** Asked and answered at moments of their own, between which anything may happen. */
@@ -41,10 +41,10 @@ export interface Safeguards {
 
 function scheduledTopics(
   scheduler: fc.Scheduler,
-  topics: Topics,
+  pubsub: PubSub,
   { acknowledgement }: Safeguards,
-): Topics {
-  return intercept(topics, {
+): PubSub {
+  return intercept(pubsub, {
     subscribe: (real) => async (topic, listener) => {
       const subscribed = scheduler.schedule(Promise.resolve(), "subscribe").then(async () => {
         const leave = await real(topic, listener);
@@ -71,62 +71,62 @@ export async function scheduledNode(
   const clock = fakeClock();
   const deadlines = new Deadlines(clock(), raiseFault);
   const store = memoryStore();
-  const topics = counted(memoryTopics());
+  const pubsub = counted(memoryPubSub());
   const faults: unknown[] = [];
   const domain = {
     store: scheduledStore(scheduler, store),
-    topics: scheduledTopics(scheduler, topics.part, safeguards),
+    pubsub: scheduledTopics(scheduler, pubsub.part, safeguards),
     ring: new KeyRing(secrets),
     lifetimes,
-    isGone: async () => false,
+    isUserDisabled: async () => false,
     clock,
     randomBytes,
-    onFault: (_what: string, error: unknown) => faults.push(error),
+    reportError: (_what: string, error: unknown) => faults.push(error),
   };
   const issued: Issued[] = [];
-  const starter = new Sessions({ ...domain, store, topics: memoryTopics() });
+  const starter = new Sessions({ ...domain, store, pubsub: memoryPubSub() });
   for (let i = 0; i < sessionCount; i += 1) issued.push(await starter.start("user", device));
   const here = new Sessions(domain);
   const there = new Sessions(domain);
-  const { onFault } = domain;
+  const { reportError } = domain;
   const connections = new Connections({
     sessions: here,
-    topics: domain.topics,
+    pubsub: domain.pubsub,
     deadlines,
     clock,
     uptime: clock,
     maxSocketsPerSession: 3,
-    onFault,
+    reportError,
   });
 
-  const open: { readonly life: Life; readonly fingerprint: string }[] = [];
+  const open: { readonly lifecycle: ConnectionLifecycle; readonly fingerprint: string }[] = [];
   const of = (session: number) => issued[session % sessionCount] as Issued;
   /** As a transport does: what is not admitted ends. */
   const connect = async (session: number) => {
     const { tokens, session: known } = of(session);
     const reading = here.verify(tokens.accessToken);
-    const life = new Life(raiseFault);
+    const lifecycle = new ConnectionLifecycle(raiseFault);
     if (!reading.ok) return;
-    open.push({ life, fingerprint: known.fingerprint });
+    open.push({ lifecycle, fingerprint: known.fingerprint });
     const { claims } = reading;
     const admission = await connections.admit(
       claims,
-      newMember(life, device),
+      newConnection(lifecycle, device),
       () => here.check(claims),
       "stream",
     );
-    if (admission.state !== "signedIn") life.end("ENDED");
+    if (admission.state !== "signedIn") lifecycle.end("SESSION_ENDED");
   };
   return {
     clock,
     deadlines,
-    topics,
+    pubsub,
     faults,
     connections,
     store,
     open,
     connect,
-    leave: (index: number) => open[index % Math.max(1, open.length)]?.life.end("LEFT"),
+    leave: (index: number) => open[index % Math.max(1, open.length)]?.lifecycle.end("CLIENT_GONE"),
     end: async (session: number) => there.end(of(session).session.fingerprint, "LOGOUT"),
     endHere: async (session: number) => here.end(of(session).session.fingerprint, "LOGOUT"),
     renew: async (session: number) => there.renew(of(session).tokens.renewalToken),

@@ -2,18 +2,18 @@
 import { Deadlines } from "../../src/lib/deadlines.ts";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import type { Stream } from "../../src/lib/bounded-queue.ts";
-import type { Topics } from "../../src/session/pubsub.ts";
+import type { PubSub } from "../../src/session/pubsub.ts";
 import { Watches, type SessionEvent, type WatchOptions } from "../../src/session/watch.ts";
-import { MemoryTopics } from "../../src/stores/memory/pubsub.ts";
+import { MemoryPubSub } from "../../src/stores/memory/pubsub.ts";
 import { raise, raiseFault, startDomain } from "./domain.ts";
 
-class CountedTopics extends MemoryTopics implements Topics {
+class CountedTopics extends MemoryPubSub implements PubSub {
   readonly joined: string[] = [];
   readonly gapListeners = new Set<() => void>();
   refuse: (topic: string) => boolean = () => false;
   joining: (topic: string) => Promise<void> = async () => {};
 
-  override async subscribe(...[topic, listener]: Parameters<Topics["subscribe"]>) {
+  override async subscribe(...[topic, listener]: Parameters<PubSub["subscribe"]>) {
     if (this.refuse(topic)) throw new StoreUnavailable("No such luck");
     const leave = await super.subscribe(topic, listener);
     this.joined.push(topic);
@@ -25,30 +25,30 @@ class CountedTopics extends MemoryTopics implements Topics {
     };
   }
 
-  override onGap(listener: () => void) {
+  override onMessagesMissed(listener: () => void) {
     this.gapListeners.add(listener);
     return () => this.gapListeners.delete(listener);
   }
 }
 
 export function startWatched() {
-  const topics = new CountedTopics(raise);
-  const domain = startDomain({ topics });
+  const pubsub = new CountedTopics(raise);
+  const domain = startDomain({ pubsub });
   const deadlines = new Deadlines(domain.clock.now, raiseFault);
   const watches = (options: Partial<WatchOptions> = {}) =>
     new Watches({
-      topics,
+      pubsub,
       deadlines,
       clock: domain.clock.read,
       list: (id) => domain.sessions.list(id),
       pause: (then) => void setImmediate(then),
-      onFault: (what) => domain.faults.push(what),
+      reportError: (what) => domain.faults.push(what),
       ...options,
     });
   const shared = watches();
   const watch = (userId = "ada", options?: Partial<WatchOptions>) =>
     (options === undefined ? shared : watches(options)).watch(userId);
-  return { ...domain, topics, deadlines, watch, watches };
+  return { ...domain, pubsub, deadlines, watch, watches };
 }
 
 /** The next event, or undefined at the end. */

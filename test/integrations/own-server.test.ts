@@ -246,18 +246,18 @@ describe("graphql-ws with the options", () => {
   });
 
   it("takes operations through all plugins, with the session in the context", async () => {
-    const seen: unknown[] = [];
+    const generationAtRead: unknown[] = [];
     const counting: AppPlugin = {
-      onExecute: ({ args }) => void seen.push(args.contextValue.session?.fingerprint),
-      onValidate: ({ params }) => void seen.push(params.documentAST.kind),
+      onExecute: ({ args }) => void generationAtRead.push(args.contextValue.session?.fingerprint),
+      onValidate: ({ params }) => void generationAtRead.push(params.documentAST.kind),
     };
     await using server = await startOwnServer({ after: [counting] });
     const { accessToken, sessionId } = await register(server.url);
     await using socket = await connect(server.socketUrl, accessToken);
-    seen.length = 0;
+    generationAtRead.length = 0;
     socket.subscribe("1", "{ own }");
     expect((await socket.messages.next()).payload.data).toEqual({ own: sessionId });
-    expect(seen).toEqual(["Document", sessionId]);
+    expect(generationAtRead).toEqual(["Document", sessionId]);
     const kinds = ["{", "{ unknown }", "query a { own } query b { own }"].map(async (query, id) => {
       await using other = await connect(server.socketUrl, accessToken);
       other.subscribe(String(id), query);
@@ -279,7 +279,9 @@ describe("graphql-ws with the options", () => {
 describe("an app's own login", () => {
   it("starts sessions by the service, and says whose user is gone", async () => {
     const gone = new Set<string>();
-    await using server = await startOwnServer({ isGone: async (userId) => gone.has(userId) });
+    await using server = await startOwnServer({
+      isUserDisabled: async (userId) => gone.has(userId),
+    });
     const device = { userAgent: "Tests/1.0", ipAddress: null };
     const { session, tokens } = await server.sessions.start("member 7", device);
     await using socket = await connect(server.socketUrl, tokens.accessToken);

@@ -6,21 +6,21 @@ import { runInNewContext } from "node:vm";
 import { afterEach, expect, it, vi } from "vitest";
 import { Deadlines } from "../../src/lib/deadlines.ts";
 import { KeyRing } from "../../src/session/keys.ts";
-import { Life } from "../../src/connections/lifecycle.ts";
+import { ConnectionLifecycle } from "../../src/connections/lifecycle.ts";
 import { Sessions } from "../../src/session/sessions.ts";
 import { Stream } from "../../src/lib/bounded-queue.ts";
 import { StoreUnavailable } from "../../src/session/store.ts";
-import type { Topics } from "../../src/session/pubsub.ts";
+import type { PubSub } from "../../src/session/pubsub.ts";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { Connections } from "../../src/connections/connections.ts";
-import { newMember } from "../../src/connections/session-connections.ts";
-import { RedisTopics } from "../../src/stores/redis/pubsub.ts";
-import { Slices } from "../../src/connections/close-queue.ts";
+import { newConnection } from "../../src/connections/session-connections.ts";
+import { RedisPubSub } from "../../src/stores/redis/pubsub.ts";
+import { CloseQueue } from "../../src/connections/close-queue.ts";
 import { commandClient, subscriberClient } from "../helpers/adapters.ts";
 import { secrets, startCurfew } from "../helpers/curfew.ts";
 import { raiseFault } from "../helpers/domain.ts";
 import { register } from "../helpers/http.ts";
-import { breakable, intercept, lent, memoryStore, memoryTopics } from "../helpers/parts.ts";
+import { breakable, intercept, lent, memoryStore, memoryPubSub } from "../helpers/parts.ts";
 import { patience } from "../helpers/patience.ts";
 import { startProxy } from "../helpers/proxy.ts";
 import { startRedis } from "../helpers/redis.ts";
@@ -38,28 +38,28 @@ const collectGarbage = runInNewContext("gc") as () => void;
 
 afterEach(() => vi.restoreAllMocks());
 
-function sessionsOn(parts: Pick<ConstructorParameters<typeof Sessions>[0], "store" | "topics">) {
+function sessionsOn(parts: Pick<ConstructorParameters<typeof Sessions>[0], "store" | "pubsub">) {
   return new Sessions({
     ...parts,
     ring: new KeyRing(secrets),
     lifetimes,
-    isGone: async () => false,
+    isUserDisabled: async () => false,
     clock: Date.now,
     randomBytes,
-    onFault: () => {},
+    reportError: () => {},
   });
 }
 
 /** A server with parts of its own, and the use cases as another node of the same store has them. */
 async function startNode(
-  replacements: Parameters<typeof intercept<Topics>>[1],
+  replacements: Parameters<typeof intercept<PubSub>>[1],
   options?: CurfewOptions,
 ) {
   const store = memoryStore();
-  const topics = memoryTopics();
-  const parts = { store: lent(store), topics: intercept(topics, replacements) };
-  const curfew = await startCurfew({ ...unchecked, ...options, parts });
-  return { curfew, elsewhere: sessionsOn({ store, topics }), store, topics };
+  const pubsub = memoryPubSub();
+  const parts = { store: lent(store), pubsub: intercept(pubsub, replacements) };
+  const curfew = await startCurfew({ ...unchecked, ...options, backends: parts });
+  return { curfew, elsewhere: sessionsOn({ store, pubsub }), store, pubsub };
 }
 
 async function closes({ closed }: TestSocket, isExpected: boolean): Promise<boolean> {
@@ -92,10 +92,10 @@ async function endWhileSubscribing(waits: boolean): Promise<boolean> {
 async function endInGap(rechecksOnReturn: boolean): Promise<boolean> {
   const listeners: (() => void)[] = [];
   const { curfew, store } = await startNode({
-    onGap: () => (listener) => (listeners.push(listener), () => {}),
+    onMessagesMissed: () => (listener) => (listeners.push(listener), () => {}),
   });
   await using _ = curfew;
-  const unheard = sessionsOn({ store, topics: memoryTopics() });
+  const unheard = sessionsOn({ store, pubsub: memoryPubSub() });
   const { session, tokens } = await unheard.start("user", device);
   await using socket = await connect(curfew.socketUrl, tokens.accessToken);
   await unheard.end(session.fingerprint, "LOGOUT");
@@ -107,7 +107,7 @@ async function endInGap(rechecksOnReturn: boolean): Promise<boolean> {
 async function endUnheard(rechecks: boolean): Promise<boolean> {
   const { curfew, store } = await startNode({}, rechecks ? { recheckInterval: 50 } : {});
   await using _ = curfew;
-  const unheard = sessionsOn({ store, topics: memoryTopics() });
+  const unheard = sessionsOn({ store, pubsub: memoryPubSub() });
   const { session, tokens } = await unheard.start("user", device);
   await using socket = await connect(curfew.socketUrl, tokens.accessToken);
   await unheard.end(session.fingerprint, "LOGOUT");
@@ -131,7 +131,7 @@ async function operateAfterTheEnd(isGated: boolean, isUnderWay: boolean): Promis
   });
   await using curfew = await startCurfew({
     ...unchecked,
-    parts: { store },
+    backends: { store },
     typeDefs: "type Mutation { count: Int! }",
     resolvers: { Mutation: { count: () => (calls += 1) } },
   });
@@ -140,10 +140,10 @@ async function operateAfterTheEnd(isGated: boolean, isUnderWay: boolean): Promis
   const operate = () => socket.subscribe("1", "mutation { count }");
   isHeld = isUnderWay;
   if (isUnderWay) await (operate(), asked.promise);
-  for (const life of curfew.connections.lives) life.condemn("UNAVAILABLE");
+  for (const lifecycle of curfew.connections.lifecycles) lifecycle.markClosed("TRY_AGAIN_LATER");
   if (!isGated)
-    for (const state of ["ending", "closing"] as const)
-      vi.spyOn(Life.prototype, state, "get").mockReturnValue(undefined);
+    for (const state of ["closeReason", "closingFor"] as const)
+      vi.spyOn(ConnectionLifecycle.prototype, state, "get").mockReturnValue(undefined);
   if (isUnderWay) gate.resolve();
   else operate();
   if (isGated) await pause(waitFor.unexpected);
@@ -165,36 +165,41 @@ async function readNothing(isBounded: boolean): Promise<boolean> {
 
 /** The connections of a thousand sessions end in one turn of the event loop. */
 async function endTogether(inSlices: boolean): Promise<boolean> {
-  const topics = memoryTopics();
+  const pubsub = memoryPubSub();
   const store = breakable(memoryStore());
-  const sessions = sessionsOn({ store: store.part, topics });
+  const sessions = sessionsOn({ store: store.part, pubsub });
   const clock = Date.now;
   const connections = new Connections({
     sessions,
-    topics,
+    pubsub,
     deadlines: new Deadlines(clock(), raiseFault),
     clock,
     uptime: clock,
     maxSocketsPerSession: 1,
-    onFault: () => {},
+    reportError: () => {},
   });
   let closed = 0;
   for (let i = 0; i < 1_000; i += 1) {
     const { tokens } = await sessions.start("user", device);
     const reading = sessions.verify(tokens.accessToken);
     if (!reading.ok) throw new Error(reading.reason);
-    const life = new Life(raiseFault);
-    life.onEnd(() => (closed += 1));
+    const lifecycle = new ConnectionLifecycle(raiseFault);
+    lifecycle.onEnd(() => (closed += 1));
     const check = () => sessions.check(reading.claims);
-    await connections.admit(reading.claims, newMember(life, { ipAddress: null }), check, "stream");
+    await connections.admit(
+      reading.claims,
+      newConnection(lifecycle, { ipAddress: null }),
+      check,
+      "stream",
+    );
   }
   if (!inSlices)
-    vi.spyOn(Slices.prototype, "end").mockImplementation((lives, ending) => {
-      for (const life of lives) life.end(ending);
+    vi.spyOn(CloseQueue.prototype, "close").mockImplementation((connections, ending) => {
+      for (const lifecycle of connections) lifecycle.end(ending);
     });
   store.goDown();
   await connections.recheck("all");
-  connections.giveUp(clock());
+  connections.closeUnverified(clock());
   const atOnce = closed;
   await until(() => closed === 1_000);
   connections.close();
@@ -215,7 +220,7 @@ async function loseOnePart(answersForEach: boolean): Promise<boolean> {
     },
   });
   const short = { recheckInterval: 50, outageGrace: 1_000 };
-  await using curfew = await startCurfew({ ...short, parts: { store } });
+  await using curfew = await startCurfew({ ...short, backends: { store } });
   const [lost, other] = [await register(curfew.url), await register(curfew.url)];
   await using gone = await connect(curfew.socketUrl, lost.accessToken);
   await using kept = await connect(curfew.socketUrl, other.accessToken);
@@ -235,11 +240,11 @@ async function dieSilently(probes: boolean): Promise<boolean> {
   const listen = async (hasProbe: boolean) => {
     const subscriber = await subscriberClient(address);
     if (!hasProbe) vi.spyOn(subscriber, "ping").mockResolvedValue("PONG");
-    const topics = new RedisTopics({ publisher, subscriber, onError: () => {} });
-    opened.defer(() => topics.close());
+    const pubsub = new RedisPubSub({ publisher, subscriber, onError: () => {} });
+    opened.defer(() => pubsub.close());
     const back = Promise.withResolvers<true>();
-    topics.onGap(() => back.resolve(true));
-    await topics.subscribe("topic", () => {});
+    pubsub.onMessagesMissed(() => back.resolve(true));
+    await pubsub.subscribe("topic", () => {});
     return { back: back.promise };
   };
   const beside = await listen(true);

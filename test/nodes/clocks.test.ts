@@ -90,7 +90,7 @@ it("a renewal that Redis carries out 12 s late has its whole grace then: the cli
       return user;
     },
   });
-  await using curfew = await startCurfew({ redisUrl: redis.url, parts: { users } });
+  await using curfew = await startCurfew({ redisUrl: redis.url, backends: { users } });
   const { renewalToken, sessionId } = await register(curfew.url);
   const record = async () =>
     JSON.parse(String(await redis.command("GET", `curfew:session:{${sessionId}}`))) as Session;

@@ -1,6 +1,6 @@
 /** Two nodes and a Redis that fails them: sessions that ended stay ended, and their sockets close in time. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { RedisTopics } from "../../src/stores/redis/pubsub.ts";
+import { RedisPubSub } from "../../src/stores/redis/pubsub.ts";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import { commandClient, subscriberClient } from "../helpers/adapters.ts";
 import { testApp } from "../helpers/app.ts";
@@ -33,8 +33,8 @@ afterAll(async () => {
 async function muteTopics() {
   const publisher = await commandClient(redis.url);
   const subscriber = await subscriberClient(redis.url);
-  const topics = new RedisTopics({ publisher, subscriber, onError: note });
-  return intercept(topics, {
+  const pubsub = new RedisPubSub({ publisher, subscriber, onError: note });
+  return intercept(pubsub, {
     publish: () => () => Promise.reject(new StoreUnavailable("It was cut.")),
     close: (real) => async () => {
       await real();
@@ -44,7 +44,7 @@ async function muteTopics() {
 }
 
 it("a logout whose message is lost succeeds, closes this node's sockets at once and the others' at their recheck", async () => {
-  const mute = { parts: { topics: await muteTopics() } };
+  const mute = { backends: { pubsub: await muteTopics() } };
   await using nodes = await startNodes(redis, { recheckInterval: 250 }, { ...unchecked, ...mute });
   const { here, there } = nodes;
   const { accessToken } = await register(there.url);
@@ -61,7 +61,7 @@ it("a logout whose message is lost succeeds, closes this node's sockets at once 
 });
 
 it("a message that is lost while the subscriber is cut off is made up for when it is back", async () => {
-  const mute = { parts: { topics: await muteTopics() } };
+  const mute = { backends: { pubsub: await muteTopics() } };
   await using nodes = await startNodes(redis, unchecked, mute);
   const { here, there } = nodes;
   const { accessToken } = await register(there.url);

@@ -51,20 +51,21 @@ async function startSite(settings: Env) {
 async function openApp({ url, socketUrl }: { readonly url: string; readonly socketUrl: string }) {
   const session = createSession({ url });
   const sockets = createSocketClient(createClient, session, { url: socketUrl });
-  const seen = { events: 0, closes: new Set<number>(), faults: [] as unknown[] };
-  sockets.on("closed", (event) => void seen.closes.add((event as CloseEvent).code));
+  const generationAtRead = { events: 0, closes: new Set<number>(), faults: [] as unknown[] };
+  sockets.on("closed", (event) => void generationAtRead.closes.add((event as CloseEvent).code));
   await session.register({ email: newEmail(), password });
-  session.subscribe((state) => seen.faults.push(state));
+  session.subscribe((state) => generationAtRead.faults.push(state));
   sockets.subscribe(
     { query: "subscription { sessionEvents { type } }" },
     {
-      next: ({ errors }) => (errors ? seen.faults.push(errors) : (seen.events += 1)),
-      error: (error) => seen.faults.push(error),
-      complete: () => seen.faults.push("complete"),
+      next: ({ errors }) =>
+        errors ? generationAtRead.faults.push(errors) : (generationAtRead.events += 1),
+      error: (error) => generationAtRead.faults.push(error),
+      complete: () => generationAtRead.faults.push("complete"),
     },
   );
   return {
-    seen,
+    generationAtRead,
     async [Symbol.asyncDispose]() {
       session.dispose();
       await sockets.dispose();
@@ -84,8 +85,11 @@ it("a key is replaced under load, node by node, with nobody logged out and nothi
   for (const app of apps) clients.use(app);
   /** Every subscription tells of a renewal that was made after this was asked. */
   const allHear = async () => {
-    const before = apps.map(({ seen }) => seen.events);
-    await until(() => apps.every(({ seen }, i) => seen.events > (before[i] ?? 0)), "the events");
+    const before = apps.map(({ generationAtRead }) => generationAtRead.events);
+    await until(
+      () => apps.every(({ generationAtRead }, i) => generationAtRead.events > (before[i] ?? 0)),
+      "the events",
+    );
   };
   const restart = async (node: 0 | 1, secrets: readonly string[]) => {
     expect(await site.restart(node, secrets)).toBe(0);
@@ -111,11 +115,13 @@ it("a key is replaced under load, node by node, with nobody logged out and nothi
   expect(load.wrong, site.nginx.errors()).toEqual([]);
   expect(load.counts.unavailable).toBe(0);
   expect(await allRenew(url, latest)).toBe(true);
-  for (const { seen } of apps) {
-    expect(seen.faults).toEqual([]);
+  for (const { generationAtRead } of apps) {
+    expect(generationAtRead.faults).toEqual([]);
     // They were on nodes that went, and some tried there once more (1006); no token was refused.
-    expect(seen.closes).toContain(1012);
-    expect([...seen.closes].filter((code) => code !== 1012 && code !== 1006)).toEqual([]);
+    expect(generationAtRead.closes).toContain(1012);
+    expect([...generationAtRead.closes].filter((code) => code !== 1012 && code !== 1006)).toEqual(
+      [],
+    );
   }
 });
 

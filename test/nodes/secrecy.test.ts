@@ -33,15 +33,15 @@ function partsOf(token: string): string[] {
 
 /** What was seen, by where; bytes as latin1. */
 class Evidence {
-  readonly #seen: (readonly [where: string, text: string])[] = [];
+  readonly #generationAtRead: (readonly [where: string, text: string])[] = [];
 
-  add(where: string, seen: unknown): void {
-    const text = Buffer.isBuffer(seen)
-      ? seen.toString("latin1")
-      : typeof seen === "string"
-        ? seen
-        : JSON.stringify(seen);
-    this.#seen.push([where, text]);
+  add(where: string, generationAtRead: unknown): void {
+    const text = Buffer.isBuffer(generationAtRead)
+      ? generationAtRead.toString("latin1")
+      : typeof generationAtRead === "string"
+        ? generationAtRead
+        : JSON.stringify(generationAtRead);
+    this.#generationAtRead.push([where, text]);
   }
 
   addFolder(where: string, folder: string, except: string): void {
@@ -57,7 +57,9 @@ class Evidence {
 
   /** So that what was not looked at is not taken for clean. */
   expectSeen(where: string, ...texts: readonly string[]): void {
-    const all = this.#seen.filter(([name]) => name.startsWith(where)).map(([, text]) => text);
+    const all = this.#generationAtRead
+      .filter(([name]) => name.startsWith(where))
+      .map(([, text]) => text);
     expect(
       texts.filter((text) => !all.some((one) => one.includes(text))),
       where,
@@ -66,7 +68,7 @@ class Evidence {
 
   /** Where any of them stands. */
   places(secrets: readonly string[]): string[] {
-    return this.#seen
+    return this.#generationAtRead
       .filter(([, text]) => secrets.some((one) => text.includes(one)))
       .map(([where]) => where);
   }

@@ -122,7 +122,7 @@ it("counts an end that no message told of as found, and does not guess its time"
 
 it("measures the store by what it is asked, and tells an answer from none", async () => {
   const store = breakable(memoryStore());
-  await using curfew = await startCurfew({ parts: { store: store.part }, recheckInterval: 50 });
+  await using curfew = await startCurfew({ backends: { store: store.part }, recheckInterval: 50 });
   const { accessToken } = await register(curfew.url);
   await using socket = await connect(curfew.socketUrl, accessToken);
   const count = async (operation: string, outcome: string) => {

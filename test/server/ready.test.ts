@@ -112,7 +112,7 @@ it("is of one database on one machine, and of the parts that an app brings by wh
   await using alone = await startCurfew();
   expect(await readiness(alone.url)).toEqual(up("database"));
   const store = breakable(memoryStore());
-  await using own = await startCurfew({ parts: { store: store.part, users: memoryUsers() } });
+  await using own = await startCurfew({ backends: { store: store.part, users: memoryUsers() } });
   expect(await readiness(own.url)).toEqual(up("store", "users"));
   store.goDown();
   expect(await readiness(own.url)).toEqual(down({ store: "down", users: "up" }));

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { startCurfew } from "../helpers/curfew.ts";
 import { ask, newEmail, register, tryLogin } from "../helpers/http.ts";
-import { breakable, intercept, memoryStore, memoryTopics } from "../helpers/parts.ts";
+import { breakable, intercept, memoryStore, memoryPubSub } from "../helpers/parts.ts";
 import { connect, TestSocket } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
 
@@ -85,10 +85,10 @@ it("every line of a request has its id, however many requests there are at once"
 
 it("so have faults of the store, of the topics and of an app", async () => {
   const store = breakable(memoryStore());
-  const topics = breakable(memoryTopics());
+  const pubsub = breakable(memoryPubSub());
   await using curfew = await startCurfew({
     ...failing,
-    parts: { store: store.part, topics: topics.part },
+    backends: { store: store.part, pubsub: pubsub.part },
     recheckInterval: 3_600_000,
     outageGrace: 3_600_000,
   });
@@ -104,7 +104,7 @@ it("so have faults of the store, of the topics and of an app", async () => {
   expect(await linesOf("one", whoAmI)).toEqual([["one", "refused"]]);
   store.comeBack();
   expect(await linesOf("two", "{ fails }")).toEqual([["two", "an operation failed"]]);
-  topics.goDown();
+  pubsub.goDown();
   expect(await linesOf("three", "mutation { logout { endedSessions } }")).toEqual([
     ["three", "end"],
     ["three", "a message to the other nodes was not sent"],
@@ -149,7 +149,7 @@ it("a socket is told its id as it opens", async () => {
 
 it("what is done for many is of no request", async () => {
   const store = breakable(memoryStore());
-  await using curfew = await startCurfew({ parts: { store: store.part }, recheckInterval: 50 });
+  await using curfew = await startCurfew({ backends: { store: store.part }, recheckInterval: 50 });
   const { accessToken } = await register(curfew.url);
   await using socket = await connect(curfew.socketUrl, accessToken);
   const isRecheck = ({ msg }: Readonly<Record<string, unknown>>) =>
@@ -169,7 +169,7 @@ it("who waits for the store in a crowd keeps his own", async () => {
       throw new Error("a fault of the store");
     },
   });
-  await using curfew = await startCurfew({ parts: { store } });
+  await using curfew = await startCurfew({ backends: { store } });
   const { accessToken } = await register(curfew.url);
   await using sockets = new AsyncDisposableStack();
   // More than may ask at once: the others wait for their turn.

@@ -38,7 +38,7 @@ const milliseconds = ([seconds, nanoseconds]: ReadableSpan["startTime"]) =>
 it("each call to the store is a span, under that of whoever asks", async () => {
   const { named } = setUpSdk();
   const store = breakable(memoryStore());
-  await using curfew = await startCurfew({ parts: { store: store.part } });
+  await using curfew = await startCurfew({ backends: { store: store.part } });
   const { userId } = await register(curfew.url);
   expect(named("curfew.store create")).toHaveLength(1);
 

@@ -23,15 +23,15 @@ test("no more than a hundred are under way at a time, and all are done", async (
 });
 
 test("the event loop has its turn between them, however fast the work is", async () => {
-  let turns = 0;
+  let admissionLimiter = 0;
   const count = () => {
-    turns += 1;
+    admissionLimiter += 1;
     immediate = setImmediate(count);
   };
   let immediate = setImmediate(count);
   await inBatches(Array.from({ length: 500 }), () => Promise.resolve(1));
   clearImmediate(immediate);
-  expect(turns).toBeGreaterThanOrEqual(4);
+  expect(admissionLimiter).toBeGreaterThanOrEqual(4);
 });
 
 test("what fails leaves those of later batches undone", async () => {

@@ -90,12 +90,12 @@ describe("a limiter whose capacity is taken", () => {
     const storage = new AsyncLocalStorage<string>();
     const limiter = new ConcurrencyLimiter({ atOnce: 1, waiting: 5 });
     const names = ["a", "b", "c"];
-    const seen = await Promise.all(
+    const generationAtRead = await Promise.all(
       names.map((name) =>
         storage.run(name, () => limiter.run([name], async () => storage.getStore())),
       ),
     );
-    expect(seen).toEqual(names);
+    expect(generationAtRead).toEqual(names);
   });
 });
 

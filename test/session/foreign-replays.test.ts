@@ -5,12 +5,12 @@ import { sessionNetworkOf } from "../../src/lib/client-network.ts";
 import {
   beginSession,
   countForeignReplay,
-  judgeRenewal,
-  stepSession,
+  decideRenewal,
+  rotateSession,
   type Device,
   type Session,
 } from "../../src/session/session.ts";
-import type { Topics } from "../../src/session/pubsub.ts";
+import type { PubSub } from "../../src/session/pubsub.ts";
 import { device, lifetimes, minute, startDomain, type Domain } from "../helpers/domain.ts";
 import { intercept } from "../helpers/parts.ts";
 import { next, startWatched } from "../helpers/watch.ts";
@@ -113,7 +113,7 @@ describe("the owner's devices", () => {
     const first = await domain.renew(tokens.renewalToken);
     const stream = await domain.watch();
     const deaf = domain.node({
-      topics: intercept<Topics>(domain.topics, { publish: () => async () => {} }),
+      pubsub: intercept<PubSub>(domain.pubsub, { publish: () => async () => {} }),
     });
     await deaf.renew(tokens.renewalToken, elsewhere);
     await domain.renew(first.tokens.renewalToken);
@@ -137,11 +137,15 @@ describe("an honest client", () => {
     for (const { from, retries } of script) {
       now += 20 * minute;
       const { generation } = session;
-      session = stepSession(session, { generation, network: from }, lifetimes, now);
-      const seen = session.generation;
+      session = rotateSession(session, { generation, network: from }, lifetimes, now);
+      const generationAtRead = session.generation;
       verdicts.push(
         retries.map((again, i) => {
-          const verdict = judgeRenewal(session, { generation, seen, network: again }, now + i);
+          const verdict = decideRenewal(
+            session,
+            { generation, generationAtRead: generationAtRead, network: again },
+            now + i,
+          );
           if (verdict === "convergeForeign") session = countForeignReplay(session);
           return verdict;
         }),

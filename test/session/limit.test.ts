@@ -42,7 +42,7 @@ describe("a login beyond the limit", () => {
   test("stands when the oldest cannot be ended, and the next one ends them", async () => {
     let isDown = false;
     const store = intercept<SessionStore>(memoryStore(), {
-      ofUser: (real) => async (userId, now) => {
+      listByUser: (real) => async (userId, now) => {
         if (isDown) throw new StoreUnavailable("It is down for a test.");
         return real(userId, now);
       },

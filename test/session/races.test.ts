@@ -59,16 +59,16 @@ test("all of a user's sessions end together, and nobody else's", async () => {
 });
 
 test("sessions that nobody audits live and end as others do", async () => {
-  const { store, topics, clock } = startDomain();
+  const { store, pubsub, clock } = startDomain();
   const sessions = new Sessions({
     store,
-    topics,
+    pubsub,
     ring: new KeyRing([secret("ring")]),
     lifetimes,
-    isGone: async () => false,
+    isUserDisabled: async () => false,
     clock: clock.read,
     randomBytes,
-    onFault: raiseFault,
+    reportError: raiseFault,
   });
   const { session, tokens } = await sessions.start("ada", device);
   const renewed = await sessions.renew(tokens.renewalToken);
@@ -80,13 +80,13 @@ test("sessions that nobody audits live and end as others do", async () => {
 });
 
 test("a watcher that hears of an end for a reason it does not know reads what became of it", async () => {
-  const { watch, login, store, topics, clock } = startWatched();
+  const { watch, login, store, pubsub, clock } = startWatched();
   const { session } = await login();
   const stream = await watch();
   const { fingerprint } = session;
   await store.end(fingerprint, clock.now);
   const message = { type: "ended", fingerprint, session, reason: "OF_A_LATER_VERSION" };
-  await topics.publish(sessionTopic(fingerprint), message);
+  await pubsub.publish(sessionTopic(fingerprint), message);
   expect(await next(stream)).toMatchObject({
     type: "ENDED",
     session: { fingerprint },

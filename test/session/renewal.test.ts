@@ -25,7 +25,7 @@ describe("a renewal", () => {
     const { tokens } = await login();
     const gate = Promise.withResolvers<boolean>();
     const asked = Promise.withResolvers<void>();
-    const slow = node({ isGone: () => (asked.resolve(), gate.promise) });
+    const slow = node({ isUserDisabled: () => (asked.resolve(), gate.promise) });
     const late = slow.renew(tokens.renewalToken);
     await asked.promise;
     const first = await renew(tokens.renewalToken);
@@ -43,7 +43,7 @@ describe("a renewal", () => {
     const third = await renew(second.tokens.renewalToken);
     const gate = Promise.withResolvers<boolean>();
     const asked = Promise.withResolvers<void>();
-    const slow = node({ isGone: () => (asked.resolve(), gate.promise) });
+    const slow = node({ isUserDisabled: () => (asked.resolve(), gate.promise) });
     const theft = slow.renew(stolen.renewalToken);
     await asked.promise;
     const fourth = await renew(third.tokens.renewalToken);
@@ -126,13 +126,13 @@ describe("a renewal token used again", () => {
 
   test("after the grace is stolen, also while the owner renews", async () => {
     let meanwhile = async () => {};
-    const isGone = async () => {
+    const isUserDisabled = async () => {
       const act = meanwhile;
       meanwhile = async () => {};
       await act();
       return false;
     };
-    const { login, renew, renewal, clock } = startDomain({ isGone });
+    const { login, renew, renewal, clock } = startDomain({ isUserDisabled: isUserDisabled });
     const { tokens } = await login();
     const second = await renew(tokens.renewalToken);
     clock.advance(lifetimes.grace);
@@ -234,11 +234,11 @@ describe("a user who is gone", () => {
 
 test("users who cannot be looked up keep their sessions and their tokens", async () => {
   const users = { known: false };
-  const isGone = async () => {
+  const isUserDisabled = async () => {
     if (!users.known) throw new Error("The directory is down");
     return false;
   };
-  const { login, renewal, clock, hear } = startDomain({ isGone });
+  const { login, renewal, clock, hear } = startDomain({ isUserDisabled: isUserDisabled });
   const { session, tokens } = await login();
   const heard = await hear(session.fingerprint);
   await expect(renewal(tokens.renewalToken)).rejects.toThrow("The directory is down");

@@ -2,10 +2,10 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   beginSession,
-  beyondLimit,
+  sessionsBeyondLimit,
   isLive,
-  judgeRenewal,
-  stepSession,
+  decideRenewal,
+  rotateSession,
   type Session,
 } from "../../src/session/session.ts";
 import { device, lifetimes, network } from "../helpers/domain.ts";
@@ -42,7 +42,7 @@ describe("a session that begins", () => {
 
 describe("a renewal", () => {
   const later = now + 1_000;
-  const renewed = stepSession(begun, { generation: 0, network }, lifetimes, later);
+  const renewed = rotateSession(begun, { generation: 0, network }, lifetimes, later);
 
   test("moves the expiries and the generation, and nothing of what the session is", () => {
     expect(renewed).toEqual({
@@ -58,7 +58,7 @@ describe("a renewal", () => {
 
   test("leaves the session it was made from as it was", () => {
     const frozen = Object.freeze({ ...begun });
-    expect(() => stepSession(frozen, { generation: 0, network }, lifetimes, later)).not.toThrow();
+    expect(() => rotateSession(frozen, { generation: 0, network }, lifetimes, later)).not.toThrow();
   });
 
   test.each([
@@ -68,13 +68,13 @@ describe("a renewal", () => {
     ["one ahead steps up: the store has lost a renewal", 2, 0, "step"],
     ["one far ahead steps up, at any time", 9, lifetimes.renewal - 1, "step"],
   ])("by a token of %s", (_, generation, wait, verdict) => {
-    expect(judgeRenewal(renewed, { generation, seen: 1 }, later + wait)).toBe(verdict);
+    expect(decideRenewal(renewed, { generation, generationAtRead: 1 }, later + wait)).toBe(verdict);
   });
 
   test("by a grandparent's token is reuse, even within the grace", () => {
-    const twice = stepSession(renewed, { generation: 1, network }, lifetimes, later);
-    expect(judgeRenewal(twice, { generation: 0, seen: 2 }, later)).toBe("reuse");
-    expect(judgeRenewal(twice, { generation: 1, seen: 2 }, later)).toBe("converge");
+    const twice = rotateSession(renewed, { generation: 1, network }, lifetimes, later);
+    expect(decideRenewal(twice, { generation: 0, generationAtRead: 2 }, later)).toBe("reuse");
+    expect(decideRenewal(twice, { generation: 1, generationAtRead: 2 }, later)).toBe("converge");
   });
 
   test.each([
@@ -82,20 +82,22 @@ describe("a renewal", () => {
     ["with the one before it, converges", 0, 1, "converge"],
     ["with a grandparent's, is reuse: it was long used then", 0, 2, "reuse"],
     ["and that comes when it is the current one, steps up", 3, 2, "step"],
-  ])("asked before the last one was made, %s", (_, generation, seen, verdict) => {
-    const twice = stepSession(renewed, { generation: 1, network }, lifetimes, later);
-    const thrice = stepSession(twice, { generation: 2, network }, lifetimes, later);
+  ])("asked before the last one was made, %s", (_, generation, generationAtRead, verdict) => {
+    const twice = rotateSession(renewed, { generation: 1, network }, lifetimes, later);
+    const thrice = rotateSession(twice, { generation: 2, network }, lifetimes, later);
     for (const wait of [-lifetimes.grace, 0, lifetimes.grace, lifetimes.renewal - 1])
-      expect(judgeRenewal(thrice, { generation, seen }, later + wait)).toBe(verdict);
+      expect(
+        decideRenewal(thrice, { generation, generationAtRead: generationAtRead }, later + wait),
+      ).toBe(verdict);
   });
 
   test("follows the generation of the token where the store is behind", () => {
-    expect(stepSession(begun, { generation: 4, network }, lifetimes, later).generation).toBe(5);
+    expect(rotateSession(begun, { generation: 4, network }, lifetimes, later).generation).toBe(5);
   });
 
   test("gives no grace to a session never renewed", () => {
     const ungraced = { ...begun, generation: 1 };
-    expect(judgeRenewal(ungraced, { generation: 0, seen: 1 }, now)).toBe("reuse");
+    expect(decideRenewal(ungraced, { generation: 0, generationAtRead: 1 }, now)).toBe("reuse");
   });
 });
 
@@ -112,7 +114,7 @@ describe("whatever the settings and however often it is renewed", () => {
     for (const pause of pauses) {
       at += pause;
       if (!isLive(session, at)) return;
-      session = stepSession(session, { generation: session.generation, network }, given, at);
+      session = rotateSession(session, { generation: session.generation, network }, given, at);
       yield session;
     }
   }
@@ -171,14 +173,14 @@ describe("honest clients, whose renewals are carried out however late and in wha
   /** Each uses the token that is current when he asks. */
   function verdicts(
     requests: readonly { readonly pause: number; readonly delay: number }[],
-    judge: typeof judgeRenewal,
+    judge: typeof decideRenewal,
   ) {
     let at = now;
     const events = requests.flatMap(({ pause, delay }) => {
-      const asked = { seen: NaN };
+      const asked = { generationAtRead: NaN };
       at += pause;
       return [
-        { at, do: (session: Session) => void (asked.seen = session.generation) },
+        { at, do: (session: Session) => void (asked.generationAtRead = session.generation) },
         { at: at + delay, asked },
       ];
     });
@@ -189,26 +191,35 @@ describe("honest clients, whose renewals are carried out however late and in wha
         event.do(session);
         continue;
       }
-      const { seen } = event.asked;
-      const verdict = judge(session, { generation: seen, seen }, event.at);
+      const { generationAtRead } = event.asked;
+      const verdict = judge(
+        session,
+        { generation: generationAtRead, generationAtRead: generationAtRead },
+        event.at,
+      );
       said.add(verdict);
       if (verdict === "step")
-        session = stepSession(session, { generation: seen, network }, lifetimes, event.at);
+        session = rotateSession(
+          session,
+          { generation: generationAtRead, network },
+          lifetimes,
+          event.at,
+        );
     }
     return said;
   }
-  const property = (judge: typeof judgeRenewal) =>
+  const property = (judge: typeof decideRenewal) =>
     fc.property(fc.array(request, { maxLength: 12 }), (requests) => {
       expect(verdicts(requests, judge)).not.toContain("reuse");
     });
 
   test("are never taken for thieves", () => {
-    fc.assert(property(judgeRenewal), { numRuns: 1_000 });
+    fc.assert(property(decideRenewal), { numRuns: 1_000 });
   });
 
   test("would be by a rule that does not know what they saw", () => {
-    const blind: typeof judgeRenewal = (session, { generation }, at) =>
-      judgeRenewal(session, { generation, seen: session.generation }, at);
+    const blind: typeof decideRenewal = (session, { generation }, at) =>
+      decideRenewal(session, { generation, generationAtRead: session.generation }, at);
     expect(fc.check(property(blind), { numRuns: 1_000 }).failed).toBe(true);
   });
 });
@@ -228,8 +239,8 @@ describe("too many sessions", () => {
       [c, b, a],
       [b, c, a],
     ])
-      expect(names(beyondLimit(sessions, 1))).toEqual(["b", "a"]);
-    expect(beyondLimit([c, a, b], 3)).toEqual([]);
+      expect(names(sessionsBeyondLimit(sessions, 1))).toEqual(["b", "a"]);
+    expect(sessionsBeyondLimit([c, a, b], 3)).toEqual([]);
   });
 
   test("that began together are the same ones on all nodes", () => {
@@ -239,6 +250,6 @@ describe("too many sessions", () => {
       [c, a, b],
       [b, a, c],
     ])
-      expect(names(beyondLimit(sessions, 1))).toEqual(["b", "a"]);
+      expect(names(sessionsBeyondLimit(sessions, 1))).toEqual(["b", "a"]);
   });
 });

@@ -1,13 +1,13 @@
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
 import { StoreUnavailable, type SessionStore } from "../../src/session/store.ts";
-import { MemoryTopics } from "../../src/stores/memory/pubsub.ts";
+import { MemoryPubSub } from "../../src/stores/memory/pubsub.ts";
 import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
 import { lifetimes, minute, raise, second, startDomain, type Domain } from "../helpers/domain.ts";
 import { until } from "../helpers/until.ts";
 
 /** Topics that take no message while they are down. */
-class BrokenTopics extends MemoryTopics {
+class BrokenTopics extends MemoryPubSub {
   down = true;
 
   override async publish(topic: string, message: unknown): Promise<void> {
@@ -35,8 +35,8 @@ function wrapStore() {
 
 describe("a message that cannot be sent", () => {
   const startMute = () => {
-    const topics = new BrokenTopics(raise);
-    return { ...startDomain({ topics }), topics };
+    const pubsub = new BrokenTopics(raise);
+    return { ...startDomain({ pubsub }), pubsub };
   };
 
   test("does not keep a login, a renewal or a logout from happening", async () => {
@@ -73,7 +73,7 @@ test("a witness is told before the message goes out, and not after it took his l
   const [one, two] = [await login(), await login()];
   const heard = await hear(one.session.fingerprint);
   const heardBefore: number[] = [];
-  const leave = sessions.witness(() => heardBefore.push(heard.length));
+  const leave = sessions.onLocalChange(() => heardBefore.push(heard.length));
   await logout(one.tokens.accessToken);
   expect(heardBefore).toEqual([0]);
   leave();
@@ -86,8 +86,8 @@ test("a witness who fails keeps no other, and no message, from an end", async ()
   const { session, tokens } = await login();
   const heard = await hear(session.fingerprint);
   const witnessed: string[] = [];
-  sessions.witness(() => raise("broken"));
-  sessions.witness(({ type }) => witnessed.push(type));
+  sessions.onLocalChange(() => raise("broken"));
+  sessions.onLocalChange(({ type }) => witnessed.push(type));
   expect(await logout(tokens.accessToken)).toBe(1);
   expect(witnessed).toEqual(["ended"]);
   await until(() => heard.length > 0);
@@ -211,7 +211,7 @@ describe("a renewal that races with the end of its session", () => {
     const asked = Promise.withResolvers<void>();
     const answer = Promise.withResolvers<boolean>();
     const domain = startDomain({
-      isGone: async () => {
+      isUserDisabled: async () => {
         asked.resolve();
         return answer.promise;
       },

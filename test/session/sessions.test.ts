@@ -127,15 +127,15 @@ describe("when a session was last seen", () => {
   test("is noted once a minute, however often it is used", async () => {
     const { login, access, clock, sessions } = startDomain();
     const { session, tokens } = await login();
-    const seen = new Set<number>();
+    const generationAtRead = new Set<number>();
     for (let i = 0; i < 300; i++) {
       clock.advance(second);
       await access(tokens.accessToken);
       const [listed] = await sessions.list("ada");
-      seen.add(listed?.lastSeenAt ?? 0);
+      generationAtRead.add(listed?.lastSeenAt ?? 0);
     }
     const minutes = [0, 1, 2, 3, 4, 5].map((number) => session.createdAt + number * minute);
-    expect([...seen]).toEqual(minutes);
+    expect([...generationAtRead]).toEqual(minutes);
   });
 
   test("says nothing of a mere look at the list", async () => {

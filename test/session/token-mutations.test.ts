@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { KeyRing } from "../../src/session/keys.ts";
-import { beginSession, stepSession } from "../../src/session/session.ts";
+import { beginSession, rotateSession } from "../../src/session/session.ts";
 import { mintPair, readToken, SessionSecret } from "../../src/session/token.ts";
 import { device, lifetimes, network, secret as ringSecret, textsOf } from "../helpers/domain.ts";
 
@@ -11,7 +11,7 @@ const ring = new KeyRing([ringSecret("new"), ringSecret("old")]);
 const tokens = [1, 2].flatMap((fill) => {
   const secret = new SessionSecret(new Uint8Array(16).fill(fill));
   const session = beginSession(secret.fingerprint, "ada", device, lifetimes, 1e12);
-  const renewed = stepSession(session, { generation: 0, network }, lifetimes, 1e12 + 1);
+  const renewed = rotateSession(session, { generation: 0, network }, lifetimes, 1e12 + 1);
   return [session, renewed].flatMap((one) => textsOf(mintPair(ring, secret, one)));
 });
 

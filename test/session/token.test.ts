@@ -2,7 +2,7 @@ import { createHmac, randomBytes } from "node:crypto";
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import { KeyRing } from "../../src/session/keys.ts";
-import { beginSession, stepSession } from "../../src/session/session.ts";
+import { beginSession, rotateSession } from "../../src/session/session.ts";
 import { checkToken, mintPair, readToken, SessionSecret } from "../../src/session/token.ts";
 import { device, lifetimes, network, secret as ringSecret, textsOf } from "../helpers/domain.ts";
 
@@ -53,7 +53,7 @@ describe("a pair of tokens", () => {
     const later = mintPair(
       ring,
       secret,
-      stepSession(session, { generation: 0, network }, lifetimes, now + 1),
+      rotateSession(session, { generation: 0, network }, lifetimes, now + 1),
     );
     const tokens = [pair, later].flatMap((one) => [one.accessToken, one.renewalToken]);
     expect(new Set(tokens)).toHaveLength(4);

@@ -32,26 +32,26 @@ function reading(stream: Stream<SessionEvent>) {
 const settled = () => new Promise((resolve) => setTimeout(resolve));
 
 test("however many watch a user, each topic is subscribed to once and the list is read once", async () => {
-  const { open, login, topics, list } = startPaced();
+  const { open, login, pubsub, list } = startPaced();
   await login();
   const streams = await open(50);
   streams.push(...(await open(50)));
   expect(list).toHaveBeenCalledTimes(1);
-  expect(topics.joined.toSorted()).toEqual([...new Set(topics.joined)].toSorted());
-  expect(topics.joined).toHaveLength(2);
-  expect(topics.gapListeners.size).toBe(1);
+  expect(pubsub.joined.toSorted()).toEqual([...new Set(pubsub.joined)].toSorted());
+  expect(pubsub.joined).toHaveLength(2);
+  expect(pubsub.gapListeners.size).toBe(1);
   for (const stream of streams.slice(1)) await stream.return();
-  expect(topics.joined).toHaveLength(2);
+  expect(pubsub.joined).toHaveLength(2);
   await streams[0]?.return();
-  expect([...topics.joined, ...topics.gapListeners]).toEqual([]);
+  expect([...pubsub.joined, ...pubsub.gapListeners]).toEqual([]);
 });
 
 test("after a gap the list is read once for all who watch", async () => {
-  const { open, login, list, topics, store, clock, endPause } = startPaced();
+  const { open, login, list, pubsub, store, clock, endPause } = startPaced();
   const { session } = await login();
   const events = (await open(30)).map(reading);
   await store.end(session.fingerprint, clock.now);
-  for (const tell of topics.gapListeners) tell();
+  for (const tell of pubsub.gapListeners) tell();
   await settled();
   endPause();
   await settled();
@@ -60,22 +60,22 @@ test("after a gap the list is read once for all who watch", async () => {
 });
 
 test("gaps and expiries while the list is read share one more read after it", async () => {
-  const { open, login, list, topics } = startPaced();
+  const { open, login, list, pubsub } = startPaced();
   for (let i = 0; i < 5; i += 1) await login();
   await open(1);
   const gate = Promise.withResolvers<readonly Session[]>();
   list.mockImplementationOnce(() => gate.promise);
-  for (let i = 0; i < 10; i += 1) for (const tell of topics.gapListeners) tell();
+  for (let i = 0; i < 10; i += 1) for (const tell of pubsub.gapListeners) tell();
   gate.resolve([]);
   await settled();
   expect(list).toHaveBeenCalledTimes(3);
 });
 
 test("a subscriber that comes while the watch opens waits until it is open", async () => {
-  const { open, login, topics, sessions } = startPaced();
+  const { open, login, pubsub, sessions } = startPaced();
   const { session } = await login();
   const gate = Promise.withResolvers<void>();
-  topics.joining = async (topic) => {
+  pubsub.joining = async (topic) => {
     if (topic === userTopic("ada")) await gate.promise;
   };
   const first = open(1);
@@ -92,10 +92,10 @@ test("a subscriber that comes while the watch opens waits until it is open", asy
 });
 
 test("a failed opening fails all who wait for it, leaves nothing behind, and the next one opens", async () => {
-  const { open, login, topics, deadlines } = startPaced();
+  const { open, login, pubsub, deadlines } = startPaced();
   await login();
   const gate = Promise.withResolvers<void>();
-  topics.joining = async () => {
+  pubsub.joining = async () => {
     await gate.promise;
     throw new StoreUnavailable("No such luck");
   };
@@ -103,21 +103,21 @@ test("a failed opening fails all who wait for it, leaves nothing behind, and the
   await settled();
   gate.resolve();
   for (const one of await opened) expect(one.status).toBe("rejected");
-  expect(topics.gapListeners.size).toBe(0);
+  expect(pubsub.gapListeners.size).toBe(0);
   expect(deadlines.size).toBe(0);
-  topics.joined.length = 0;
-  topics.joining = async () => {};
+  pubsub.joined.length = 0;
+  pubsub.joining = async () => {};
   const [stream] = await open(1);
-  expect(topics.joined).toHaveLength(2);
+  expect(pubsub.joined).toHaveLength(2);
   await stream?.return();
-  expect(topics.joined).toEqual([]);
+  expect(pubsub.joined).toEqual([]);
 });
 
 test("a subscriber waits for the topic of a session that has just started", async () => {
-  const { open, login, topics, sessions } = startPaced();
+  const { open, login, pubsub, sessions } = startPaced();
   await open(1);
   const gate = Promise.withResolvers<void>();
-  topics.joining = () => gate.promise;
+  pubsub.joining = () => gate.promise;
   const { session } = await login();
   await settled();
   let isOpen = false;
@@ -131,12 +131,12 @@ test("a subscriber waits for the topic of a session that has just started", asyn
 });
 
 test("a session whose topic could not be subscribed to is followed for the next subscriber", async () => {
-  const { open, login, topics, sessions, faults } = startPaced();
+  const { open, login, pubsub, sessions, faults } = startPaced();
   const [first] = await open(1);
-  topics.refuse = () => true;
+  pubsub.refuse = () => true;
   const { session } = await login();
   await settled();
-  topics.refuse = () => false;
+  pubsub.refuse = () => false;
   expect(faults).toEqual(["a new session is not watched"]);
   const [stream] = await open(1);
   await sessions.end(session.fingerprint, "LOGOUT");
@@ -224,13 +224,13 @@ test("a subscriber that reads nothing holds up no other, and is told later that 
 });
 
 test("subscribers that leave while events wait for them leave nothing behind", async () => {
-  const { open, login, topics, deadlines, endPause } = startPaced();
+  const { open, login, pubsub, deadlines, endPause } = startPaced();
   const streams = await open(60);
   const events = streams.map(reading);
   await login();
   await settled();
   for (const stream of streams) await stream.return();
-  expect(topics.joined).toEqual([]);
+  expect(pubsub.joined).toEqual([]);
   expect(deadlines.size).toBe(0);
   endPause();
   await settled();

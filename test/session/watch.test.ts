@@ -77,55 +77,55 @@ test("a renewal moves the expiry", async () => {
 });
 
 test("an end is told once: an expiry after it is not", async () => {
-  const { watch, login, sessions, deadlines, topics } = startWatched();
+  const { watch, login, sessions, deadlines, pubsub } = startWatched();
   const { session } = await login();
   const stream = await watch();
   await sessions.end(session.fingerprint, "LOGOUT");
   expect(await next(stream)).toMatchObject({ reason: "LOGOUT" });
   expect(deadlines.size).toBe(0);
-  expect(topics.joined).toEqual([userTopic("ada")]);
+  expect(pubsub.joined).toEqual([userTopic("ada")]);
 });
 
 test("who leaves leaves no topic and no deadline behind", async () => {
-  const { watch, login, topics, deadlines } = startWatched();
+  const { watch, login, pubsub, deadlines } = startWatched();
   const { session } = await login();
   const stream = await watch();
   await login();
-  expect(topics.joined).toHaveLength(3);
-  expect(topics.joined).toContain(sessionTopic(session.fingerprint));
+  expect(pubsub.joined).toHaveLength(3);
+  expect(pubsub.joined).toContain(sessionTopic(session.fingerprint));
   expect(deadlines.size).toBe(2);
   await stream.return();
-  expect([...topics.joined, ...topics.gapListeners]).toEqual([]);
+  expect([...pubsub.joined, ...pubsub.gapListeners]).toEqual([]);
   expect(deadlines.size).toBe(0);
 });
 
 test("who leaves in the very moment a session starts leaves nothing behind either", async () => {
-  const { watch, node, topics, deadlines } = startWatched();
+  const { watch, node, pubsub, deadlines } = startWatched();
   const stream = await watch();
   const starting = node().start("ada", device);
   await next(stream);
   await stream.return();
   await starting;
-  expect(topics.joined).toEqual([]);
+  expect(pubsub.joined).toEqual([]);
   expect(deadlines.size).toBe(0);
 });
 
 test("a reader more than 1,000 events behind gets an error, and leaves nothing behind", async () => {
-  const { watch, login, topics, deadlines } = startWatched();
+  const { watch, login, pubsub, deadlines } = startWatched();
   const stream = await watch();
   for (let i = 0; i <= 1_000; i++) await login();
   await expect(stream.next()).rejects.toThrow(StreamOverflow);
-  expect(topics.joined).toEqual([]);
+  expect(pubsub.joined).toEqual([]);
   expect(deadlines.size).toBe(0);
 });
 
 test("a reader too slow before it has begun is told so, and leaves nothing behind", async () => {
-  const { watch, login, topics, deadlines } = startWatched();
-  topics.joining = async (topic) => {
+  const { watch, login, pubsub, deadlines } = startWatched();
+  pubsub.joining = async (topic) => {
     if (topic === userTopic("ada")) for (let i = 0; i <= 1_000; i++) await login();
   };
   await expect((await watch()).next()).rejects.toThrow(StreamOverflow);
-  expect(topics.joined).toEqual([]);
+  expect(pubsub.joined).toEqual([]);
   expect(deadlines.size).toBe(0);
 });
 
@@ -133,28 +133,28 @@ test.each([
   ["the topic of the user", (topic: string) => topic === userTopic("ada")],
   ["the topic of one session", (topic: string) => topic !== userTopic("ada")],
 ])("a watch that cannot have %s fails, and leaves nothing behind", async (_, refuse) => {
-  const { watch, login, topics, deadlines } = startWatched();
+  const { watch, login, pubsub, deadlines } = startWatched();
   await login();
   await login();
-  topics.refuse = refuse;
+  pubsub.refuse = refuse;
   await expect(watch()).rejects.toThrow(StoreUnavailable);
-  expect(topics.joined).toEqual([]);
+  expect(pubsub.joined).toEqual([]);
   expect(deadlines.size).toBe(0);
 });
 
 test("a watch that cannot list the sessions fails, and leaves nothing behind", async () => {
-  const { watch, topics } = startWatched();
+  const { watch, pubsub } = startWatched();
   const list = async () => Promise.reject(new StoreUnavailable("No such luck"));
   await expect(watch("ada", { list })).rejects.toThrow(StoreUnavailable);
-  expect([...topics.joined, ...topics.gapListeners]).toEqual([]);
+  expect([...pubsub.joined, ...pubsub.gapListeners]).toEqual([]);
 });
 
 test("a new session that cannot be watched is told of, and the watch goes on", async () => {
-  const { watch, login, topics, faults, deadlines } = startWatched();
+  const { watch, login, pubsub, faults, deadlines } = startWatched();
   const stream = await watch();
-  topics.refuse = () => true;
+  pubsub.refuse = () => true;
   await login();
-  topics.refuse = () => false;
+  pubsub.refuse = () => false;
   await login();
   for (let i = 0; i < 2; i++) expect(await next(stream)).toMatchObject({ type: "STARTED" });
   expect(faults).toEqual(["a new session is not watched"]);
@@ -162,7 +162,7 @@ test("a new session that cannot be watched is told of, and the watch goes on", a
 });
 
 test("what is not a message, or is about another session, is ignored", async () => {
-  const { watch, login, topics, sessions } = startWatched();
+  const { watch, login, pubsub, sessions } = startWatched();
   const { session } = await login();
   const other = await login();
   const stream = await watch();
@@ -174,16 +174,16 @@ test("what is not a message, or is about another session, is ignored", async () 
     { type: "ended", session },
     { type: "moved", fingerprint: session.fingerprint, session },
   ])
-    await topics.publish(topic, odd);
+    await pubsub.publish(topic, odd);
   const { fingerprint } = other.session;
-  await topics.publish(topic, {
+  await pubsub.publish(topic, {
     type: "ended",
     fingerprint,
     session: other.session,
     reason: "LOGOUT",
   });
   for (const odd of [null, { type: "started" }, { type: "ended", session, reason: "LOGOUT" }])
-    await topics.publish(userTopic("ada"), odd);
+    await pubsub.publish(userTopic("ada"), odd);
   await sessions.end(session.fingerprint, "ENDED_BY_USER");
   expect(await next(stream)).toMatchObject({ type: "ENDED", reason: "ENDED_BY_USER" });
 });

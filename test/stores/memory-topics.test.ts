@@ -1,19 +1,19 @@
 /** Topics within one process: the contract, and what is left behind. */
 import { expect, test } from "vitest";
-import { MemoryTopics } from "../../src/stores/memory/pubsub.ts";
-import { topicsContract } from "../../src/testing/pubsub.ts";
+import { MemoryPubSub } from "../../src/stores/memory/pubsub.ts";
+import { pubSubContract } from "../../src/testing/pubsub.ts";
 
-topicsContract("Memory", async () => {
+pubSubContract("Memory", async () => {
   const errors: unknown[] = [];
-  const topics = new MemoryTopics((error) => errors.push(error));
-  return { here: topics, there: topics, errors, dispose: () => topics.close() };
+  const pubsub = new MemoryPubSub((error) => errors.push(error));
+  return { here: pubsub, there: pubsub, errors, dispose: () => pubsub.close() };
 });
 
 test("a listener that leaves does not hear what was already said", async () => {
-  const topics = new MemoryTopics(() => {});
+  const pubsub = new MemoryPubSub(() => {});
   let heard = 0;
-  const leave = await topics.subscribe("a", () => heard++);
-  const published = topics.publish("a", 1);
+  const leave = await pubsub.subscribe("a", () => heard++);
+  const published = pubsub.publish("a", 1);
   leave();
   await published;
   await new Promise(setImmediate);
@@ -21,33 +21,33 @@ test("a listener that leaves does not hear what was already said", async () => {
 });
 
 test("a listener does not hear what was said before it came", async () => {
-  const topics = new MemoryTopics(() => {});
+  const pubsub = new MemoryPubSub(() => {});
   let heard = 0;
-  await topics.subscribe("a", () => {});
-  const published = topics.publish("a", 1);
-  await topics.subscribe("a", () => heard++);
+  await pubsub.subscribe("a", () => {});
+  const published = pubsub.publish("a", 1);
+  await pubsub.subscribe("a", () => heard++);
   await published;
   await new Promise(setImmediate);
   expect(heard).toBe(0);
 });
 
 test("a message that JSON cannot carry is the publisher's fault", async () => {
-  const topics = new MemoryTopics(() => {});
-  await topics.subscribe("a", () => {});
-  await expect(topics.publish("a", 1n)).rejects.toThrow(TypeError);
+  const pubsub = new MemoryPubSub(() => {});
+  await pubsub.subscribe("a", () => {});
+  await expect(pubsub.publish("a", 1n)).rejects.toThrow(TypeError);
 });
 
 test("tells of a gap that somebody else made, until the listener leaves", () => {
   const errors: unknown[] = [];
-  const topics = new MemoryTopics((error) => errors.push(error));
+  const pubsub = new MemoryPubSub((error) => errors.push(error));
   const heard: string[] = [];
-  topics.onGap(() => {
+  pubsub.onMessagesMissed(() => {
     throw new Error("The listener's own");
   });
-  const leave = topics.onGap(() => heard.push("gap"));
-  topics.tellOfGap();
+  const leave = pubsub.onMessagesMissed(() => heard.push("gap"));
+  pubsub.reportMissedMessages();
   leave();
-  topics.tellOfGap();
+  pubsub.reportMissedMessages();
   expect(heard).toEqual(["gap"]);
   expect(errors).toHaveLength(2);
 });

@@ -3,9 +3,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { closeClient } from "../../src/stores/redis/client.ts";
 import { durabilityWarnings } from "../../src/stores/redis/durability.ts";
 import { RedisSessions } from "../../src/stores/redis/sessions.ts";
-import { RedisTopics } from "../../src/stores/redis/pubsub.ts";
+import { RedisPubSub } from "../../src/stores/redis/pubsub.ts";
 import { sessionStoreContract } from "../../src/testing/session-store.ts";
-import { topicsContract } from "../../src/testing/pubsub.ts";
+import { pubSubContract } from "../../src/testing/pubsub.ts";
 import { commandClient, subscriberClient } from "../helpers/adapters.ts";
 import { RedisCluster, type NodeState } from "../helpers/redis-cluster.ts";
 import { freePorts, RedisProcess } from "../helpers/redis-process.ts";
@@ -37,16 +37,16 @@ async function openNode() {
   const publisher = await commandClient(address);
   const subscriber = await subscriberClient(address, publisher);
   const errors: unknown[] = [];
-  const topics = new RedisTopics({ publisher, subscriber, onError: (e) => errors.push(e) });
+  const pubsub = new RedisPubSub({ publisher, subscriber, onError: (e) => errors.push(e) });
   let gaps = 0;
-  topics.onGap(() => gaps++);
+  pubsub.onMessagesMissed(() => gaps++);
   const close = async () => {
-    await topics.close();
+    await pubsub.close();
     await closeClient(publisher);
   };
   /** The one that the subscriber is linked to. */
   const node = () => cluster.at(subscriber.stream.remotePort ?? 0);
-  return { topics, errors, gaps: () => gaps, node, close, [Symbol.asyncDispose]: close };
+  return { pubsub, errors, gaps: () => gaps, node, close, [Symbol.asyncDispose]: close };
 }
 
 sessionStoreContract("Redis Cluster", async () => {
@@ -54,12 +54,12 @@ sessionStoreContract("Redis Cluster", async () => {
   return { store, dispose: () => store.close() };
 });
 
-topicsContract("Redis Cluster", async () => {
+pubSubContract("Redis Cluster", async () => {
   const [one, two] = [await openNode(), await openNode()];
   const dispose = async () => {
     await Promise.all([one.close(), two.close()]);
   };
-  return { here: one.topics, there: two.topics, errors: one.errors, dispose };
+  return { here: one.pubsub, there: two.pubsub, errors: one.errors, dispose };
 });
 
 const recordOf = (fingerprint: string) => `curfew:session:{${fingerprint}}`;
@@ -70,7 +70,7 @@ test("sessions of one user are spread over the masters, and read from all of the
   await Promise.all(sessions.map((session) => store.create(session)));
   const fingerprints = sessions.map(({ fingerprint }) => fingerprint);
   expect(await store.readMany(fingerprints, start)).toEqual(sessions.map(liveReading));
-  expect(await store.ofUser("spread", start)).toHaveLength(2500);
+  expect(await store.listByUser("spread", start)).toHaveLength(2500);
   const masters = cluster.nodes.slice(0, 3);
   const counts = await Promise.all(masters.map((master) => master.command("DBSIZE")));
   expect(counts.every((count) => Number(count) > 500)).toBe(true);
@@ -125,38 +125,38 @@ test("messages of a topic arrive in the order they were sent in, whoever sent th
   await using one = await openNode();
   await using two = await openNode();
   const heard = new Map<string, unknown[]>();
-  const topics = Array.from({ length: 20 }, (_, i) => `ordered ${i}`);
-  for (const topic of topics) {
+  const pubsub = Array.from({ length: 20 }, (_, i) => `ordered ${i}`);
+  for (const topic of pubsub) {
     heard.set(topic, []);
-    await one.topics.subscribe(topic, (message) => heard.get(topic)?.push(message));
+    await one.pubsub.subscribe(topic, (message) => heard.get(topic)?.push(message));
   }
   const numbers = Array.from({ length: 40 }, (_, i) => i);
   for (const number of numbers) {
-    const sender = number % 2 ? one.topics : two.topics;
-    await Promise.all(topics.map((topic) => sender.publish(topic, number)));
+    const sender = number % 2 ? one.pubsub : two.pubsub;
+    await Promise.all(pubsub.map((topic) => sender.publish(topic, number)));
   }
-  await until(() => topics.every((topic) => heard.get(topic)?.length === 40), "all messages");
-  expect([...heard.values()]).toEqual(topics.map(() => numbers));
+  await until(() => pubsub.every((topic) => heard.get(topic)?.length === 40), "all messages");
+  expect([...heard.values()]).toEqual(pubsub.map(() => numbers));
 });
 
 describe("a subscriber", () => {
   test("whose link is cut goes to another node, and tells of the gap", async () => {
     await using node = await openNode();
     const heard: unknown[] = [];
-    await node.topics.subscribe("cut", (message) => heard.push(message));
+    await node.pubsub.subscribe("cut", (message) => heard.push(message));
     for (const round of [1, 2, 3]) {
       const before = node.node();
       await before.command("CLIENT", "KILL", "TYPE", "pubsub");
       await until(() => node.gaps() === round, "the gap");
       expect(node.node()).not.toBe(before);
-      await node.topics.publish("cut", round);
+      await node.pubsub.publish("cut", round);
       await until(() => heard.includes(round), "the message");
     }
   });
 
   test("whose node hangs finds out, and goes to another", async () => {
     await using node = await openNode();
-    await node.topics.subscribe("hung", () => {});
+    await node.pubsub.subscribe("hung", () => {});
     const hung = node.node();
     hung.freeze();
     try {
@@ -170,7 +170,7 @@ describe("a subscriber", () => {
 
   test("whose node leaves the cluster, and would hear nothing more, goes to another", async () => {
     await using node = await openNode();
-    await node.topics.subscribe("left", () => {});
+    await node.pubsub.subscribe("left", () => {});
     // A replica is easily lost: cut the link until it leads to one.
     const isReplica = ({ flags }: NodeState) => flags.includes("slave");
     const states = (await cluster.states()).filter(isReplica);

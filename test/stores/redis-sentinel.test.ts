@@ -2,9 +2,9 @@
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { closeClient } from "../../src/stores/redis/client.ts";
 import { RedisSessions } from "../../src/stores/redis/sessions.ts";
-import { RedisTopics } from "../../src/stores/redis/pubsub.ts";
+import { RedisPubSub } from "../../src/stores/redis/pubsub.ts";
 import { sessionStoreContract } from "../../src/testing/session-store.ts";
-import { topicsContract } from "../../src/testing/pubsub.ts";
+import { pubSubContract } from "../../src/testing/pubsub.ts";
 import { commandClient, subscriberClient } from "../helpers/adapters.ts";
 import { masterName, RedisSentinels } from "../helpers/redis-sentinel.ts";
 import { newSession, start } from "../helpers/sessions.ts";
@@ -27,15 +27,15 @@ async function openNode() {
   const publisher = await commandClient(address());
   const subscriber = await subscriberClient(address());
   const errors: unknown[] = [];
-  const topics = new RedisTopics({ publisher, subscriber, onError: (e) => errors.push(e) });
+  const pubsub = new RedisPubSub({ publisher, subscriber, onError: (e) => errors.push(e) });
   let gaps = 0;
-  topics.onGap(() => gaps++);
+  pubsub.onMessagesMissed(() => gaps++);
   const close = async () => {
-    await topics.close();
+    await pubsub.close();
     await closeClient(publisher);
   };
   const store = new RedisSessions(publisher);
-  return { topics, store, errors, gaps: () => gaps, close, [Symbol.asyncDispose]: close };
+  return { pubsub, store, errors, gaps: () => gaps, close, [Symbol.asyncDispose]: close };
 }
 
 sessionStoreContract("Redis with Sentinels", async () => {
@@ -43,12 +43,12 @@ sessionStoreContract("Redis with Sentinels", async () => {
   return { store, dispose: () => store.close() };
 });
 
-topicsContract("Redis with Sentinels", async () => {
+pubSubContract("Redis with Sentinels", async () => {
   const [one, two] = [await openNode(), await openNode()];
   const dispose = async () => {
     await Promise.all([one.close(), two.close()]);
   };
-  return { here: one.topics, there: two.topics, errors: one.errors, dispose };
+  return { here: one.pubsub, there: two.pubsub, errors: one.errors, dispose };
 });
 
 test("a name that the Sentinels do not know, or Sentinels that are not there, are refused", async () => {
@@ -116,7 +116,7 @@ test("when another is made the master, commands and messages go there", async ()
   const session = newSession();
   await node.store.create(session);
   const heard: unknown[] = [];
-  await node.topics.subscribe("topic", (message) => heard.push(message));
+  await node.pubsub.subscribe("topic", (message) => heard.push(message));
   const old = await redis.master();
   for (const replica of await redis.replicas()) await replica.hasAllOf(old);
   await redis.sentinels[0]?.command("SENTINEL", "FAILOVER", masterName);
@@ -124,7 +124,7 @@ test("when another is made the master, commands and messages go there", async ()
 
   await until(() => node.gaps() > 0, "the gap");
   await until(() => node.store.ping().then(...yesNo), "the new master");
-  await until(() => node.topics.publish("topic", "there").then(...yesNo), "the publisher");
+  await until(() => node.pubsub.publish("topic", "there").then(...yesNo), "the publisher");
   await until(() => heard.includes("there"), "the message");
   expect(await node.store.read(session.fingerprint, start)).toEqual(session);
   await until(

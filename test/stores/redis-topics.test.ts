@@ -2,8 +2,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import { closeClient } from "../../src/stores/redis/client.ts";
-import { RedisTopics } from "../../src/stores/redis/pubsub.ts";
-import { topicsContract } from "../../src/testing/pubsub.ts";
+import { RedisPubSub } from "../../src/stores/redis/pubsub.ts";
+import { pubSubContract } from "../../src/testing/pubsub.ts";
 import { commandClient, subscriberClient } from "../helpers/adapters.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
 import { stopwatch } from "../helpers/stopwatch.ts";
@@ -28,15 +28,15 @@ async function openNode(timeLimit = 30_000) {
   const subscriber = await subscriberClient(redis.url);
   const errors: unknown[] = [];
   const onError = (error: unknown) => errors.push(error);
-  const topics = new RedisTopics({ publisher, subscriber, onError, timeLimit });
+  const pubsub = new RedisPubSub({ publisher, subscriber, onError, timeLimit });
   let gaps = 0;
-  topics.onGap(() => gaps++);
+  pubsub.onMessagesMissed(() => gaps++);
   const close = async () => {
-    await topics.close();
+    await pubsub.close();
     await closeClient(publisher);
   };
   return {
-    topics,
+    pubsub,
     subscriber,
     errors,
     gaps: () => gaps,
@@ -45,12 +45,12 @@ async function openNode(timeLimit = 30_000) {
   };
 }
 
-topicsContract("Redis", async () => {
+pubSubContract("Redis", async () => {
   const [one, two] = [await openNode(), await openNode()];
   const dispose = async () => {
     await Promise.all([one.close(), two.close()]);
   };
-  return { here: one.topics, there: two.topics, errors: one.errors, dispose };
+  return { here: one.pubsub, there: two.pubsub, errors: one.errors, dispose };
 });
 
 const subscribers = async (topic: string) => {
@@ -61,7 +61,7 @@ const cut = () => redis.command("CLIENT", "KILL", "TYPE", "pubsub");
 
 test("topics that are joined, or left, at once go to Redis in one command", async () => {
   await using node = await openNode();
-  const topics = Array.from({ length: 500 }, (_, i) => `crowd ${i}`);
+  const pubsub = Array.from({ length: 500 }, (_, i) => `crowd ${i}`);
   const heard: unknown[] = [];
   const calls = async (name: string) => {
     const stats = String(await redis.command("INFO", "commandstats"));
@@ -69,15 +69,15 @@ test("topics that are joined, or left, at once go to Redis in one command", asyn
   };
   await redis.command("CONFIG", "RESETSTAT");
   const leaves = await Promise.all(
-    topics.map((topic) => node.topics.subscribe(topic, (m) => heard.push(m))),
+    pubsub.map((topic) => node.pubsub.subscribe(topic, (m) => heard.push(m))),
   );
   expect(await calls("subscribe")).toBe(1);
   for (const leave of leaves) leave();
   // Joined again before anybody was told that it was left.
-  await node.topics.subscribe("crowd 0", (m) => heard.push(m));
+  await node.pubsub.subscribe("crowd 0", (m) => heard.push(m));
   await until(async () => (await subscribers("crowd 1")) === 0, "the end of the others");
   expect(await calls("unsubscribe")).toBe(1);
-  await node.topics.publish("crowd 0", "still here");
+  await node.pubsub.publish("crowd 0", "still here");
   await until(() => heard.length === 1, "the message");
 });
 
@@ -86,12 +86,12 @@ describe("a link that is cut", () => {
     await using node = await openNode();
     const heard: unknown[] = [];
     const all = Array.from({ length: 2500 }, (_, i) => `topic ${i}`);
-    await Promise.all(all.map((topic) => node.topics.subscribe(topic, (m) => heard.push(m))));
+    await Promise.all(all.map((topic) => node.pubsub.subscribe(topic, (m) => heard.push(m))));
     for (const round of [1, 2]) {
       await cut();
       await until(() => node.gaps() === round, "the gap");
       heard.length = 0;
-      await Promise.all(all.map((topic) => node.topics.publish(topic, topic)));
+      await Promise.all(all.map((topic) => node.pubsub.publish(topic, topic)));
       await until(() => heard.length === all.length, "a message on every topic");
     }
     expect(node.gaps()).toBe(2);
@@ -101,22 +101,22 @@ describe("a link that is cut", () => {
     await using node = await openNode();
     for (let round = 0; round < 20; round++) {
       const [heard, topic] = [[] as unknown[], `round ${round}`];
-      const subscribed = node.topics.subscribe("early", () => {});
+      const subscribed = node.pubsub.subscribe("early", () => {});
       const killed = cut();
-      const later = node.topics.subscribe(topic, (message) => heard.push(message));
+      const later = node.pubsub.subscribe(topic, (message) => heard.push(message));
       const latest = killed.then(() =>
-        node.topics.subscribe(topic, (message) => heard.push(message)),
+        node.pubsub.subscribe(topic, (message) => heard.push(message)),
       );
       await Promise.all([subscribed, later, latest]);
-      await node.topics.publish(topic, round);
+      await node.pubsub.publish(topic, round);
       await until(() => heard.length === 2 || node.gaps() > round, "the message or a gap");
     }
   });
 
   test("does not subscribe again to what was left in the meantime", async () => {
     await using node = await openNode();
-    const leave = await node.topics.subscribe("left", () => {});
-    await node.topics.subscribe("kept", () => {});
+    const leave = await node.pubsub.subscribe("left", () => {});
+    await node.pubsub.subscribe("kept", () => {});
     node.subscriber.disconnect(true);
     await until(() => node.subscriber.status !== "ready", "the cut");
     leave();
@@ -126,15 +126,15 @@ describe("a link that is cut", () => {
 
   test("makes who comes to a known topic wait until it is back", async () => {
     await using node = await openNode();
-    await node.topics.subscribe("known", () => {});
+    await node.pubsub.subscribe("known", () => {});
     await redis.kill();
     await until(() => node.subscriber.status !== "ready", "the cut");
     let heard = 0;
-    const subscribed = node.topics.subscribe("known", () => heard++);
+    const subscribed = node.pubsub.subscribe("known", () => heard++);
     await redis.restart();
     await subscribed;
     expect(await subscribers("known")).toBe(1);
-    await until(() => node.topics.publish("known", 1).then(yes, no), "the publisher");
+    await until(() => node.pubsub.publish("known", 1).then(yes, no), "the publisher");
     await until(() => heard > 0, "the message");
   });
 });
@@ -145,32 +145,32 @@ describe("a Redis that is", () => {
   test("down refuses subscribers in time and publishers at once, and leaves nothing behind", async () => {
     await using node = await openNode(shortLimit);
     await redis.kill();
-    const attempts = Array.from({ length: 50 }, () => node.topics.subscribe("down", () => {}));
+    const attempts = Array.from({ length: 50 }, () => node.pubsub.subscribe("down", () => {}));
     for (const attempt of await Promise.allSettled(attempts)) {
       expect(attempt).toMatchObject({ reason: { name: "StoreUnavailable" } });
     }
-    await expect(node.topics.publish("down", 1)).rejects.toBeInstanceOf(StoreUnavailable);
+    await expect(node.pubsub.publish("down", 1)).rejects.toBeInstanceOf(StoreUnavailable);
     await redis.restart();
     await until(() => node.gaps() === 1, "the gap");
     expect(await subscribers("down")).toBe(0);
-    await node.topics.subscribe("down", () => {});
+    await node.pubsub.subscribe("down", () => {});
     expect(await subscribers("down")).toBe(1);
   });
 
   test("frozen is refused too, and its late acknowledgement counts for nothing", async () => {
     await using node = await openNode(shortLimit);
-    await node.topics.subscribe("before", () => {});
+    await node.pubsub.subscribe("before", () => {});
     redis.freeze();
-    await expect(node.topics.subscribe("late", () => {})).rejects.toBeInstanceOf(StoreUnavailable);
+    await expect(node.pubsub.subscribe("late", () => {})).rejects.toBeInstanceOf(StoreUnavailable);
     redis.thaw();
-    await node.topics.subscribe("after", () => {});
+    await node.pubsub.subscribe("after", () => {});
     expect(await subscribers("late")).toBe(0);
     expect(node.gaps()).toBe(0);
   });
 
   test("frozen for long is noticed, though nobody asks it anything", async () => {
     await using node = await openNode();
-    await node.topics.subscribe("probed", () => {});
+    await node.pubsub.subscribe("probed", () => {});
     redis.freeze();
     const elapsed = stopwatch();
     await until(() => node.subscriber.status !== "ready", "the probe to notice");
@@ -183,7 +183,7 @@ describe("a Redis that is", () => {
   test("refusing a channel refuses the subscriber, with the reason", async () => {
     await using node = await openNode();
     await redis.command("ACL", "SETUSER", "default", "resetchannels");
-    await expect(node.topics.subscribe("secret", () => {})).rejects.toMatchObject({
+    await expect(node.pubsub.subscribe("secret", () => {})).rejects.toMatchObject({
       name: "StoreUnavailable",
       cause: { message: expect.stringContaining("NOPERM") as unknown },
     });
@@ -193,7 +193,7 @@ describe("a Redis that is", () => {
   test("gone when everybody leaves is no trouble", async () => {
     await using node = await openNode();
     const leaves = await Promise.all(
-      [1, 2, 3].map((i) => node.topics.subscribe(`gone ${i}`, () => {})),
+      [1, 2, 3].map((i) => node.pubsub.subscribe(`gone ${i}`, () => {})),
     );
     await redis.kill();
     for (const leave of leaves) leave();
@@ -206,14 +206,14 @@ describe("a Redis that is", () => {
 test("the last listener to leave takes the subscription along, and not before", async () => {
   await using node = await openNode();
   const [one, two] = [
-    await node.topics.subscribe("counted", () => {}),
-    await node.topics.subscribe("counted", () => {}),
+    await node.pubsub.subscribe("counted", () => {}),
+    await node.pubsub.subscribe("counted", () => {}),
   ];
   one();
-  await node.topics.subscribe("other", () => {});
+  await node.pubsub.subscribe("other", () => {});
   expect(await subscribers("counted")).toBe(1);
   two();
-  await node.topics.subscribe("another", () => {});
+  await node.pubsub.subscribe("another", () => {});
   expect(await subscribers("counted")).toBe(0);
 });
 
@@ -221,7 +221,7 @@ test("a subscription given up by closing is refused at once", async () => {
   const node = await openNode(600_000);
   await redis.kill();
   await until(() => node.subscriber.status !== "ready", "the cut");
-  const subscribed = expect(node.topics.subscribe("given up", () => {})).rejects.toBeInstanceOf(
+  const subscribed = expect(node.pubsub.subscribe("given up", () => {})).rejects.toBeInstanceOf(
     StoreUnavailable,
   );
   await new Promise(setImmediate);
@@ -233,10 +233,10 @@ test("a subscription given up by closing is refused at once", async () => {
 test("what is not JSON arrives as it is", async () => {
   await using node = await openNode();
   const heard: unknown[] = [];
-  await node.topics.subscribe("odd", (message) => heard.push(message));
+  await node.pubsub.subscribe("odd", (message) => heard.push(message));
   await redis.command("PUBLISH", "odd", "{not json");
   await redis.command("PUBLISH", "odd", "");
-  await node.topics.publish("odd", { json: true });
+  await node.pubsub.publish("odd", { json: true });
   await until(() => heard.length === 3, "all three");
   expect(heard).toEqual(["{not json", "", { json: true }]);
 });
@@ -245,13 +245,13 @@ test("a listener of gaps that throws disturbs no other, and one that left hears 
   await using node = await openNode();
   const fault = new Error("A listener's");
   let wrong = 0;
-  node.topics.onGap(() => {
+  node.pubsub.onMessagesMissed(() => {
     throw fault;
   });
-  node.topics.onGap(() => wrong++)();
+  node.pubsub.onMessagesMissed(() => wrong++)();
   let told = 0;
-  node.topics.onGap(() => told++);
-  await node.topics.subscribe("a", () => {});
+  node.pubsub.onMessagesMissed(() => told++);
+  await node.pubsub.subscribe("a", () => {});
   await cut();
   await until(() => told === 1, "the gap");
   expect([node.errors, wrong]).toEqual([[fault], 0]);

@@ -99,7 +99,7 @@ describe("the keys", () => {
     await store.create(lapsed);
     await store.create(live);
     await redis.command("DEL", recordOf(lapsed.fingerprint));
-    expect(await store.ofUser("looked", start)).toEqual([live]);
+    expect(await store.listByUser("looked", start)).toEqual([live]);
     expect(await members("looked")).toEqual([live.fingerprint]);
   });
 
@@ -107,8 +107,8 @@ describe("the keys", () => {
     await using store = await openStore();
     const session = newSession("skewed");
     await store.create(session);
-    expect(await store.ofUser("skewed", session.idleExpiresAt)).toEqual([]);
-    expect(await store.ofUser("skewed", start)).toEqual([session]);
+    expect(await store.listByUser("skewed", session.idleExpiresAt)).toEqual([]);
+    expect(await store.listByUser("skewed", start)).toEqual([session]);
   });
 });
 
@@ -118,9 +118,9 @@ describe("a renewal that steps", () => {
     const session = newSession();
     await store.create(session);
     await redis.command("DEL", indexOf(session.userId));
-    expect(await store.ofUser(session.userId, start)).toEqual([]);
+    expect(await store.listByUser(session.userId, start)).toEqual([]);
     await renewIn(store, session.fingerprint, 0, start);
-    expect(await store.ofUser(session.userId, start)).toMatchObject([{ generation: 1 }]);
+    expect(await store.listByUser(session.userId, start)).toMatchObject([{ generation: 1 }]);
     expect(await redis.command("PEXPIRETIME", indexOf(session.userId))).toBe(
       session.absoluteExpiresAt,
     );
@@ -142,7 +142,7 @@ describe("a renewal that steps", () => {
     await store.create(other);
     await store.end(session.fingerprint, start);
     await redis.command("ZADD", indexOf("late"), session.absoluteExpiresAt, session.fingerprint);
-    expect(await store.ofUser("late", start)).toEqual([other]);
+    expect(await store.listByUser("late", start)).toEqual([other]);
     expect(await members("late")).toEqual([other.fingerprint]);
   });
 
@@ -175,18 +175,18 @@ test("every session begun is listed, however many look and end meanwhile", async
   await using other = await openStore();
   const stop = new AbortController();
   const look = async () => {
-    while (!stop.signal.aborted) await other.ofUser("busy", start);
+    while (!stop.signal.aborted) await other.listByUser("busy", start);
   };
   const looks = [look(), look()];
   const sessions = Array.from({ length: 100 }, () => newSession("busy"));
   for (const session of sessions) {
     await store.create(session);
     if (sessions.indexOf(session) % 3 === 0) await other.end(session.fingerprint, start);
-    else expect(await store.ofUser("busy", start)).toContainEqual(session);
+    else expect(await store.listByUser("busy", start)).toContainEqual(session);
   }
   stop.abort();
   await Promise.all(looks);
-  expect(await store.ofUser("busy", start)).toHaveLength(66);
+  expect(await store.listByUser("busy", start)).toHaveLength(66);
 });
 
 test("a user's very many sessions are listed page by page, and so is what has gone removed", async () => {
@@ -197,7 +197,7 @@ test("a user's very many sessions are listed page by page, and so is what has go
   await redis.command("DEL", ...gone.map(({ fingerprint }) => recordOf(fingerprint)));
   await redis.command("CONFIG", "RESETSTAT");
 
-  expect(await store.ofUser("crowd", start)).toEqual(kept.toReversed());
+  expect(await store.listByUser("crowd", start)).toEqual(kept.toReversed());
 
   const stats = String(await redis.command("INFO", "commandstats"));
   const calls = (name: string) =>
@@ -306,10 +306,10 @@ function everyMethod(store: SessionStore): Promise<unknown>[] {
     store.create(newSession()),
     store.read("f", start),
     readOf(store),
-    store.renew("f", { generation: 0, seen: 0, network }, lifetimes, start),
+    store.renew("f", { generation: 0, generationAtRead: 0, network }, lifetimes, start),
     store.touch("f", start),
     store.end("f", start),
-    store.ofUser("u", start),
+    store.listByUser("u", start),
     store.ping(),
   ];
 }
@@ -442,7 +442,7 @@ test("a renewal that comes late, after its caller has renewed again twice, is no
   const { fingerprint } = session;
   await store.create(session);
   proxy.stall();
-  const asked = { generation: 0, seen: 0, network };
+  const asked = { generation: 0, generationAtRead: 0, network };
   await expect(slow.renew(fingerprint, asked, lifetimes, start)).rejects.toThrow(StoreUnavailable);
   expect((await renewIn(store, fingerprint, 0, start + 1)).outcome).toBe("stepped");
   expect((await renewIn(store, fingerprint, 1, start + 2)).outcome).toBe("stepped");

@@ -4,9 +4,9 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   countForeignReplay,
   isLive,
-  judgeRenewal,
+  decideRenewal,
   reissueSession,
-  stepSession,
+  rotateSession,
   type ReissueRequest,
   type RenewalRequest,
   type Session,
@@ -20,7 +20,7 @@ import { lifetimes, newSession, start } from "../helpers/sessions.ts";
 
 type Subject = Pick<
   SessionStore,
-  "create" | "read" | "renew" | "reissue" | "touch" | "end" | "ofUser"
+  "create" | "read" | "renew" | "reissue" | "touch" | "end" | "listByUser"
 >;
 
 /** The rules and a Map. */
@@ -37,12 +37,12 @@ class Model implements Subject {
   async renew(
     fingerprint: string,
     request: RenewalRequest,
-    life: typeof lifetimes,
+    lifecycle: typeof lifetimes,
     now: number,
   ): Promise<RenewalOutcome> {
     const session = await this.read(fingerprint, now);
     if (session === undefined) return { outcome: "absent" };
-    const verdict = judgeRenewal(session, request, now);
+    const verdict = decideRenewal(session, request, now);
     if (verdict === "converge") return { outcome: "converged", session };
     if (verdict === "convergeForeign") {
       const counted = countForeignReplay(session);
@@ -51,19 +51,19 @@ class Model implements Subject {
     }
     if (verdict === "reuse") return { outcome: "reused", session };
     if (verdict === "superseded") return { outcome: "superseded", session };
-    const stepped = stepSession(session, request, life, now);
+    const stepped = rotateSession(session, request, lifecycle, now);
     this.#sessions.set(fingerprint, stepped);
     return { outcome: "stepped", session: stepped };
   }
   async reissue(
     fingerprint: string,
     request: ReissueRequest,
-    life: typeof lifetimes,
+    lifecycle: typeof lifetimes,
     now: number,
   ): Promise<Session | undefined> {
     const session = await this.read(fingerprint, now);
     if (session === undefined) return undefined;
-    const reissued = reissueSession(session, request, life, now);
+    const reissued = reissueSession(session, request, lifecycle, now);
     this.#sessions.set(fingerprint, reissued);
     return reissued;
   }
@@ -76,7 +76,7 @@ class Model implements Subject {
     this.#sessions.delete(fingerprint);
     return session;
   }
-  async ofUser(userId: string, now: number) {
+  async listByUser(userId: string, now: number) {
     return [...this.#sessions.values()].filter(
       (session) => session.userId === userId && isLive(session, now),
     );
@@ -99,7 +99,7 @@ const steps = fc.array(
     ),
     which: fc.nat({ max: 2 }),
     generation: fc.nat({ max: 5 }),
-    seen: fc.nat({ max: 5 }),
+    generationAtRead: fc.nat({ max: 5 }),
     where: fc.oneof(fc.nat({ max: 10 }), fc.constant(0)),
     followingEnds: fc.boolean(),
     wait: fc.constantFrom(
@@ -135,14 +135,37 @@ test("every store does what the rules say, step by step", async () => {
       const userId = crypto.randomUUID();
       const fingerprints: string[] = [];
       let now = start;
-      for (const { what, which, generation, seen, wait, where, followingEnds } of script) {
+      for (const {
+        what,
+        which,
+        generation,
+        generationAtRead,
+        wait,
+        where,
+        followingEnds,
+      } of script) {
         const fingerprint = fingerprints[which] ?? "none";
         const network = networks[where] ?? "unknown";
         const current = (await model.read(fingerprint, now))?.generation ?? 0;
         const requests: Record<string, RenewalRequest> = {
-          renew: { generation, seen, network, followingEnds },
-          renewCurrent: { generation: current, seen: current, network, followingEnds },
-          replay: { generation: current - 1, seen: current, network, followingEnds },
+          renew: {
+            generation,
+            generationAtRead: generationAtRead,
+            network,
+            foreignReplaysEnd: followingEnds,
+          },
+          renewCurrent: {
+            generation: current,
+            generationAtRead: current,
+            network,
+            foreignReplaysEnd: followingEnds,
+          },
+          replay: {
+            generation: current - 1,
+            generationAtRead: current,
+            network,
+            foreignReplaysEnd: followingEnds,
+          },
         };
         const request = requests[what];
         const reissue = { atLeast: generation, network };
@@ -157,7 +180,7 @@ test("every store does what the rules say, step by step", async () => {
             what === "touch" && (await subject.touch(fingerprint, now)),
             what === "end" && (await subject.end(fingerprint, now)),
             await subject.read(fingerprint, now),
-            (await subject.ofUser(userId, now)).toSorted(byFingerprint),
+            (await subject.listByUser(userId, now)).toSorted(byFingerprint),
           ]),
         );
         for (const part of outcomes[0] ?? []) note(part);

@@ -53,7 +53,7 @@ describe("a SQLite file", () => {
     expect(await store.read(kept.fingerprint, start)).toEqual(kept);
     expect(await store.read(ended.fingerprint, start)).toBeUndefined();
     expect(await store.read(kept.fingerprint, kept.idleExpiresAt)).toBeUndefined();
-    expect(await store.ofUser(kept.userId, kept.idleExpiresAt)).toEqual([]);
+    expect(await store.listByUser(kept.userId, kept.idleExpiresAt)).toEqual([]);
   });
 
   test("and its folder are readable by their owner only", async () => {
@@ -130,10 +130,10 @@ describe("a SQLite file", () => {
       store.create(newSession()),
       store.read("f", start),
       store.readMany(["f"], start),
-      store.renew("f", { generation: 0, seen: 0, network }, lifetimes, start),
+      store.renew("f", { generation: 0, generationAtRead: 0, network }, lifetimes, start),
       store.touch("f", start),
       store.end("f", start),
-      store.ofUser("u", start),
+      store.listByUser("u", start),
       store.ping(),
     ];
     for (const answer of await Promise.allSettled(answers)) {

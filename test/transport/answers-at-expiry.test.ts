@@ -3,7 +3,7 @@ import { createClient } from "graphql-ws";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
 import { Stream } from "../../src/lib/bounded-queue.ts";
-import { answerTime } from "../../src/connections/finish.ts";
+import { answerTimeout } from "../../src/connections/finish.ts";
 import { startOwnServer } from "../integrations/own-server.ts";
 import { testApp } from "../helpers/app.ts";
 import { fakeClock, startCurfew } from "../helpers/curfew.ts";
@@ -212,7 +212,7 @@ it("an answer that takes too long is not waited for", async () => {
   const timers: (() => void)[] = [];
   const real = globalThis.setTimeout;
   vi.spyOn(globalThis, "setTimeout").mockImplementation((run: () => void, time?: number) => {
-    if (time === answerTime) timers.push(run);
+    if (time === answerTimeout) timers.push(run);
     return real(run, time);
   });
   curfew.clock.advance(lifetime + resolution);
@@ -230,7 +230,7 @@ it("an answer goes out before a close because the store is away, too", async () 
     ...app.schema,
     ...options,
     clock,
-    parts: { store: store.part },
+    backends: { store: store.part },
   });
   const { accessToken } = await register(curfew.url);
   await using socket = await connect(curfew.socketUrl, accessToken);

@@ -44,8 +44,8 @@ async function live(scheduler: fc.Scheduler, steps: readonly Step[], safeguards?
 /** No recheck is made here: what is left open stays so until one. */
 async function expectNoneOutlives(node: Awaited<ReturnType<typeof live>>) {
   const { clock, store, open } = node;
-  for (const { life, fingerprint } of open) {
-    if (life.ending !== undefined) continue;
+  for (const { lifecycle, fingerprint } of open) {
+    if (lifecycle.closeReason !== undefined) continue;
     const found = await store.read(fingerprint, clock());
     expect(found, "the session of an open connection").toBeDefined();
   }
@@ -75,8 +75,8 @@ it("no connection is open whose access has run out, at the next tick", async () 
         const node = await live(scheduler, steps);
         node.pass(250);
         await scheduler.waitIdle();
-        for (const { life, fingerprint } of node.open) {
-          if (life.ending !== undefined) continue;
+        for (const { lifecycle, fingerprint } of node.open) {
+          if (lifecycle.closeReason !== undefined) continue;
           const found = await node.store.read(fingerprint, node.clock());
           expect(found?.accessExpiresAt).toBeGreaterThan(node.clock() - 500);
         }
@@ -93,18 +93,20 @@ it("no topic and no deadline is kept for who has gone", async () => {
       fc.array(step, { maxLength: 20 }),
       async (scheduler, steps) => {
         const node = await live(scheduler, steps);
-        const { topics, deadlines, connections, open } = node;
+        const { pubsub, deadlines, connections, open } = node;
         const fingerprints = new Set(
-          open.filter(({ life }) => life.ending === undefined).map((one) => one.fingerprint),
+          open
+            .filter(({ lifecycle }) => lifecycle.closeReason === undefined)
+            .map((one) => one.fingerprint),
         );
         expect(new Set(connections.fingerprints)).toEqual(fingerprints);
-        expect([topics.subscriptions, deadlines.size]).toEqual([
+        expect([pubsub.subscriptions, deadlines.size]).toEqual([
           fingerprints.size,
           fingerprints.size,
         ]);
-        for (const { life } of open) life.end("LEFT");
+        for (const { lifecycle } of open) lifecycle.end("CLIENT_GONE");
         await scheduler.waitIdle();
-        expect([topics.subscriptions, deadlines.size, connections.size]).toEqual([0, 0, 0]);
+        expect([pubsub.subscriptions, deadlines.size, connections.size]).toEqual([0, 0, 0]);
       },
     ),
     { numRuns: runs },

@@ -23,7 +23,7 @@ const listeners: Readonly<Record<string, () => unknown>> = {
 /** Says "ready" when its listener is there, before Curfew's own for the stream are. */
 function listening(listener: () => unknown): CurfewOptions {
   const subscribe = async (_parent: unknown, _args: unknown, context: CurfewContext) => {
-    context.caller.life.onEnd(listener);
+    context.caller.lifecycle.onEnd(listener);
     const stream = await context.events.subscribe<string>("nothing");
     stream.push("ready");
     return stream;
@@ -76,7 +76,7 @@ it.each(cases)(
     const parts = { store: store.part };
     await using curfew = await startCurfew({
       ...listening(listener),
-      parts,
+      backends: parts,
       recheckInterval: 50,
       outageGrace: 100,
     });

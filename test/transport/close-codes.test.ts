@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
-import type { Ending } from "../../src/connections/lifecycle.ts";
+import type { CloseReason } from "../../src/connections/lifecycle.ts";
 import { refusalReasons } from "../../src/protocol/reasons.ts";
-import { endingFor } from "../../src/connections/admit.ts";
+import { closeReasonFor } from "../../src/connections/admit.ts";
 import { closes, type Close } from "../../src/protocol/close-reasons.ts";
 
 const unauthenticated = "4401 UNAUTHENTICATED";
@@ -9,9 +9,9 @@ const ended = "4401 SESSION_ENDED";
 const expired = "4403 SESSION_EXPIRED";
 
 it("every refusal has its code: final when only a login helps, retryable when a renewal does", () => {
-  const table: Partial<Record<Ending, Close>> = closes;
+  const table: Partial<Record<CloseReason, Close>> = closes;
   const codes = refusalReasons.map((reason) => {
-    const close = table[endingFor(reason)];
+    const close = table[closeReasonFor(reason)];
     return [reason, `${close?.code} ${close?.reason}`];
   });
   expect(Object.fromEntries(codes)).toEqual({
@@ -28,9 +28,9 @@ it("every refusal has its code: final when only a login helps, retryable when a 
 });
 
 it("the other ends bring a client back, some time later", () => {
-  expect(closes.UNAVAILABLE).toEqual({ code: 1013, reason: "TRY_AGAIN_LATER" });
-  expect(closes.TOO_MANY).toEqual({ code: 1013, reason: "TOO_MANY_CONNECTIONS" });
-  expect(closes.GOING_AWAY).toEqual({ code: 1012, reason: "SERVICE_RESTART" });
+  expect(closes.TRY_AGAIN_LATER).toEqual({ code: 1013, reason: "TRY_AGAIN_LATER" });
+  expect(closes.TOO_MANY_CONNECTIONS).toEqual({ code: 1013, reason: "TOO_MANY_CONNECTIONS" });
+  expect(closes.SERVICE_RESTART).toEqual({ code: 1012, reason: "SERVICE_RESTART" });
 });
 
 it("no code is one that makes clients loop or give up for good by mistake, and each may be sent", () => {

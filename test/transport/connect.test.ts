@@ -4,7 +4,7 @@ import { KeyRing } from "../../src/session/keys.ts";
 import { mintToken, readToken } from "../../src/session/token.ts";
 import { fakeClock, secrets, startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import { login, logout, newEmail, register, renew } from "../helpers/http.ts";
-import { breakable, intercept, memoryStore, memoryTopics } from "../helpers/parts.ts";
+import { breakable, intercept, memoryStore, memoryPubSub } from "../helpers/parts.ts";
 import { connect, TestSocket } from "../helpers/socket.ts";
 import { StoreUnavailable } from "../../src/session/store.ts";
 
@@ -103,7 +103,7 @@ describe("a socket is refused, and told why,", () => {
 
   it("retryably, when the store cannot be asked", async () => {
     const store = breakable(memoryStore());
-    await using curfew = await startCurfew({ parts: { store: store.part } });
+    await using curfew = await startCurfew({ backends: { store: store.part } });
     const { accessToken, sessionId } = await register(curfew.url);
     store.goDown();
     expect(await refusal(curfew, { token: accessToken })).toEqual(tryAgainLater);
@@ -113,10 +113,10 @@ describe("a socket is refused, and told why,", () => {
   });
 
   it("retryably, when the session's topic cannot be had", async () => {
-    const topics = intercept(memoryTopics(), {
+    const pubsub = intercept(memoryPubSub(), {
       subscribe: () => () => Promise.reject(new StoreUnavailable("No topic.")),
     });
-    await using curfew = await startCurfew({ parts: { topics } });
+    await using curfew = await startCurfew({ backends: { pubsub } });
     const { accessToken } = await register(curfew.url);
     expect(await refusal(curfew, { token: accessToken })).toEqual(tryAgainLater);
     expectOneLine(curfew, { reason: "STORE_UNAVAILABLE" }, accessToken);

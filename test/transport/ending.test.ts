@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { testApp } from "../helpers/app.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { login, logout, newEmail, register, renew } from "../helpers/http.ts";
-import { intercept, memoryStore, memoryTopics, plannable } from "../helpers/parts.ts";
+import { intercept, memoryStore, memoryPubSub, plannable } from "../helpers/parts.ts";
 import { RawSocket } from "../helpers/raw-socket.ts";
 import { connect } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
@@ -81,7 +81,7 @@ it("nor is it, and no event comes, while a logout over the same socket waits to 
   const app = testApp();
   const publishing = Promise.withResolvers<void>();
   const goOn = Promise.withResolvers<void>();
-  const topics = intercept(memoryTopics(), {
+  const pubsub = intercept(memoryPubSub(), {
     publish: (real) => async (topic, message) => {
       if ((message as { type?: unknown }).type === "ended") {
         publishing.resolve();
@@ -90,7 +90,7 @@ it("nor is it, and no event comes, while a logout over the same socket waits to 
       return real(topic, message);
     },
   });
-  await using curfew = await startCurfew({ ...app.schema, parts: { topics } });
+  await using curfew = await startCurfew({ ...app.schema, backends: { pubsub } });
   const { accessToken } = await register(curfew.url);
   await using socket = await connect(curfew.socketUrl, accessToken);
   socket.subscribe("events", "subscription { said }");
@@ -164,8 +164,8 @@ it("mutations that race the end are done before it or not at all, and none is an
 
 it("a mutation is not done whose session ends between its check and its beginning", async () => {
   const app = testApp();
-  const { plan, ...parts } = plannable({ store: memoryStore(), topics: memoryTopics() });
-  await using curfew = await startCurfew({ ...app.schema, parts });
+  const { plan, ...parts } = plannable({ store: memoryStore(), pubsub: memoryPubSub() });
+  await using curfew = await startCurfew({ ...app.schema, backends: parts });
   const { accessToken, sessionId } = await register(curfew.url);
   await using socket = await connect(curfew.socketUrl, accessToken);
   plan("when read", sessionId, () => curfew.sessions.end(sessionId, "LOGOUT"));

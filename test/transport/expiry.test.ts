@@ -9,7 +9,7 @@ import {
   intercept,
   lent,
   memoryStore,
-  memoryTopics,
+  memoryPubSub,
   memoryUsers,
 } from "../helpers/parts.ts";
 import { connect } from "../helpers/socket.ts";
@@ -56,7 +56,7 @@ it.each([
   ["it stays open even when the message of that renewal is lost", false],
 ])("%s", async (_, isHeard) => {
   let rereads = 0;
-  const [users, topics] = [memoryUsers(), memoryTopics()];
+  const [users, pubsub] = [memoryUsers(), memoryPubSub()];
   const store = intercept(memoryStore(), {
     readMany:
       (real) =>
@@ -65,14 +65,14 @@ it.each([
         return real(...args);
       },
   });
-  await using here = await start({ parts: { store, users, topics } });
+  await using here = await start({ backends: { store, users, pubsub } });
   const { clock } = here;
   const parts = {
     store: lent(store),
     users: lent(users),
-    ...(isHeard && { topics: lent(topics) }),
+    ...(isHeard && { pubsub: lent(pubsub) }),
   };
-  await using there = await startCurfew({ accessTokenTtl: 10 * minute, clock, parts });
+  await using there = await startCurfew({ accessTokenTtl: 10 * minute, clock, backends: parts });
   const { accessToken, renewalToken, sessionId } = await register(here.url);
   await using socket = await connect(here.socketUrl, accessToken);
 
@@ -89,7 +89,7 @@ it.each([
 
 it("it closes, retryably, when it cannot be known whether the session was renewed", async () => {
   const store = breakable(memoryStore());
-  await using curfew = await start({ parts: { store: store.part } });
+  await using curfew = await start({ backends: { store: store.part } });
   const { accessToken } = await register(curfew.url);
   await using socket = await connect(curfew.socketUrl, accessToken);
   store.goDown();

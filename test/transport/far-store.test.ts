@@ -3,15 +3,15 @@ import { randomBytes } from "node:crypto";
 import { expect, it } from "vitest";
 import { Deadlines } from "../../src/lib/deadlines.ts";
 import { KeyRing } from "../../src/session/keys.ts";
-import { Life } from "../../src/connections/lifecycle.ts";
+import { ConnectionLifecycle } from "../../src/connections/lifecycle.ts";
 import { Sessions } from "../../src/session/sessions.ts";
 import { RedisSessions } from "../../src/stores/redis/sessions.ts";
 import { Connections } from "../../src/connections/connections.ts";
-import { newMember } from "../../src/connections/session-connections.ts";
+import { newConnection } from "../../src/connections/session-connections.ts";
 import { commandClient } from "../helpers/adapters.ts";
 import { raiseFault } from "../helpers/domain.ts";
 import { secrets } from "../helpers/curfew.ts";
-import { memoryTopics } from "../helpers/parts.ts";
+import { memoryPubSub } from "../helpers/parts.ts";
 import { startProxy } from "../helpers/proxy.ts";
 import { startRedis } from "../helpers/redis.ts";
 import { device } from "../helpers/sessions.ts";
@@ -21,35 +21,40 @@ it("1,500 sessions are rechecked within 5 s over a link of 400 ms each way", asy
   await using redis = await startRedis();
   await using proxy = await startProxy(redis.port);
   const store = new RedisSessions(await commandClient(`redis://127.0.0.1:${proxy.port}`, 30_000));
-  const topics = memoryTopics();
+  const pubsub = memoryPubSub();
   const hour = 3_600_000;
   const sessions = new Sessions({
     store,
-    topics,
+    pubsub,
     ring: new KeyRing(secrets),
     lifetimes: { access: hour, renewal: hour, absolute: hour, grace: 0 },
-    isGone: async () => false,
+    isUserDisabled: async () => false,
     clock: Date.now,
     randomBytes,
-    onFault: () => {},
+    reportError: () => {},
   });
   const connections = new Connections({
     sessions,
-    topics,
+    pubsub,
     deadlines: new Deadlines(Date.now(), raiseFault),
     clock: Date.now,
     uptime: () => performance.now(),
     maxSocketsPerSession: 1,
-    onFault: () => {},
+    reportError: () => {},
   });
   const join = async () => {
     const { tokens, session } = await sessions.start("user", device);
     const reading = sessions.verify(tokens.accessToken);
     if (!reading.ok) throw new Error(reading.reason);
-    const life = new Life(raiseFault);
+    const lifecycle = new ConnectionLifecycle(raiseFault);
     const check = () => sessions.check(reading.claims);
-    await connections.admit(reading.claims, newMember(life, { ipAddress: null }), check, "stream");
-    return { life, fingerprint: session.fingerprint };
+    await connections.admit(
+      reading.claims,
+      newConnection(lifecycle, { ipAddress: null }),
+      check,
+      "stream",
+    );
+    return { lifecycle, fingerprint: session.fingerprint };
   };
   const joined = await Promise.all(Array.from({ length: 1_500 }, join));
   const ended = joined.filter((_, i) => i % 100 === 99);
@@ -63,7 +68,7 @@ it("1,500 sessions are rechecked within 5 s over a link of 400 ms each way", asy
 
   expect(performance.now() - began).toBeGreaterThan(700);
   expect(within).toBeLessThan(5_000);
-  const open = joined.filter(({ life }) => life.ending === undefined);
+  const open = joined.filter(({ lifecycle }) => lifecycle.closeReason === undefined);
   expect(open).toEqual(joined.filter((one) => !ended.includes(one)));
   connections.close();
   await store.close();

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
-import { Farewells } from "../../src/websocket/close-handshakes.ts";
+import { CloseHandshakes } from "../../src/websocket/close-handshakes.ts";
 import { until } from "../helpers/until.ts";
 
 function turn(): Promise<void> {
@@ -32,17 +32,17 @@ async function openSockets(count: number) {
   };
 }
 
-function end(ws: WebSocket, farewells: Farewells): void {
+function end(ws: WebSocket, closeHandshakes: CloseHandshakes): void {
   ws.close(4401, "SESSION_ENDED");
-  farewells.tell(ws);
+  closeHandshakes.add(ws);
 }
 
 it("nobody's reply is read before the last is told, and then all are", async () => {
   const count = 300;
   await using opened = await openSockets(count);
-  const farewells = new Farewells();
+  const closeHandshakes = new CloseHandshakes();
   for (const ws of opened.sockets) {
-    end(ws, farewells);
+    end(ws, closeHandshakes);
     await turn();
   }
   expect(opened.told()).toBeGreaterThan(count / 2);
@@ -53,10 +53,10 @@ it("nobody's reply is read before the last is told, and then all are", async () 
 it("where telling takes no end, replies are read all the same", async () => {
   await using opened = await openSockets(2);
   const [first, second] = opened.sockets as [WebSocket, WebSocket];
-  const farewells = new Farewells();
-  end(first, farewells);
+  const closeHandshakes = new CloseHandshakes();
+  end(first, closeHandshakes);
   while (opened.gone.size === 0) {
-    farewells.tell(second);
+    closeHandshakes.add(second);
     await turn();
   }
   expect(opened.gone.size).toBe(1);

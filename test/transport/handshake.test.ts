@@ -7,7 +7,7 @@ import {
   counted,
   handshakePoints,
   memoryStore,
-  memoryTopics,
+  memoryPubSub,
   plannable,
   type HandshakePoint,
 } from "../helpers/parts.ts";
@@ -16,7 +16,7 @@ import { device } from "../helpers/sessions.ts";
 import { TestSocket } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
 import { RedisSessions } from "../../src/stores/redis/sessions.ts";
-import { RedisTopics } from "../../src/stores/redis/pubsub.ts";
+import { RedisPubSub } from "../../src/stores/redis/pubsub.ts";
 
 const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
 /** So that nothing is found out by a recheck. */
@@ -61,13 +61,13 @@ async function runMany(times: number, one: (point: string) => Promise<void>) {
 }
 
 it("a socket in the middle of connection_init while its session ends closes: 200 times, none stays open", async () => {
-  const topics = counted(memoryTopics());
-  const { plan, ...parts } = plannable({ store: memoryStore(), topics: topics.part });
-  await using curfew = await startCurfew({ parts, ...unchecked });
+  const pubsub = counted(memoryPubSub());
+  const { plan, ...parts } = plannable({ store: memoryStore(), pubsub: pubsub.part });
+  await using curfew = await startCurfew({ backends: parts, ...unchecked });
 
   await runMany(200, (point) => run(curfew, plan, point, curfew));
 
-  await until(() => curfew.connections.size === 0 && topics.subscriptions === 0);
+  await until(() => curfew.connections.size === 0 && pubsub.subscriptions === 0);
   expect(curfew.connections.fingerprints).toEqual([]);
 });
 
@@ -76,7 +76,7 @@ it("so it does when another node ends it, over Redis", async () => {
   const publisher = await commandClient(redis.url);
   const { plan, ...parts } = plannable({
     store: new RedisSessions(publisher),
-    topics: new RedisTopics({
+    pubsub: new RedisPubSub({
       publisher,
       subscriber: await subscriberClient(redis.url),
       onError: (error) => {
@@ -85,7 +85,7 @@ it("so it does when another node ends it, over Redis", async () => {
     }),
   });
   const options: CurfewOptions = { redisUrl: redis.url, ...unchecked };
-  await using here = await startCurfew({ ...options, parts });
+  await using here = await startCurfew({ ...options, backends: parts });
   await using there = await startCurfew(options);
 
   await runMany(200, (point) => run(here, plan, point, there));

@@ -8,7 +8,7 @@ import { mintToken, readToken } from "../../src/session/token.ts";
 import { testApp } from "../helpers/app.ts";
 import { fakeClock, secrets, startCurfew } from "../helpers/curfew.ts";
 import { ask, login, logout, newEmail, password, register, renew } from "../helpers/http.ts";
-import { breakable, intercept, memoryStore, memoryTopics } from "../helpers/parts.ts";
+import { breakable, intercept, memoryStore, memoryPubSub } from "../helpers/parts.ts";
 
 /** Why the protected field was refused. */
 async function refusal(url: string, token?: string) {
@@ -108,7 +108,10 @@ describe("the token of a request", () => {
 
   it("is neither good nor bad while the store cannot be asked", async () => {
     const store = breakable(memoryStore());
-    await using curfew = await startCurfew({ ...testApp().schema, parts: { store: store.part } });
+    await using curfew = await startCurfew({
+      ...testApp().schema,
+      backends: { store: store.part },
+    });
     const { accessToken: token } = await register(curfew.url);
     store.goDown();
     for (const query of ["{ own }", "{ viewer { user { id } } }", "{ vault { word } }"]) {
@@ -126,13 +129,13 @@ describe("the token of a request", () => {
 
 it("a logout succeeds however long its message to the other nodes takes", async () => {
   const published = Promise.withResolvers<void>();
-  const topics = intercept(memoryTopics(), {
+  const pubsub = intercept(memoryPubSub(), {
     publish: (real) => async (topic, message) => {
       if ((message as { type?: unknown }).type === "ended") await published.promise;
       return real(topic, message);
     },
   });
-  await using curfew = await startCurfew({ parts: { topics } });
+  await using curfew = await startCurfew({ backends: { pubsub } });
   const { accessToken } = await register(curfew.url);
   const out = logout(curfew.url, accessToken);
   // By then the request counts as slow, and is looked at again: its session has ended.
@@ -239,7 +242,7 @@ it("pages of listed origins may read answers, others may not, and cookies are as
 
 it("/health says that the process runs, and /ready that it can serve", async () => {
   const store = breakable(memoryStore());
-  await using curfew = await startCurfew({ parts: { store: store.part } });
+  await using curfew = await startCurfew({ backends: { store: store.part } });
   const status = async (path: string) => (await fetch(new URL(path, curfew.url))).status;
   expect([await status("/health"), await status("/ready")]).toEqual([200, 200]);
   store.goDown();

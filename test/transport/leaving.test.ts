@@ -2,11 +2,11 @@
 import { describe, expect, it } from "vitest";
 import type { CurfewContext } from "../../src/graphql/context.ts";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
-import type { Life } from "../../src/connections/lifecycle.ts";
+import type { ConnectionLifecycle } from "../../src/connections/lifecycle.ts";
 import { testApp } from "../helpers/app.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import { logout, register } from "../helpers/http.ts";
-import { counted, intercept, memoryStore, memoryTopics } from "../helpers/parts.ts";
+import { counted, intercept, memoryStore, memoryPubSub } from "../helpers/parts.ts";
 import { Queue } from "../helpers/queue.ts";
 import { connect, type TestSocket } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
@@ -14,12 +14,12 @@ import { until } from "../helpers/until.ts";
 /** Subscriptions that begin when the test lets them, and a query that is answered then. */
 function gatedApp() {
   const gate = Promise.withResolvers<void>();
-  const begun = new Queue<Life>();
+  const begun = new Queue<ConnectionLifecycle>();
   const opened = new Queue<void>();
   const returned = new Queue<void>();
   const resolved: unknown[] = [];
   const subscribe = async (_parent: unknown, _args: unknown, context: CurfewContext) => {
-    begun.push(context.caller.life);
+    begun.push(context.caller.lifecycle);
     await gate.promise;
     const source = await context.events.subscribe("said");
     const leave = source.return.bind(source);
@@ -29,7 +29,7 @@ function gatedApp() {
   };
   const resolve = (text: unknown) => (resolved.push(text), text);
   const slow = async (_parent: unknown, _args: unknown, context: CurfewContext) => {
-    begun.push(context.caller.life);
+    begun.push(context.caller.lifecycle);
     await gate.promise;
     return "done";
   };
@@ -61,8 +61,8 @@ function gatedApp() {
   };
 }
 
-function ended(life: Life): Promise<unknown> {
-  return new Promise((resolve) => life.onEnd(resolve));
+function ended(lifecycle: ConnectionLifecycle): Promise<unknown> {
+  return new Promise((resolve) => lifecycle.onEnd(resolve));
 }
 
 /** A request that its client gives up; of its answer nothing is read. */
@@ -89,9 +89,9 @@ describe("a client of a stream that leaves while its subscription begins", () =>
     const { accessToken } = await register(curfew.url);
     const token = who === "anonymous" ? undefined : accessToken;
     const client = request(curfew.url, `subscription { ${field} }`, token);
-    const life = await app.begun.next();
+    const lifecycle = await app.begun.next();
     client.abort();
-    await ended(life);
+    await ended(lifecycle);
     app.open();
     await app.returned.next();
     expect(curfew.connections.size).toBe(0);
@@ -100,9 +100,9 @@ describe("a client of a stream that leaves while its subscription begins", () =>
   it("leaves no watch of its sessions behind", async () => {
     const listing = new Queue<void>();
     const gate = Promise.withResolvers<void>();
-    const topics = counted(memoryTopics());
+    const pubsub = counted(memoryPubSub());
     const store = intercept(memoryStore(), {
-      ofUser: (real) => async (userId, now) => {
+      listByUser: (real) => async (userId, now) => {
         listing.push();
         await gate.promise;
         return real(userId, now);
@@ -111,7 +111,7 @@ describe("a client of a stream that leaves while its subscription begins", () =>
     await using curfew = await startCurfew({
       // A login lists the sessions too, to keep to a limit.
       maxSessionsPerUser: 0,
-      parts: { topics: topics.part, store },
+      backends: { pubsub: pubsub.part, store },
     });
     const { accessToken: token } = await register(curfew.url);
     const client = request(curfew.url, "subscription { sessionEvents { type } }", token);
@@ -119,7 +119,7 @@ describe("a client of a stream that leaves while its subscription begins", () =>
     client.abort();
     await until(() => curfew.connections.size === 0, "the client to have left");
     gate.resolve();
-    await until(() => topics.subscriptions === 0, "the watch to have ended");
+    await until(() => pubsub.subscriptions === 0, "the watch to have ended");
   });
 
   it("leaves its place to others, however often it comes and goes", async () => {
@@ -128,9 +128,9 @@ describe("a client of a stream that leaves while its subscription begins", () =>
     const { accessToken: token, sessionId } = await register(curfew.url);
     for (let i = 0; i < 3; i += 1) {
       const client = request(curfew.url, "subscription { said }", token);
-      const life = await app.begun.next();
+      const lifecycle = await app.begun.next();
       client.abort();
-      await ended(life);
+      await ended(lifecycle);
     }
     app.open();
     for (let i = 0; i < 3; i += 1) await app.returned.next();

@@ -39,7 +39,7 @@ it("a user's 10,000 other sessions end by one mutation, and nobody else waits fo
       return real(fingerprint, now);
     },
   });
-  await using curfew = await startCurfew({ maxSessionsPerUser: 0, parts: { store } });
+  await using curfew = await startCurfew({ maxSessionsPerUser: 0, backends: { store } });
   const email = newEmail();
   const { accessToken: token, userId, sessionId } = await register(curfew.url, email);
   const other = await login(curfew.url, email);
@@ -68,7 +68,7 @@ it("ending many that fails in the middle goes on when it is repeated", async () 
         ? Promise.reject(new StoreUnavailable("Down"))
         : real(fingerprint, now),
   });
-  await using curfew = await startCurfew({ maxSessionsPerUser: 0, parts: { store } });
+  await using curfew = await startCurfew({ maxSessionsPerUser: 0, backends: { store } });
   await startMany(curfew, "user", count + 1);
   const [kept] = await curfew.sessions.list("user");
   const endOthers = () =>

@@ -75,7 +75,7 @@ it("a store that fails in an unexpected way is masked and logged, and the socket
       return real(fingerprint, now);
     },
   });
-  await using curfew = await startCurfew({ ...testApp().schema, parts: { store } });
+  await using curfew = await startCurfew({ ...testApp().schema, backends: { store } });
   const { accessToken: token } = await register(curfew.url);
   await using socket = await connect(curfew.socketUrl, token);
   damaged = true;
@@ -93,7 +93,7 @@ it("a store that fails in an unexpected way is masked and logged, and the socket
 it("while the store cannot be asked no operation begins, and the socket and what runs stay", async () => {
   const app = testApp();
   const store = breakable(memoryStore());
-  await using curfew = await startCurfew({ ...app.schema, parts: { store: store.part } });
+  await using curfew = await startCurfew({ ...app.schema, backends: { store: store.part } });
   const { accessToken: token } = await register(curfew.url);
   await using socket = await connect(curfew.socketUrl, token);
   await listening(socket);

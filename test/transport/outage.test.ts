@@ -64,7 +64,7 @@ it("after an outage longer than the grace, connections that the store allows aga
   const { clock, advance, ticks } = tickingClock();
   const store = breakable(memoryStore());
   const parts = { store: store.part };
-  await using curfew = await startCurfew({ clock, parts, recheckInterval, outageGrace });
+  await using curfew = await startCurfew({ clock, backends: parts, recheckInterval, outageGrace });
   const { accessToken } = await register(curfew.url);
   await using before = await connect(curfew.socketUrl, accessToken);
   store.goDown();
@@ -87,7 +87,12 @@ it("a store that fails in ways nobody foresaw is away: connections wait for the 
       return real(fingerprints, now);
     },
   });
-  await using curfew = await startCurfew({ clock, parts: { store }, recheckInterval, outageGrace });
+  await using curfew = await startCurfew({
+    clock,
+    backends: { store },
+    recheckInterval,
+    outageGrace,
+  });
   const { accessToken } = await register(curfew.url);
   await using socket = await connect(curfew.socketUrl, accessToken);
   broken = true;
@@ -123,7 +128,7 @@ it.each([
     };
     await using curfew = await startCurfew({
       clock,
-      parts: { store },
+      backends: { store },
       logger: pino({}, { write }),
       accessTokenTtl: isDeadline ? 60_000 : 3_600_000,
       recheckInterval: isDeadline ? 3_600_000 : recheckInterval,

@@ -1,9 +1,9 @@
 /** One address has some places for sockets and streams, and leaves the others to others. */
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Life } from "../../src/connections/lifecycle.ts";
+import { ConnectionLifecycle } from "../../src/connections/lifecycle.ts";
 import { countedNetworksOf, networkPathOf } from "../../src/lib/client-network.ts";
-import { Places } from "../../src/connections/connection-limiter.ts";
+import { ConnectionLimiter } from "../../src/connections/connection-limiter.ts";
 import { raiseFault } from "../helpers/domain.ts";
 import { testApp } from "../helpers/app.ts";
 import { startCurfew } from "../helpers/curfew.ts";
@@ -71,76 +71,80 @@ it("of the sockets that nobody has signed in on an address has a hundred, and th
 });
 
 it("places are given back once, however often", () => {
-  const places = new Places({ each: 1, all: 2 });
-  const lives = [new Life(raiseFault), new Life(raiseFault), new Life(raiseFault)] as const;
-  expect(places.take("192.0.2.1", lives[0])).toBe(true);
-  expect(places.take("192.0.2.1", lives[1])).toBe(false);
-  expect(places.take("192.0.2.2", lives[1])).toBe(true);
-  expect(places.take("192.0.2.3", lives[2])).toBe(false);
-  places.leave("192.0.2.1", lives[0]);
-  places.leave("192.0.2.1", lives[0]);
-  expect(places.take("192.0.2.3", lives[2])).toBe(true);
-  expect(places.take("192.0.2.1", lives[0])).toBe(false);
-  places.leave("192.0.2.2", lives[1]);
-  expect(places.take("192.0.2.1", lives[0])).toBe(true);
+  const places = new ConnectionLimiter({ each: 1, all: 2 });
+  const connections = [
+    new ConnectionLifecycle(raiseFault),
+    new ConnectionLifecycle(raiseFault),
+    new ConnectionLifecycle(raiseFault),
+  ] as const;
+  expect(places.acquire("192.0.2.1", connections[0])).toBe(true);
+  expect(places.acquire("192.0.2.1", connections[1])).toBe(false);
+  expect(places.acquire("192.0.2.2", connections[1])).toBe(true);
+  expect(places.acquire("192.0.2.3", connections[2])).toBe(false);
+  places.release("192.0.2.1", connections[0]);
+  places.release("192.0.2.1", connections[0]);
+  expect(places.acquire("192.0.2.3", connections[2])).toBe(true);
+  expect(places.acquire("192.0.2.1", connections[0])).toBe(false);
+  places.release("192.0.2.2", connections[1]);
+  expect(places.acquire("192.0.2.1", connections[0])).toBe(true);
 });
 
 /** A connection that records how it ended. */
 function newLife() {
-  return new Life(raiseFault);
+  return new ConnectionLifecycle(raiseFault);
 }
 
 describe("places that newcomers may displace others from", () => {
   it("are taken from the oldest connection of the network that has the most", () => {
-    const places = new Places({ each: 10, all: 4, displaces: true });
-    const lives = [newLife(), newLife(), newLife(), newLife()] as const;
-    places.take("192.0.2.1", lives[0]);
-    places.take("192.0.2.2", lives[1]);
-    places.take("192.0.2.2", lives[2]);
-    places.take("192.0.2.3", lives[3]);
-    expect(places.take("192.0.2.4", newLife())).toBe(true);
-    expect(lives.map(({ ending }) => ending)).toEqual([
+    const places = new ConnectionLimiter({ each: 10, all: 4, displaces: true });
+    const connections = [newLife(), newLife(), newLife(), newLife()] as const;
+    places.acquire("192.0.2.1", connections[0]);
+    places.acquire("192.0.2.2", connections[1]);
+    places.acquire("192.0.2.2", connections[2]);
+    places.acquire("192.0.2.3", connections[3]);
+    expect(places.acquire("192.0.2.4", newLife())).toBe(true);
+    expect(connections.map(({ closeReason: ending }) => ending)).toEqual([
       undefined,
       "TOO_MANY",
       undefined,
       undefined,
     ]);
     // All networks have one now: the oldest of all goes.
-    expect(places.take("192.0.2.5", newLife())).toBe(true);
-    expect(lives[0].ending).toBe("TOO_MANY");
+    expect(places.acquire("192.0.2.5", newLife())).toBe(true);
+    expect(connections[0].closeReason).toBe("TOO_MANY");
   });
 
   it("are not taken from connections that are held", () => {
-    const places = new Places({ each: 10, all: 2, displaces: true });
+    const places = new ConnectionLimiter({ each: 10, all: 2, displaces: true });
     const [first, second] = [newLife(), newLife()];
-    places.take("192.0.2.1", first);
-    places.take("192.0.2.1", second);
-    places.hold("192.0.2.1", first);
-    expect(places.take("192.0.2.2", newLife())).toBe(true);
-    expect([first.ending, second.ending]).toEqual([undefined, "TOO_MANY"]);
-    places.hold("192.0.2.1", second);
-    expect(places.take("192.0.2.2", newLife())).toBe(true);
+    places.acquire("192.0.2.1", first);
+    places.acquire("192.0.2.1", second);
+    places.protect("192.0.2.1", first);
+    expect(places.acquire("192.0.2.2", newLife())).toBe(true);
+    expect([first.closeReason, second.closeReason]).toEqual([undefined, "TOO_MANY"]);
+    places.protect("192.0.2.1", second);
+    expect(places.acquire("192.0.2.2", newLife())).toBe(true);
   });
 
   it("are not taken for a newcomer whose own address has as many as it may", () => {
-    const places = new Places({ each: 1, all: 2, displaces: true });
-    const lives = [newLife(), newLife()] as const;
-    places.take("192.0.2.1", lives[0]);
-    places.take("192.0.2.2", lives[1]);
-    expect(places.take("192.0.2.1", newLife())).toBe(false);
-    expect(lives.map(({ ending }) => ending)).toEqual([undefined, undefined]);
+    const places = new ConnectionLimiter({ each: 1, all: 2, displaces: true });
+    const connections = [newLife(), newLife()] as const;
+    places.acquire("192.0.2.1", connections[0]);
+    places.acquire("192.0.2.2", connections[1]);
+    expect(places.acquire("192.0.2.1", newLife())).toBe(false);
+    expect(connections.map(({ closeReason: ending }) => ending)).toEqual([undefined, undefined]);
   });
 });
 
 it("wider IPv6 networks have four and sixteen times the places of an address, and at most half of all", () => {
-  const open = (places: Places, addressOf: (i: number) => string) =>
-    Array.from({ length: 40 }, (_, i) => places.take(addressOf(i), newLife())).filter(Boolean);
+  const open = (places: ConnectionLimiter, addressOf: (i: number) => string) =>
+    Array.from({ length: 40 }, (_, i) => places.acquire(addressOf(i), newLife())).filter(Boolean);
   const in56 = (i: number) => `2001:db8:1:1${i.toString(16).padStart(2, "0")}::1`;
   const in48 = (i: number) => `2001:db8:1:${i.toString(16)}00::1`;
-  expect(open(new Places({ each: 2 }), in56)).toHaveLength(8);
-  expect(open(new Places({ each: 2 }), in48)).toHaveLength(32);
-  expect(open(new Places({ each: 2, all: 20 }), in48)).toHaveLength(10);
-  expect(open(new Places({ each: 2 }), (i) => `192.0.2.${i}`)).toHaveLength(40);
+  expect(open(new ConnectionLimiter({ each: 2 }), in56)).toHaveLength(8);
+  expect(open(new ConnectionLimiter({ each: 2 }), in48)).toHaveLength(32);
+  expect(open(new ConnectionLimiter({ each: 2, all: 20 }), in48)).toHaveLength(10);
+  expect(open(new ConnectionLimiter({ each: 2 }), (i) => `192.0.2.${i}`)).toHaveLength(40);
 });
 
 const addresses = fc.constantFrom(
@@ -165,9 +169,15 @@ it("whoever comes and goes, no limit is passed, what is held stays, and a networ
   const limits = { each: 2, all: 6 };
   fc.assert(
     fc.property(acts, (sequence) => {
-      const places = new Places({ ...limits, displaces: true });
-      const all: { life: Life; address: string | null; held: boolean; left: boolean }[] = [];
-      const open = () => all.filter(({ life, left }) => !left && life.ending === undefined);
+      const places = new ConnectionLimiter({ ...limits, displaces: true });
+      const all: {
+        lifecycle: ConnectionLifecycle;
+        address: string | null;
+        held: boolean;
+        left: boolean;
+      }[] = [];
+      const open = () =>
+        all.filter(({ lifecycle, left }) => !left && lifecycle.closeReason === undefined);
       const count = (network: string) =>
         open().filter(({ address }) => networkPathOf(address).includes(network)).length;
       const limitOf = (share: number) => (share === 1 ? limits.each : limits.all / 2);
@@ -178,20 +188,22 @@ it("whoever comes and goes, no limit is passed, what is held stays, and a networ
             ({ name, share }) => count(name) < limitOf(share),
           );
           const hasRoom = open().length < limits.all || open().some(({ held }) => !held);
-          const life = newLife();
-          expect(places.take(address, life)).toBe(isBelow && hasRoom);
-          if (isBelow && hasRoom) all.push({ life, address, held: false, left: false });
+          const lifecycle = newLife();
+          expect(places.acquire(address, lifecycle)).toBe(isBelow && hasRoom);
+          if (isBelow && hasRoom) all.push({ lifecycle, address, held: false, left: false });
         } else if (one !== undefined && act === "leave") {
-          places.leave(one.address, one.life);
+          places.release(one.address, one.lifecycle);
           one.left = true;
         } else if (one !== undefined) {
-          places.hold(one.address, one.life);
-          one.held ||= one.life.ending === undefined;
+          places.protect(one.address, one.lifecycle);
+          one.held ||= one.lifecycle.closeReason === undefined;
         }
         expect(open().length).toBeLessThanOrEqual(limits.all);
         for (const { name, share } of all.flatMap((each) => countedNetworksOf(each.address)))
           expect(count(name)).toBeLessThanOrEqual(limitOf(share));
-        expect(all.filter(({ held, life }) => held && life.ending !== undefined)).toEqual([]);
+        expect(
+          all.filter(({ held, lifecycle }) => held && lifecycle.closeReason !== undefined),
+        ).toEqual([]);
       }
     }),
     { numRuns: 30 },

@@ -3,14 +3,14 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { WebSocket, type ClientOptions } from "ws";
-import { Places } from "../../src/connections/connection-limiter.ts";
+import { ConnectionLimiter } from "../../src/connections/connection-limiter.ts";
 import { SocketServer, type SocketOptions } from "../../src/websocket/server.ts";
 import type { Refusal } from "../../src/connections/refusals.ts";
 import { ConcurrencyLimiter } from "../../src/lib/concurrency-limiter.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import { register } from "../helpers/http.ts";
 import { ThreadedSocket } from "../helpers/other-thread.ts";
-import { counted, intercept, memoryTopics } from "../helpers/parts.ts";
+import { counted, intercept, memoryPubSub } from "../helpers/parts.ts";
 import { RawSocket } from "../helpers/raw-socket.ts";
 import { connect, TestSocket } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
@@ -146,7 +146,7 @@ describe("a socket is closed", () => {
     await using curfew = await startCurfew();
     const { accessToken: token } = await register(curfew.url);
     await using sockets = await socketServer(curfew, {
-      strangers: new Places({ each: 2, all: 2 }),
+      strangers: new ConnectionLimiter({ each: 2, all: 2 }),
     });
     const open = () => new TestSocket(sockets.url).opened();
     await using one = await open();
@@ -172,7 +172,7 @@ describe("a socket is closed", () => {
     const { accessToken: token } = await register(curfew.url);
     await using sockets = await socketServer(curfew, {
       trustProxy: 1,
-      strangers: new Places({ each: 4, all: 40, displaces: true }),
+      strangers: new ConnectionLimiter({ each: 4, all: 40, displaces: true }),
     });
     await using opened = new AsyncDisposableStack();
     const open = async (address: string) => {
@@ -206,15 +206,15 @@ describe("a socket is closed", () => {
 
   it("with 1013 when checking its connection_init takes too long; then nothing of it stays", async () => {
     const confirmed = Promise.withResolvers<void>();
-    const topics = counted(memoryTopics());
-    const slow = intercept(topics.part, {
+    const pubsub = counted(memoryPubSub());
+    const slow = intercept(pubsub.part, {
       subscribe: (real) => async (topic, listener) => {
         const leave = await real(topic, listener);
         await confirmed.promise;
         return leave;
       },
     });
-    await using curfew = await startCurfew({ parts: { topics: slow } });
+    await using curfew = await startCurfew({ backends: { pubsub: slow } });
     const { accessToken, sessionId } = await register(curfew.url);
     await using sockets = await socketServer(curfew, { admissionTimeout: 20 });
     await using socket = await new TestSocket(sockets.url).opened();
@@ -224,7 +224,7 @@ describe("a socket is closed", () => {
     expect(sockets.refusals[0]?.claims?.fingerprint).toBe(sessionId);
     await until(() => curfew.connections.fingerprints.length === 0);
     confirmed.resolve();
-    await until(() => topics.subscriptions === 0);
+    await until(() => pubsub.subscriptions === 0);
   });
 });
 
@@ -304,11 +304,11 @@ async function socketServer(
     maxOperationsPerSocket: 1,
     initTimeout: 10_000,
     admissionTimeout: 10_000,
-    turns: new ConcurrencyLimiter({ atOnce: 1, waiting: 0 }),
+    admissionLimiter: new ConcurrencyLimiter({ atOnce: 1, waiting: 0 }),
     keepAlive: 10_000,
-    places: new Places({ each: 100 }),
-    strangers: new Places({ each: 100 }),
-    onFault: (_what, error) => {
+    places: new ConnectionLimiter({ each: 100 }),
+    strangers: new ConnectionLimiter({ each: 100 }),
+    reportError: (_what, error) => {
       throw error;
     },
     ...limits,

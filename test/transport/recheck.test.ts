@@ -3,15 +3,15 @@ import { randomBytes } from "node:crypto";
 import { expect, it } from "vitest";
 import { Deadlines } from "../../src/lib/deadlines.ts";
 import { KeyRing } from "../../src/session/keys.ts";
-import { Life } from "../../src/connections/lifecycle.ts";
+import { ConnectionLifecycle } from "../../src/connections/lifecycle.ts";
 import { Sessions } from "../../src/session/sessions.ts";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import { Connections } from "../../src/connections/connections.ts";
-import { newMember } from "../../src/connections/session-connections.ts";
+import { newConnection } from "../../src/connections/session-connections.ts";
 import { Recheck } from "../../src/connections/recheck.ts";
 import { fakeClock, secrets } from "../helpers/curfew.ts";
 import { raiseFault } from "../helpers/domain.ts";
-import { breakable, counted, intercept, memoryStore, memoryTopics } from "../helpers/parts.ts";
+import { breakable, counted, intercept, memoryStore, memoryPubSub } from "../helpers/parts.ts";
 import { device, lifetimes } from "../helpers/sessions.ts";
 import { until } from "../helpers/until.ts";
 
@@ -42,41 +42,49 @@ function openNode() {
       },
     }),
   );
-  const topics = counted(memoryTopics());
+  const pubsub = counted(memoryPubSub());
   const deadlines = new Deadlines(clock(), raiseFault);
   const faults: string[] = [];
-  const onFault = (what: string) => void faults.push(what);
+  const reportError = (what: string) => void faults.push(what);
   const ring = new KeyRing(secrets);
-  const isGone = async () => false;
-  const domain = { store: store.part, ring, lifetimes, isGone, clock, randomBytes, onFault };
-  const sessions = new Sessions({ ...domain, topics: topics.part });
+  const isUserDisabled = async () => false;
+  const domain = {
+    store: store.part,
+    ring,
+    lifetimes,
+    isUserDisabled,
+    clock,
+    randomBytes,
+    reportError,
+  };
+  const sessions = new Sessions({ ...domain, pubsub: pubsub.part });
   /** Ends and renews sessions without telling anybody. */
-  const elsewhere = new Sessions({ ...domain, topics: memoryTopics() });
+  const elsewhere = new Sessions({ ...domain, pubsub: memoryPubSub() });
   const connections = new Connections({
     sessions,
-    topics: topics.part,
+    pubsub: pubsub.part,
     deadlines,
     clock,
     uptime,
     maxSocketsPerSession: 10,
-    onFault,
+    reportError,
   });
-  const shared = { connections, deadlines, clock, uptime, onFault };
+  const shared = { connections, deadlines, clock, uptime, reportError };
   const recheck = new Recheck({ ...shared, recheckInterval: interval, outageGrace });
   const join = async () => {
     const { session, tokens } = await sessions.start("user", device);
     const reading = sessions.verify(tokens.accessToken);
     if (!reading.ok) throw new Error(reading.reason);
-    const life = new Life(raiseFault);
+    const lifecycle = new ConnectionLifecycle(raiseFault);
     const { claims } = reading;
     const admission = await connections.admit(
       claims,
-      newMember(life, device),
+      newConnection(lifecycle, device),
       () => sessions.check(claims),
       "stream",
     );
     expect(admission.state).toBe("signedIn");
-    return { life, fingerprint: session.fingerprint, tokens };
+    return { lifecycle, fingerprint: session.fingerprint, tokens };
   };
   return {
     clock,
@@ -84,7 +92,7 @@ function openNode() {
     /** As an operator or NTP does, while time goes on. */
     setClock: wall.advance,
     store,
-    topics,
+    pubsub,
     deadlines,
     faults,
     reads,
@@ -113,9 +121,9 @@ it("a session that ended unheard is found out by the next recheck, and no other 
   expect(node.reads).toEqual([]);
   node.clock.advance(1);
   node.recheck.tick();
-  await until(() => ended.life.ending !== undefined);
-  expect(ended.life.ending).toBe("ENDED");
-  expect(kept.life.ending).toBeUndefined();
+  await until(() => ended.lifecycle.closeReason !== undefined);
+  expect(ended.lifecycle.closeReason).toBe("ENDED");
+  expect(kept.lifecycle.closeReason).toBeUndefined();
 });
 
 it("a clock that is set back puts off neither the recheck nor the end of an outage", async () => {
@@ -125,8 +133,8 @@ it("a clock that is set back puts off neither the recheck nor the end of an outa
   node.setClock(-3_600_000);
   node.clock.advance(interval);
   node.recheck.tick();
-  await until(() => ended.life.ending !== undefined);
-  expect(ended.life.ending).toBe("ENDED");
+  await until(() => ended.lifecycle.closeReason !== undefined);
+  expect(ended.lifecycle.closeReason).toBe("ENDED");
 
   node.store.goDown();
   node.clock.advance(interval);
@@ -135,23 +143,23 @@ it("a clock that is set back puts off neither the recheck nor the end of an outa
   node.setClock(-3_600_000);
   node.clock.advance(outageGrace);
   node.recheck.tick();
-  await until(() => kept.life.ending !== undefined);
-  expect(kept.life.ending).toBe("UNAVAILABLE");
+  await until(() => kept.lifecycle.closeReason !== undefined);
+  expect(kept.lifecycle.closeReason).toBe("UNAVAILABLE");
 });
 
 it("a renewal that was not heard of moves the deadline all the same", async () => {
   using node = openNode();
-  const { life, tokens } = await node.join();
+  const { lifecycle, tokens } = await node.join();
   node.clock.advance(lifetimes.access - 1_000);
   await node.elsewhere.renew(tokens.renewalToken, device);
   node.clock.advance(2_000);
   node.recheck.tick();
   await until(() => node.deadlines.size === 1 && node.reads.length > 0);
-  expect(life.ending).toBeUndefined();
+  expect(lifecycle.closeReason).toBeUndefined();
   node.clock.advance(lifetimes.access);
   node.recheck.tick();
-  await until(() => life.ending !== undefined);
-  expect(life.ending).toBe("EXPIRED");
+  await until(() => lifecycle.closeReason !== undefined);
+  expect(lifecycle.closeReason).toBe("EXPIRED");
 });
 
 it("many sessions are reread in batches", async () => {
@@ -159,7 +167,7 @@ it("many sessions are reread in batches", async () => {
   const joined = await Promise.all(Array.from({ length: 201 }, node.join));
   await node.elsewhere.end(joined.at(-1)?.fingerprint ?? "", "LOGOUT");
   node.recheck.now();
-  await until(() => joined.at(-1)?.life.ending === "ENDED");
+  await until(() => joined.at(-1)?.lifecycle.closeReason === "SESSION_ENDED");
   expect(node.reads.map(({ length }) => length)).toEqual([100, 100, 1]);
 });
 
@@ -172,8 +180,8 @@ it("10,000 access tokens that run out at once cost 100 reads, one after the othe
   await node.elsewhere.renew(renewed?.tokens.renewalToken ?? "", device);
   node.clock.advance(lifetimes.access - 500);
   node.deadlines.tick(node.clock());
-  await until(() => expired.every(({ life }) => life.ending === "EXPIRED"));
-  expect(renewed?.life.ending).toBeUndefined();
+  await until(() => expired.every(({ lifecycle }) => lifecycle.closeReason === "SESSION_EXPIRED"));
+  expect(renewed?.lifecycle.closeReason).toBeUndefined();
   expect(node.reads.map(({ length }) => length)).toEqual(Array.from({ length: 100 }, () => 100));
   expect(node.atOnce.most).toBe(1);
 });
@@ -185,24 +193,24 @@ it("tokens that run out while the store is gone end their connections retryably,
   node.store.goDown();
   node.clock.advance(lifetimes.access + 250);
   node.deadlines.tick(node.clock());
-  await until(() => joined.every(({ life }) => life.ending === "UNAVAILABLE"));
+  await until(() => joined.every(({ lifecycle }) => lifecycle.closeReason === "TRY_AGAIN_LATER"));
   expect(node.faults).toEqual(["sessions could not be read"]);
 });
 
 it("a recheck asked for during another is made after it", async () => {
   using node = openNode();
-  const { fingerprint, life } = await node.join();
+  const { fingerprint, lifecycle } = await node.join();
   node.recheck.now();
   node.recheck.now();
   node.recheck.now();
   await node.elsewhere.end(fingerprint, "LOGOUT");
-  await until(() => life.ending !== undefined);
+  await until(() => lifecycle.closeReason !== undefined);
   expect(node.reads.length).toBeLessThanOrEqual(2);
 });
 
 it("a recheck that failed is tried again at once, not at its next turn", async () => {
   using node = openNode();
-  const { fingerprint, life } = await node.join();
+  const { fingerprint, lifecycle } = await node.join();
   node.store.goDown();
   node.recheck.now();
   await until(() => node.faults.length === 1);
@@ -210,13 +218,13 @@ it("a recheck that failed is tried again at once, not at its next turn", async (
   await node.elsewhere.end(fingerprint, "LOGOUT");
   node.clock.advance(1);
   node.recheck.tick();
-  await until(() => life.ending !== undefined);
-  expect(life.ending).toBe("ENDED");
+  await until(() => lifecycle.closeReason !== undefined);
+  expect(lifecycle.closeReason).toBe("ENDED");
 });
 
 it("while the store is gone connections live on for the grace, and then end retryably", async () => {
   using node = openNode();
-  const { life } = await node.join();
+  const { lifecycle } = await node.join();
   node.store.goDown();
   const fail = async (time: number) => {
     const before = node.faults.length;
@@ -225,15 +233,15 @@ it("while the store is gone connections live on for the grace, and then end retr
     await until(() => node.faults.length > before);
   };
   for (let time = interval; time < outageGrace; time += interval) await fail(interval);
-  expect(life.ending).toBeUndefined();
+  expect(lifecycle.closeReason).toBeUndefined();
   node.clock.advance(interval);
   node.recheck.tick();
-  expect(life.ending).toBe("UNAVAILABLE");
+  expect(lifecycle.closeReason).toBe("UNAVAILABLE");
 });
 
 it("a store that comes back within the grace has cost nothing, and the next outage counts anew", async () => {
   using node = openNode();
-  const { life } = await node.join();
+  const { lifecycle } = await node.join();
   for (let i = 0; i < 3; i += 1) {
     node.store.goDown();
     node.recheck.now();
@@ -244,7 +252,7 @@ it("a store that comes back within the grace has cost nothing, and the next outa
     node.recheck.now();
     await until(() => node.reads.length > before);
   }
-  expect(life.ending).toBeUndefined();
+  expect(lifecycle.closeReason).toBeUndefined();
 });
 
 /** One session that the store does not answer for, and two that it does: one of these ends unheard. */
@@ -266,16 +274,16 @@ it("while the store answers for some sessions alone, these are rechecked and liv
   const { node, lost, ended, kept, pass } = await startWithOneAway();
   using _ = node;
   for (let time = interval; time < outageGrace; time += interval) await pass(interval);
-  expect(lost.life.ending).toBeUndefined();
+  expect(lost.lifecycle.closeReason).toBeUndefined();
   await node.elsewhere.end(ended.fingerprint, "LOGOUT");
   await pass(interval);
-  expect(lost.life.ending).toBe("UNAVAILABLE");
-  await until(() => ended.life.ending === "ENDED");
+  expect(lost.lifecycle.closeReason).toBe("UNAVAILABLE");
+  await until(() => ended.lifecycle.closeReason === "SESSION_ENDED");
   for (let i = 0; i < 10; i += 1) {
     node.clock.advance(interval);
     node.recheck.tick();
   }
-  expect(kept.life.ending).toBeUndefined();
+  expect(kept.lifecycle.closeReason).toBeUndefined();
 });
 
 it("between rechecks those alone are asked for again that the store did not answer for", async () => {
@@ -289,7 +297,7 @@ it("between rechecks those alone are asked for again that the store did not answ
   node.away.clear();
   await node.elsewhere.end(lost.fingerprint, "LOGOUT");
   await pass(1);
-  await until(() => lost.life.ending === "ENDED");
+  await until(() => lost.lifecycle.closeReason === "SESSION_ENDED");
   const reads = node.reads.length;
   node.clock.advance(1);
   node.recheck.tick();
@@ -306,7 +314,7 @@ it("a session that was away counts its next outage anew", async () => {
     node.away.clear();
     await pass(1);
   }
-  expect(lost.life.ending).toBeUndefined();
+  expect(lost.lifecycle.closeReason).toBeUndefined();
 });
 
 it("a connection that the store lets in outlives the outage before it", async () => {
@@ -316,17 +324,17 @@ it("a connection that the store lets in outlives the outage before it", async ()
   await pass(outageGrace - interval - 1);
   const reading = node.sessions.verify(lost.tokens.accessToken);
   if (!reading.ok) throw new Error(reading.reason);
-  const [life, { claims }] = [new Life(raiseFault), reading];
+  const [lifecycle, { claims }] = [new ConnectionLifecycle(raiseFault), reading];
   const check = () => node.sessions.check(claims);
-  await node.connections.admit(claims, newMember(life, device), check, "stream");
+  await node.connections.admit(claims, newConnection(lifecycle, device), check, "stream");
   node.clock.advance(1);
   node.recheck.tick();
-  expect([life.ending, lost.life.ending]).toEqual([undefined, undefined]);
+  expect([lifecycle.closeReason, lost.lifecycle.closeReason]).toEqual([undefined, undefined]);
 });
 
 it("a recheck that outlasts its interval is told of, and the next one follows", async () => {
   using node = openNode();
-  const { fingerprint, life } = await node.join();
+  const { fingerprint, lifecycle } = await node.join();
   const gate = Promise.withResolvers<void>();
   node.hold(gate.promise);
   node.recheck.now();
@@ -335,16 +343,16 @@ it("a recheck that outlasts its interval is told of, and the next one follows", 
   expect(node.faults).toEqual([]);
   gate.resolve();
   await node.elsewhere.end(fingerprint, "LOGOUT");
-  await until(() => life.ending === "ENDED");
+  await until(() => lifecycle.closeReason === "SESSION_ENDED");
   expect(node.faults).toEqual(["a recheck outlasts its interval"]);
 });
 
 it("the last connection of a session takes its topic and its deadline along", async () => {
   using node = openNode();
   const joined = [await node.join(), await node.join()];
-  expect([node.topics.subscriptions, node.deadlines.size]).toEqual([2, 2]);
-  for (const { life } of joined) life.end("LEFT");
-  await until(() => node.topics.subscriptions === 0);
+  expect([node.pubsub.subscriptions, node.deadlines.size]).toEqual([2, 2]);
+  for (const { lifecycle } of joined) lifecycle.end("CLIENT_GONE");
+  await until(() => node.pubsub.subscriptions === 0);
   expect([node.deadlines.size, node.connections.size]).toEqual([0, 0]);
   expect(node.connections.fingerprints).toEqual([]);
 });

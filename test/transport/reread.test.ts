@@ -1,12 +1,12 @@
 /** Many sessions are read again: no more at a time than a store and the event loop can bear, and none is left out. */
 import { setTimeout as pause } from "node:timers/promises";
 import { expect, it } from "vitest";
-import { StoreUnavailable, type SessionReading } from "../../src/session/store.ts";
-import { reread } from "../../src/connections/bulk-read.ts";
+import { StoreUnavailable, type SessionLookup } from "../../src/session/store.ts";
+import { bulkRead } from "../../src/connections/bulk-read.ts";
 import { until } from "../helpers/until.ts";
 
-const absent: SessionReading = { state: "absent" };
-const away: SessionReading = { state: "unknown", cause: new StoreUnavailable("It is away") };
+const absent: SessionLookup = { state: "absent" };
+const away: SessionLookup = { state: "unknown", cause: new StoreUnavailable("It is away") };
 const names = (count: number) => Array.from({ length: count }, (_, i) => `session ${i}`);
 
 /** A store whose every answer waits for the test. */
@@ -14,15 +14,15 @@ function held() {
   const waiting: (() => void)[] = [];
   const sizes: number[] = [];
   const told = new Map<string, string>();
-  const answers = new Map<string, SessionReading>();
+  const answers = new Map<string, SessionLookup>();
   const begin = (fingerprints: readonly string[]) =>
-    reread(fingerprints, {
+    bulkRead(fingerprints, {
       read: (some) => {
         sizes.push(some.length);
         const readings = some.map((name) => answers.get(name) ?? absent);
         return new Promise((resolve) => waiting.push(() => resolve(readings)));
       },
-      tell: (fingerprint, { state }) => {
+      onLookup: (fingerprint, { state }) => {
         expect(told.has(fingerprint)).toBe(false);
         told.set(fingerprint, state);
       },
@@ -33,14 +33,14 @@ function held() {
 it("one batch follows the other where answers come at once", async () => {
   let [underWay, most] = [0, 0];
   const told: string[] = [];
-  const failure = await reread(names(1_001), {
+  const failure = await bulkRead(names(1_001), {
     read: async (some) => {
       most = Math.max(most, (underWay += 1));
       await pause(1);
       underWay -= 1;
       return some.map(() => absent);
     },
-    tell: (fingerprint) => told.push(fingerprint),
+    onLookup: (fingerprint) => told.push(fingerprint),
   });
   expect([failure, told, most <= 2]).toEqual([undefined, names(1_001), true]);
 });
@@ -73,12 +73,12 @@ it("a store of which a part is away is asked for all, and answers for the others
 it("a store that is away is not asked for all: what it was not asked is not known", async () => {
   let reads = 0;
   const told: string[] = [];
-  const failure = await reread(names(10_000), {
+  const failure = await bulkRead(names(10_000), {
     read: async () => {
       reads += 1;
       throw new TypeError("It cannot read that");
     },
-    tell: (_, { state }) => told.push(state),
+    onLookup: (_, { state }) => told.push(state),
   });
   expect(failure?.cause).toBeInstanceOf(TypeError);
   expect(reads).toBe(1);
@@ -87,9 +87,9 @@ it("a store that is away is not asked for all: what it was not asked is not know
 
 it("rejects where what is told throws, however many answers come then, and leaves no rejection behind", async () => {
   const reads: (() => void)[] = [];
-  const done = reread(names(500), {
+  const done = bulkRead(names(500), {
     read: (some) => new Promise((resolve) => reads.push(() => resolve(some.map(() => absent)))),
-    tell: () => {
+    onLookup: () => {
       throw new Error("a mistake");
     },
   });

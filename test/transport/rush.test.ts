@@ -2,13 +2,13 @@
 import { createClient } from "graphql-ws";
 import { expect, it } from "vitest";
 import { WebSocket } from "ws";
-import { Life } from "../../src/connections/lifecycle.ts";
+import { ConnectionLifecycle } from "../../src/connections/lifecycle.ts";
 import type { Session } from "../../src/session/session.ts";
 import type { Claims } from "../../src/session/token.ts";
 import { admit } from "../../src/connections/admit.ts";
 import type { Connections } from "../../src/connections/connections.ts";
 import { ConcurrencyLimiter } from "../../src/lib/concurrency-limiter.ts";
-import { newMember, type Member } from "../../src/connections/session-connections.ts";
+import { newConnection, type Connection } from "../../src/connections/session-connections.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import { raiseFault } from "../helpers/domain.ts";
 import { intercept, lent, memoryStore } from "../helpers/parts.ts";
@@ -46,7 +46,10 @@ async function tokensOf({ sessions }: TestCurfew): Promise<string[]> {
 
 it("each is let in or told to come back within the time, and the store is never overrun", async () => {
   const store = slowStore(250);
-  await using curfew = await startCurfew({ maxSessionsPerUser: 0, parts: { store: store.part } });
+  await using curfew = await startCurfew({
+    maxSessionsPerUser: 0,
+    backends: { store: store.part },
+  });
   const tokens = await tokensOf(curfew);
   await using opened = new AsyncDisposableStack();
   const sockets = await Promise.all(
@@ -109,34 +112,47 @@ it("clients that come back by themselves are all connected in the end", async ()
 
 it("who has left while he waited for his turn is not asked about", async () => {
   const gate = Promise.withResolvers<void>();
-  const asked: Life[] = [];
+  const asked: ConnectionLifecycle[] = [];
   const connections = {
-    admit: async (_claims: Claims, { life }: Member) => {
-      asked.push(life);
+    admit: async (_claims: Claims, { lifecycle }: Connection) => {
+      asked.push(lifecycle);
       await gate.promise;
       return { state: "signedIn", session: {} as Session, claims: {} as Claims };
     },
   } as unknown as Connections;
-  const turns = new ConcurrencyLimiter({ atOnce: 1, waiting: 1 });
+  const admissionLimiter = new ConcurrencyLimiter({ atOnce: 1, waiting: 1 });
   const notes: string[] = [];
-  const lives = [new Life(raiseFault), new Life(raiseFault), new Life(raiseFault)];
-  const options = { connections, turns, admissionTimeout: 10_000, onFault: () => {} };
-  const applications = lives.map((life) =>
+  const lifecycles = [
+    new ConnectionLifecycle(raiseFault),
+    new ConnectionLifecycle(raiseFault),
+    new ConnectionLifecycle(raiseFault),
+  ];
+  const options = {
+    connections,
+    admissionLimiter,
+    admissionTimeout: 10_000,
+    reportError: () => {},
+  };
+  const applications = lifecycles.map((lifecycle) =>
     admit(
       {
         claims: {} as Claims,
-        member: newMember(life, { ipAddress: null }),
+        connection: newConnection(lifecycle, { ipAddress: null }),
         check: () => Promise.reject(new Error("Not asked")),
-        note: (reason) => void notes.push(reason),
-        stay: "stream",
+        logRefusal: (reason) => void notes.push(reason),
+        kind: "stream",
       },
       options,
     ),
   );
-  lives[1]?.end("LEFT");
+  lifecycles[1]?.end("CLIENT_GONE");
   gate.resolve();
   await Promise.all(applications);
-  expect(asked).toEqual([lives[0]]);
+  expect(asked).toEqual([lifecycles[0]]);
   expect(notes).toEqual(["BUSY"]);
-  expect(lives.map(({ ending }) => ending)).toEqual([undefined, "LEFT", "UNAVAILABLE"]);
+  expect(lifecycles.map(({ closeReason: ending }) => ending)).toEqual([
+    undefined,
+    "LEFT",
+    "UNAVAILABLE",
+  ]);
 });

@@ -11,7 +11,7 @@ import {
   intercept,
   lent,
   memoryStore,
-  memoryTopics,
+  memoryPubSub,
   memoryUsers,
 } from "../helpers/parts.ts";
 import { openStream } from "../helpers/sse.ts";
@@ -85,12 +85,12 @@ describe("a renewal", () => {
 
   it("keeps the sockets of its own network, and no others, also where its message is lost", async () => {
     const [store, users] = [memoryStore(), memoryUsers()];
-    await using here = await start({ parts: { store, users } });
+    await using here = await start({ backends: { store, users } });
     await using there = await startCurfew({
       accessTokenTtl: lifetime,
       trustProxy: 1,
       clock: here.clock,
-      parts: { store: lent(store), users: lent(users) },
+      backends: { store: lent(store), users: lent(users) },
     });
     const { accessToken, renewalToken } = await register(here.url);
     await using owners = await connect(here.socketUrl, accessToken, home);
@@ -205,7 +205,7 @@ describe("a ping with a newer token", () => {
 
   it("finds out that the session has ended", async () => {
     const store = memoryStore();
-    await using curfew = await start({ parts: { store } });
+    await using curfew = await start({ backends: { store } });
     const { accessToken, renewalToken, sessionId } = await register(curfew.url);
     await using socket = await connect(curfew.socketUrl, accessToken, home);
     const next = await renewed(curfew.url, renewalToken, elsewhere);
@@ -216,7 +216,7 @@ describe("a ping with a newer token", () => {
 
   it("moves nothing while the store is away, and the socket stays", async () => {
     const store = breakable(memoryStore());
-    await using curfew = await start({ parts: { store: store.part } });
+    await using curfew = await start({ backends: { store: store.part } });
     const { accessToken, accessTokenExpiresAt, renewalToken } = await register(curfew.url);
     await using socket = await connect(curfew.socketUrl, accessToken, home);
     const next = await renewed(curfew.url, renewalToken, elsewhere);
@@ -238,7 +238,7 @@ describe("a ping with a newer token", () => {
           return real(...args);
         },
     });
-    await using curfew = await start({ parts: { store } });
+    await using curfew = await start({ backends: { store } });
     const { accessToken, renewalToken } = await register(curfew.url);
     await using socket = await connect(curfew.socketUrl, accessToken, home);
     const second = await renewed(curfew.url, renewalToken, elsewhere);
@@ -254,11 +254,11 @@ describe("a ping with a newer token", () => {
 describe("when tokens of before are not accepted any more", () => {
   /** As a changed password does. */
   async function startOver(options: CurfewOptions = {}) {
-    const [store, topics] = [memoryStore(), memoryTopics()];
-    const curfew = await start({ ...options, parts: { store, topics } });
+    const [store, pubsub] = [memoryStore(), memoryPubSub()];
+    const curfew = await start({ ...options, backends: { store, pubsub } });
     const raise = async ({ sessionId }: Pick<SignedIn, "sessionId">, minGeneration: number) => {
       const session = (await store.read(sessionId, curfew.clock())) as Session;
-      await topics.publish(sessionTopic(sessionId), {
+      await pubsub.publish(sessionTopic(sessionId), {
         type: "renewed",
         fingerprint: sessionId,
         session: { ...session, minGeneration },
@@ -331,7 +331,7 @@ describe("when tokens of before are not accepted any more", () => {
           ),
     });
     const app = testApp();
-    await using curfew = await start({ ...app.schema, recheckInterval, parts: { store } });
+    await using curfew = await start({ ...app.schema, recheckInterval, backends: { store } });
     const { accessToken } = await register(curfew.url);
     await using socket = await connect(curfew.socketUrl, accessToken, home);
     minGeneration = 1;

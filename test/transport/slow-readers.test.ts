@@ -5,13 +5,13 @@ import { connect as dial, type AddressInfo, type Socket } from "node:net";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, it } from "vitest";
-import { Places } from "../../src/connections/connection-limiter.ts";
+import { ConnectionLimiter } from "../../src/connections/connection-limiter.ts";
 import { identifyRequest } from "../../src/http/caller.ts";
 import { ConcurrencyLimiter } from "../../src/lib/concurrency-limiter.ts";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import { register } from "../helpers/http.ts";
-import { counted, memoryTopics } from "../helpers/parts.ts";
+import { counted, memoryPubSub } from "../helpers/parts.ts";
 import { RawSocket } from "../helpers/raw-socket.ts";
 import { connect, TestSocket } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
@@ -76,8 +76,8 @@ it.each([
 ])(
   "%s that nobody reads: its subscription ends, and another gets all 5,000 events of 4 KB",
   async (_, openPaused) => {
-    const topics = counted(memoryTopics());
-    await using curfew = await startCurfew({ ...app, parts: { topics: topics.part } });
+    const pubsub = counted(memoryPubSub());
+    await using curfew = await startCurfew({ ...app, backends: { pubsub: pubsub.part } });
     const { accessToken } = await register(curfew.url);
     const { accessToken: other } = await register(curfew.url);
     await using reader = await new TestSocket(curfew.socketUrl).opened();
@@ -87,11 +87,11 @@ it.each([
     reader.init({ token: other });
     await until(() => got === 1, "the acknowledgement");
     reader.subscribe("1", "subscription { feed }");
-    await until(() => topics.subscriptions === 2, "the reader to subscribe");
+    await until(() => pubsub.subscriptions === 2, "the reader to subscribe");
     await using paused = await openPaused(curfew, accessToken);
     expect(paused).toBeDefined();
     // Each has its session's topic and the one of the feed.
-    await until(() => topics.subscriptions === 4, "both to subscribe");
+    await until(() => pubsub.subscriptions === 4, "both to subscribe");
     const before = heap();
 
     for (let i = 0; i < publishes; i += 1) {
@@ -100,7 +100,7 @@ it.each([
     }
 
     expect(got).toBe(1 + publishes);
-    expect(topics.subscriptions).toBe(3);
+    expect(pubsub.subscriptions).toBe(3);
     // Of 20 MB published; what the kernel did not take is a few events.
     expect(heap() - before).toBeLessThan(8 * megabyte);
   },
@@ -113,12 +113,12 @@ it("a stream is cut when nothing of it is read for a while, and not when nothing
   const options = {
     sessions,
     connections,
-    turns: new ConcurrencyLimiter({ atOnce: 1, waiting: 0 }),
-    places: new Places({ each: Infinity }),
+    admissionLimiter: new ConcurrencyLimiter({ atOnce: 1, waiting: 0 }),
+    places: new ConnectionLimiter({ each: Infinity }),
     admissionTimeout: 10_000,
     trustProxy: 0,
     noteRefusal: () => {},
-    onFault: () => {},
+    reportError: () => {},
     stallTimeout,
   };
   let streams = 0;
@@ -142,8 +142,8 @@ it("a stream is cut when nothing of it is read for a while, and not when nothing
   };
   const quiet = (await open("/quiet")).resume();
   const stalled = (await open("/flood")).pause();
-  await until(() => streams === 2 && connections.lives.length === 2);
-  await until(() => connections.lives.length === 1, "the stalled one to be cut");
+  await until(() => streams === 2 && connections.lifecycles.length === 2);
+  await until(() => connections.lifecycles.length === 1, "the stalled one to be cut");
   expect(quiet.closed).toBe(false);
   await hangUp(quiet);
   await hangUp(stalled);

@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { testApp } from "../helpers/app.ts";
 import { fakeClock, startCurfew } from "../helpers/curfew.ts";
 import { ask, login, logout, newEmail, register, renew } from "../helpers/http.ts";
-import { counted, memoryTopics } from "../helpers/parts.ts";
+import { counted, memoryPubSub } from "../helpers/parts.ts";
 import { openStream, type StreamEvent, type TestStream } from "../helpers/sse.ts";
 import { connect } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
@@ -26,8 +26,11 @@ async function expectEnd(stream: TestStream, code: string, reason?: string) {
 }
 
 it.each(["POST", "GET"] as const)("a stream by %s carries events until logout", async (method) => {
-  const topics = counted(memoryTopics());
-  await using curfew = await startCurfew({ ...testApp().schema, parts: { topics: topics.part } });
+  const pubsub = counted(memoryPubSub());
+  await using curfew = await startCurfew({
+    ...testApp().schema,
+    backends: { pubsub: pubsub.part },
+  });
   const email = newEmail();
   const { accessToken: token } = await register(curfew.url, email);
   const other = await login(curfew.url, email);
@@ -46,7 +49,7 @@ it.each(["POST", "GET"] as const)("a stream by %s carries events until logout", 
   expect(await otherStream.events.next()).toEqual(said("hello"));
   expect(await otherStream.events.next()).toEqual(said("after the end"));
   otherStream.abort();
-  await until(() => curfew.connections.size === 0 && topics.subscriptions === 0);
+  await until(() => curfew.connections.size === 0 && pubsub.subscriptions === 0);
 });
 
 it("a stream ends although its source never answers again", async () => {
@@ -80,14 +83,17 @@ it("a stream ends when its token expires, and lives on when its session is renew
 });
 
 it("a client that goes away leaves nothing behind", async () => {
-  const topics = counted(memoryTopics());
-  await using curfew = await startCurfew({ ...testApp().schema, parts: { topics: topics.part } });
+  const pubsub = counted(memoryPubSub());
+  await using curfew = await startCurfew({
+    ...testApp().schema,
+    backends: { pubsub: pubsub.part },
+  });
   const { accessToken: token } = await register(curfew.url);
   for (const query of ["subscription { said }", "subscription { sessionEvents { type } }"]) {
     await using stream = await openStream(curfew.url, query, { token });
     expect(curfew.connections.size).toBe(1);
     stream.abort();
-    await until(() => curfew.connections.size === 0 && topics.subscriptions === 0);
+    await until(() => curfew.connections.size === 0 && pubsub.subscriptions === 0);
   }
 });
 

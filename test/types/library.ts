@@ -43,7 +43,7 @@ expectTypeOf<keyof Curfew & keyof OpenSessions>().toEqualTypeOf<
 >();
 expectTypeOf<Parts>().toEqualTypeOf<{
   readonly store: SessionStore;
-  readonly topics: Topics;
+  readonly pubsub: Topics;
   readonly users: UserDirectory;
 }>();
 

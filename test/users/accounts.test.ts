@@ -308,12 +308,12 @@ describe("changing the password", () => {
 
 test("a user is gone when locked, deleted or never there", async () => {
   const { id } = await register();
-  expect(await accounts.isGone(id)).toBe(false);
+  expect(await accounts.isUserDisabled(id)).toBe(false);
   await users.setLocked(id, true);
-  expect(await accounts.isGone(id)).toBe(true);
+  expect(await accounts.isUserDisabled(id)).toBe(true);
   await users.setLocked(id, false);
-  expect(await accounts.isGone(id)).toBe(false);
+  expect(await accounts.isUserDisabled(id)).toBe(false);
   await users.delete(id);
-  expect(await accounts.isGone(id)).toBe(true);
-  expect(await accounts.isGone("nobody")).toBe(true);
+  expect(await accounts.isUserDisabled(id)).toBe(true);
+  expect(await accounts.isUserDisabled("nobody")).toBe(true);
 });

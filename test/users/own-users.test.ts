@@ -29,7 +29,7 @@ test("who was a member before Curfew signs in, and who is banned is out at the n
   database
     .prepare("INSERT INTO members (number, mail, argon2, joined) VALUES (7, ?, ?, '2020-02-02')")
     .run("Ada@Example.com", hash);
-  await using curfew = await startCurfew({ parts: { users: new Members(database) } });
+  await using curfew = await startCurfew({ backends: { users: new Members(database) } });
 
   const { accessToken: token, renewalToken, userId } = await login(curfew.url, "ada@example.com");
   const data = await askData(curfew.url, "{ viewer { user { id email createdAt } } }", { token });

@@ -80,5 +80,5 @@ function toUser({ number, mail, joined, banned }: Member): User {
 /** @param file the club's database */
 export async function serve(file: string) {
   const users = new Members(new DatabaseSync(file));
-  return createCurfew({ ...loadOptions(process.env), parts: { users } });
+  return createCurfew({ ...loadOptions(process.env), backends: { users } });
 }

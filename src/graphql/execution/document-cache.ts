@@ -50,7 +50,7 @@ export const noCache = { get: () => undefined, set: () => {} };
 /** Parses and validates: throws what is wrong with the text, and lists what is wrong with its content. */
 type Check = (query: string) => readonly [DocumentNode, readonly GraphQLError[]];
 
-export function rememberDocuments(check: Check): (query: string) => Compiled {
+export function cacheDocuments(check: Check): (query: string) => Compiled {
   const known = smallCache<Compiled>();
   return (query) => {
     const remembered = known.get(query);

@@ -1,7 +1,7 @@
 /** A subscription's events until its life ends; then one error, then no more. */
 import type { ExecutionResult } from "graphql";
 import { isAsyncIterable } from "graphql-yoga";
-import type { Ending, Life } from "../../connections/lifecycle.ts";
+import type { CloseReason, ConnectionLifecycle } from "../../connections/lifecycle.ts";
 import { endingError } from "../errors.ts";
 
 export type Result = ExecutionResult | AsyncIterable<ExecutionResult>;
@@ -9,7 +9,7 @@ export type Result = ExecutionResult | AsyncIterable<ExecutionResult>;
 type Step = IteratorResult<ExecutionResult, undefined>;
 
 export interface EndableStreamOptions {
-  readonly life: Life;
+  readonly lifecycle: ConnectionLifecycle;
   /** Whether it is the answer to a mutation, in parts: then it goes on while its life lets answers go out. */
   readonly isAnswer: boolean;
   /** What is made of an event, in one answer or in parts. */
@@ -38,7 +38,7 @@ export class EndableStream implements AsyncIterableIterator<ExecutionResult, und
   constructor(source: AsyncIterable<unknown>, options: EndableStreamOptions) {
     this.#source = source[Symbol.asyncIterator]();
     this.#options = options;
-    this.#forget = options.life.onEnd((ending) => this.#end(ending));
+    this.#forget = options.lifecycle.onEnd((ending) => this.#end(ending));
   }
 
   next(): Promise<Step> {
@@ -91,8 +91,8 @@ export class EndableStream implements AsyncIterableIterator<ExecutionResult, und
   }
 
   get #isHeld(): boolean {
-    const { life, isAnswer } = this.#options;
-    return (isAnswer ? life.ending : life.closing) !== undefined;
+    const { lifecycle, isAnswer } = this.#options;
+    return (isAnswer ? lifecycle.closeReason : lifecycle.closingFor) !== undefined;
   }
 
   /** Undefined when no more will come. */
@@ -109,7 +109,7 @@ export class EndableStream implements AsyncIterableIterator<ExecutionResult, und
     }
   }
 
-  #end(ending: Ending): void {
+  #end(ending: CloseReason): void {
     this.#last = { errors: [endingError(ending)] };
     this.#close();
     if (this.#waiting !== undefined) this.#answer(this.#final());

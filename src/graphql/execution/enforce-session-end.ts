@@ -14,26 +14,26 @@ export async function endWithSession(result: Result, caller: Caller): Promise<Re
 }
 
 async function answer(result: ExecutionResult, caller: Caller): Promise<Result> {
-  const { life } = caller;
-  if (caller.age > slowRequest && !caller.hasLastWord) await caller.join("slowRequest");
-  const { ending } = life;
+  const { lifecycle } = caller;
+  if (caller.age > slowRequest && !caller.repliesBeforeClose) await caller.join("slowRequest");
+  const { closeReason: ending } = lifecycle;
   // Where there is no Node HTTP, he counts as gone from here on.
   caller.done();
-  const isStopped = ending !== undefined && ending !== "LEFT" && !caller.hasLastWord;
+  const isStopped = ending !== undefined && ending !== "CLIENT_GONE" && !caller.repliesBeforeClose;
   return isStopped ? stopped(ending) : result;
 }
 
 async function stream(source: AsyncIterable<unknown>, caller: Caller): Promise<Result> {
-  const { life } = caller;
+  const { lifecycle } = caller;
   const onClose = () => caller.done();
   await caller.join("stream");
-  if (life.ending !== undefined) {
+  if (lifecycle.closeReason !== undefined) {
     leave(source[Symbol.asyncIterator]());
     onClose();
-    return stopped(life.ending);
+    return stopped(lifecycle.closeReason);
   }
   return new EndableStream(source, {
-    life,
+    lifecycle,
     isAnswer: source instanceof EndableStream && source.isAnswer,
     answerTo: asItIs,
     masked: (part) => part,

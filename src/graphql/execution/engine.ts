@@ -1,5 +1,5 @@
 /** The engine: one pipeline that HTTP and the socket both execute on, and Yoga around it for HTTP. */
-import type { OnFault } from "../../lib/report-error.ts";
+import type { ReportError } from "../../lib/report-error.ts";
 import {
   getOperationAST,
   NoSchemaIntrospectionCustomRule,
@@ -11,24 +11,24 @@ import { createYoga, type Plugin, type YogaLogger, type YogaServerOptions } from
 import { guardingPlugin } from "../authenticated.ts";
 import type { Caller } from "../caller.ts";
 import { createContext, type CurfewContext, type Services } from "../context.ts";
-import { noCache, rememberDocuments, smallCache, type Compiled } from "./document-cache.ts";
+import { noCache, cacheDocuments, smallCache, type Compiled } from "./document-cache.ts";
 import {
-  throughPlugins,
-  unidentified,
+  pluginPipeline,
+  operationNotFound,
   useSessionEnd,
   type Enveloped,
   type Pipeline,
 } from "./plugin-pipeline.ts";
 import { maskError, tooMuchMemory } from "../errors.ts";
 import { executableOf } from "./executable.ts";
-import { setAnswerHeaders } from "../plugins/use-security-headers.ts";
+import { useSecurityHeaders } from "../plugins/use-security-headers.ts";
 import { mayKeep } from "./charge-memory.ts";
 import { useQueryLimits, type QueryLimits } from "../plugins/query-limits.ts";
 import type { Result } from "./endable-stream.ts";
 import { Occurrences } from "../../telemetry/logger.ts";
 import type { OnMasked } from "./masked-errors.ts";
-import { createRun, type Run } from "./execute.ts";
-import { readableParameters } from "../plugins/use-parameter-errors.ts";
+import { createExecute, type Execute } from "./execute.ts";
+import { useParameterErrors } from "../plugins/use-parameter-errors.ts";
 import { redactErrors } from "../plugins/redact-errors.ts";
 
 /** What a transport passes along with each request or operation. */
@@ -40,7 +40,7 @@ export interface EngineOptions {
   readonly schema: GraphQLSchema;
   readonly services: Services;
   readonly logger: YogaLogger;
-  readonly onFault: OnFault;
+  readonly reportError: ReportError;
   /** Bytes of a request body. */
   readonly maxMessageSize: number;
   /** Whose pages may read answers; cookies are never asked for. */
@@ -61,10 +61,10 @@ export interface Engine extends Pick<ReturnType<typeof createAdapter>, "handle" 
   /** What the operations of sockets go through. */
   readonly pipeline: Pipeline;
   /** The short way of plain requests; there is none where plugins are to see each operation. */
-  readonly short: ShortWay | undefined;
+  readonly fastPath: FastPath | undefined;
 }
 
-export interface ShortWay {
+export interface FastPath {
   /** Parses and validates, unless it did so lately. */
   readonly compile: (query: string) => Compiled;
   /** Runs it for whoever turns out to ask; what fails unexpectedly is in the result, masked. */
@@ -72,24 +72,24 @@ export interface ShortWay {
 }
 
 export function createEngine(options: EngineOptions): Engine {
-  const { schema, services, logger, onFault } = options;
+  const { schema, services, logger, reportError } = options;
   const onMasked: OnMasked = (error, count) => logger.error(error, new Occurrences(count));
-  const run = createRun({
+  const run = createExecute({
     mask: maskError,
     onMasked,
-    onFault,
+    reportError,
     suggestions: options.introspection,
   });
   const adapter = createAdapter(options, run);
   const envelop = (context?: object) => adapter.getEnveloped(context) as Enveloped;
   if (options.plugins.length > 0) {
-    const pipeline = throughPlugins((params, caller) =>
+    const pipeline = pluginPipeline((params, caller) =>
       envelop({ params, identify: () => caller }),
     );
-    return { handle: adapter.handle, fetchAPI: adapter.fetchAPI, pipeline, short: undefined };
+    return { handle: adapter.handle, fetchAPI: adapter.fetchAPI, pipeline, fastPath: undefined };
   }
 
-  const compile = rememberDocuments((query) => {
+  const compile = cacheDocuments((query) => {
     const enveloped = envelop();
     const document = enveloped.parse(query);
     return [document, enveloped.validate(schema, document)];
@@ -105,7 +105,7 @@ export function createEngine(options: EngineOptions): Engine {
       if ("problems" in compiled) return compiled.problems;
       const { document } = compiled;
       const operation = getOperationAST(document, operationName);
-      if (!operation) return [unidentified()];
+      if (!operation) return [operationNotFound()];
       const sent = { document, operationName, variableValues: variables };
       const isSubscription = operation.operation === OperationTypeNode.SUBSCRIPTION;
       const args = argsOf(isSubscription ? executableOf(sent) : sent, caller);
@@ -113,7 +113,7 @@ export function createEngine(options: EngineOptions): Engine {
     },
     run,
   };
-  const answer: ShortWay["answer"] = async (operation, identify) => {
+  const answer: FastPath["answer"] = async (operation, identify) => {
     try {
       return await run(argsOf(operation, await identify()));
     } catch (error) {
@@ -125,12 +125,12 @@ export function createEngine(options: EngineOptions): Engine {
     handle: adapter.handle,
     fetchAPI: adapter.fetchAPI,
     pipeline,
-    short: { compile, answer },
+    fastPath: { compile, answer },
   };
 }
 
 /** For all requests that are more than a JSON POST: GET, streams, forms, and what is wrong. */
-function createAdapter(options: EngineOptions, run: Run) {
+function createAdapter(options: EngineOptions, run: Execute) {
   const { schema, services, logger, allowsOrigin } = options;
   return createYoga<ServerContext, CurfewContext>({
     schema,
@@ -151,8 +151,8 @@ function createAdapter(options: EngineOptions, run: Run) {
     plugins: [
       runningBy(run),
       useQueryLimits({ limits: options.limits, suggestions: options.introspection }),
-      setAnswerHeaders,
-      readableParameters,
+      useSecurityHeaders,
+      useParameterErrors,
       redactErrors({ suggestions: options.introspection }),
       ...(options.introspection ? [] : [withoutIntrospection]),
       ...(options.plugins.length > 0
@@ -162,7 +162,7 @@ function createAdapter(options: EngineOptions, run: Run) {
   });
 }
 
-function runningBy(run: Run): Plugin {
+function runningBy(run: Execute): Plugin {
   return {
     onExecute: ({ setExecuteFn }) => setExecuteFn(run),
     onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(run),

@@ -9,8 +9,8 @@ import {
   type GraphQLError,
 } from "graphql";
 import { isAsyncIterable, isPromise } from "graphql-yoga";
-import type { OnFault } from "../../lib/report-error.ts";
-import type { Ending } from "../../connections/lifecycle.ts";
+import type { ReportError } from "../../lib/report-error.ts";
+import type { CloseReason } from "../../connections/lifecycle.ts";
 import { gatherFacts } from "../../telemetry/gathered-facts.ts";
 import type { Caller } from "../caller.ts";
 import type { CurfewContext } from "../context.ts";
@@ -24,14 +24,14 @@ import { hasSerialFields } from "./serial-fields.ts";
 import { wrongVariables } from "./check-variables.ts";
 
 /** Executes or subscribes, as the plugins of a Yoga have it. */
-export type Execute = (args: ExecutionArgs) => unknown;
+export type ExecuteFn = (args: ExecutionArgs) => unknown;
 
 /**
  * Runs an operation in a `CurfewContext`, by what is given for that or else by the executor; what the client
  * may not see of its errors is masked. What is given runs between plugins: when all of that is done, the
  * outermost says.
  */
-export type Run = (args: ExecutionArgs, by?: Execute) => Promise<Result>;
+export type Execute = (args: ExecutionArgs, by?: ExecuteFn) => Promise<Result>;
 
 /** An answer, or what there will be answers to: events, or answers themselves. */
 type Begun = ExecutionResult | AsyncIterable<unknown>;
@@ -57,12 +57,12 @@ interface Operation {
   readonly onDone: () => void;
 }
 
-export interface RunOptions {
+export interface ExecuteOptions {
   /** What is shown of an error. */
   readonly mask: (error: unknown) => unknown;
   /** Receives the errors that were masked: of one answer, those of one cause together. */
   readonly onMasked: OnMasked;
-  readonly onFault: OnFault;
+  readonly reportError: ReportError;
   /** Whether an error of a variable may name what the client probably meant, and so a part of the schema. */
   readonly suggestions: boolean;
 }
@@ -74,8 +74,13 @@ export interface RunOptions {
  */
 export const slowRequest = 1_000;
 
-export function createRun({ mask, onMasked, onFault, suggestions }: RunOptions): Run {
-  const onSourceFault = (error: unknown) => onFault("a subscription's source failed", error);
+export function createExecute({
+  mask,
+  onMasked,
+  reportError,
+  suggestions,
+}: ExecuteOptions): Execute {
+  const onSourceFault = (error: unknown) => reportError("a subscription's source failed", error);
 
   function masked(result: ExecutionResult): ExecutionResult {
     const hidden: GraphQLError[] = [];
@@ -121,21 +126,21 @@ export function createRun({ mask, onMasked, onFault, suggestions }: RunOptions):
     isAnswer,
     onDone,
   }: Operation): Promise<Result> {
-    const { life } = caller;
-    if (life.ending !== undefined) return stopped(life.ending);
+    const { lifecycle } = caller;
+    if (lifecycle.closeReason !== undefined) return stopped(lifecycle.closeReason);
     const beginning = begin();
-    const begun = isPromise(beginning) ? await life.race(beginning, stopped) : beginning;
+    const begun = isPromise(beginning) ? await lifecycle.race(beginning, stopped) : beginning;
     const isStream = isAsyncIterable(begun);
     if (isStream) await caller.join("stream");
     // The last word is an answer, not a stream: that would have nobody to end it.
-    if (life.ending !== undefined && (!caller.hasLastWord || isStream)) {
+    if (lifecycle.closeReason !== undefined && (!caller.repliesBeforeClose || isStream)) {
       // A stream that has begun, or still may, has no reader.
       Promise.resolve(beginning).then(abandon, () => {});
-      return stopped(life.ending);
+      return stopped(lifecycle.closeReason);
     }
     if (!isStream) return masked(begun);
     return new EndableStream(begun, {
-      life,
+      lifecycle,
       isAnswer,
       answerTo,
       masked,
@@ -167,8 +172,8 @@ export function createRun({ mask, onMasked, onFault, suggestions }: RunOptions):
     if (isSerial || caller.age > slowRequest) await caller.join("slowRequest");
     const timer = setTimeout(() => {
       caller.join("slowRequest").catch((error: unknown) => {
-        onFault("a slow request could not join its session", error);
-        caller.life.end("UNAVAILABLE");
+        reportError("a slow request could not join its session", error);
+        caller.lifecycle.end("TRY_AGAIN_LATER");
       });
     }, slowRequest);
     try {
@@ -267,7 +272,7 @@ function wholeOrParts(result: Awaited<ReturnType<typeof execute<Data>>>): Result
 /** Of a query whose answer comes in parts, the events are the parts; of what others execute, the answers. */
 export const asItIs: Operation["answerTo"] = (event) => event as ExecutionResult;
 
-export function stopped(ending: Ending): ExecutionResult {
+export function stopped(ending: CloseReason): ExecutionResult {
   return { errors: [endingError(ending)] };
 }
 

@@ -15,7 +15,7 @@ import { tooMuchMemory } from "../errors.ts";
 import { executableOf } from "./executable.ts";
 import { mayKeep } from "./charge-memory.ts";
 import { endWithSession } from "./enforce-session-end.ts";
-import type { Execute, Run } from "./execute.ts";
+import type { ExecuteFn, Execute } from "./execute.ts";
 
 /** An operation as a client sends it over a socket. */
 export interface Payload {
@@ -48,12 +48,12 @@ export interface Enveloped {
   readonly parse: (query: string) => DocumentNode;
   readonly validate: (schema: GraphQLSchema, document: DocumentNode) => readonly GraphQLError[];
   readonly contextFactory: () => unknown;
-  readonly execute: Execute;
-  readonly subscribe: Execute;
+  readonly execute: ExecuteFn;
+  readonly subscribe: ExecuteFn;
 }
 
 /** @param envelop with what the context of the operation is to begin with */
-export function throughPlugins(
+export function pluginPipeline(
   envelop: (payload: Payload, caller: Caller, place: object | undefined) => Enveloped,
 ): Pipeline {
   const executed = new WeakMap<ExecutionArgs, () => Promise<Result>>();
@@ -68,7 +68,7 @@ export function throughPlugins(
       if (problems.length > 0) return problems;
       const { operationName = null, variables: variableValues = null } = payload;
       const operation = getOperationAST(document, operationName)?.operation;
-      if (operation === undefined) return [unidentified()];
+      if (operation === undefined) return [operationNotFound()];
       const contextValue = await enveloped.contextFactory();
       const isSubscription = operation === OperationTypeNode.SUBSCRIPTION;
       const whole = { schema, document, operationName, variableValues, contextValue };
@@ -85,11 +85,11 @@ export function throughPlugins(
       });
       return args;
     },
-    run: async (args) => (await executed.get(args)?.()) ?? { errors: [unidentified()] },
+    run: async (args) => (await executed.get(args)?.()) ?? { errors: [operationNotFound()] },
   };
 }
 
-export function unidentified(): GraphQLError {
+export function operationNotFound(): GraphQLError {
   return new GraphQLError("Unable to identify operation");
 }
 
@@ -97,8 +97,8 @@ export function unidentified(): GraphQLError {
  * To be the last plugin: what executes by then, some other plugin's function too, ends with the session, and so
  * does what plugins made of the answer.
  */
-export function useSessionEnd(run: Run): Plugin<CurfewContext> {
-  const enclosed = (execute: Execute) => (args: ExecutionArgs) => run(args, execute);
+export function useSessionEnd(run: Execute): Plugin<CurfewContext> {
+  const enclosed = (execute: ExecuteFn) => (args: ExecutionArgs) => run(args, execute);
   return {
     onExecute: ({ executeFn, setExecuteFn }) => {
       if (executeFn !== run) setExecuteFn(enclosed(executeFn));

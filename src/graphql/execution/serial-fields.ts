@@ -19,15 +19,15 @@ function hasSeveral({ selections }: SelectionSetNode, document: DocumentNode): b
   // The common mutation, which is not looked at any further.
   const [only] = selections;
   if (selections.length === 1 && only?.kind === Kind.FIELD) return false;
-  const seen = new Set<string>();
+  const generationAtRead = new Set<string>();
   let fields = 0;
   const waiting = [...selections];
   for (let next = waiting.pop(); next !== undefined && fields < 2; next = waiting.pop()) {
     if (next.kind === Kind.FIELD) fields += 1;
     else if (next.kind === Kind.INLINE_FRAGMENT) waiting.push(...next.selectionSet.selections);
-    else if (!seen.has(next.name.value)) {
+    else if (!generationAtRead.has(next.name.value)) {
       const { value } = next.name;
-      seen.add(value);
+      generationAtRead.add(value);
       waiting.push(...selectionsOf(value, document));
     }
   }

@@ -6,7 +6,7 @@ import type { Plugin } from "graphql-yoga";
  * Yoga takes broken JSON in a URL for an error of the server's, and of a broken body it quotes the place,
  * where a password may stand.
  */
-export const readableParameters: Plugin = {
+export const useParameterErrors: Plugin = {
   onRequestParse: ({ requestParser, setRequestParser }) => {
     if (requestParser === undefined) return;
     setRequestParser(async (request) => {

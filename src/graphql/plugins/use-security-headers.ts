@@ -6,7 +6,7 @@ import type { Plugin } from "graphql-yoga";
  * is data: it runs nothing, stands in no frame, and is part of no other site's page. See the OWASP REST
  * Security Cheat Sheet. Strict-Transport-Security is for the proxy to say, who knows of TLS.
  */
-export const answerHeaders = {
+export const securityHeaders = {
   vary: "Origin",
   "cache-control": "no-store",
   "x-content-type-options": "nosniff",
@@ -17,9 +17,9 @@ export const answerHeaders = {
 } as const;
 
 /** For all that the engine's adapter answers. */
-export const setAnswerHeaders: Plugin = {
+export const useSecurityHeaders: Plugin = {
   onResponse: ({ response: { headers } }) => {
-    const { vary, ...others } = answerHeaders;
+    const { vary, ...others } = securityHeaders;
     headers.append("vary", vary);
     for (const name in others) headers.set(name, others[name as keyof typeof others]);
   },

@@ -1,7 +1,7 @@
 /** Resolvers of the mutations: signing in and out, renewal, and the user's hold on his sessions. */
-import { auditAttempt } from "../audit-credentials.ts";
+import { auditCredentials } from "../audit-credentials.ts";
 import { requireSession, type CurfewContext } from "../context.ts";
-import { halfDone, unauthenticated } from "../errors.ts";
+import { passwordChangedSessionsRemain, unauthenticated } from "../errors.ts";
 import type { MutationResolvers } from "../generated.ts";
 import {
   busy,
@@ -40,13 +40,13 @@ export const Mutation: MutationResolvers = {
       make: () => accounts.register(email, password, clock(), caller.device.ipAddress),
       judge: ({ outcome }) => verdicts.register[outcome],
     });
-    auditAttempt("registration", registration, context);
+    auditCredentials("registration", registration, context);
     switch (registration.outcome) {
       case "registered": {
         const { id } = registration.user;
         const issued = await start(registration.user, context);
         // As after a login: an operator is quick to lock, and no session that he did not see may stay.
-        if (!(await accounts.isGone(id))) return signedIn(issued);
+        if (!(await accounts.isUserDisabled(id))) return signedIn(issued);
         await context.sessions.end(issued.session.fingerprint, "USER_GONE");
         throw unauthenticated("USER_GONE");
       }
@@ -70,7 +70,7 @@ export const Mutation: MutationResolvers = {
       make: () => accounts.authenticate(email, password, address),
       judge: ({ outcome }) => verdicts.login[outcome],
     });
-    auditAttempt("login", authentication, context);
+    auditCredentials("login", authentication, context);
     switch (authentication.outcome) {
       case "accepted": {
         const issued = await start(authentication.user, context);
@@ -81,11 +81,11 @@ export const Mutation: MutationResolvers = {
         const reason = standing === "gone" ? "USER_GONE" : "PASSWORD_CHANGED";
         await sessions.end(issued.session.fingerprint, reason);
         if (standing === "busy") {
-          auditAttempt("login", { outcome: "busy" }, context);
+          auditCredentials("login", { outcome: "busy" }, context);
           return busy();
         }
         const userId = authentication.user.id;
-        auditAttempt("login", { outcome: "refused", cause: "OVERTAKEN", userId }, context);
+        auditCredentials("login", { outcome: "refused", cause: "OVERTAKEN", userId }, context);
         return wrongCredentials();
       }
       case "refused":
@@ -153,7 +153,7 @@ export const Mutation: MutationResolvers = {
       make: () => accounts.changePassword(userId, currentPassword, newPassword, address),
       judge: ({ outcome }) => verdicts.changePassword[outcome],
     });
-    auditAttempt("passwordChange", change, context);
+    auditCredentials("passwordChange", change, context);
     switch (change.outcome) {
       case "changed":
         return caller.beforeItsEnd(() => startOver({ userId, claims }, context));
@@ -188,13 +188,15 @@ async function startOver(
   const [reissued] = await Promise.allSettled([reissuing, endingOthers]);
   // Whatever came with the caller's old token does nothing more, and its socket comes back with a new one.
   if (reissued.status === "fulfilled")
-    caller.life.end(reissued.value.outcome === "renewed" ? "EXPIRED" : "ENDED");
+    caller.lifecycle.end(
+      reissued.value.outcome === "renewed" ? "SESSION_EXPIRED" : "SESSION_ENDED",
+    );
   try {
     const [renewal, endedSessions] = await Promise.all([reissuing, endingOthers]);
     if (renewal.outcome === "refused") throw unauthenticated(renewal.reason);
     return { __typename: "PasswordChanged", endedSessions, tokens: renewal } as const;
   } catch (error) {
-    throw error instanceof StoreUnavailable ? halfDone() : error;
+    throw error instanceof StoreUnavailable ? passwordChangedSessionsRemain() : error;
   }
 }
 
@@ -206,9 +208,9 @@ async function ending(
 ): Promise<{ endedSessions: number }> {
   if (fingerprint !== caller.authentication.claims?.fingerprint)
     return { endedSessions: await end() };
-  caller.takeLastWord();
+  caller.replyBeforeClose();
   const endedSessions = await end();
-  caller.life.end("ENDED");
+  caller.lifecycle.end("SESSION_ENDED");
   return { endedSessions };
 }
 

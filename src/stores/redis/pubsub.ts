@@ -1,14 +1,14 @@
 /** Topics across machines: graphql-redis-subscriptions, on a connection that cannot let it down. */
-import { RedisPubSub } from "graphql-redis-subscriptions";
+import { RedisPubSub as GraphqlRedisPubSub } from "graphql-redis-subscriptions";
 import { Cluster } from "ioredis";
-import { safely } from "../../lib/report-error.ts";
+import { callSafely } from "../../lib/report-error.ts";
 import { StoreUnavailable } from "../../session/store.ts";
-import type { Listener, Topics, Unsubscribe } from "../../session/pubsub.ts";
+import type { Listener, PubSub, Unsubscribe } from "../../session/pubsub.ts";
 import { Channels } from "./channels.ts";
 import { closeClient, type RedisClient } from "./client.ts";
 import { publishingInOrder } from "./cluster.ts";
 
-export interface RedisTopicsOptions {
+export interface RedisPubSubOptions {
   /** Stays its opener's, to share and to close. */
   readonly publisher: RedisClient;
   /** Taken over: `close` closes it. */
@@ -32,17 +32,17 @@ export interface RedisTopicsOptions {
  * - a listener that unsubscribes breaks the loop over the listeners, and
  * - a listener that throws ends it: they are called after the loop, one by one.
  */
-export class RedisTopics implements Topics {
-  readonly #pubsub: RedisPubSub;
+export class RedisPubSub implements PubSub {
+  readonly #pubsub: GraphqlRedisPubSub;
   readonly #channels: Channels;
-  readonly #options: RedisTopicsOptions;
+  readonly #options: RedisPubSubOptions;
   readonly #gapListeners = new Set<() => void>();
 
-  constructor(options: RedisTopicsOptions) {
+  constructor(options: RedisPubSubOptions) {
     const { publisher, subscriber, onError } = options;
     this.#options = options;
     this.#channels = new Channels(subscriber, () => this.#tellOfGap(), onError);
-    this.#pubsub = new RedisPubSub({
+    this.#pubsub = new GraphqlRedisPubSub({
       publisher: publisher instanceof Cluster ? publishingInOrder(publisher) : publisher,
       subscriber: channelsAs(subscriber, this.#channels),
     });
@@ -52,7 +52,7 @@ export class RedisTopics implements Topics {
     let listening = true;
     const id = await this.#pubsub.subscribe<unknown>(topic, (message) => {
       queueMicrotask(() => {
-        if (listening) safely(() => listener(message), this.#options.onError);
+        if (listening) callSafely(() => listener(message), this.#options.onError);
       });
     });
     const leave = (): void => {
@@ -84,7 +84,7 @@ export class RedisTopics implements Topics {
     }
   }
 
-  onGap(listener: () => void): Unsubscribe {
+  onMessagesMissed(listener: () => void): Unsubscribe {
     const tell = (): void => listener();
     this.#gapListeners.add(tell);
     return () => this.#gapListeners.delete(tell);
@@ -97,7 +97,7 @@ export class RedisTopics implements Topics {
   }
 
   #tellOfGap(): void {
-    for (const tell of this.#gapListeners) safely(tell, this.#options.onError);
+    for (const tell of this.#gapListeners) callSafely(tell, this.#options.onError);
   }
 }
 

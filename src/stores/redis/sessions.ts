@@ -3,7 +3,7 @@ import DataLoader from "dataloader";
 import { Cluster } from "ioredis";
 import {
   isLive,
-  standingOf,
+  expiryOf,
   type Lifetimes,
   type ReissueRequest,
   type RenewalRequest,
@@ -12,7 +12,7 @@ import {
 import {
   StoreUnavailable,
   type RenewalOutcome,
-  type SessionReading,
+  type SessionLookup,
   type SessionStore,
 } from "../../session/store.ts";
 import { closeClient, ignore, type RedisClient } from "./client.ts";
@@ -69,8 +69,8 @@ export class RedisSessions implements SessionStore {
     return onlyLive(await this.#record(fingerprint), now);
   }
 
-  async readMany(fingerprints: readonly string[], now: number): Promise<SessionReading[]> {
-    const readings: SessionReading[] = [];
+  async readMany(fingerprints: readonly string[], now: number): Promise<SessionLookup[]> {
+    const readings: SessionLookup[] = [];
     for (const some of batchesOf(fingerprints))
       for (const [i, text] of (await this.#texts(some)).entries())
         readings.push(toReading(some[i] ?? "", text, now));
@@ -79,7 +79,12 @@ export class RedisSessions implements SessionStore {
 
   async renew(
     fingerprint: string,
-    { generation, seen, network, followingEnds = true }: RenewalRequest,
+    {
+      generation,
+      generationAtRead: generationAtRead,
+      network,
+      foreignReplaysEnd: followingEnds = true,
+    }: RenewalRequest,
     lifetimes: Lifetimes,
     now: number,
   ): Promise<RenewalOutcome> {
@@ -88,7 +93,7 @@ export class RedisSessions implements SessionStore {
         sessionKey(fingerprint),
         now,
         generation,
-        seen,
+        generationAtRead,
         now + lifetimes.access,
         now + lifetimes.renewal,
         lifetimes.grace,
@@ -139,7 +144,7 @@ export class RedisSessions implements SessionStore {
     return onlyLive(session, now);
   }
 
-  async ofUser(userId: string, now: number): Promise<readonly Session[]> {
+  async listByUser(userId: string, now: number): Promise<readonly Session[]> {
     // A scan may name a member twice.
     const sessions = new Map<string, Session>();
     let cursor = "0";
@@ -218,11 +223,11 @@ function onlyLive(session: Session | undefined, now: number): Session | undefine
 /** What is under a key, or why there is no answer. */
 type TextAnswer = string | null | StoreUnavailable;
 
-function toReading(fingerprint: string, text: TextAnswer, now: number): SessionReading {
+function toReading(fingerprint: string, text: TextAnswer, now: number): SessionLookup {
   if (text instanceof StoreUnavailable) return { state: "unknown", cause: text };
   const session = onlyLive(toSession(fingerprint, text), now);
   if (session === undefined) return { state: "absent" };
-  return { state: "live", standing: standingOf(session) };
+  return { state: "live", standing: expiryOf(session) };
 }
 
 function* batchesOf<T>(items: readonly T[]): Generator<readonly T[]> {

@@ -3,19 +3,19 @@ import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite";
 import {
   countForeignReplay,
   isLive,
-  judgeRenewal,
+  decideRenewal,
   reissueSession,
-  stepSession,
+  rotateSession,
   type Lifetimes,
   type ReissueRequest,
   type RenewalRequest,
   type Session,
-  type Standing,
+  type SessionExpiry,
 } from "../../session/session.ts";
 import {
   StoreUnavailable,
   type RenewalOutcome,
-  type SessionReading,
+  type SessionLookup,
   type SessionStore,
 } from "../../session/store.ts";
 
@@ -116,7 +116,7 @@ export class SqliteSessions implements SessionStore {
 
   async readMany(fingerprints: readonly string[], now: number) {
     return this.#ask(() =>
-      fingerprints.map((fingerprint): SessionReading => {
+      fingerprints.map((fingerprint): SessionLookup => {
         const row = this.#standing.get(fingerprint, now);
         return row ? { state: "live", standing: toStanding(row) } : { state: "absent" };
       }),
@@ -127,9 +127,9 @@ export class SqliteSessions implements SessionStore {
     return this.#atomically((): RenewalOutcome => {
       const session = this.#live(fingerprint, now);
       if (session === undefined) return { outcome: "absent" };
-      switch (judgeRenewal(session, request, now)) {
+      switch (decideRenewal(session, request, now)) {
         case "step": {
-          const stepped = stepSession(session, request, lifetimes, now);
+          const stepped = rotateSession(session, request, lifetimes, now);
           this.#write.run({ ...stepped });
           return { outcome: "stepped", session: stepped };
         }
@@ -168,7 +168,7 @@ export class SqliteSessions implements SessionStore {
     return session && isLive(session, now) ? session : undefined;
   }
 
-  async ofUser(userId: string, now: number): Promise<readonly Session[]> {
+  async listByUser(userId: string, now: number): Promise<readonly Session[]> {
     return this.#ask(() => this.#ofUser.all(userId, now)).map(toSession);
   }
 
@@ -213,8 +213,8 @@ function toSession(row: Record<string, SQLOutputValue>): Session {
   return { ...row } as unknown as Session;
 }
 
-function toStanding(row: Record<string, SQLOutputValue>): Standing {
-  return { ...row } as unknown as Standing;
+function toStanding(row: Record<string, SQLOutputValue>): SessionExpiry {
+  return { ...row } as unknown as SessionExpiry;
 }
 
 /** The schema's statement does nothing where the table is there already. */
