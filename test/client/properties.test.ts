@@ -122,7 +122,7 @@ describe("without", () => {
     const mutant = (await import(join(folder.path, "session.ts"))) as {
       readonly createSession: typeof createSession;
     };
-    const held = hold(breaks, mutant.createSession, { endOnFailure: true });
+    const held = hold(breaks, mutant.createSession, { endOnFailure: true, numRuns: 3_000 });
     await expect(held).rejects.toThrow("Property failed");
   });
 });

@@ -190,7 +190,7 @@ type Property = [
 export function hold(
   name: Name,
   createSession: Create,
-  parameters: { readonly endOnFailure?: boolean } = {},
+  parameters: { readonly endOnFailure?: boolean; readonly numRuns?: number } = {},
 ): Promise<void> {
   const [[network, user], check, replacements]: Property = properties[name];
   const tabs = fc.integer({ min: 1, max: 4 });

@@ -154,7 +154,7 @@ export function sessionClientContract(
       expect(story.errors.pending).toEqual([]);
     });
 
-    it("changes its password, and stays signed in", async () => {
+    it("changes its password, stays signed in, and brings its subscription back by itself", async () => {
       await using story = await new Story().begin(toClient);
       const { session } = story;
       const newPassword = "a longer correct horse battery staple";
@@ -167,8 +167,17 @@ export function sessionClientContract(
       story.clock.advance(minute);
       const { error } = await story.client.run("mutation { endOtherSessions { endedSessions } }");
       expect(error).toBeUndefined();
-      await story.publish("on the same socket");
-      expect(story.log).toEqual(["connecting", "connected"]);
+      const connected = () => story.log.filter((entry) => entry === "connected").length === 2;
+      await until(connected, "the subscription to be back with a token from after the change");
+      await story.subscribed.next();
+      await story.publish("on the next socket");
+      expect(story.log).toEqual([
+        "connecting",
+        "connected",
+        "closed 4403 SESSION_EXPIRED",
+        "connecting",
+        "connected",
+      ]);
     });
   });
 }

@@ -24,7 +24,8 @@ type Send = (input: string) => Promise<unknown>;
 
 function overHttp(url: string): Send {
   return async (body) => {
-    const headers = { "content-type": "application/json" };
+    // Generated inputs may subscribe: an event stream would not end.
+    const headers = { "content-type": "application/json", accept: "application/json" };
     await (await fetch(url, { method: "POST", headers, body })).text();
   };
 }

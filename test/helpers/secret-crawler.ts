@@ -68,16 +68,18 @@ export class Visitor {
     await this.#ask(queries.change, { current: first, next: "password1" }, renewed.accessToken);
     const change = { current: first, next: second };
     const changed = await this.#pair(queries.change, change, renewed.accessToken);
+    await this.#reception(watch, () => false);
+    const last = await this.#connect(this.#there, changed.accessToken);
     await this.#ask(queries.endSession, { id: "nobody's" }, changed.accessToken);
     await this.#ask(queries.endOthers, {}, changed.accessToken);
     // Stolen: the second use ends the session.
     for (let i = 0; i < 2; i += 1) await this.#ask(queries.renew, { token: changed.renewalToken });
     await this.#ask(queries.renew, { token: owner.renewalToken });
-    await this.#reception(watch, () => false);
+    await this.#reception(last, () => false);
     // One stays.
     await login(second);
-    const last = await login(second);
-    for (const token of [last.accessToken, last.renewalToken])
+    const left = await login(second);
+    for (const token of [left.accessToken, left.renewalToken])
       await this.#ask(queries.logout, { token });
     for (let i = 0; i < 5; i += 1) await this.#ask(queries.login, { email, password: words.wrong });
   }

@@ -57,7 +57,7 @@ async function startServer(stdout: number | "pipe") {
   const exited = once(child, "exit");
   let greeting = "";
   child.stderr?.setEncoding("utf8").on("data", (text: string) => (greeting += text));
-  await until(() => greeting.includes("/graphql"), "the start", 30_000);
+  await until(() => greeting.includes("/graphql"), "the start");
   return { child, exited, url: /http:\S+/.exec(greeting)?.[0] ?? "" };
 }
 

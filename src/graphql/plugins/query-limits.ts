@@ -58,7 +58,7 @@ const listLength = 10;
 /** Characters. graphql-js quotes names in its errors, and looks for names that are like them. */
 const maxNameLength = 255;
 /** Of one document; more are not looked for. */
-const maxErrors = 20;
+const maxErrors = 10;
 /** Pairs of fields, or of fragments, that GraphQL's rule on overlapping fields compares. */
 const maxComparisons = 50_000;
 
