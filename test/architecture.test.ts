@@ -1,48 +1,46 @@
-/** What every file in src/ keeps to: which room may import which, no cycles, size, a first sentence. */
+/** What every file in src/ keeps to: which folder may import which, no cycles, size, a first sentence. */
 import { readdirSync, readFileSync } from "node:fs";
 import { posix } from "node:path";
 import { describe, expect, it } from "vitest";
 
-interface Room {
-  /** The other rooms that it may import; files at the top of src/ are rooms of their own. */
-  readonly rooms: readonly string[];
+interface Folder {
+  /** The other folders that it may import. A file at the top of src/ counts as a folder of its own. */
+  readonly folders: readonly string[];
   /** The packages and Node modules that it may import; any, unless given. */
   readonly packages?: RegExp;
 }
 
-const rooms = ["session", "stores", "users", "graphql", "transport"];
+const domain = ["protocol", "lib", "session"];
+const graphql = [...domain, "users", "connections", "request", "telemetry"];
+const transports = [...graphql, "graphql"];
 
-const table: Readonly<Record<string, Room>> = {
-  session: { rooms: [], packages: /^(node:crypto|ipaddr\.js)$/ },
-  stores: { rooms: ["session"] },
-  users: { rooms: ["session"] },
-  graphql: { rooms: ["session", "users", "telemetry"] },
-  transport: { rooms: ["session", "graphql", "telemetry"] },
-  embedding: { rooms: ["session", "graphql", "transport"] },
-  client: { rooms: [], packages: /^(?!node:)/ },
-  explorer: { rooms: ["graphql", "client"] },
+const table: Readonly<Record<string, Folder>> = {
+  // The wire contract runs in browsers too.
+  protocol: { folders: [], packages: /^$/ },
+  lib: { folders: [] },
+  session: { folders: ["protocol", "lib"], packages: /^node:crypto$/ },
+  stores: { folders: domain },
+  users: { folders: domain },
+  connections: { folders: domain, packages: /^node:timers.promises$/ },
+  request: { folders: ["protocol", "lib", "session"] },
+  telemetry: { folders: [...domain, "connections"] },
+  graphql: { folders: graphql },
+  websocket: { folders: transports },
+  http: { folders: [...transports, "websocket"] },
+  client: { folders: ["protocol"], packages: /^(?!node:)/ },
+  explorer: { folders: ["protocol", "request", "client", "graphql"] },
   // It checks the addresses of stores by their own grammar.
-  config: { rooms: ["stores"] },
-  // For those who write an adapter of their own.
-  contracts: {
-    rooms: ["session", "users"],
+  config: { folders: ["stores"] },
+  // The contract suites, for those who write an adapter.
+  testing: {
+    folders: [...domain, "users"],
     packages: /^(vitest|node:crypto|node:timers.promises)$/,
   },
-  parts: { rooms: ["session", "stores", "users", "config", "node-limits"] },
-  audit: { rooms: ["session", "telemetry"] },
-  telemetry: { rooms: ["session"] },
-  startup: { rooms: ["config", "parts"] },
-  "node-limits": { rooms: [], packages: /^$/ },
-  core: {
-    rooms: [...rooms, "config", "parts", "audit", "telemetry", "startup", "node-limits"],
-  },
-  server: { rooms: [...rooms, "explorer", "config", "core", "startup", "node-limits"] },
-  "open-sessions": { rooms: [...rooms, "embedding", "config", "core"] },
-  command: { rooms: ["session", "users", "config", "parts", "audit", "server"] },
-  main: { rooms: ["command"] },
-  index: {
-    rooms: [...rooms, "config", "parts", "core", "server", "startup", "open-sessions", "embedding"],
-  },
+  node: { folders: [...transports, "http", "websocket", "explorer", "stores", "config"] },
+  integrations: { folders: [...transports, "http", "websocket", "node", "config"] },
+  cli: { folders: [...domain, "users", "config", "telemetry", "node"] },
+  main: { folders: ["cli"] },
+  index: { folders: [...transports, "http", "config", "node", "integrations"] },
 };
 
 const maxLines = 300;
@@ -81,20 +79,22 @@ function imports(path: string, source: string): string[] {
     .map((specifier) => posix.join(posix.dirname(path), specifier));
 }
 
-function roomOf(path: string): string {
+function folderOf(path: string): string {
   return path.includes("/") ? path.slice(0, path.indexOf("/")) : path.replace(/\.ts$/, "");
 }
 
 function strayImports(sources: Sources): string[] {
   return Object.entries(sources).flatMap(([path, source]) => {
-    const name = roomOf(path);
-    const room = table[name];
-    if (!room) return [`${path}: no room "${name}" in the table`];
+    const name = folderOf(path);
+    const folder = table[name];
+    if (!folder) return [`${path}: no folder "${name}" in the table`];
     const files = imports(path, source)
-      .filter((file) => roomOf(file) !== name && !room.rooms.includes(roomOf(file)))
+      .filter((file) => folderOf(file) !== name && !folder.folders.includes(folderOf(file)))
       .map((file) => `${path}: ${name} must not import ${file}`);
     const packages = specifiers(source)
-      .filter((specifier) => !specifier.startsWith(".") && room.packages?.test(specifier) === false)
+      .filter(
+        (specifier) => !specifier.startsWith(".") && folder.packages?.test(specifier) === false,
+      )
       .map((specifier) => `${path}: ${name} must not import ${specifier}`);
     return [...files, ...packages];
   });
@@ -133,7 +133,7 @@ function unintroduced(sources: Sources): string[] {
 
 function impurities(sources: Sources): string[] {
   return Object.entries(sources)
-    .filter(([path]) => roomOf(path) === "session")
+    .filter(([path]) => folderOf(path) === "session")
     .flatMap(([path, source]) =>
       [...withoutComments(source).matchAll(impure)].map((match) => `${path}: ${match[0]}`),
     );
@@ -164,7 +164,7 @@ describe("the source", () => {
     expect(missing).toEqual([]);
   });
 
-  it("imports one way, from room to room", () => expect(strayImports(sources)).toEqual([]));
+  it("imports one way, from folder to folder", () => expect(strayImports(sources)).toEqual([]));
   it("has no cycle", () => expect(cycles(sources)).toEqual([]));
   it("has no long file", () => expect(tooLong(sources)).toEqual([]));
   it("says of each module what it is for", () => expect(unintroduced(sources)).toEqual([]));
@@ -186,21 +186,26 @@ describe("the rules", () => {
   });
 
   it.each([
+    ["protocol/a.ts", "../lib/b.ts"],
+    ["protocol/a.ts", "zod"],
+    ["lib/a.ts", "../session/b.ts"],
     ["session/a.ts", "../stores/redis/b.ts"],
-    ["session/a.ts", "../config.ts"],
+    ["session/a.ts", "../config/b.ts"],
     ["session/a.ts", "node:fs"],
     ["session/a.ts", "zod"],
     ["stores/redis/a.ts", "../../users/b.ts"],
     ["users/a.ts", "../graphql/b.ts"],
-    ["graphql/a.ts", "../transport/b.ts"],
-    ["transport/a.ts", "../users/b.ts"],
-    ["transport/a.ts", "../server.ts"],
+    ["connections/a.ts", "../graphql/b.ts"],
+    ["connections/a.ts", "ws"],
+    ["graphql/a.ts", "../http/b.ts"],
+    ["websocket/a.ts", "../http/b.ts"],
+    ["http/a.ts", "../node/b.ts"],
+    ["http/a.ts", "../explorer/b.ts"],
     ["client/a.ts", "../session/b.ts"],
     ["client/a.ts", "node:crypto"],
     ["explorer/a.ts", "../session/b.ts"],
-    ["transport/a.ts", "../explorer/b.ts"],
-    ["config.ts", "./server.ts"],
-    ["main.ts", "./transport/b.ts"],
+    ["config/a.ts", "../node/b.ts"],
+    ["main.ts", "./http/b.ts"],
     ["cellar/a.ts", "../session/b.ts"],
   ])("refuse that %s imports %s", (path, specifier) => {
     expect(strayImports({ [path]: `import type { B } from "${specifier}";` })).toHaveLength(1);
@@ -209,11 +214,13 @@ describe("the rules", () => {
   it.each([
     ["session/a.ts", "node:crypto"],
     ["session/a.ts", "./b.ts"],
+    ["session/a.ts", "../protocol/b.ts"],
     ["stores/redis/a.ts", "../../session/b.ts"],
     ["stores/redis/a.ts", "../sqlite/b.ts"],
-    ["transport/a.ts", "ws"],
+    ["websocket/a.ts", "ws"],
     ["client/a.ts", "graphql-ws"],
-    ["core.ts", "./transport/b.ts"],
+    ["client/a.ts", "../protocol/b.ts"],
+    ["node/a.ts", "../http/b.ts"],
     ["explorer/browser/a.ts", "../../client/b.ts"],
   ])("accept that %s imports %s", (path, specifier) => {
     expect(strayImports({ [path]: `import { b } from "${specifier}";` })).toEqual([]);

@@ -1,13 +1,13 @@
 /** Lets something long-lived run under its session, or ends it and says why in the log. */
-import type { ConnectionKind } from "../graphql/caller.ts";
+import type { ConnectionKind } from "./connection-kind.ts";
 import type { MemoryLedger } from "./memory-ledger.ts";
 import type { ConcurrencyLimiter } from "../lib/concurrency-limiter.ts";
 import type { ReportError } from "../lib/report-error.ts";
-import type { CloseReason } from "./lifecycle.ts";
+import type { CloseReason } from "../protocol/close-reasons.ts";
 import { networkPathOf } from "../lib/client-network.ts";
 import type { Session } from "../session/session.ts";
 import type { Authentication } from "../session/sessions.ts";
-import type { RefusalReason } from "../protocol/reasons.ts";
+import type { RefusalReason } from "../protocol/refusal-reasons.ts";
 import type { Claims } from "../session/token.ts";
 import type { Connections } from "./connections.ts";
 import type { Connection } from "./session-connections.ts";
@@ -55,7 +55,7 @@ export async function admit(
   { claims, connection: member, check, logRefusal: note, kind: stay }: AdmitRequest,
   {
     connections,
-    admissionLimiter: admissionLimiter,
+    admissionLimiter,
     admissionTimeout,
     reportError,
   }: AdmissionOptions,

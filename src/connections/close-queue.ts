@@ -1,5 +1,6 @@
 /** Ends many connections without holding up the event loop. */
-import type { CloseReason, ConnectionLifecycle } from "./lifecycle.ts";
+import type { CloseReason } from "../protocol/close-reasons.ts";
+import type { ConnectionLifecycle } from "./lifecycle.ts";
 
 /** Closing a socket takes some 0.1 ms: as many as may be closed before others get their turn. */
 const slice = 200;

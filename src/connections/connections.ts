@@ -1,8 +1,9 @@
 /** Everything long-lived that runs on this node, by session: how it comes under its session and ends with it. */
-import type { ConnectionKind } from "../graphql/caller.ts";
+import type { ConnectionKind } from "./connection-kind.ts";
 import type { ReportError } from "../lib/report-error.ts";
 import type { Deadlines } from "../lib/deadlines.ts";
-import type { CloseReason, ConnectionLifecycle } from "./lifecycle.ts";
+import type { CloseReason } from "../protocol/close-reasons.ts";
+import type { ConnectionLifecycle } from "./lifecycle.ts";
 import { readSessionMessage, sessionTopic, type SessionMessage } from "../session/messages.ts";
 import type { SessionExpiry } from "../session/session.ts";
 import type { Authentication, Sessions } from "../session/sessions.ts";

@@ -1,6 +1,6 @@
 /** Holds connections to the tokens that were shown on them: to their expiry, and to the least generation accepted. */
 import type { Deadlines } from "../lib/deadlines.ts";
-import type { RefusalReason } from "../protocol/reasons.ts";
+import type { RefusalReason } from "../protocol/refusal-reasons.ts";
 import type { SessionExpiry } from "../session/session.ts";
 import type { Claims } from "../session/token.ts";
 import { closeAfterAnswers, type Retryable } from "./finish.ts";

@@ -1,5 +1,6 @@
 /** Closes connections retryably, without losing the answers that are running on them. */
-import type { CloseReason, ConnectionLifecycle } from "./lifecycle.ts";
+import type { CloseReason } from "../protocol/close-reasons.ts";
+import type { ConnectionLifecycle } from "./lifecycle.ts";
 import type { Connection } from "./session-connections.ts";
 import type { CloseQueue } from "./close-queue.ts";
 

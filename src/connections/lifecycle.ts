@@ -1,22 +1,9 @@
 /** The life of anything that runs under a session: it ends once, and whoever listens is told. */
+import type { CloseReason } from "../protocol/close-reasons.ts";
 import { callSafely, type ReportError } from "../lib/report-error.ts";
 
-/** Why a connection or a request stops. */
-export type CloseReason =
-  /** It never came under a session: its token would not do. */
-  | "UNAUTHENTICATED"
-  /** Its session is over. */
-  | "SESSION_ENDED"
-  /** Its access token ran out, or a renewal superseded it. */
-  | "SESSION_EXPIRED"
-  /** The store cannot be reached. */
-  | "TRY_AGAIN_LATER"
-  /** Its session, or its address, has as many connections as it may have. */
-  | "TOO_MANY_CONNECTIONS"
-  /** The server is going away. */
-  | "SERVICE_RESTART"
-  /** The client has left, with or without its answer. */
-  | "CLIENT_GONE";
+/** How long a socket may ignore its close frame before it is terminated (ms). */
+export const closeTimeout = 1_000;
 
 /** May be async: nobody waits for it. */
 type Listener = (ending: CloseReason) => unknown;

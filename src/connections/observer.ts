@@ -1,5 +1,5 @@
 /** What the transport tells of itself to whoever counts. */
-import type { CloseReason } from "./lifecycle.ts";
+import type { CloseReason } from "../protocol/close-reasons.ts";
 import type { SessionMessage } from "../session/messages.ts";
 
 export type Transport = "socket" | "stream";

@@ -1,13 +1,11 @@
 /** Who asks for an operation, as the transport saw him, and the life that the operation runs in. */
+import type { ConnectionKind } from "../connections/connection-kind.ts";
 import type { ConnectionLifecycle } from "../connections/lifecycle.ts";
-import type { RefusalReason } from "../protocol/reasons.ts";
+import type { RefusalReason } from "../protocol/refusal-reasons.ts";
 import type { Device, Session } from "../session/session.ts";
 import type { Authentication } from "../session/sessions.ts";
 import type { Claims } from "../session/token.ts";
 import type { Charge, MemoryLedger } from "../connections/memory-ledger.ts";
-
-/** How long it lasts: as a stream does, or as a request that is slow to answer. */
-export type ConnectionKind = "stream" | "slowRequest";
 
 export interface CallerOptions {
   readonly authentication: Authentication;

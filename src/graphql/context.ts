@@ -1,6 +1,6 @@
 /** What every resolver gets: who is asking, and the services to serve him with. */
 import type { Audit } from "../session/audit.ts";
-import type { RefusalReason } from "../protocol/reasons.ts";
+import type { RefusalReason } from "../protocol/refusal-reasons.ts";
 import type { Session } from "../session/session.ts";
 import type { Sessions } from "../session/sessions.ts";
 import type { Stream } from "../lib/bounded-queue.ts";

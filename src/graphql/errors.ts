@@ -1,7 +1,7 @@
 /** The top-level errors of GraphQL: what a protected field answers without a session, and what hides the unexpected. */
 import { GraphQLError, type ASTNode } from "graphql";
-import type { CloseReason } from "../connections/lifecycle.ts";
-import type { RefusalReason } from "../protocol/reasons.ts";
+import type { CloseReason } from "../protocol/close-reasons.ts";
+import type { RefusalReason } from "../protocol/refusal-reasons.ts";
 import { StoreUnavailable } from "../session/store.ts";
 import { StreamOverflow } from "../lib/bounded-queue.ts";
 

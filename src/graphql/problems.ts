@@ -1,5 +1,5 @@
 /** The expected failures of mutations, as the schema shows them: parts of the answer, not errors. */
-import type { RefusalReason } from "../protocol/reasons.ts";
+import type { RefusalReason } from "../protocol/refusal-reasons.ts";
 import type { FieldProblem } from "../users/accounts.ts";
 import type { Throttled } from "../users/throttling.ts";
 import { refusalMessage } from "./errors.ts";

@@ -1,7 +1,7 @@
 /** Charges an address for the bodies of its requests until they are answered. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { MemoryLedger } from "../connections/memory-ledger.ts";
-import { deviceOf } from "../request/credentials.ts";
+import { deviceOf } from "../request/client-info.ts";
 
 export interface BodyOptions {
   readonly ledger?: MemoryLedger;

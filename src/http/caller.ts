@@ -1,11 +1,13 @@
 /** Who asks over HTTP: the caller of each request, and how a request that lasts comes under its session. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { Caller, type ConnectionKind } from "../graphql/caller.ts";
+import type { ConnectionKind } from "../connections/connection-kind.ts";
+import { Caller } from "../graphql/caller.ts";
 import { ConnectionLifecycle } from "../connections/lifecycle.ts";
 import type { Device } from "../session/session.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { admit, type AdmissionOptions } from "../connections/admit.ts";
-import { deviceOf, tokenFromHeader } from "../request/credentials.ts";
+import { deviceOf } from "../request/client-info.ts";
+import { tokenFromHeader } from "../protocol/connection-init.ts";
 import { newConnection } from "../connections/session-connections.ts";
 import { noObserver, type ConnectionObserver } from "../connections/observer.ts";
 import type { ConnectionLimiter } from "../connections/connection-limiter.ts";

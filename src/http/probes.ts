@@ -3,7 +3,7 @@ import { hash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { securityHeaders } from "../graphql/plugins/use-security-headers.ts";
 import { requestIdHeader } from "../lib/log-context.ts";
-import { tokenFromHeader } from "../request/credentials.ts";
+import { tokenFromHeader } from "../protocol/connection-init.ts";
 import type { Readiness } from "./health.ts";
 
 export interface ProbeOptions {

@@ -6,7 +6,7 @@ import { tooMuchMemory } from "../graphql/errors.ts";
 import { securityHeaders } from "../graphql/plugins/use-security-headers.ts";
 import { withLogContext, requestIdFrom, requestIdHeader } from "../lib/log-context.ts";
 import { mayRead } from "./body-limit.ts";
-import { deviceOf } from "../request/credentials.ts";
+import { deviceOf } from "../request/client-info.ts";
 import { drain } from "../connections/drain.ts";
 import { answerJson, type JsonOptions } from "./fast-path.ts";
 import { isCrossOriginForbidden, isSafeRequest } from "../request/origin-check.ts";

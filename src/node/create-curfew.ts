@@ -6,7 +6,7 @@ import { createExplorer } from "../explorer/explorer.ts";
 import { createEngine, type AppPlugins } from "../graphql/execution/engine.ts";
 import type { Events } from "../graphql/events.ts";
 import { createSchema, type AppSchema } from "../graphql/schema.ts";
-import { yogaLogger } from "../telemetry/logger.ts";
+import { yogaLogger } from "../graphql/yoga-logger.ts";
 import { nodeLimits } from "./limits.ts";
 import type { StartupReport } from "./startup-report.ts";
 import type { Sessions } from "../session/sessions.ts";

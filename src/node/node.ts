@@ -57,7 +57,7 @@ export async function createNode(given: NodeOptions) {
     logger: ownLogger,
     backends: ownParts = {},
     onAudit,
-    isUserDisabled: isUserDisabled,
+    isUserDisabled,
     ...others
   } = given;
   const { clock = Date.now, ...settings } = others;

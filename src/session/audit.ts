@@ -1,5 +1,6 @@
 /** The audit trail: what is written down of people, sessions and operators; every fact, field by field. */
-import type { EndReason, RefusalReason } from "../protocol/reasons.ts";
+import type { EndReason } from "../protocol/end-reasons.ts";
+import type { RefusalReason } from "../protocol/refusal-reasons.ts";
 import type { Device, Session } from "./session.ts";
 import type { Claims } from "./token.ts";
 

@@ -1,5 +1,5 @@
 /** What nodes tell each other about sessions, and on which topics. */
-import { endReasons, type EndReason } from "../protocol/reasons.ts";
+import { endReasons, type EndReason } from "../protocol/end-reasons.ts";
 import { toSession, type Session } from "./session.ts";
 
 /** Said on the topic of the session. */

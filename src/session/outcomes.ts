@@ -1,5 +1,5 @@
 /** What comes of asking about a session, of starting one and of renewing one. */
-import type { RefusalReason } from "../protocol/reasons.ts";
+import type { RefusalReason } from "../protocol/refusal-reasons.ts";
 import type { Session } from "./session.ts";
 import type { StoreUnavailable } from "./store.ts";
 import type { Claims, TokenPair } from "./token.ts";

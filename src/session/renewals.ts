@@ -4,7 +4,7 @@ import { sessionFields, clientOriginOf, tokenFields, type Audit } from "./audit.
 import type { KeyRing } from "./keys.ts";
 import { sessionNetworkOf } from "../lib/client-network.ts";
 import type { Renewal } from "./outcomes.ts";
-import type { EndReason } from "../protocol/reasons.ts";
+import type { EndReason } from "../protocol/end-reasons.ts";
 import { decideRenewal, type Device, type Lifetimes, type Session } from "./session.ts";
 import type { SessionStore } from "./store.ts";
 import { checkToken, mintPair, type Claims } from "./token.ts";
@@ -74,7 +74,7 @@ export class Renewals {
       lifetimes,
       ring,
       clock,
-      isUserDisabled: isUserDisabled,
+      isUserDisabled,
       audit,
       foreignReplays,
     } = this.#options;

@@ -1,5 +1,5 @@
 /** What happens to a session, as its user's other sessions hear of it. */
-import type { EndReason } from "../protocol/reasons.ts";
+import type { EndReason } from "../protocol/end-reasons.ts";
 import type { Session } from "./session.ts";
 
 export type SessionEvent =

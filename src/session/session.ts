@@ -204,7 +204,7 @@ export function decideRenewal(
 ): RenewalDecision {
   const {
     generation,
-    generationAtRead: generationAtRead,
+    generationAtRead,
     network = unknownNetwork,
     foreignReplaysEnd: followingEnds = true,
   } = request;

@@ -4,7 +4,8 @@ import { actorFields, sessionFields, type Actor } from "./audit.ts";
 import type { ReportError } from "../lib/report-error.ts";
 import type { SessionMessage } from "./messages.ts";
 import type { Authentication, Issued, Renewal } from "./outcomes.ts";
-import type { EndReason, RefusalReason } from "../protocol/reasons.ts";
+import type { EndReason } from "../protocol/end-reasons.ts";
+import type { RefusalReason } from "../protocol/refusal-reasons.ts";
 import { Renewals, type RenewalsOptions } from "./renewals.ts";
 import { inBatches } from "../lib/in-batches.ts";
 import {

@@ -15,7 +15,7 @@
  */
 import { hash } from "node:crypto";
 import { keyIdBytes, macBytes, type KeyRing } from "./keys.ts";
-import type { RefusalReason } from "../protocol/reasons.ts";
+import type { RefusalReason } from "../protocol/refusal-reasons.ts";
 import type { Session } from "./session.ts";
 
 export type TokenKind = "access" | "renewal";

@@ -9,7 +9,7 @@ import {
   userTopic,
   type SessionMessage,
 } from "./messages.ts";
-import type { EndReason } from "../protocol/reasons.ts";
+import type { EndReason } from "../protocol/end-reasons.ts";
 import type { SessionEvent } from "./session-event.ts";
 import type { Session } from "./session.ts";
 import type { Stream } from "../lib/bounded-queue.ts";

@@ -1,10 +1,8 @@
 /** The log: pino, one JSON object a line, with nothing secret in it. */
-import type { YogaLogger } from "graphql-yoga";
 import { pino, type Logger } from "pino";
 import type { ReportError } from "../lib/report-error.ts";
 import { LogOutput, nonBlocking } from "./log-output.ts";
 import { logContext } from "../lib/log-context.ts";
-import { originalError } from "../graphql/errors.ts";
 
 /** Characters that may wait for the log's reader; lines beyond them are dropped and counted. */
 const maxWaiting = 4 * 1024 * 1024;
@@ -46,28 +44,4 @@ export function faultLog(logger: Logger): ReportError {
       // As with a log that cannot be written.
     }
   };
-}
-
-/** Beside an error in a call of `yogaLogger`: how many errors like it there were. */
-export class Occurrences {
-  readonly count: number;
-
-  constructor(count: number) {
-    this.count = count;
-  }
-}
-
-/** For Yoga, which logs what it masks: the error itself, without the query text around it. */
-export function yogaLogger(logger: Logger): YogaLogger {
-  const line =
-    (level: "debug" | "info" | "warn" | "error") =>
-    (...args: unknown[]) => {
-      const said = args.filter((arg) => !(arg instanceof Occurrences));
-      const errors = said.map(originalError).filter((arg) => arg instanceof Error);
-      const count = args.find((arg) => arg instanceof Occurrences)?.count ?? 1;
-      const origin = { ...logContext(), ...(count > 1 && { count }) };
-      if (errors.length === 0) logger[level](origin, said.map(String).join(" "));
-      for (const err of errors) logger[level]({ err, ...origin }, "an operation failed");
-    };
-  return { debug: line("debug"), info: line("info"), warn: line("warn"), error: line("error") };
 }

@@ -1,9 +1,10 @@
 /** The metrics of a node, for Prometheus: what is counted, and under which names. No label names a person. */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { Audit, AuditFact } from "../session/audit.ts";
-import type { CloseReason } from "../connections/lifecycle.ts";
+import type { CloseReason } from "../protocol/close-reasons.ts";
 import type { SessionMessage } from "../session/messages.ts";
-import { endReasons, refusalReasons } from "../protocol/reasons.ts";
+import { endReasons } from "../protocol/end-reasons.ts";
+import { refusalReasons } from "../protocol/refusal-reasons.ts";
 import { LeanHistogram } from "./lean-histogram.ts";
 import { processMetrics } from "./process-metrics.ts";
 

@@ -20,11 +20,12 @@ import {
   tooManyOperations,
   unauthenticated,
 } from "../graphql/errors.ts";
-import type { CloseReason, ConnectionLifecycle } from "../connections/lifecycle.ts";
+import type { CloseReason } from "../protocol/close-reasons.ts";
+import type { ConnectionLifecycle } from "../connections/lifecycle.ts";
 import type { Device } from "../session/session.ts";
 import type { Authentication, Sessions } from "../session/sessions.ts";
 import { admit, closeReasonFor, type AdmissionOptions } from "../connections/admit.ts";
-import { tokenFromConnectionParams } from "../request/credentials.ts";
+import { tokenFromConnectionParams } from "../protocol/connection-init.ts";
 import { refusalOf, type LogRefusal } from "../connections/refusals.ts";
 import { acceptToken, type Showing } from "./show-token.ts";
 

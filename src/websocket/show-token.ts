@@ -4,7 +4,7 @@ import type { Sessions } from "../session/sessions.ts";
 import type { Claims } from "../session/token.ts";
 import { closeReasonFor } from "../connections/admit.ts";
 import type { Connections } from "../connections/connections.ts";
-import { tokenFromHeader } from "../request/credentials.ts";
+import { tokenFromHeader } from "../protocol/connection-init.ts";
 import type { Connection } from "../connections/session-connections.ts";
 import { refusalOf, type LogRefusal } from "../connections/refusals.ts";
 

@@ -3,7 +3,8 @@ import { CloseCode, MessageType, stringifyMessage, type Server } from "graphql-w
 import { WebSocket, type RawData } from "ws";
 import type { MemoryLedger } from "../connections/memory-ledger.ts";
 import type { ReportError } from "../lib/report-error.ts";
-import { ConnectionLifecycle, type CloseReason } from "../connections/lifecycle.ts";
+import { ConnectionLifecycle } from "../connections/lifecycle.ts";
+import { type CloseReason } from "../protocol/close-reasons.ts";
 import type { Device } from "../session/session.ts";
 import type { Claims } from "../session/token.ts";
 import { withLogContext } from "../lib/log-context.ts";

@@ -4,7 +4,7 @@ import { expect, it } from "vitest";
 import { normaliseEmail } from "../../src/users/email.ts";
 import { networkOf } from "../../src/lib/client-network.ts";
 import { requestIdFrom } from "../../src/lib/log-context.ts";
-import { tokenFromHeader } from "../../src/request/credentials.ts";
+import { tokenFromHeader } from "../../src/protocol/connection-init.ts";
 import { originPolicy } from "../../src/request/origin-check.ts";
 import { knownMessage } from "../../src/graphql/plugins/error-shapes.ts";
 import { growth, isLinear, median, threadCost } from "../helpers/cost.ts";

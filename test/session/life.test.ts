@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { ConnectionLifecycle, type CloseReason } from "../../src/connections/lifecycle.ts";
+import { ConnectionLifecycle } from "../../src/connections/lifecycle.ts";
+import { type CloseReason } from "../../src/protocol/close-reasons.ts";
 import { raiseFault } from "../helpers/domain.ts";
 import { until } from "../helpers/until.ts";
 

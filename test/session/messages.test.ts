@@ -6,7 +6,7 @@ import {
   sessionTopic,
   userTopic,
 } from "../../src/session/messages.ts";
-import { endReasons } from "../../src/protocol/reasons.ts";
+import { endReasons } from "../../src/protocol/end-reasons.ts";
 import { beginSession, type Session } from "../../src/session/session.ts";
 import { device, lifetimes } from "../helpers/domain.ts";
 

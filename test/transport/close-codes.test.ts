@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import type { CloseReason } from "../../src/connections/lifecycle.ts";
-import { refusalReasons } from "../../src/protocol/reasons.ts";
+import type { CloseReason } from "../../src/protocol/close-reasons.ts";
+import { refusalReasons } from "../../src/protocol/refusal-reasons.ts";
 import { closeReasonFor } from "../../src/connections/admit.ts";
 import { closes, type Close } from "../../src/protocol/close-reasons.ts";
 

@@ -1,11 +1,8 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage } from "node:http";
 import { describe, expect, it } from "vitest";
-import {
-  deviceOf,
-  tokenFromConnectionParams,
-  tokenFromHeader,
-} from "../../src/request/credentials.ts";
+import { deviceOf } from "../../src/request/client-info.ts";
+import { tokenFromConnectionParams, tokenFromHeader } from "../../src/protocol/connection-init.ts";
 
 describe("the token of an Authorization header", () => {
   it.each([

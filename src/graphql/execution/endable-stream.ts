@@ -1,7 +1,8 @@
 /** A subscription's events until its life ends; then one error, then no more. */
 import type { ExecutionResult } from "graphql";
 import { isAsyncIterable } from "graphql-yoga";
-import type { CloseReason, ConnectionLifecycle } from "../../connections/lifecycle.ts";
+import type { CloseReason } from "../../protocol/close-reasons.ts";
+import type { ConnectionLifecycle } from "../../connections/lifecycle.ts";
 import { endingError } from "../errors.ts";
 
 export type Result = ExecutionResult | AsyncIterable<ExecutionResult>;

@@ -25,7 +25,7 @@ import { useSecurityHeaders } from "../plugins/use-security-headers.ts";
 import { mayKeep } from "./charge-memory.ts";
 import { useQueryLimits, type QueryLimits } from "../plugins/query-limits.ts";
 import type { Result } from "./endable-stream.ts";
-import { Occurrences } from "../../telemetry/logger.ts";
+import { Occurrences } from "../yoga-logger.ts";
 import type { OnMasked } from "./masked-errors.ts";
 import { createExecute, type Execute } from "./execute.ts";
 import { useParameterErrors } from "../plugins/use-parameter-errors.ts";

@@ -10,7 +10,7 @@ import {
 } from "graphql";
 import { isAsyncIterable, isPromise } from "graphql-yoga";
 import type { ReportError } from "../../lib/report-error.ts";
-import type { CloseReason } from "../../connections/lifecycle.ts";
+import type { CloseReason } from "../../protocol/close-reasons.ts";
 import { gatherFacts } from "../../telemetry/gathered-facts.ts";
 import type { Caller } from "../caller.ts";
 import type { CurfewContext } from "../context.ts";

@@ -81,7 +81,7 @@ export class RedisSessions implements SessionStore {
     fingerprint: string,
     {
       generation,
-      generationAtRead: generationAtRead,
+      generationAtRead,
       network,
       foreignReplaysEnd: followingEnds = true,
     }: RenewalRequest,
