@@ -10,6 +10,8 @@ import {
   register,
   type SignedIn,
 } from "../helpers/http.ts";
+import { connect } from "../helpers/socket.ts";
+import { until } from "../helpers/until.ts";
 
 const minute = 60_000;
 const day = 24 * 60 * minute;
@@ -126,6 +128,56 @@ it.each(ways)(
     await using scene = await start();
     await act(scene, scene.mine);
     await expectOut(scene, { accessToken: scene.mine.accessToken });
+  },
+);
+
+/** A socket that a thief opened from another network with the owner's access token. */
+async function openStolen({ curfew, mine }: Scene) {
+  const socket = await connect(curfew.socketUrl, mine.accessToken, { headers: from(elsewhere) });
+  let isOpen = true;
+  void socket.closed.then(() => (isOpen = false));
+  return Object.assign(socket, { isOpen: () => isOpen });
+}
+
+it.each([
+  ["does nothing", async () => {}],
+  ["renews", ({ curfew, mine }: Scene) => mustRenew(curfew, mine.renewalToken, home)],
+])(
+  "a socket opened with a stolen access token, and the owner %s: it closes when the token expires",
+  async (_, act) => {
+    await using scene = await start();
+    await using socket = await openStolen(scene);
+    await act(scene);
+    scene.clock.advance(30 * minute - 1);
+    socket.subscribe("1", "{ viewer { user { id } } }");
+    await socket.messages.next();
+    expect(socket.isOpen()).toBe(true);
+    scene.clock.advance(1_000);
+    expect(await socket.closed).toMatchObject({ code: 4403 });
+  },
+);
+
+it("a socket opened with a stolen access token in the owner's network, and the owner renews: it lives on", async () => {
+  await using scene = await start();
+  const { curfew, clock, mine } = scene;
+  await using socket = await connect(curfew.socketUrl, mine.accessToken, {
+    headers: from(neighbour),
+  });
+  clock.advance(29 * minute);
+  await mustRenew(curfew, mine.renewalToken, home);
+  clock.advance(2 * minute);
+  socket.subscribe("1", "{ viewer { user { id } } }");
+  expect(await socket.messages.next()).toMatchObject({ id: "1", type: "next" });
+});
+
+it.each(ways)(
+  "a socket opened with a stolen access token, and the owner %s: it closes at once",
+  async (_, act) => {
+    await using scene = await start();
+    await using socket = await openStolen(scene);
+    await act(scene, scene.mine);
+    await until(() => !socket.isOpen(), "the thief's socket to close");
+    expect([4401, 4403]).toContain((await socket.closed).code);
   },
 );
 
