@@ -197,6 +197,23 @@ it("questions about the schema are not answered in production, over HTTP or on a
   expect(errors[0]?.message).toContain("introspection has been disabled");
 });
 
+it("a document with hundreds of operations over four limits has 20 errors", async () => {
+  await using curfew = await startCurfew({ ...app, ...limits, maxQueryTokens: 5_000 });
+  const fields = `a: no a: no a: no @no @no @no ${"people { ".repeat(5)}no${" }".repeat(5)}`;
+  const operations = Array.from({ length: 500 }, (_, i) => `query A${i} { ...F }`);
+  const query = `fragment F on Query { ${fields} } ${operations.join(" ")}`;
+  const response = await fetch(curfew.url, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ query, operationName: "A0" }),
+  });
+  const { errors } = (await response.json()) as { errors: any[] };
+  expect(new Set(errors.map(({ extensions }) => extensions.code))).toEqual(
+    new Set(["QUERY_TOO_COMPLEX"]),
+  );
+  expect(errors).toHaveLength(20);
+});
+
 it("a body and a message have the same most bytes", async () => {
   await using curfew = await startCurfew({ maxMessageSize: 2_048 });
   const { accessToken } = await register(curfew.url);

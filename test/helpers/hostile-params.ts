@@ -168,6 +168,17 @@ export const hostileParams: Readonly<Record<string, (size: number) => Params>> =
   "selections that overlap within selections": (size) =>
     query(`{ ${each(size, 25, () => `people { ${"friend { friend { name } } ".repeat(20)} }`)} }`),
   "many operations of one name": (size) => query(each(size, 900, () => "query A { no }")),
+  "hundreds of operations over every limit, after many lines": (size) => {
+    const aliases = "a: no ".repeat(101);
+    const directives = "@no ".repeat(101);
+    const deep = `${"no { ".repeat(30)}no${" }".repeat(30)}`;
+    const costly = each(size, 20, (i) => `fragment F${i} on Query { ...F${i + 1} ...F${i + 1} }`);
+    const fragment = `fragment F on Query { ${aliases} no ${directives} ${deep} ...F0 }`;
+    const operations = each(size, 500, () => "query A { ...F }");
+    return query(
+      `${fill(Math.min(size, 900), "\n")}${fragment} ${costly} fragment F20 on Query { no } ${operations}`,
+    );
+  },
   "many directives": (size) => query(`{ ${each(size, 99, () => "__typename @no")} }`),
   // Variables.
   "a text in place of a number": (size) => ({
