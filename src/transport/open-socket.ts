@@ -38,6 +38,8 @@ export interface OpenSocketOptions {
 
 /** Bytes that may wait for a client to read them; he who lets more pile up is cut. */
 const maxBacklog = 8 * 1024 * 1024;
+/** Bytes that a frame takes while it waits, besides its own: objects of Node's stream, and a promise. */
+const frameOverhead = 1_000;
 const pong = stringifyMessage({ type: MessageType.Pong });
 
 /** It knows what it carries, so that the listeners of all sockets are the same few functions. */
@@ -65,6 +67,8 @@ export class OpenSocket implements Socket {
   /** Of the last ping. */
   #mark: Buffer | undefined;
   #note: Note | undefined;
+  /** Frames that were sent and are not written yet. */
+  #frames = 0;
   /** Made when something waits. */
   #backlog: Backlog | undefined;
   #initTimer: NodeJS.Timeout | undefined;
@@ -120,13 +124,22 @@ export class OpenSocket implements Socket {
   send(data: string): Promise<void> {
     const { ws } = this;
     if (ws.readyState !== ws.OPEN) return Promise.resolve();
-    if (ws.bufferedAmount > maxBacklog || !this.#mayWait(ws.bufferedAmount)) ws.terminate();
+    const waiting = this.#waiting;
+    if (waiting > maxBacklog || !this.#mayWait(waiting)) ws.terminate();
+    this.#frames += 1;
     return new Promise((resolve) =>
       ws.send(data, () => {
-        this.#backlog?.update(ws.bufferedAmount);
+        this.#frames -= 1;
+        this.#backlog?.update(this.#waiting);
         resolve();
       }),
     );
+  }
+
+  /** Bytes that wait for the client to read them, with what short frames take beyond their length. */
+  get #waiting(): number {
+    const { bufferedAmount } = this.ws;
+    return bufferedAmount === 0 ? 0 : bufferedAmount + frameOverhead * this.#frames;
   }
 
   /** Whether so many bytes may wait for the client to read them. */
