@@ -10,6 +10,7 @@ import { from } from "../telemetry/origin.ts";
 import { Backlog } from "./backlog.ts";
 import { closes } from "./close-codes.ts";
 import type { Farewells } from "./farewells.ts";
+import { MessageFlow } from "./message-flow.ts";
 import { idTooLong, readMessage, type Message } from "./messages.ts";
 import { noMeter, type Meter } from "./meter.ts";
 import type { Socket } from "./operations.ts";
@@ -67,6 +68,8 @@ export class OpenSocket implements Socket {
   /** Of the last ping. */
   #mark: Buffer | undefined;
   #note: Note | undefined;
+  /** Made at the first message. */
+  #flow: MessageFlow | undefined;
   /** Frames that were sent and are not written yet. */
   #frames = 0;
   /** Made when something waits. */
@@ -180,10 +183,14 @@ export class OpenSocket implements Socket {
 
   take(data: RawData, isBinary: boolean): void {
     const { ws } = this;
+    const flow = (this.#flow ??= new MessageFlow(ws));
     // A client may ignore the close frame: what it sends after the end is not even looked at.
-    if (this.life.ending !== undefined || ws.readyState !== ws.OPEN) return;
-    if (isBinary) ws.close(CloseCode.BadRequest, "Binary messages are not supported");
-    else this.#receive(readMessage(data));
+    if (this.life.ending !== undefined || ws.readyState !== ws.OPEN) return flow.takeLate();
+    if (isBinary) return ws.close(CloseCode.BadRequest, "Binary messages are not supported");
+    if (this.claims !== undefined) flow.take();
+    else if (!flow.takeFirst())
+      return this.close(CloseCode.BadRequest, "Too many messages before the acknowledgement");
+    this.#receive(readMessage(data));
   }
 
   /** Without the frame: what follows is kept until the operation is done. */
@@ -219,6 +226,7 @@ export class OpenSocket implements Socket {
 
   onClosed(code: number, reason: string): void {
     this.#options.onGone(this);
+    this.#flow?.stop();
     this.#backlog?.release();
     this.#backlog = undefined;
     this.life.end("LEFT");
