@@ -214,6 +214,30 @@ it("a document with hundreds of operations over four limits has 20 errors", asyn
   expect(errors).toHaveLength(20);
 });
 
+it("a subscription of inline fragments that are nested too deeply is refused, and is no internal error", async () => {
+  await using curfew = await startCurfew();
+  const depth = 1_600;
+  const query = `subscription { ${"...{".repeat(depth)}sessionEvents{type}${"}".repeat(depth)} }`;
+  const { accessToken } = await register(curfew.url);
+  const response = await fetch(curfew.url, {
+    method: "POST",
+    headers: {
+      "content-type": "application/json",
+      accept: "text/event-stream",
+      authorization: accessToken,
+    },
+    body: JSON.stringify({ query }),
+  });
+  expect(await response.text()).toContain("QUERY_TOO_COMPLEX");
+  await using socket = await connect(curfew.socketUrl, accessToken);
+  socket.subscribe("1", query);
+  expect(await socket.messages.next()).toMatchObject({
+    type: "error",
+    payload: [{ extensions: { code: "QUERY_TOO_COMPLEX" } }],
+  });
+  expect(curfew.log.filter(({ level }) => Number(level) >= 40)).toEqual([]);
+});
+
 it("a body and a message have the same most bytes", async () => {
   await using curfew = await startCurfew({ maxMessageSize: 2_048 });
   const { accessToken } = await register(curfew.url);
