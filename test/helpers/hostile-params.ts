@@ -165,6 +165,22 @@ export const hostileParams: Readonly<Record<string, (size: number) => Params>> =
         (i) => `fragment F${i} on Query { people { name } hello }`,
       )}`,
     ),
+  "many fields beside many fragments": (size) =>
+    query(
+      `{ ${each(size, 2_500, (i) => `f${i}`)} ${each(size, 200, (i) => `...F${i}`)} } ${each(
+        size,
+        200,
+        (i) => `fragment F${i} on Query { hello }`,
+      )}`,
+    ),
+  "many fragments of many fields": (size) =>
+    query(
+      `{ ${each(size, 240, (i) => `...F${i}`)} } ${each(
+        size,
+        240,
+        (i) => `fragment F${i} on Query { ${each(size, 10, (j) => `f${i}_${j}`)} }`,
+      )}`,
+    ),
   "selections that overlap within selections": (size) =>
     query(`{ ${each(size, 25, () => `people { ${"friend { friend { name } } ".repeat(20)} }`)} }`),
   "many operations of one name": (size) => query(each(size, 900, () => "query A { no }")),
