@@ -6,6 +6,7 @@ import { tooMuchMemory } from "../graphql/errors.ts";
 import { answerHeaders } from "../graphql/headers.ts";
 import { from, idFrom, originHeader } from "../telemetry/origin.ts";
 import { mayRead } from "./bodies.ts";
+import { readForAdapter } from "./body.ts";
 import { deviceOf } from "./credentials.ts";
 import { drain } from "./drain.ts";
 import { answerJson, type JsonOptions } from "./json.ts";
@@ -185,12 +186,13 @@ export class HttpServer {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const identify = () => identifyRequest(request, response, this.#options);
-    const { engine, explorer } = this.#options;
+    const { engine, explorer, maxBodySize } = this.#options;
     if (await answerJson(request, response, identify, this.#options)) return;
     if (await answerProbe(request, response, this.#options)) return;
     response.setHeaders(new Map(Object.entries(originHeader())));
     if (explorer !== undefined && (await explorer(request, response))) return;
-    await engine.handle(request, response, { identify });
+    if (await readForAdapter(request, response, maxBodySize))
+      await engine.handle(request, response, { identify });
   }
 }
 

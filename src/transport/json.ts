@@ -1,12 +1,12 @@
 /** Answers plain JSON requests by the engine's own pipeline, without the Request and Response of the Fetch API around it. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { Readable } from "node:stream";
 import { getOperationAST, OperationTypeNode } from "graphql";
 import { processRegularResult } from "graphql-yoga";
 import type { Caller } from "../graphql/caller.ts";
 import type { Engine, Operation, ShortWay } from "../graphql/engine.ts";
 import { answerHeaders } from "../graphql/headers.ts";
 import { originHeader } from "../telemetry/origin.ts";
+import { giveBody, readBody, type ReadRequest } from "./body.ts";
 import type { AllowsOrigin } from "./origins.ts";
 
 export interface JsonOptions {
@@ -16,9 +16,6 @@ export interface JsonOptions {
   /** Whose pages may call, and read the answer. */
   readonly allowsOrigin: AllowsOrigin;
 }
-
-/** A request whose body was read; the engine's adapter takes it from there. */
-type ReadRequest = IncomingMessage & { body?: Readable };
 
 const json = "application/json";
 const graphqlResponse = "application/graphql-response+json";
@@ -55,12 +52,11 @@ export async function answerJson(
   const { short } = options.engine;
   if (type === undefined || short === undefined || !isPlain(request, options.maxBodySize))
     return false;
-  const body = await read(request);
+  const body = await readBody(request, options.maxBodySize);
   if (body === undefined) return true;
   const operation = operationOf(body, short);
   if (operation === undefined) {
-    // Of a buffer, or a text, it would list every byte as a key.
-    request.body = Readable.from([body]);
+    giveBody(request, body);
     return false;
   }
   const result = await short.answer(operation, identify);
@@ -79,18 +75,6 @@ function isPlain({ method, url, headers }: IncomingMessage, maxBodySize: number)
     /^[1-9]\d*$/.test(headers["content-length"] ?? "") &&
     Number(headers["content-length"]) <= maxBodySize
   );
-}
-
-/** Undefined when the client left in the middle of it. */
-async function read(request: IncomingMessage): Promise<Buffer | undefined> {
-  const { promise, resolve } = Promise.withResolvers<Buffer | undefined>();
-  const chunks: Buffer[] = [];
-  request
-    .on("data", (chunk: Buffer) => chunks.push(chunk))
-    .on("end", () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)))
-    .on("error", () => resolve(undefined))
-    .on("close", () => resolve(undefined));
-  return promise;
 }
 
 /** Undefined unless all is well with it, and the answer comes in one piece. */
