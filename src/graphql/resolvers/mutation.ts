@@ -12,6 +12,7 @@ import {
   tooManyAttempts,
   wrongCredentials,
 } from "../problems.ts";
+import { slowRequest } from "../run.ts";
 import type { Actor } from "../../session/audit.ts";
 import type { Issued } from "../../session/sessions.ts";
 import { StoreUnavailable } from "../../session/store.ts";
@@ -113,11 +114,13 @@ export const Mutation: MutationResolvers = {
     const claims = token == null ? caller.authentication.claims : sessions.identify(token);
     if (claims === undefined) return { endedSessions: 0 };
     const { fingerprint } = claims;
-    const isCurrent = token == null && session !== null;
+    const isFresh = !caller.life.isRevoked && caller.age < slowRequest;
+    const isCurrent = token == null && session !== null && isFresh;
     // Whoever holds a token of it is the session itself.
     const actor: Actor = { by: "session", fingerprint, device: caller.device };
     return ending(fingerprint, context, () =>
-      // What was accepted just now need not be looked at again.
+      // A token that was accepted just now need not be looked at again. Since one that was accepted earlier
+      // the password may have been changed: then it ends nothing.
       isCurrent
         ? sessions.end(fingerprint, "LOGOUT", actor)
         : sessions.endByToken(claims, "LOGOUT", actor),
