@@ -137,6 +137,29 @@ describe.each([
     expect(socket.messages.pending).toEqual([]);
   });
 
+  it("operations that come while it closes are refused when they are more than may run", async () => {
+    await using server = await start();
+    const { accessToken } = await register(server.url);
+    await using socket = await connect(server.socketUrl, accessToken);
+    socket.subscribe("1", `mutation { sayLater(text: "begun") }`);
+    await server.app.started;
+    await using idle = await connect(server.socketUrl, accessToken);
+    server.clock.advance(lifetime + resolution);
+    expect(await idle.closed).toEqual(sessionExpired);
+    for (let i = 2; i <= 150; i += 1) socket.subscribe(`${i}`, "{ hello }");
+    for (let i = 101; i <= 150; i += 1)
+      expect(await socket.messages.next()).toMatchObject({
+        id: `${i}`,
+        type: "error",
+        payload: [{ extensions: { code: "TOO_MANY_REQUESTS" } }],
+      });
+    server.app.open();
+    expect(await socket.messages.next()).toMatchObject({ id: "1", type: "next" });
+    expect(await socket.messages.next()).toMatchObject({ id: "1", type: "complete" });
+    expect(await socket.closed).toEqual(sessionExpired);
+    expect(socket.messages.pending).toEqual([]);
+  });
+
   it("a ping with a token is answered with its expiry and never with the token", async () => {
     await using server = await start();
     const { accessToken, renewalToken } = await register(server.url);
