@@ -7,7 +7,7 @@ import { answerTime } from "../../src/transport/finish.ts";
 import { startOwnServer } from "../embedding/own-server.ts";
 import { testApp } from "../helpers/app.ts";
 import { fakeClock, startCurfew } from "../helpers/curfew.ts";
-import { ask, register, renew } from "../helpers/http.ts";
+import { ask, password, register, renew } from "../helpers/http.ts";
 import { breakable, memoryStore } from "../helpers/parts.ts";
 import { Queue } from "../helpers/queue.ts";
 import { connect } from "../helpers/socket.ts";
@@ -135,6 +135,31 @@ describe.each([
     expect(await socket.closed).toEqual({ code: 4401, reason: "SESSION_ENDED" });
     server.app.open();
     expect(socket.messages.pending).toEqual([]);
+  });
+
+  it("a password that is changed on the socket lets the other answers go out, too", async () => {
+    await using server = await start();
+    const { accessToken } = await register(server.url);
+    await using socket = await connect(server.socketUrl, accessToken);
+    socket.subscribe("1", `mutation { sayLater(text: "once") }`);
+    await server.app.started;
+    socket.subscribe(
+      "2",
+      `mutation {
+      changePassword(currentPassword: "${password}", newPassword: "another long password") { __typename }
+    }`,
+    );
+    expect(await socket.messages.next()).toMatchObject({ id: "2", type: "next" });
+    expect(await socket.messages.next()).toMatchObject({ id: "2", type: "complete" });
+    socket.subscribe("3", `mutation { say(text: "late") }`);
+    server.app.open();
+    expect(await socket.messages.next()).toMatchObject({
+      id: "1",
+      payload: { data: { sayLater: "once" } },
+    });
+    expect(await socket.messages.next()).toMatchObject({ id: "1", type: "complete" });
+    expect(await socket.closed).toEqual(sessionExpired);
+    expect(server.app.calls).toEqual(["once"]);
   });
 
   it("operations that come while it closes are refused when they are more than may run", async () => {

@@ -14,6 +14,7 @@ import {
 } from "../problems.ts";
 import { slowRequest } from "../run.ts";
 import type { Actor } from "../../session/audit.ts";
+import type { Life } from "../../session/life.ts";
 import type { Issued } from "../../session/sessions.ts";
 import { StoreUnavailable } from "../../session/store.ts";
 import type { Claims } from "../../session/token.ts";
@@ -191,7 +192,7 @@ async function startOver(
   const [reissued] = await Promise.allSettled([reissuing, endingOthers]);
   // Whatever came with the caller's old token does nothing more, and its socket comes back with a new one.
   if (reissued.status === "fulfilled")
-    caller.life.end(reissued.value.outcome === "renewed" ? "EXPIRED" : "ENDED");
+    endOldToken(caller.life, reissued.value.outcome === "renewed" ? "EXPIRED" : "ENDED");
   try {
     const [renewal, endedSessions] = await Promise.all([reissuing, endingOthers]);
     if (renewal.outcome === "refused") throw unauthenticated(renewal.reason);
@@ -199,6 +200,12 @@ async function startOver(
   } catch (error) {
     throw error instanceof StoreUnavailable ? halfDone() : error;
   }
+}
+
+/** A socket that closes already once its answers have gone out, this one and others, is left to that. */
+function endOldToken(life: Life, ending: "EXPIRED" | "ENDED"): void {
+  const isFinishing = life.isRevoked && life.isAnswering;
+  if (ending === "ENDED" || !isFinishing) life.end(ending);
 }
 
 /** He who ends his own session is still told so, on the socket that this closes; then he is signed out. */
