@@ -45,7 +45,9 @@ export function sessionFetch(
     if (reason === undefined) return response;
     session.refused(access, reason);
     const next = await session.access();
-    if (next === undefined || init?.body instanceof ReadableStream) return response;
+    // Of another session, perhaps of another user, it was not asked.
+    if (next?.sessionId !== access.sessionId || init?.body instanceof ReadableStream)
+      return response;
     return request(again, withToken(init, headers, next));
   };
 }

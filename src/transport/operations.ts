@@ -70,7 +70,7 @@ export function socketHooks(options: OperationOptions) {
     subscribe: async (args) => {
       const result = await run(args, options);
       // Refused because it closes: graphql-ws's client subscribes again on the next one, if it gets no answer.
-      const { life } = (args.contextValue as CurfewContext).caller;
+      const { life } = callerOfArgs(args);
       if (life.closing !== undefined && !isAsyncIterable(result)) await ended(life);
       return result;
     },
@@ -136,9 +136,10 @@ async function prepare(
   options: OperationOptions,
 ): Promise<Prepared> {
   socket.operations += 1;
+  const isOneTooMany = socket.operations > options.maxOperations;
   const prepared = await begin(socket, id, payload, options);
   clear(payload);
-  if (socket.life.closing !== undefined) return unanswered(socket);
+  if (socket.life.closing !== undefined && !isOneTooMany) return notBegun(socket, prepared);
   // Only what is executed is ever done.
   if (!("document" in prepared)) socket.operations -= 1;
   // By its payload: an id may be used again while it runs.
@@ -153,11 +154,17 @@ function clear(payload: SubscribePayload): void {
 }
 
 /**
- * An operation that is not begun any more. It counts as one and is not answered: where the socket closes retryably,
- * graphql-ws's client sends it again on the next one.
+ * An operation that is not begun any more, since its socket closes. It counts as one and is not answered: where the
+ * socket closes retryably, graphql-ws's client sends it again on the next one.
  */
-async function unanswered({ life }: Socket): Promise<Prepared> {
+async function notBegun({ life }: Socket, prepared: Prepared): Promise<Prepared> {
+  // Gives back what it was charged for, since it is not executed.
+  if ("document" in prepared) callerOfArgs(prepared).done();
   return [endingError(await ended(life))];
+}
+
+function callerOfArgs({ contextValue }: ExecutionArgs): Caller {
+  return (contextValue as CurfewContext).caller;
 }
 
 function ended(life: Life): Promise<Ending> {
@@ -189,12 +196,13 @@ async function begin(
 ): Promise<Prepared> {
   const { sessions, connections, pipeline, maxOperations, onFault } = options;
   const { life, claims } = socket;
-  if (life.closing !== undefined) return [endingError(life.closing)];
   if (claims === undefined) return [unauthenticated("MISSING")];
+  // While it closes, too: those that are not begun any more wait for its end.
   if (socket.operations > maxOperations) {
     socket.note("TOO_MANY_OPERATIONS", claims);
     return [tooManyOperations(maxOperations)];
   }
+  if (life.closing !== undefined) return [endingError(life.closing)];
   try {
     const authentication = connections.judge(socket, await sessions.checkAgain(claims));
     const refusal = refusalOf(authentication);

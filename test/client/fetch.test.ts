@@ -33,6 +33,26 @@ it.each<[string, (url: string) => Parameters<typeof fetch>]>([
   session.dispose();
 });
 
+it("does not ask once more under another session than the one that asked", async () => {
+  const sent: (string | null)[] = [];
+  const answer = (async (_input, init) => {
+    sent.push(new Headers(init?.headers).get("authorization"));
+    return new Response(ended, { headers: { "content-type": "application/json" } });
+  }) as typeof fetch;
+  let user = "one";
+  const session = {
+    url: "https://api.example.com/graphql",
+    access: async () => ({ token: `token-of-${user}`, sessionId: `session-of-${user}` }),
+    refused: () => {
+      // Another user has signed in while the request was under way.
+      user = "two";
+    },
+  } as unknown as Session;
+  const response = await sessionFetch(session, answer)(session.url, { method: "POST", body });
+  expect(await response.text()).toBe(ended);
+  expect(sent).toEqual(["Bearer token-of-one"]);
+});
+
 /** A signed-in session at that URL, and what is reported to it. */
 function sessionAt(url: string) {
   const refused: unknown[] = [];

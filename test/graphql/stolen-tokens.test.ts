@@ -80,6 +80,10 @@ async function mutate({ curfew }: Scene, field: string, token: string): Promise<
 
 const change = `changePassword(currentPassword: "${password}", newPassword: "another long password") { __typename }`;
 
+const changeToTokens = `mutation {
+  ${change.replace("__typename", "... on PasswordChanged { tokens { accessToken } }")}
+}`;
+
 /** What ends it at once; `mine` are the newest tokens that the owner has of the session. */
 const ways: readonly (readonly [string, (scene: Scene, mine: Tokens) => Promise<unknown>])[] = [
   ["logs out", ({ curfew }, mine) => logout(curfew.url, mine.accessToken)],
@@ -287,10 +291,7 @@ it("a thief who follows right after the owner changed the password gets nothing"
 it("a thief with a token from before a changed password cannot sign its owner out", async () => {
   await using scene = await start();
   const { curfew, mine } = scene;
-  const query = `mutation { changePassword(currentPassword: "${password}", newPassword: "another long password") {
-    ... on PasswordChanged { tokens { accessToken } }
-  } }`;
-  const { data } = await ask(curfew.url, query, { token: mine.accessToken });
+  const { data } = await ask(curfew.url, changeToTokens, { token: mine.accessToken });
   const byHeader = await ask(curfew.url, "mutation { logout { endedSessions } }", {
     token: mine.accessToken,
   });
@@ -303,3 +304,32 @@ it("a thief with a token from before a changed password cannot sign its owner ou
   expect(await renew(curfew, mine.renewalToken, elsewhere)).toBe("SUPERSEDED");
   expect(await isIn(curfew, data.changePassword.tokens.accessToken)).toBe(true);
 });
+
+it.each(["over HTTP", "on a socket"])(
+  "a thief's mutation %s that began before the changed password cannot sign the owner out after it",
+  async (transport) => {
+    const [begun, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const wait = async () => {
+      begun.resolve();
+      await gate.promise;
+    };
+    await using curfew = await startCurfew({
+      typeDefs: "type Mutation { wait: Boolean }",
+      resolvers: { Mutation: { wait } },
+    });
+    const { accessToken: token } = await register(curfew.url);
+    const slow = "mutation { wait logout { endedSessions } }";
+    const byThief = async () => {
+      if (transport === "over HTTP") return (await ask(curfew.url, slow, { token })).data;
+      await using socket = await connect(curfew.socketUrl, token);
+      socket.subscribe("1", slow);
+      return (await socket.messages.next()).payload.data;
+    };
+    const answer = byThief();
+    await begun.promise;
+    const { data } = await ask(curfew.url, changeToTokens, { token });
+    gate.resolve();
+    expect(await answer).toMatchObject({ logout: { endedSessions: 0 } });
+    expect(await isIn(curfew, data.changePassword.tokens.accessToken)).toBe(true);
+  },
+);
