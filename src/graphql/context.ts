@@ -55,10 +55,10 @@ export function requireSession({ caller }: CurfewContext): Session {
   if (authentication.state === "signedIn" && life.ending === undefined && !life.isRevoked)
     return authentication.session;
   if (authentication.state === "unavailable") throw serviceUnavailable();
-  const reason =
-    authentication.state === "refused" ? authentication.reason : whyStopped(caller.life);
+  const begun = authentication.state === "signedIn";
+  const reason = begun ? whyStopped(caller.life) : authentication.reason;
   caller.noteRefusal(reason, authentication.claims);
-  throw unauthenticated(reason);
+  throw unauthenticated(reason, begun);
 }
 
 /** Why an operation that began under a live session may start no guarded field any more. */

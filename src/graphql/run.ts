@@ -124,14 +124,14 @@ export function createRun({ mask, onMasked, onFault, suggestions }: RunOptions):
     const { life } = caller;
     if (life.ending !== undefined) return stopped(life.ending);
     const beginning = begin();
-    const begun = isPromise(beginning) ? await life.race(beginning, stopped) : beginning;
+    const begun = isPromise(beginning) ? await life.race(beginning, stoppedMidway) : beginning;
     const isStream = isAsyncIterable(begun);
     if (isStream) await caller.join("stream");
     // The last word is an answer, not a stream: that would have nobody to end it.
     if (life.ending !== undefined && (!caller.hasLastWord || isStream)) {
       // A stream that has begun, or still may, has no reader.
       Promise.resolve(beginning).then(abandon, () => {});
-      return stopped(life.ending);
+      return stoppedMidway(life.ending);
     }
     if (!isStream) return masked(begun);
     return new EndableStream(begun, {
@@ -269,6 +269,11 @@ export const asItIs: Operation["answerTo"] = (event) => event as ExecutionResult
 
 export function stopped(ending: Ending): ExecutionResult {
   return { errors: [endingError(ending)] };
+}
+
+/** The answer of an operation that was being executed: a part of it may be done. */
+export function stoppedMidway(ending: Ending): ExecutionResult {
+  return { errors: [endingError(ending, true)] };
 }
 
 function abandon(begun: Begun): void {

@@ -185,3 +185,17 @@ it("a wrong URL is rejected as `fetch` rejects it", async () => {
     await expect(request(url)).rejects.toThrow((plain as Error).message);
   }
 });
+
+it("a request that the server had begun to execute is not sent again, and its token is replaced", async () => {
+  const { session, refused } = sessionAt("https://api.example.com/graphql");
+  const extensions = { code: "UNAUTHENTICATED", reason: "SUPERSEDED", begun: true };
+  let sent = 0;
+  const answer = (async () => {
+    sent += 1;
+    return Response.json({ data: null, errors: [{ message: "", extensions }] });
+  }) as typeof fetch;
+  const response = await sessionFetch(session, answer)(session.url, { method: "POST" });
+  expect(await response.json()).toMatchObject({ data: null });
+  expect(sent).toBe(1);
+  expect(refused).toEqual([[{ token: "the-token", sessionId: "the-session" }, "SUPERSEDED"]]);
+});
