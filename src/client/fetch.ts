@@ -41,11 +41,15 @@ export function sessionFetch(
     const response = await request(input, withToken(init, headers, access));
     // A redirect may have led to another origin, which neither had the token nor may say that it is wrong.
     if (access === undefined || (response.url && !isTrusted(response.url))) return response;
-    const reason = await refusalOf(response);
-    if (reason === undefined) return response;
-    session.refused(access, reason);
+    const refusal = await refusalOf(response);
+    if (refusal?.reason === undefined) return response;
+    session.refused(access, refusal.reason);
+    // A part of it may be done: that must not be done twice.
+    if (refusal.begun === true) return response;
     const next = await session.access();
-    if (next === undefined || init?.body instanceof ReadableStream) return response;
+    // Of another session, perhaps of another user, it was not asked.
+    if (next?.sessionId !== access.sessionId || init?.body instanceof ReadableStream)
+      return response;
     return request(again, withToken(init, headers, next));
   };
 }
@@ -87,12 +91,18 @@ function withToken(
 interface Answer {
   readonly data?: Readonly<Record<string, unknown>> | null;
   readonly errors?: readonly {
-    readonly extensions?: { readonly code?: string; readonly reason?: RefusalReason };
+    readonly extensions?: Refusal & { readonly code?: string };
   }[];
 }
 
-/** Undefined, too, where a part of it was done: that must not be done twice. */
-async function refusalOf(response: Response): Promise<RefusalReason | undefined> {
+interface Refusal {
+  readonly reason?: RefusalReason;
+  /** Whether the server had begun to execute the operation. */
+  readonly begun?: boolean;
+}
+
+/** Undefined, too, where a part of it was done, by the data: that must not be done twice. */
+async function refusalOf(response: Response): Promise<Refusal | undefined> {
   // Streams are not read: they are the reader's.
   if (!/json/.test(response.headers.get("content-type") ?? "")) return undefined;
   const text = await response.clone().text();
@@ -105,6 +115,5 @@ async function refusalOf(response: Response): Promise<RefusalReason | undefined>
   }
   const { data, errors = [] } = answer;
   if (Object.values(data ?? {}).some((field) => field !== null)) return undefined;
-  const refusal = errors.find(({ extensions }) => extensions?.code === "UNAUTHENTICATED");
-  return refusal?.extensions?.reason;
+  return errors.find(({ extensions }) => extensions?.code === "UNAUTHENTICATED")?.extensions;
 }

@@ -53,12 +53,7 @@ export interface AdmitRequest {
 /** The session that the member runs under from now on; undefined when its life has ended. */
 export async function admit(
   { claims, connection: member, check, logRefusal: note, kind: stay }: AdmitRequest,
-  {
-    connections,
-    admissionLimiter,
-    admissionTimeout,
-    reportError,
-  }: AdmissionOptions,
+  { connections, admissionLimiter, admissionTimeout, reportError }: AdmissionOptions,
 ): Promise<Session | undefined> {
   const { lifecycle } = member;
   const refuse = (reason: Refusal["reason"], ending: CloseReason) => {

@@ -59,10 +59,10 @@ export function requireSession({ caller }: CurfewContext): Session {
   )
     return authentication.session;
   if (authentication.state === "unavailable") throw serviceUnavailable();
-  const reason =
-    authentication.state === "refused" ? authentication.reason : whyStopped(caller.lifecycle);
+  const begun = authentication.state === "signedIn";
+  const reason = begun ? whyStopped(caller.lifecycle) : authentication.reason;
   caller.noteRefusal(reason, authentication.claims);
-  throw unauthenticated(reason);
+  throw unauthenticated(reason, begun);
 }
 
 /** Why an operation that began under a live session may start no guarded field any more. */

@@ -21,9 +21,16 @@ export function refusalMessage(reason: RefusalReason): string {
   return refusals[reason];
 }
 
-/** Needs a session and has none; `extensions.reason` says why. */
-export function unauthenticated(reason: RefusalReason): GraphQLError {
-  return new GraphQLError(refusals[reason], { extensions: { code: "UNAUTHENTICATED", reason } });
+/**
+ * Needs a session and has none; `extensions.reason` says why.
+ *
+ * @param begun whether the operation had begun under a live session: a part of it may have been executed, so that
+ * clients must not send it again. `extensions.begun` says so.
+ */
+export function unauthenticated(reason: RefusalReason, begun = false): GraphQLError {
+  return new GraphQLError(refusals[reason], {
+    extensions: { code: "UNAUTHENTICATED", reason, ...(begun && { begun }) },
+  });
 }
 
 /** The store did not answer: nobody knows whether there is a session. Trying again later may help. */
@@ -61,18 +68,18 @@ export function tooComplex(message: string, node?: ASTNode): GraphQLError {
 
 const endings = {
   UNAUTHENTICATED: () => unauthenticated("MISSING"),
-  SESSION_ENDED: () => unauthenticated("ENDED"),
-  SESSION_EXPIRED: () => unauthenticated("EXPIRED"),
+  SESSION_ENDED: (begun) => unauthenticated("ENDED", begun),
+  SESSION_EXPIRED: (begun) => unauthenticated("EXPIRED", begun),
   TRY_AGAIN_LATER: serviceUnavailable,
   TOO_MANY_CONNECTIONS: () =>
     coded("TOO_MANY_CONNECTIONS", "The session, or the address, has too many connections."),
   SERVICE_RESTART: () => coded("SERVICE_RESTART", "The server is restarting; connect again."),
-  CLIENT_GONE: () => coded("LEFT", "The client has left."),
-} as const satisfies Record<CloseReason, () => GraphQLError>;
+  CLIENT_GONE: () => coded("CLIENT_GONE", "The client has left."),
+} as const satisfies Record<CloseReason, (begun: boolean) => GraphQLError>;
 
 /** What an operation answers that was stopped by such an ending. */
-export function endingError(ending: CloseReason): GraphQLError {
-  return endings[ending]();
+export function endingError(ending: CloseReason, begun = false): GraphQLError {
+  return endings[ending](begun);
 }
 
 /** What a client may see of an error: expected ones as they are, all others as a bare message. */

@@ -46,7 +46,11 @@ export function identifyRequest(
     authorization: request.headers.authorization,
     device: deviceOf(request, options.trustProxy),
     // With its answer, or without: either way nothing of it has a reader any more.
-    onLeave: (callback: () => void) => response.once("close", callback),
+    onLeave: (callback: () => void) => {
+      // Plugins take their time before it is asked who is there.
+      if (response.closed) callback();
+      else response.once("close", callback);
+    },
     onLast: () => response.setTimeout(options.stallTimeout),
   };
   return identifyHttpCaller(visit, options);

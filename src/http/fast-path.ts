@@ -1,6 +1,5 @@
 /** Answers plain JSON requests by the engine's own pipeline, without the Request and Response of the Fetch API around it. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { Readable } from "node:stream";
 import { getOperationAST, OperationTypeNode } from "graphql";
 import { processRegularResult } from "graphql-yoga";
 import type { Caller } from "../graphql/caller.ts";
@@ -8,6 +7,7 @@ import type { Engine, Operation, FastPath } from "../graphql/execution/engine.ts
 import { securityHeaders } from "../graphql/plugins/use-security-headers.ts";
 import { requestIdHeader } from "../lib/log-context.ts";
 import type { AllowsOrigin } from "../request/origin-check.ts";
+import { giveBody, readBody, type ReadRequest } from "./body.ts";
 
 export interface JsonOptions {
   readonly engine: Engine;
@@ -16,9 +16,6 @@ export interface JsonOptions {
   /** Whose pages may call, and read the answer. */
   readonly allowsOrigin: AllowsOrigin;
 }
-
-/** A request whose body was read; the engine's adapter takes it from there. */
-type ReadRequest = IncomingMessage & { body?: Readable };
 
 const json = "application/json";
 const graphqlResponse = "application/graphql-response+json";
@@ -55,12 +52,11 @@ export async function answerJson(
   const { fastPath: short } = options.engine;
   if (type === undefined || short === undefined || !isPlain(request, options.maxMessageSize))
     return false;
-  const body = await read(request);
+  const body = await readBody(request, options.maxMessageSize);
   if (body === undefined) return true;
   const operation = operationOf(body, short);
   if (operation === undefined) {
-    // Of a buffer, or a text, it would list every byte as a key.
-    request.body = Readable.from([body]);
+    giveBody(request, body);
     return false;
   }
   const result = await short.answer(operation, identify);
@@ -79,18 +75,6 @@ function isPlain({ method, url, headers }: IncomingMessage, maxMessageSize: numb
     /^[1-9]\d*$/.test(headers["content-length"] ?? "") &&
     Number(headers["content-length"]) <= maxMessageSize
   );
-}
-
-/** Undefined when the client left in the middle of it. */
-async function read(request: IncomingMessage): Promise<Buffer | undefined> {
-  const { promise, resolve } = Promise.withResolvers<Buffer | undefined>();
-  const chunks: Buffer[] = [];
-  request
-    .on("data", (chunk: Buffer) => chunks.push(chunk))
-    .on("end", () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)))
-    .on("error", () => resolve(undefined))
-    .on("close", () => resolve(undefined));
-  return promise;
 }
 
 /** Undefined unless all is well with it, and the answer comes in one piece. */

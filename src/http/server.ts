@@ -10,6 +10,7 @@ import { deviceOf } from "../request/client-info.ts";
 import { drain } from "../connections/drain.ts";
 import { answerJson, type JsonOptions } from "./fast-path.ts";
 import { isCrossOriginForbidden, isSafeRequest } from "../request/origin-check.ts";
+import { readForAdapter } from "./body.ts";
 import { answerProbe, type ProbeOptions } from "./probes.ts";
 import { identifyRequest, type RequestOptions } from "./caller.ts";
 import type { SocketServer } from "../websocket/server.ts";
@@ -188,12 +189,13 @@ export class HttpServer {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const identify = () => identifyRequest(request, response, this.#options);
-    const { engine, explorer } = this.#options;
+    const { engine, explorer, maxMessageSize } = this.#options;
     if (await answerJson(request, response, identify, this.#options)) return;
     if (await answerProbe(request, response, this.#options)) return;
     response.setHeaders(new Map(Object.entries(requestIdHeader())));
     if (explorer !== undefined && (await explorer(request, response))) return;
-    await engine.handle(request, response, { identify });
+    if (await readForAdapter(request, response, maxMessageSize))
+      await engine.handle(request, response, { identify });
   }
 }
 

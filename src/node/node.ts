@@ -53,13 +53,7 @@ export type CurfewNode = Awaited<ReturnType<typeof createNode>>;
  * @throws {Error} when what they name cannot be opened; then nothing is left open.
  */
 export async function createNode(given: NodeOptions) {
-  const {
-    logger: ownLogger,
-    backends: ownParts = {},
-    onAudit,
-    isUserDisabled,
-    ...others
-  } = given;
+  const { logger: ownLogger, backends: ownParts = {}, onAudit, isUserDisabled, ...others } = given;
   const { clock = Date.now, ...settings } = others;
   const options = checkOptions(settings);
   const logger = ownLogger ?? openLog(options.logLevel);

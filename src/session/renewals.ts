@@ -69,15 +69,7 @@ export class Renewals {
   }
 
   async #step(claims: Claims, device: Device): Promise<Renewal> {
-    const {
-      store,
-      lifetimes,
-      ring,
-      clock,
-      isUserDisabled,
-      audit,
-      foreignReplays,
-    } = this.#options;
+    const { store, lifetimes, ring, clock, isUserDisabled, audit, foreignReplays } = this.#options;
     const { fingerprint, generation } = claims;
     const known = await store.read(fingerprint, clock());
     if (known === undefined) return { outcome: "refused", reason: "ENDED", claims };

@@ -71,7 +71,7 @@ export function socketHooks(options: OperationOptions) {
     subscribe: async (args) => {
       const result = await run(args, options);
       // Refused because it closes: graphql-ws's client subscribes again on the next one, if it gets no answer.
-      const { lifecycle } = (args.contextValue as CurfewContext).caller;
+      const { lifecycle } = callerOfArgs(args);
       if (lifecycle.closingFor !== undefined && !isAsyncIterable(result)) await ended(lifecycle);
       return result;
     },
@@ -143,9 +143,10 @@ async function prepare(
   options: OperationOptions,
 ): Promise<Prepared> {
   socket.operations += 1;
+  const isOneTooMany = socket.operations > options.maxOperationsPerSocket;
   const prepared = await begin(socket, id, payload, options);
   clear(payload);
-  if (socket.lifecycle.closingFor !== undefined) return unanswered(socket);
+  if (socket.lifecycle.closingFor !== undefined && !isOneTooMany) return notBegun(socket, prepared);
   // Only what is executed is ever done.
   if (!("document" in prepared)) socket.operations -= 1;
   // By its payload: an id may be used again while it runs.
@@ -160,11 +161,17 @@ function clear(payload: SubscribePayload): void {
 }
 
 /**
- * An operation that is not begun any more. It counts as one and is not answered: where the socket closes retryably,
- * graphql-ws's client sends it again on the next one.
+ * An operation that is not begun any more, since its socket closes. It counts as one and is not answered: where the
+ * socket closes retryably, graphql-ws's client sends it again on the next one.
  */
-async function unanswered({ lifecycle }: Socket): Promise<Prepared> {
+async function notBegun({ lifecycle }: Socket, prepared: Prepared): Promise<Prepared> {
+  // Gives back what it was charged for, since it is not executed.
+  if ("document" in prepared) callerOfArgs(prepared).done();
   return [endingError(await ended(lifecycle))];
+}
+
+function callerOfArgs({ contextValue }: ExecutionArgs): Caller {
+  return (contextValue as CurfewContext).caller;
 }
 
 function ended(lifecycle: ConnectionLifecycle): Promise<CloseReason> {
@@ -196,12 +203,13 @@ async function begin(
 ): Promise<Prepared> {
   const { sessions, connections, pipeline, maxOperationsPerSocket, reportError } = options;
   const { lifecycle, claims } = socket;
-  if (lifecycle.closingFor !== undefined) return [endingError(lifecycle.closingFor)];
   if (claims === undefined) return [unauthenticated("MISSING")];
+  // While it closes, too: those that are not begun any more wait for its end.
   if (socket.operations > maxOperationsPerSocket) {
     socket.note("TOO_MANY_OPERATIONS", claims);
     return [tooManyOperations(maxOperationsPerSocket)];
   }
+  if (lifecycle.closingFor !== undefined) return [endingError(lifecycle.closingFor)];
   try {
     const authentication = connections.checkOperation(socket, await sessions.checkAgain(claims));
     const refusal = refusalOf(authentication);

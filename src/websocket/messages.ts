@@ -13,6 +13,9 @@ const forClients = new Set<unknown>([
   MessageType.Error,
 ]);
 
+/** Stands for any list in place of a payload: graphql-ws refuses it too, and makes a text of the whole of it. */
+const noPayload: readonly unknown[] = [];
+
 export interface Message {
   /** For graphql-ws, which takes objects as well as text and refuses what is no message. */
   readonly content: unknown;
@@ -25,7 +28,7 @@ export interface Message {
 export function readMessage(data: RawData): Message {
   const { id, type, payload } = fieldsOf(data);
   return {
-    content: { id, type, payload },
+    content: { id, type, payload: Array.isArray(payload) ? noPayload : payload },
     isForClients: forClients.has(type),
     hasLongId: typeof id === "string" && isLongId(id),
   };

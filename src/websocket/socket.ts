@@ -11,6 +11,7 @@ import { withLogContext } from "../lib/log-context.ts";
 import { Backlog } from "./backlog.ts";
 import { closes } from "../protocol/close-reasons.ts";
 import type { CloseHandshakes } from "./close-handshakes.ts";
+import { MessageFlow } from "./message-flow.ts";
 import { idTooLong, readMessage, type Message } from "./messages.ts";
 import { noObserver, type ConnectionObserver } from "../connections/observer.ts";
 import type { Socket } from "./graphql-ws-hooks.ts";
@@ -39,6 +40,8 @@ export interface OpenSocketOptions {
 
 /** Bytes that may wait for a client to read them; he who lets more pile up is cut. */
 const maxBacklog = 8 * 1024 * 1024;
+/** Bytes that a frame takes while it waits, besides its own: objects of Node's stream, and a promise. */
+const frameOverhead = 1_000;
 const pong = stringifyMessage({ type: MessageType.Pong });
 
 /** It knows what it carries, so that the listeners of all sockets are the same few functions. */
@@ -66,6 +69,10 @@ export class OpenSocket implements Socket {
   /** Of the last ping. */
   #mark: Buffer | undefined;
   #note: LogRefusal | undefined;
+  /** Made at the first message. */
+  #flow: MessageFlow | undefined;
+  /** Frames that were sent and are not written yet. */
+  #frames = 0;
   /** Made when something waits. */
   #backlog: Backlog | undefined;
   #initTimer: NodeJS.Timeout | undefined;
@@ -121,13 +128,22 @@ export class OpenSocket implements Socket {
   send(data: string): Promise<void> {
     const { ws } = this;
     if (ws.readyState !== ws.OPEN) return Promise.resolve();
-    if (ws.bufferedAmount > maxBacklog || !this.#mayWait(ws.bufferedAmount)) ws.terminate();
+    const waiting = this.#waiting;
+    if (waiting > maxBacklog || !this.#mayWait(waiting)) ws.terminate();
+    this.#frames += 1;
     return new Promise((resolve) =>
       ws.send(data, () => {
-        this.#backlog?.update(ws.bufferedAmount);
+        this.#frames -= 1;
+        this.#backlog?.update(this.#waiting);
         resolve();
       }),
     );
+  }
+
+  /** Bytes that wait for the client to read them, with what short frames take beyond their length. */
+  get #waiting(): number {
+    const { bufferedAmount } = this.ws;
+    return bufferedAmount === 0 ? 0 : bufferedAmount + frameOverhead * this.#frames;
   }
 
   /** Whether so many bytes may wait for the client to read them. */
@@ -168,10 +184,15 @@ export class OpenSocket implements Socket {
 
   take(data: RawData, isBinary: boolean): void {
     const { ws } = this;
+    const flow = (this.#flow ??= new MessageFlow(ws));
     // A client may ignore the close frame: what it sends after the end is not even looked at.
-    if (this.lifecycle.closeReason !== undefined || ws.readyState !== ws.OPEN) return;
-    if (isBinary) ws.close(CloseCode.BadRequest, "Binary messages are not supported");
-    else this.#receive(readMessage(data));
+    if (this.lifecycle.closeReason !== undefined || ws.readyState !== ws.OPEN)
+      return flow.takeLate();
+    if (isBinary) return ws.close(CloseCode.BadRequest, "Binary messages are not supported");
+    if (this.claims !== undefined) flow.take();
+    else if (!flow.takeFirst())
+      return this.close(CloseCode.BadRequest, "Too many messages before the acknowledgement");
+    this.#receive(readMessage(data));
   }
 
   /** Without the frame: what follows is kept until the operation is done. */
@@ -207,6 +228,7 @@ export class OpenSocket implements Socket {
 
   onClosed(code: number, reason: string): void {
     this.#options.onGone(this);
+    this.#flow?.stop();
     this.#backlog?.release();
     this.#backlog = undefined;
     this.lifecycle.end("CLIENT_GONE");

@@ -33,6 +33,26 @@ it.each<[string, (url: string) => Parameters<typeof fetch>]>([
   session.dispose();
 });
 
+it("does not ask once more under another session than the one that asked", async () => {
+  const sent: (string | null)[] = [];
+  const answer = (async (_input, init) => {
+    sent.push(new Headers(init?.headers).get("authorization"));
+    return new Response(ended, { headers: { "content-type": "application/json" } });
+  }) as typeof fetch;
+  let user = "one";
+  const session = {
+    url: "https://api.example.com/graphql",
+    access: async () => ({ token: `token-of-${user}`, sessionId: `session-of-${user}` }),
+    refused: () => {
+      // Another user has signed in while the request was under way.
+      user = "two";
+    },
+  } as unknown as Session;
+  const response = await sessionFetch(session, answer)(session.url, { method: "POST", body });
+  expect(await response.text()).toBe(ended);
+  expect(sent).toEqual(["Bearer token-of-one"]);
+});
+
 /** A signed-in session at that URL, and what is reported to it. */
 function sessionAt(url: string) {
   const refused: unknown[] = [];
@@ -164,4 +184,18 @@ it("a wrong URL is rejected as `fetch` rejects it", async () => {
     const plain: unknown = await fetch(url).catch((error: unknown) => error);
     await expect(request(url)).rejects.toThrow((plain as Error).message);
   }
+});
+
+it("a request that the server had begun to execute is not sent again, and its token is replaced", async () => {
+  const { session, refused } = sessionAt("https://api.example.com/graphql");
+  const extensions = { code: "UNAUTHENTICATED", reason: "SUPERSEDED", begun: true };
+  let sent = 0;
+  const answer = (async () => {
+    sent += 1;
+    return Response.json({ data: null, errors: [{ message: "", extensions }] });
+  }) as typeof fetch;
+  const response = await sessionFetch(session, answer)(session.url, { method: "POST" });
+  expect(await response.json()).toMatchObject({ data: null });
+  expect(sent).toBe(1);
+  expect(refused).toEqual([[{ token: "the-token", sessionId: "the-session" }, "SUPERSEDED"]]);
 });

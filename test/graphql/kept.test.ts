@@ -5,6 +5,7 @@ import { startOwnServer } from "../integrations/own-server.ts";
 import { testApp } from "../helpers/app.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { ask, logout, register, renew, type SignedIn } from "../helpers/http.ts";
+import { intercept, memoryStore } from "../helpers/parts.ts";
 import { connect } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
 
@@ -106,6 +107,43 @@ describe.each(["with Curfew's own server", "with an app's own server"])("%s", (w
     });
   });
 });
+
+it.each([
+  ["", []],
+  [" through plugins", [{}]],
+])(
+  "an operation%s gives back what it keeps when its session ends between its check and its beginning",
+  async (_, plugins) => {
+    const ledger = watchLedger();
+    const [read, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    let isHeld = false;
+    const store = intercept(memoryStore(), {
+      read:
+        (real) =>
+        async (...args) => {
+          const session = await real(...args);
+          if (isHeld) {
+            isHeld = false;
+            read.resolve();
+            await gate.promise;
+          }
+          return session;
+        },
+    });
+    await using curfew = await startCurfew({ ...testApp().schema, plugins, backends: { store } });
+    const { accessToken } = await register(curfew.url);
+    await using socket = await connect(curfew.socketUrl, accessToken);
+    await ledger.empty();
+    ledger.operation.mock.calls.length = 0;
+    isHeld = true;
+    socket.subscribe("1", watching);
+    await read.promise;
+    expect(await logout(curfew.url, accessToken)).toBe(1);
+    gate.resolve();
+    await charged(ledger, 1);
+    await ledger.empty();
+  },
+);
 
 describe("an operation that would keep too much", () => {
   const variables = { unused: "x".repeat(260_000) };

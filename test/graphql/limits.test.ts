@@ -197,6 +197,47 @@ it("questions about the schema are not answered in production, over HTTP or on a
   expect(errors[0]?.message).toContain("introspection has been disabled");
 });
 
+it("a document with hundreds of operations over four limits has 10 errors", async () => {
+  await using curfew = await startCurfew({ ...app, ...limits, maxQueryTokens: 5_000 });
+  const fields = `a: no a: no a: no @no @no @no ${"people { ".repeat(5)}no${" }".repeat(5)}`;
+  const operations = Array.from({ length: 500 }, (_, i) => `query A${i} { ...F }`);
+  const query = `fragment F on Query { ${fields} } ${operations.join(" ")}`;
+  const response = await fetch(curfew.url, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ query, operationName: "A0" }),
+  });
+  const { errors } = (await response.json()) as { errors: any[] };
+  expect(new Set(errors.map(({ extensions }) => extensions.code))).toEqual(
+    new Set(["QUERY_TOO_COMPLEX"]),
+  );
+  expect(errors).toHaveLength(10);
+});
+
+it("a subscription of inline fragments that are nested too deeply is refused, and is no internal error", async () => {
+  await using curfew = await startCurfew();
+  const depth = 1_600;
+  const query = `subscription { ${"...{".repeat(depth)}sessionEvents{type}${"}".repeat(depth)} }`;
+  const { accessToken } = await register(curfew.url);
+  const response = await fetch(curfew.url, {
+    method: "POST",
+    headers: {
+      "content-type": "application/json",
+      accept: "text/event-stream",
+      authorization: accessToken,
+    },
+    body: JSON.stringify({ query }),
+  });
+  expect(await response.text()).toContain("QUERY_TOO_COMPLEX");
+  await using socket = await connect(curfew.socketUrl, accessToken);
+  socket.subscribe("1", query);
+  expect(await socket.messages.next()).toMatchObject({
+    type: "error",
+    payload: [{ extensions: { code: "QUERY_TOO_COMPLEX" } }],
+  });
+  expect(curfew.log.filter(({ level }) => Number(level) >= 40)).toEqual([]);
+});
+
 it("a body and a message have the same most bytes", async () => {
   await using curfew = await startCurfew({ maxMessageSize: 2_048 });
   const { accessToken } = await register(curfew.url);

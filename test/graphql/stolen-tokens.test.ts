@@ -10,6 +10,8 @@ import {
   register,
   type SignedIn,
 } from "../helpers/http.ts";
+import { connect } from "../helpers/socket.ts";
+import { until } from "../helpers/until.ts";
 
 const minute = 60_000;
 const day = 24 * 60 * minute;
@@ -78,6 +80,10 @@ async function mutate({ curfew }: Scene, field: string, token: string): Promise<
 
 const change = `changePassword(currentPassword: "${password}", newPassword: "another long password") { __typename }`;
 
+const changeToTokens = `mutation {
+  ${change.replace("__typename", "... on PasswordChanged { tokens { accessToken } }")}
+}`;
+
 /** What ends it at once; `mine` are the newest tokens that the owner has of the session. */
 const ways: readonly (readonly [string, (scene: Scene, mine: Tokens) => Promise<unknown>])[] = [
   ["logs out", ({ curfew }, mine) => logout(curfew.url, mine.accessToken)],
@@ -126,6 +132,56 @@ it.each(ways)(
     await using scene = await start();
     await act(scene, scene.mine);
     await expectOut(scene, { accessToken: scene.mine.accessToken });
+  },
+);
+
+/** A socket that a thief opened from another network with the owner's access token. */
+async function openStolen({ curfew, mine }: Scene) {
+  const socket = await connect(curfew.socketUrl, mine.accessToken, { headers: from(elsewhere) });
+  let isOpen = true;
+  void socket.closed.then(() => (isOpen = false));
+  return Object.assign(socket, { isOpen: () => isOpen });
+}
+
+it.each([
+  ["does nothing", async () => {}],
+  ["renews", ({ curfew, mine }: Scene) => mustRenew(curfew, mine.renewalToken, home)],
+])(
+  "a socket opened with a stolen access token, and the owner %s: it closes when the token expires",
+  async (_, act) => {
+    await using scene = await start();
+    await using socket = await openStolen(scene);
+    await act(scene);
+    scene.clock.advance(30 * minute - 1);
+    socket.subscribe("1", "{ viewer { user { id } } }");
+    await socket.messages.next();
+    expect(socket.isOpen()).toBe(true);
+    scene.clock.advance(1_000);
+    expect(await socket.closed).toMatchObject({ code: 4403 });
+  },
+);
+
+it("a socket opened with a stolen access token in the owner's network, and the owner renews: it lives on", async () => {
+  await using scene = await start();
+  const { curfew, clock, mine } = scene;
+  await using socket = await connect(curfew.socketUrl, mine.accessToken, {
+    headers: from(neighbour),
+  });
+  clock.advance(29 * minute);
+  await mustRenew(curfew, mine.renewalToken, home);
+  clock.advance(2 * minute);
+  socket.subscribe("1", "{ viewer { user { id } } }");
+  expect(await socket.messages.next()).toMatchObject({ id: "1", type: "next" });
+});
+
+it.each(ways)(
+  "a socket opened with a stolen access token, and the owner %s: it closes at once",
+  async (_, act) => {
+    await using scene = await start();
+    await using socket = await openStolen(scene);
+    await act(scene, scene.mine);
+    await until(() => !socket.isOpen(), "the thief's socket to close");
+    expect([4401, 4403]).toContain((await socket.closed).code);
   },
 );
 
@@ -235,10 +291,7 @@ it("a thief who follows right after the owner changed the password gets nothing"
 it("a thief with a token from before a changed password cannot sign its owner out", async () => {
   await using scene = await start();
   const { curfew, mine } = scene;
-  const query = `mutation { changePassword(currentPassword: "${password}", newPassword: "another long password") {
-    ... on PasswordChanged { tokens { accessToken } }
-  } }`;
-  const { data } = await ask(curfew.url, query, { token: mine.accessToken });
+  const { data } = await ask(curfew.url, changeToTokens, { token: mine.accessToken });
   const byHeader = await ask(curfew.url, "mutation { logout { endedSessions } }", {
     token: mine.accessToken,
   });
@@ -251,3 +304,32 @@ it("a thief with a token from before a changed password cannot sign its owner ou
   expect(await renew(curfew, mine.renewalToken, elsewhere)).toBe("SUPERSEDED");
   expect(await isIn(curfew, data.changePassword.tokens.accessToken)).toBe(true);
 });
+
+it.each(["over HTTP", "on a socket"])(
+  "a thief's mutation %s that began before the changed password cannot sign the owner out after it",
+  async (transport) => {
+    const [begun, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const wait = async () => {
+      begun.resolve();
+      await gate.promise;
+    };
+    await using curfew = await startCurfew({
+      typeDefs: "type Mutation { wait: Boolean }",
+      resolvers: { Mutation: { wait } },
+    });
+    const { accessToken: token } = await register(curfew.url);
+    const slow = "mutation { wait logout { endedSessions } }";
+    const byThief = async () => {
+      if (transport === "over HTTP") return (await ask(curfew.url, slow, { token })).data;
+      await using socket = await connect(curfew.socketUrl, token);
+      socket.subscribe("1", slow);
+      return (await socket.messages.next()).payload.data;
+    };
+    const answer = byThief();
+    await begun.promise;
+    const { data } = await ask(curfew.url, changeToTokens, { token });
+    gate.resolve();
+    expect(await answer).toMatchObject({ logout: { endedSessions: 0 } });
+    expect(await isIn(curfew, data.changePassword.tokens.accessToken)).toBe(true);
+  },
+);

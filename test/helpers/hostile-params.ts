@@ -165,9 +165,36 @@ export const hostileParams: Readonly<Record<string, (size: number) => Params>> =
         (i) => `fragment F${i} on Query { people { name } hello }`,
       )}`,
     ),
+  "many fields beside many fragments": (size) =>
+    query(
+      `{ ${each(size, 2_500, (i) => `f${i}`)} ${each(size, 200, (i) => `...F${i}`)} } ${each(
+        size,
+        200,
+        (i) => `fragment F${i} on Query { hello }`,
+      )}`,
+    ),
+  "many fragments of many fields": (size) =>
+    query(
+      `{ ${each(size, 240, (i) => `...F${i}`)} } ${each(
+        size,
+        240,
+        (i) => `fragment F${i} on Query { ${each(size, 10, (j) => `f${i}_${j}`)} }`,
+      )}`,
+    ),
   "selections that overlap within selections": (size) =>
     query(`{ ${each(size, 25, () => `people { ${"friend { friend { name } } ".repeat(20)} }`)} }`),
   "many operations of one name": (size) => query(each(size, 900, () => "query A { no }")),
+  "hundreds of operations over every limit, after many lines": (size) => {
+    const aliases = "a: no ".repeat(101);
+    const directives = "@no ".repeat(101);
+    const deep = `${"no { ".repeat(30)}no${" }".repeat(30)}`;
+    const costly = each(size, 20, (i) => `fragment F${i} on Query { ...F${i + 1} ...F${i + 1} }`);
+    const fragment = `fragment F on Query { ${aliases} no ${directives} ${deep} ...F0 }`;
+    const operations = each(size, 500, () => "query A { ...F }");
+    return query(
+      `${fill(Math.min(size, 900), "\n")}${fragment} ${costly} fragment F20 on Query { no } ${operations}`,
+    );
+  },
   "many directives": (size) => query(`{ ${each(size, 99, () => "__typename @no")} }`),
   // Variables.
   "a text in place of a number": (size) => ({

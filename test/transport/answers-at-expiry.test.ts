@@ -7,7 +7,7 @@ import { answerTimeout } from "../../src/connections/finish.ts";
 import { startOwnServer } from "../integrations/own-server.ts";
 import { testApp } from "../helpers/app.ts";
 import { fakeClock, startCurfew } from "../helpers/curfew.ts";
-import { ask, register, renew } from "../helpers/http.ts";
+import { ask, password, register, renew } from "../helpers/http.ts";
 import { breakable, memoryStore } from "../helpers/parts.ts";
 import { Queue } from "../helpers/queue.ts";
 import { connect } from "../helpers/socket.ts";
@@ -134,6 +134,54 @@ describe.each([
     expect(data.logout.endedSessions).toBe(1);
     expect(await socket.closed).toEqual({ code: 4401, reason: "SESSION_ENDED" });
     server.app.open();
+    expect(socket.messages.pending).toEqual([]);
+  });
+
+  it("a password that is changed on the socket lets the other answers go out, too", async () => {
+    await using server = await start();
+    const { accessToken } = await register(server.url);
+    await using socket = await connect(server.socketUrl, accessToken);
+    socket.subscribe("1", `mutation { sayLater(text: "once") }`);
+    await server.app.started;
+    socket.subscribe(
+      "2",
+      `mutation {
+      changePassword(currentPassword: "${password}", newPassword: "another long password") { __typename }
+    }`,
+    );
+    expect(await socket.messages.next()).toMatchObject({ id: "2", type: "next" });
+    expect(await socket.messages.next()).toMatchObject({ id: "2", type: "complete" });
+    socket.subscribe("3", `mutation { say(text: "late") }`);
+    server.app.open();
+    expect(await socket.messages.next()).toMatchObject({
+      id: "1",
+      payload: { data: { sayLater: "once" } },
+    });
+    expect(await socket.messages.next()).toMatchObject({ id: "1", type: "complete" });
+    expect(await socket.closed).toEqual(sessionExpired);
+    expect(server.app.calls).toEqual(["once"]);
+  });
+
+  it("operations that come while it closes are refused when they are more than may run", async () => {
+    await using server = await start();
+    const { accessToken } = await register(server.url);
+    await using socket = await connect(server.socketUrl, accessToken);
+    socket.subscribe("1", `mutation { sayLater(text: "begun") }`);
+    await server.app.started;
+    await using idle = await connect(server.socketUrl, accessToken);
+    server.clock.advance(lifetime + resolution);
+    expect(await idle.closed).toEqual(sessionExpired);
+    for (let i = 2; i <= 150; i += 1) socket.subscribe(`${i}`, "{ hello }");
+    for (let i = 101; i <= 150; i += 1)
+      expect(await socket.messages.next()).toMatchObject({
+        id: `${i}`,
+        type: "error",
+        payload: [{ extensions: { code: "TOO_MANY_REQUESTS" } }],
+      });
+    server.app.open();
+    expect(await socket.messages.next()).toMatchObject({ id: "1", type: "next" });
+    expect(await socket.messages.next()).toMatchObject({ id: "1", type: "complete" });
+    expect(await socket.closed).toEqual(sessionExpired);
     expect(socket.messages.pending).toEqual([]);
   });
 

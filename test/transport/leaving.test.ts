@@ -221,3 +221,29 @@ it("a slow request takes no connection's place, and leaves its session with its 
   client.abort();
   await until(() => curfew.connections.size === 1, "the request to have left");
 });
+
+it("a client that leaves while plugins look at its request leaves no stream behind", async () => {
+  const app = gatedApp();
+  const looking = new Queue<void>();
+  const answered = new Queue<void>();
+  await using curfew = await startCurfew({
+    ...app.schema,
+    plugins: [
+      {
+        // Until its client has left.
+        onParams: async ({ request }) => {
+          const left = new Promise((resolve) => (request.signal.onabort = resolve));
+          looking.push();
+          await left;
+        },
+        onExecutionResult: () => void answered.push(),
+      },
+    ],
+  });
+  const client = request(curfew.url, "subscription { heard }");
+  await looking.next();
+  client.abort();
+  app.open();
+  await answered.next();
+  expect(curfew.connections.lifecycles).toEqual([]);
+});

@@ -302,6 +302,7 @@ describe("when tokens of before are not accepted any more", () => {
     expect(answer.payload.errors[0].extensions).toEqual({
       code: "UNAUTHENTICATED",
       reason: "SUPERSEDED",
+      begun: true,
     });
     expect(await socket.messages.next()).toMatchObject({ id: "1", type: "complete" });
     expect(await socket.closed).toEqual(sessionExpired);
@@ -357,7 +358,11 @@ describe("when tokens of before are not accepted any more", () => {
     await stream.ended;
     app.open();
     const { errors } = await answer;
-    expect(errors?.[0]?.extensions).toEqual({ code: "UNAUTHENTICATED", reason: "SUPERSEDED" });
+    expect(errors?.[0]?.extensions).toEqual({
+      code: "UNAUTHENTICATED",
+      reason: "SUPERSEDED",
+      begun: true,
+    });
     expect(app.calls).toEqual(["begun"]);
   });
 });

@@ -148,6 +148,7 @@ it("a request that takes long ends with its session", async () => {
   await logout(curfew.url, token);
   const { errors, data } = await answer;
   expect(data ?? null).toBeNull();
-  expect(errors?.[0]?.extensions).toEqual({ code: "UNAUTHENTICATED", reason: "ENDED" });
+  const extensions = { code: "UNAUTHENTICATED", reason: "ENDED", begun: true };
+  expect(errors?.[0]?.extensions).toEqual(extensions);
   await until(() => curfew.connections.size === 0);
 });

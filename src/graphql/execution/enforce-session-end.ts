@@ -3,7 +3,7 @@ import type { ExecutionResult } from "graphql";
 import { isAsyncIterable } from "graphql-yoga";
 import type { Caller } from "../caller.ts";
 import { EndableStream, leave, type Result } from "./endable-stream.ts";
-import { asItIs, slowRequest, stopped } from "./execute.ts";
+import { asItIs, slowRequest, stopped, stoppedMidway } from "./execute.ts";
 
 /**
  * A plugin may answer instead of the executor, stream by itself, or hold back what was executed: so this
@@ -20,7 +20,13 @@ async function answer(result: ExecutionResult, caller: Caller): Promise<Result> 
   // Where there is no Node HTTP, he counts as gone from here on.
   caller.done();
   const isStopped = ending !== undefined && ending !== "CLIENT_GONE" && !caller.repliesBeforeClose;
-  return isStopped ? stopped(ending) : result;
+  if (!isStopped) return result;
+  return hasBegun(result) ? stoppedMidway(ending) : stopped(ending);
+}
+
+/** Whether the executor had begun with it, as far as its result shows. */
+function hasBegun({ data, errors = [] }: ExecutionResult): boolean {
+  return data !== undefined || errors.some(({ extensions }) => extensions?.["begun"] === true);
 }
 
 async function stream(source: AsyncIterable<unknown>, caller: Caller): Promise<Result> {

@@ -7,6 +7,7 @@ import {
   type FragmentDefinitionNode,
   type OperationDefinitionNode,
 } from "graphql";
+import { tooComplex } from "../errors.ts";
 import { textOfItsOwn } from "./footprint.ts";
 
 type Executed = Pick<ExecutionArgs, "document" | "operationName" | "variableValues">;
@@ -20,6 +21,8 @@ const reducedDocuments = new WeakSet<DocumentNode>();
  * Reduces what a long-lived operation keeps to the operation itself, the fragments that it reaches and the
  * variables that it declares. Locations are left out: each would keep all tokens and the whole source text.
  * Errors of such an operation have no `locations`, which the GraphQL specification leaves optional.
+ *
+ * @throws GraphQLError where selections or values are nested deeper than can be copied
  */
 export function executableOf<Args extends Executed>(args: Args): Args {
   const { document, operationName, variableValues } = args;
@@ -27,7 +30,7 @@ export function executableOf<Args extends Executed>(args: Args): Args {
   const name = operationName ?? "";
   const known = executables.get(document) ?? new Map<string, DocumentNode>();
   executables.set(document, known);
-  const executable = known.get(name) ?? reduced(document, name);
+  const executable = known.get(name) ?? reducedOrRefused(document, name);
   known.set(name, executable);
   reducedDocuments.add(executable);
   const operation = executable.definitions.find((one) => one.kind === Kind.OPERATION_DEFINITION);
@@ -37,6 +40,16 @@ export function executableOf<Args extends Executed>(args: Args): Args {
     document: executable,
     variableValues: variableValues && declared(operation, variableValues),
   };
+}
+
+function reducedOrRefused(document: DocumentNode, name: string): DocumentNode {
+  try {
+    return reduced(document, name);
+  } catch (error) {
+    // The stack is at its end, as it may be for a thousand inline fragments within each other.
+    if (error instanceof RangeError) throw tooComplex("The document is nested too deeply.");
+    throw error;
+  }
 }
 
 /** The operation of that name, or the only one. */

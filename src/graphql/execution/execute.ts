@@ -129,14 +129,14 @@ export function createExecute({
     const { lifecycle } = caller;
     if (lifecycle.closeReason !== undefined) return stopped(lifecycle.closeReason);
     const beginning = begin();
-    const begun = isPromise(beginning) ? await lifecycle.race(beginning, stopped) : beginning;
+    const begun = isPromise(beginning) ? await lifecycle.race(beginning, stoppedMidway) : beginning;
     const isStream = isAsyncIterable(begun);
     if (isStream) await caller.join("stream");
     // The last word is an answer, not a stream: that would have nobody to end it.
     if (lifecycle.closeReason !== undefined && (!caller.repliesBeforeClose || isStream)) {
       // A stream that has begun, or still may, has no reader.
       Promise.resolve(beginning).then(abandon, () => {});
-      return stopped(lifecycle.closeReason);
+      return stoppedMidway(lifecycle.closeReason);
     }
     if (!isStream) return masked(begun);
     return new EndableStream(begun, {
@@ -274,6 +274,11 @@ export const asItIs: Operation["answerTo"] = (event) => event as ExecutionResult
 
 export function stopped(ending: CloseReason): ExecutionResult {
   return { errors: [endingError(ending)] };
+}
+
+/** The answer of an operation that was being executed: a part of it may be done. */
+export function stoppedMidway(ending: CloseReason): ExecutionResult {
+  return { errors: [endingError(ending, true)] };
 }
 
 function abandon(begun: Begun): void {

@@ -28,6 +28,9 @@ interface Group {
   fields: number;
 }
 
+/** Looking for so many names takes as long as comparing a pair. */
+const namesForPair = 4;
+
 class TooMany extends Error {}
 
 /** Whether there are more pairs to compare than the limit. It takes time in proportion to the limit, at most. */
@@ -66,6 +69,8 @@ class Comparisons {
     const groups = new Map<string, Group>();
     const spread = new Set<string>();
     for (const selected of selections) this.#collect(selected, groups, spread);
+    // With each fragment it looks through all names, which takes less than to compare two fields.
+    this.#spend((groups.size * spread.size) / namesForPair);
     for (const group of groups.values())
       if (group.selections.length > 0) this.#compare(group.selections);
   }

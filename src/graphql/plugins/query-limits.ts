@@ -121,21 +121,31 @@ function excessesOf(
   if (hasLongName(document))
     return [tooComplex(`A name of the document has more than ${maxNameLength} characters.`)];
   const sizes = new Sizes(schema, document);
+  const excesses: GraphQLError[] = [];
   // A fragment that none of them spreads is refused for that, by GraphQL's rules.
-  const excesses = document.definitions.filter(isOperation).flatMap((operation) => {
-    const size = sizes.of(operation);
-    const name = operation.name === undefined ? "" : ` ${operation.name.value}`;
-    return (["depth", "aliases", "directives", "cost"] as const)
-      .filter((measure) => size[measure] > limits[limitOf[measure]])
-      .map((measure) => {
-        const has = `The operation${name} has ${inFigures(size[measure])} ${words[measure]}`;
-        return tooComplex(`${has}; at most ${limits[limitOf[measure]]} are allowed.`, operation);
-      });
-  });
+  for (const operation of document.definitions.filter(isOperation)) {
+    excesses.push(...excessesOfOne(operation, sizes.of(operation), limits));
+    // Each error counts the lines before it, and a document may have hundreds of operations.
+    if (excesses.length >= maxErrors) return excesses.slice(0, maxErrors);
+  }
   if (excesses.length > 0 || !overlapsExceed(document, maxComparisons)) return excesses;
   return [
     tooComplex("The document selects the same fields, or spreads fragments, too many times."),
   ];
+}
+
+function excessesOfOne(
+  operation: OperationDefinitionNode,
+  size: Size,
+  limits: QueryLimits,
+): GraphQLError[] {
+  const name = operation.name === undefined ? "" : ` ${operation.name.value}`;
+  return (["depth", "aliases", "directives", "cost"] as const)
+    .filter((measure) => size[measure] > limits[limitOf[measure]])
+    .map((measure) => {
+      const has = `The operation${name} has ${inFigures(size[measure])} ${words[measure]}`;
+      return tooComplex(`${has}; at most ${limits[limitOf[measure]]} are allowed.`, operation);
+    });
 }
 
 function hasLongName(document: DocumentNode): boolean {

@@ -12,7 +12,9 @@ import {
   tooManyAttempts,
   wrongCredentials,
 } from "../problems.ts";
+import { slowRequest } from "../execution/execute.ts";
 import type { Actor } from "../../session/audit.ts";
+import type { ConnectionLifecycle } from "../../connections/lifecycle.ts";
 import type { Issued } from "../../session/sessions.ts";
 import { StoreUnavailable } from "../../session/store.ts";
 import type { Claims } from "../../session/token.ts";
@@ -113,11 +115,13 @@ export const Mutation: MutationResolvers = {
     const claims = token == null ? caller.authentication.claims : sessions.identify(token);
     if (claims === undefined) return { endedSessions: 0 };
     const { fingerprint } = claims;
-    const isCurrent = token == null && session !== null;
+    const isFresh = !caller.lifecycle.isRevoked && caller.age < slowRequest;
+    const isCurrent = token == null && session !== null && isFresh;
     // Whoever holds a token of it is the session itself.
     const actor: Actor = { by: "session", fingerprint, device: caller.device };
     return ending(fingerprint, context, () =>
-      // What was accepted just now need not be looked at again.
+      // A token that was accepted just now need not be looked at again. Since one that was accepted earlier
+      // the password may have been changed: then it ends nothing.
       isCurrent
         ? sessions.end(fingerprint, "LOGOUT", actor)
         : sessions.endByToken(claims, "LOGOUT", actor),
@@ -188,7 +192,8 @@ async function startOver(
   const [reissued] = await Promise.allSettled([reissuing, endingOthers]);
   // Whatever came with the caller's old token does nothing more, and its socket comes back with a new one.
   if (reissued.status === "fulfilled")
-    caller.lifecycle.end(
+    endOldToken(
+      caller.lifecycle,
       reissued.value.outcome === "renewed" ? "SESSION_EXPIRED" : "SESSION_ENDED",
     );
   try {
@@ -198,6 +203,15 @@ async function startOver(
   } catch (error) {
     throw error instanceof StoreUnavailable ? passwordChangedSessionsRemain() : error;
   }
+}
+
+/** A socket that closes already once its answers have gone out, this one and others, is left to that. */
+function endOldToken(
+  lifecycle: ConnectionLifecycle,
+  closeReason: "SESSION_EXPIRED" | "SESSION_ENDED",
+): void {
+  const isFinishing = lifecycle.isRevoked && lifecycle.isAnswering;
+  if (closeReason === "SESSION_ENDED" || !isFinishing) lifecycle.end(closeReason);
 }
 
 /** He who ends his own session is still told so, on the socket that this closes; then he is signed out. */
