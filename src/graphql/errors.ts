@@ -1,6 +1,7 @@
 /** The top-level errors of GraphQL: what a protected field answers without a session, and what hides the unexpected. */
 import { GraphQLError, type ASTNode } from "graphql";
 import type { CloseReason } from "../protocol/close-reasons.ts";
+import type { ErrorCode } from "../protocol/error-codes.ts";
 import type { RefusalReason } from "../protocol/refusal-reasons.ts";
 import { StoreUnavailable } from "../session/store.ts";
 import { StreamOverflow } from "../lib/bounded-queue.ts";
@@ -23,7 +24,9 @@ export function refusalMessage(reason: RefusalReason): string {
 
 /** Needs a session and has none; `extensions.reason` says why. */
 export function unauthenticated(reason: RefusalReason): GraphQLError {
-  return new GraphQLError(refusals[reason], { extensions: { code: "UNAUTHENTICATED", reason } });
+  return new GraphQLError(refusals[reason], {
+    extensions: { code: "UNAUTHENTICATED" satisfies ErrorCode, reason },
+  });
 }
 
 /** The store did not answer: nobody knows whether there is a session. Trying again later may help. */
@@ -54,7 +57,7 @@ export function tooMuchMemory(): GraphQLError {
 /** The document is over a limit; the message says over which, and by how much. */
 export function tooComplex(message: string, node?: ASTNode): GraphQLError {
   return new GraphQLError(message, {
-    extensions: { code: "QUERY_TOO_COMPLEX" },
+    extensions: { code: "QUERY_TOO_COMPLEX" satisfies ErrorCode },
     nodes: node ?? null,
   });
 }
@@ -114,6 +117,6 @@ function own(cause: unknown): GraphQLError | undefined {
   return undefined;
 }
 
-function coded(code: string, message: string): GraphQLError {
+function coded(code: ErrorCode, message: string): GraphQLError {
   return new GraphQLError(message, { extensions: { code } });
 }

@@ -111,9 +111,10 @@ async function serveApp() {
         "text/html",
         `<link rel="icon" href="data:,"><script type="module">${script}</script>`,
       ];
-    const place = folder === "client" ? "../../src/client/" : "../../node_modules/graphql-ws/dist/";
-    const source = await readFile(new URL(`${place}${file}`, import.meta.url), "utf8");
-    return ["text/javascript", folder === "client" ? stripTypeScriptTypes(source) : source];
+    const isOurs = folder === "client" || folder === "protocol";
+    const directory = isOurs ? `../../src/${folder}/` : "../../node_modules/graphql-ws/dist/";
+    const source = await readFile(new URL(`${directory}${file}`, import.meta.url), "utf8");
+    return ["text/javascript", isOurs ? stripTypeScriptTypes(source) : source];
   }
   await once(server.listen(0, "127.0.0.1"), "listening");
   const { port } = server.address() as AddressInfo;

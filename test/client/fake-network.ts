@@ -95,13 +95,13 @@ export class World implements AsyncDisposable {
     const tab = this.#options.createSession({
       url: "https://curfew.test/graphql",
       ...options,
-      environment: { ...this.environment(), ...this.#options.replacements, ...options.environment },
+      platform: { ...this.platform(), ...this.#options.replacements, ...options.platform },
     });
     this.tabs.push(tab);
     return tab;
   }
 
-  environment(): Platform {
+  platform(): Platform {
     let chance = 1;
     return {
       fetch: (_url, init) => this.#fetch(init ?? {}),

@@ -34,7 +34,7 @@ function optionsFor(access: () => Promise<Access | undefined>) {
     },
     session,
     {
-      environment: {
+      platform: {
         random: () => 1,
         after(milliseconds, callback) {
           waits.push(milliseconds);
@@ -141,7 +141,7 @@ it("keeps a socket open without a reconnect when the session is renewed from oth
   let renewals = 0;
   const session = createSession({
     url: curfew.url,
-    environment: {
+    platform: {
       fetch: (url, init) => {
         const headers = new Headers(init?.headers);
         headers.set("x-forwarded-for", `198.51.${(renewals += 1)}.1`);
@@ -191,7 +191,7 @@ it("finds out a socket that is dead and says nothing", async () => {
   const sockets = createSocketClient(createClient, session, {
     url: `ws://127.0.0.1:${proxy.port}/graphql`,
     keepAlive: 50,
-    environment: {
+    platform: {
       after(milliseconds, callback) {
         const timer = setTimeout(callback, milliseconds / 20);
         return () => clearTimeout(timer);

@@ -31,42 +31,42 @@ const mutants: readonly Mutant[] = [
   },
   {
     safeguard: "a look at what the other tabs have done, before one renews",
-    file: "holder.ts",
-    from: "await ask(times.settle);",
+    file: "token-state.ts",
+    from: "await askTabs(times.syncTimeout);",
     to: "",
     breaks: "renews once a period, over all tabs",
   },
   {
     safeguard: "a clock that goes on in sleep",
-    file: "environment.ts",
+    file: "platform.ts",
     from: "Math.max(wallNow - wall, steadyNow - steady, 0)",
     to: "steadyNow - steady",
     breaks: "never gives out a token that has run out, though the machine sleeps",
   },
   {
     safeguard: "a clock that cannot be set",
-    file: "environment.ts",
+    file: "platform.ts",
     from: "Math.max(wallNow - wall, steadyNow - steady, 0)",
     to: "wallNow - wall",
     breaks: "never gives out a token that has run out, though the clock is set",
   },
   {
     safeguard: "a look at the token's age when it is given out",
-    file: "holder.ts",
-    from: "isFresh: (pair: Held) => pair.accessToken !== stale && clock() < pair.expiresAt",
-    to: "isFresh: (pair: Held) => pair.accessToken !== stale",
+    file: "token-state.ts",
+    from: "tokens.accessToken !== rejected && clock() < tokens.expiresAt",
+    to: "tokens.accessToken !== rejected",
     breaks: "never gives out a token that has run out, though the machine sleeps",
   },
   {
     safeguard: "a bound on what a refused token signs out",
-    file: "holder.ts",
+    file: "token-state.ts",
     from: "return drop(message.sessionId, message.reason, message.generation);",
     to: "return drop(message.sessionId, message.reason);",
     breaks: "keeps all tabs signed in when the password is changed in one, without locks",
   },
   {
     safeguard: "a pair that stays while it is replaced",
-    file: "holder.ts",
+    file: "token-state.ts",
     from: "if (isReplacing && message.generation !== undefined) return;",
     to: "",
     breaks: "keeps all tabs signed in when the password is changed in one, without locks",
@@ -82,14 +82,14 @@ const mutants: readonly Mutant[] = [
     safeguard: "patience with the network",
     file: "session.ts",
     from: "return { error: error as RequestFailed };",
-    to: 'return void holder.signOut(before.sessionId, "EXPIRED");',
+    to: 'return void tokenState.signOut(before.sessionId, "EXPIRED");',
     breaks: "is never signed out but by a refusal",
   },
   {
     safeguard: "patience with a server that wants fewer attempts",
     file: "session.ts",
-    from: "return { error, wait: result.retryAfterSeconds * 1_000 };",
-    to: 'return void holder.signOut(before.sessionId, "EXPIRED");',
+    from: "return { error, retryAfter: result.retryAfterSeconds * 1_000 };",
+    to: 'return void tokenState.signOut(before.sessionId, "EXPIRED");',
     breaks: "is never signed out but by a refusal",
   },
   {
@@ -102,9 +102,9 @@ const mutants: readonly Mutant[] = [
   },
   {
     safeguard: "a second attempt at once",
-    file: "persistence.ts",
-    from: "await pause(failure.wait ?? backoff(failures, random));",
-    to: "await pause(15_000);",
+    file: "retry.ts",
+    from: "await delay(failure.retryAfter ?? backoff(failures, random));",
+    to: "await delay(15_000);",
     breaks:
       "keeps its session through short outages, and through answers that are lost one at a time",
   },
@@ -113,13 +113,17 @@ const mutants: readonly Mutant[] = [
 describe("without", () => {
   it.each(mutants)("$safeguard it does not: $breaks", async ({ file, from, to, breaks }) => {
     await using folder = await newFolder();
-    await cp(join(import.meta.dirname, "../../src/client"), folder.path, { recursive: true });
-    // What the client is compiled by is not at hand there, and not needed.
-    await rm(join(folder.path, "tsconfig.json"));
-    const source = await readFile(join(folder.path, file), "utf8");
+    for (const name of ["client", "protocol"])
+      await cp(join(import.meta.dirname, "../../src", name), join(folder.path, name), {
+        recursive: true,
+      });
+    const client = join(folder.path, "client");
+    // It extends a file that does not exist there.
+    await rm(join(client, "tsconfig.json"));
+    const source = await readFile(join(client, file), "utf8");
     expect(source.split(from)).toHaveLength(2);
-    await writeFile(join(folder.path, file), source.replace(from, to));
-    const mutant = (await import(join(folder.path, "session.ts"))) as {
+    await writeFile(join(client, file), source.replace(from, to));
+    const mutant = (await import(join(client, "session.ts"))) as {
       readonly createSession: typeof createSession;
     };
     const held = hold(breaks, mutant.createSession, { endOnFailure: true, numRuns: 3_000 });

@@ -443,7 +443,7 @@ describe("tabs", () => {
   });
 
   it("do not share where they are told not to", () => {
-    const tab = createSession({ url: "https://curfew.test/graphql", shared: false });
+    const tab = createSession({ url: "https://curfew.test/graphql", shareAcrossTabs: false });
     expect(tab.state).toEqual({ status: "signedOut", reason: undefined });
     tab.dispose();
   });

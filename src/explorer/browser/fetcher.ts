@@ -3,6 +3,7 @@ import type { Client, Sink as SocketSink } from "graphql-ws/client";
 import type { Session } from "../../client/index.ts";
 import { sessionFetch } from "../../client/fetch.ts";
 import { SignedOut } from "../../client/graphql-ws.ts";
+import type { ErrorCode } from "../../protocol/error-codes.ts";
 import type { Observable, Operation, OperationContext, Settings } from "./graphiql.ts";
 import { whySignedOut } from "./messages.ts";
 
@@ -37,7 +38,9 @@ export function createFetcher(session: Session, sockets: Client): Settings["fetc
       const message =
         reason === "MISSING" ? "Sign in first, in the Session panel." : whySignedOut(reason);
       const closed = `${error.code} ${error.reason}`;
-      return [{ message, extensions: { code: "UNAUTHENTICATED", reason, closed } }];
+      return [
+        { message, extensions: { code: "UNAUTHENTICATED" satisfies ErrorCode, reason, closed } },
+      ];
     }
     const { message = "The socket closed", code, reason } = error as Partial<SignedOut>;
     return [{ message, extensions: { code, reason } }];

@@ -1,10 +1,11 @@
 /** What machines say of sessions and sockets, in words. */
 import type { SignedOutReason } from "../../client/index.ts";
+import type { ServerCloseReason } from "../../protocol/close-reasons.ts";
 import type { Close } from "./socket-state.ts";
 
 const notAccepted = "The server no longer accepts this page's tokens: sign in again.";
 
-const signedOut: Readonly<Record<SignedOutReason, string>> = {
+const signedOutMessages = {
   LOGOUT: "You signed out.",
   ENDED:
     "Your session was ended: from another device, by a change of the password, or by an operator.",
@@ -17,25 +18,25 @@ const signedOut: Readonly<Record<SignedOutReason, string>> = {
   WRONG_KIND: notAccepted,
   SUPERSEDED:
     "The password was changed, and this page has tokens from before: sign in with the new password.",
-};
+} as const satisfies Record<SignedOutReason, string>;
 
 export function whySignedOut(reason: SignedOutReason): string {
-  return signedOut[reason];
+  return signedOutMessages[reason];
 }
 
-const closed: Readonly<Record<string, string>> = {
+const closeMessages: Readonly<Record<string, string>> = {
   UNAUTHENTICATED: "Nobody was signed in.",
   SESSION_ENDED: "The session had ended.",
   SESSION_EXPIRED: "The access token had run out.",
   TRY_AGAIN_LATER: "The server could not check the session.",
   TOO_MANY_CONNECTIONS: "There are too many connections.",
   SERVICE_RESTART: "The server is being restarted.",
-};
+} satisfies Record<ServerCloseReason, string>;
 
 export function whyClosed({ code, reason }: Close): string {
   if (code === 1000) return "This page needed it no longer.";
   if (code === 1006) return "The connection was lost.";
-  return closed[reason] ?? "";
+  return closeMessages[reason] ?? "";
 }
 
 const browsers: readonly (readonly [RegExp, string])[] = [

@@ -3,6 +3,7 @@
  * (https://spec.graphql.org/draft/#sec-Language.Source-Text.Lexical-Tokens), or of JSON, also in text that is
  * not complete yet.
  */
+import { tokenPrefixes } from "../../protocol/token-format.ts";
 
 interface Token {
   readonly kind: Kind;
@@ -26,7 +27,7 @@ const jsonToken =
 const secretName = /password|token|secret/i;
 /** A number of tokens is no token. */
 const numberMayBeSecret = /password|secret/i;
-const sessionTokens = /curfew_(?:access|renewal)_[\w-]*/g;
+const sessionTokens = new RegExp(`(?:${Object.values(tokenPrefixes).join("|")})[\\w-]*`, "g");
 const plainWords = new Set(["true", "false", "null"]);
 
 export function redactQuery(text: string): string {
