@@ -7,7 +7,7 @@ const firstDelay = 500;
  * within the 10 s in which the server returns the same tokens.
  */
 const maxEarlyDelay = 3_000;
-const maxDelay = 15_000;
+const maxLateDelay = 15_000;
 const earlyAttempts = 10;
 
 /**
@@ -17,6 +17,6 @@ const earlyAttempts = 10;
  * @param failures how many attempts failed before this one
  */
 export function backoff(failures: number, random: () => number): number {
-  const limit = failures < earlyAttempts ? maxEarlyDelay : maxDelay;
+  const limit = failures < earlyAttempts ? maxEarlyDelay : maxLateDelay;
   return Math.min(limit, firstDelay * 2 ** failures) * (0.5 + random() / 2);
 }

@@ -11,7 +11,7 @@ export interface SessionFetchOptions {
   readonly origins?: readonly string[];
 }
 
-const unauthenticated = "UNAUTHENTICATED" satisfies ErrorCode;
+const unauthenticatedCode = "UNAUTHENTICATED" satisfies ErrorCode;
 
 /**
  * Returns a `fetch` that adds the access token to requests to the session's own origin and to the origins
@@ -37,7 +37,7 @@ export function sessionFetch(
     );
   };
   return async (input, init) => {
-    if (!isTrusted(urlOf(input))) return request(input, init);
+    if (!isTrusted(inputUrl(input))) return request(input, init);
     const access = await session.access();
     const original = isRequest(input) ? input : undefined;
     // The body of a Request can be sent only once.
@@ -46,7 +46,7 @@ export function sessionFetch(
     const response = await request(input, withToken(init, headers, access));
     // After a redirect to another origin, that origin did not receive the token and cannot refuse it.
     if (access === undefined || (response.url && !isTrusted(response.url))) return response;
-    const reason = await refusalOf(response);
+    const reason = await refusalReasonOf(response);
     if (reason === undefined) return response;
     session.refused(access, reason);
     const freshAccess = await session.access();
@@ -60,7 +60,7 @@ function isRequest(input: Parameters<typeof fetch>[0]): input is Request {
   return typeof input === "object" && "headers" in input;
 }
 
-function urlOf(input: Parameters<typeof fetch>[0]): string {
+function inputUrl(input: Parameters<typeof fetch>[0]): string {
   return isRequest(input) ? input.url : String(input);
 }
 
@@ -97,11 +97,11 @@ interface ResponseBody {
 }
 
 /** Returns why the whole operation was refused; undefined also if a part of it ran, which must not run twice. */
-async function refusalOf(response: Response): Promise<RefusalReason | undefined> {
+async function refusalReasonOf(response: Response): Promise<RefusalReason | undefined> {
   // Leaves streams to the caller.
   if (!/json/.test(response.headers.get("content-type") ?? "")) return undefined;
   const text = await response.clone().text();
-  if (!text.includes(unauthenticated)) return undefined;
+  if (!text.includes(unauthenticatedCode)) return undefined;
   let body: ResponseBody;
   try {
     body = JSON.parse(text) as ResponseBody;
@@ -110,6 +110,6 @@ async function refusalOf(response: Response): Promise<RefusalReason | undefined>
   }
   const { data, errors = [] } = body;
   if (Object.values(data ?? {}).some((field) => field !== null)) return undefined;
-  const refusal = errors.find(({ extensions }) => extensions?.code === unauthenticated);
+  const refusal = errors.find(({ extensions }) => extensions?.code === unauthenticatedCode);
   return refusal?.extensions?.reason;
 }

@@ -37,7 +37,7 @@ export class SignedOut extends Error {
 }
 
 /** Milliseconds. */
-const timeouts = {
+const socketTimeouts = {
   /** Between pings. A socket that died while the machine slept reports no close by itself. */
   keepAlive: 10_000,
   /** Until the pong of a ping. */
@@ -124,8 +124,8 @@ export function createSocketClient(
   }
 
   const client = createClient({
-    keepAlive: timeouts.keepAlive,
-    connectionAckWaitTimeout: timeouts.acknowledgement,
+    keepAlive: socketTimeouts.keepAlive,
+    connectionAckWaitTimeout: socketTimeouts.acknowledgement,
     ...options,
     url: async () => {
       access = await waitForAccess();
@@ -155,7 +155,7 @@ export function createSocketClient(
       ping: (isReceived) => {
         if (isReceived) return;
         cancelPongTimeout();
-        cancelPongTimeout = after(timeouts.pong, () => client.terminate(), "upkeep");
+        cancelPongTimeout = after(socketTimeouts.pong, () => client.terminate(), "upkeep");
       },
       pong: (isReceived) => {
         if (isReceived) cancelPongTimeout();

@@ -15,7 +15,10 @@ export interface Platform {
   /** The Web Locks of this origin; undefined if not supported. */
   readonly locks: Locks | undefined;
   /** Returns undefined if other tabs cannot be reached. */
-  readonly openChannel: (name: string, receive: (message: unknown) => void) => Channel | undefined;
+  readonly openChannel: (
+    name: string,
+    receive: (message: unknown) => void,
+  ) => TabChannel | undefined;
 }
 
 /** In Node, a timer for `upkeep` does not keep the process alive. */
@@ -31,13 +34,13 @@ export interface Locks {
 }
 
 /** Posts to all other channels of its name, and not to itself. */
-export interface Channel {
+export interface TabChannel {
   readonly post: (message: unknown) => void;
   readonly close: () => void;
 }
 
 /** The browser globals that Node or some browsers do not have. */
-interface Page {
+interface BrowserGlobals {
   readonly document?: EventSource & { readonly visibilityState: string };
   readonly addEventListener?: EventSource["addEventListener"];
   readonly removeEventListener?: EventSource["removeEventListener"];
@@ -59,7 +62,7 @@ interface EventSource {
  * BroadcastChannel connects everything in the process, where each session may belong to another user.
  */
 export function defaultPlatform(): Platform {
-  const page = globalThis as unknown as Page;
+  const page = globalThis as unknown as BrowserGlobals;
   const inTab = page.document !== undefined;
   return {
     fetch: (...request) => fetch(...request),
@@ -86,7 +89,7 @@ export function defaultPlatform(): Platform {
   };
 }
 
-function onWake(page: Page, callback: () => void): () => void {
+function onWake(page: BrowserGlobals, callback: () => void): () => void {
   const { document } = page;
   const onVisibilityChange = () => {
     if (document?.visibilityState === "visible") callback();

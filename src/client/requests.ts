@@ -12,14 +12,14 @@ import type { Platform } from "./platform.ts";
 /** The result of a login, a registration or a renewal that succeeded. */
 export interface IssuedTokens {
   readonly __typename: "SignedIn";
-  readonly tokens: TokenPair & { readonly accessTokenExpiresAt: string };
+  readonly tokens: TokenStrings & { readonly accessTokenExpiresAt: string };
   readonly viewer: {
     readonly session: { readonly id: string; readonly renewedAt: string };
     readonly user?: { readonly id: string };
   };
 }
 
-export interface TokenPair {
+export interface TokenStrings {
   readonly accessToken: string;
   readonly renewalToken: string;
 }
@@ -32,7 +32,7 @@ export interface RenewalRefused {
 export type RenewResult = IssuedTokens | RenewalRefused | TooManyAttempts;
 
 export type PasswordResult =
-  | (PasswordChanged & { readonly tokens: TokenPair })
+  | (PasswordChanged & { readonly tokens: TokenStrings })
   | InvalidInput
   | InvalidCredentials
   | TooManyAttempts;
@@ -48,7 +48,7 @@ const fields = `... on InvalidInput { fields { field message } }`;
 const credentials = "$email: String!, $password: String!";
 const given = "email: $email, password: $password";
 
-export const documents = {
+export const mutations = {
   login: `mutation (${credentials}) {
     result: login(${given}) { __typename ${withUser} ${problems} }
   }`,
@@ -70,7 +70,7 @@ export const documents = {
 } as const;
 
 export interface MutationRequest {
-  readonly document: keyof typeof documents;
+  readonly document: keyof typeof mutations;
   readonly variables: Readonly<Record<string, string>>;
   readonly token?: string | undefined;
   /** Milliseconds. */
@@ -100,12 +100,12 @@ export async function sendMutation<Result>(
         "content-type": "application/json",
         ...(token !== undefined && { authorization: `Bearer ${token}` }),
       },
-      body: JSON.stringify({ query: documents[document], variables }),
+      body: JSON.stringify({ query: mutations[document], variables }),
       signal: abort.signal,
       // Lets a logout finish after the page is closed.
       keepalive: true,
     });
-    return (await response.json()) as ResponseBody<Result> | null;
+    return (await response.json()) as MutationResponse<Result> | null;
   };
   try {
     const body = await Promise.race([send(), timedOut.promise]);
@@ -121,7 +121,7 @@ export async function sendMutation<Result>(
   }
 }
 
-interface ResponseBody<Result> {
+interface MutationResponse<Result> {
   readonly data?: { readonly result?: Result | null } | null;
   readonly errors?: readonly {
     readonly message?: string;

@@ -27,7 +27,7 @@ import {
   type IssuedTokens,
   type PasswordResult,
   type RenewResult,
-  type TokenPair,
+  type TokenStrings,
 } from "./requests.ts";
 
 export interface SessionOptions {
@@ -54,7 +54,7 @@ export interface SessionOptions {
 }
 
 /** Request timeouts in milliseconds. */
-const timeouts = {
+const requestTimeouts = {
   /** The retry must come within the 10 s in which the server returns the same tokens. */
   renewal: 3_000,
   /** After a renewal timed out: the network may be slow. */
@@ -139,7 +139,7 @@ export function createSession(options: SessionOptions): Session {
     const before = tokenState.current();
     if (before === undefined || !tokenState.isDue()) return undefined;
     const { renewalToken } = before;
-    const timeout = isSlow ? timeouts.slowRenewal : timeouts.renewal;
+    const timeout = isSlow ? requestTimeouts.slowRenewal : requestTimeouts.renewal;
     const askedAt = wallClock();
     let result: RenewResult;
     try {
@@ -195,7 +195,7 @@ export function createSession(options: SessionOptions): Session {
     { email, password }: Credentials,
   ): Promise<SignedIn | Problem> {
     const askedAt = wallClock();
-    const request = { document, variables: { email, password }, timeout: timeouts.signIn };
+    const request = { document, variables: { email, password }, timeout: requestTimeouts.signIn };
     const result = await sendMutation<IssuedTokens | Problem>(platform, url, request);
     if (!("tokens" in result)) return result;
     const before = tokenState.current();
@@ -208,7 +208,7 @@ export function createSession(options: SessionOptions): Session {
 
   async function endSession({ renewalToken }: StoredTokens): Promise<void> {
     const variables = { token: renewalToken };
-    const request = { document: "logout", variables, timeout: timeouts.logout } as const;
+    const request = { document: "logout", variables, timeout: requestTimeouts.logout } as const;
     for (let attempt = 1; ; attempt += 1) {
       try {
         await sendMutation(platform, url, request);
@@ -230,7 +230,7 @@ export function createSession(options: SessionOptions): Session {
   }
 
   /** Stores the tokens that a password change returned. */
-  function storeReissued(before: StoredTokens, tokens: TokenPair): void {
+  function storeReissued(before: StoredTokens, tokens: TokenStrings): void {
     const generation = generationOf(tokens.accessToken, before.generation + 1);
     // The response has no expiry: a lifetime of 0 makes the tokens due, and the renewal returns one.
     const reissued = { ...before, ...tokens, generation, lifetime: 0 };
@@ -249,7 +249,7 @@ export function createSession(options: SessionOptions): Session {
       return tokenState.whileReplacing(async () => {
         const before = tokenState.current();
         const token = before?.accessToken;
-        const timeout = timeouts.passwordChange;
+        const timeout = requestTimeouts.passwordChange;
         const request = { document: "changePassword", variables, token, timeout } as const;
         try {
           const result = await sendMutation<PasswordResult>(platform, url, request);

@@ -1,6 +1,6 @@
 /** The format of tokens: a prefix that names the kind, then 66 bytes in base64url. */
 
-/** What each kind of token begins with. */
+/** The prefix of each kind of token. */
 export const tokenPrefixes = {
   access: "curfew_access_",
   renewal: "curfew_renewal_",
@@ -9,7 +9,7 @@ export const tokenPrefixes = {
 /** A renewal token is called refresh token in OAuth. */
 export type TokenKind = keyof typeof tokenPrefixes;
 
-/** Where each field of the bytes begins; docs of the fields are in session/token.ts. */
+/** The offset of each field in the bytes. session/token.ts describes the fields. */
 export const tokenOffsets = {
   keyId: 1,
   kind: 7,
@@ -19,7 +19,7 @@ export const tokenOffsets = {
   mac: 34,
 } as const;
 
-/** The length of the part after the prefix. 66 bytes leave no bit over, so they have one encoding only. */
+/** The length of the body, in characters. 66 bytes leave no bit over, so they have one encoding only. */
 export const tokenBodyLength = 88;
 
 /** Splits a token after its prefix; undefined if it has none. The body may still be malformed. */

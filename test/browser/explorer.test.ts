@@ -94,7 +94,7 @@ it("stays signed in when the server goes and comes back, and shows it", async ()
 
   await first.close();
   await panel.getByText("1012 SERVICE_RESTART").waitFor();
-  await panel.getByText("Closed, coming back…").or(panel.getByText("Connecting…")).waitFor();
+  await panel.getByText("Closed, reconnecting…").or(panel.getByText("Connecting…")).waitFor();
   expect(await panel.getByText(email).isVisible()).toBe(true);
 
   const port = Number(new URL(first.url).port);

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { setImmediate as turn } from "node:timers/promises";
 import type { Access, Session as ClientSession } from "../../src/client/types.ts";
-import type { Channel, Platform, Locks } from "../../src/client/platform.ts";
+import type { Locks, Platform, TabChannel } from "../../src/client/platform.ts";
 import type { SessionOptions } from "../../src/client/session.ts";
 import { KeyRing } from "../../src/session/keys.ts";
 import type { Issued } from "../../src/session/sessions.ts";
@@ -284,7 +284,7 @@ export class World implements AsyncDisposable {
     return { __typename: "RenewalRefused", message: "No.", reason: renewal.reason };
   }
 
-  #openChannel(name: string, receive: (message: unknown) => void): Channel {
+  #openChannel(name: string, receive: (message: unknown) => void): TabChannel {
     const end = { name, receive };
     this.#channels.add(end);
     return {
