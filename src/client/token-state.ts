@@ -105,7 +105,7 @@ export function createTokenState({ platform, name, storage, ...listeners }: Toke
     setCurrent(tokens);
   }
 
-  /** If each tab has its own storage, replaces the tokens there: they are used up when this tab reloads. */
+  /** Updates the storage, if it is this tab's own: after a reload, its old tokens would be used up. */
   function updateStorage(tokens: StoredTokens): void {
     const before = stored.read();
     const isBehind =
@@ -205,7 +205,7 @@ export function createTokenState({ platform, name, storage, ...listeners }: Toke
     runExclusive: tabs.runExclusive,
     isNewer,
 
-    /** Runs a task that replaces the tokens. */
+    /** Runs a task that replaces the tokens. Ignores reports about the old ones meanwhile. */
     async whileReplacing<T>(task: () => Promise<T>): Promise<T> {
       isReplacing = true;
       try {

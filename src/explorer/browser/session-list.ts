@@ -1,4 +1,4 @@
-/** Lists the user's sessions on all devices, with a button to end entry. */
+/** Lists the user's sessions on all devices, with a button to end each. */
 import type { Session } from "../../client/index.ts";
 import { sessionFetch } from "../../client/fetch.ts";
 import { Fragment, h, useEffect, useRef, useState } from "./graphiql.ts";
