@@ -38,7 +38,8 @@ export type PasswordResult =
   | TooManyAttempts;
 
 const problems = `... on Problem { message } ... on TooManyAttempts { retryAfterSeconds }`;
-// `renewedAt` and the expiry are both by the server's clock: they give the lifetime, however wrong the local clock is.
+// `renewedAt` and the expiry are both by the server's clock, so they give the lifetime even if the local clock is
+// wrong.
 const issued = `... on SignedIn {
   tokens { accessToken accessTokenExpiresAt renewalToken }
   viewer { session { id renewedAt } USER }
