@@ -1,4 +1,4 @@
-/** What was said, kept by each node in a file of its own: what it heard. */
+/** The message history. Each node stores the messages that it receives in its own file. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -11,7 +11,7 @@ const schema = `
   CREATE INDEX IF NOT EXISTS messages_by_room ON messages (room);
 `;
 
-/** @param folder or `:memory:` */
+/** @param folder a path, or `:memory:` */
 export function openHistory(folder: string) {
   if (folder !== ":memory:") mkdirSync(folder, { recursive: true });
   const path = folder === ":memory:" ? folder : join(folder, "chat.sqlite");
@@ -35,25 +35,25 @@ export function openHistory(folder: string) {
   return {
     add,
     recent,
-    /** What came after that message; all of the last hundred, if it is not among them. */
+    /** Returns the messages after that one. If it is not among the last hundred, returns the last hundred. */
     since(room: string, id: string | undefined): Message[] {
       const messages = recent(room);
       return messages.slice(messages.findIndex((message) => message.id === id) + 1);
     },
-    /** Keeps what is said on other nodes, too. */
+    /** Stores messages of all nodes from now on. */
     async follow(events: Events, topic: string): Promise<void> {
       const stream = await events.subscribe<Message>(topic);
-      const keep = async () => {
+      const store = async () => {
         for await (const message of stream) {
           try {
             add(message);
           } catch (error) {
-            // The disk is full, say: who is here reads it all the same.
-            console.error("A message was not kept:", error);
+            // If the disk is full, subscribers still receive the message.
+            console.error("A message was not stored:", error);
           }
         }
       };
-      keep().catch((error: unknown) => console.error(`No more of ${topic} is kept:`, error));
+      store().catch((error: unknown) => console.error(`Storing of ${topic} has stopped:`, error));
     },
   };
 }

@@ -1,6 +1,6 @@
 /**
- * Who is in which room, on all nodes. Each node tells the others of its own people, at each change and every
- * few seconds, so that the people of a node that dies are not there for ever.
+ * Tracks which people are in which room, on all nodes. Each node reports its own people to the others, at each
+ * change and every few seconds. When a node dies, the others forget its people after a while.
  */
 import { randomUUID } from "node:crypto";
 import type { Events } from "curfew";
@@ -29,9 +29,9 @@ export class Presence {
     this.#events = events;
     const reports = await events.subscribe<Report>(topic);
     const listen = async () => {
-      for await (const report of reports) this.#hear(report);
+      for await (const report of reports) this.#receive(report);
     };
-    listen().catch((error: unknown) => console.error("Nobody is seen to come any more:", error));
+    listen().catch((error: unknown) => console.error("Presence has stopped:", error));
     this.#timer = setInterval(() => this.#report(), times.betweenReports);
   }
 
@@ -39,8 +39,10 @@ export class Presence {
     clearInterval(this.#timer);
   }
 
-  /** What `present` yields to that person, who is in the room until the subscription ends. The first list
-   * comes with the report that tells of it. */
+  /**
+   * Adds a person to a room until the subscription ends. Returns the lists that `present` yields. The first list
+   * comes with this node's own report.
+   */
   enter(room: string, person: Person): Visit {
     const visit: Visit = new Visit({ ...person, room }, () => {
       this.#visits.delete(visit);
@@ -51,21 +53,21 @@ export class Presence {
     return visit;
   }
 
-  /** This node hears its own reports as it hears those of the others. */
+  /** Publishes this node's people. The node receives its own reports too. */
   #report(): void {
     const people = [...this.#visits].map(({ person }) => person);
-    // One that is lost is made up for by the next.
+    // The next report replaces a lost one.
     this.#events?.publish(topic, { node: this.#node, people } satisfies Report).catch(() => {});
   }
 
-  #hear({ node, people }: Report): void {
+  #receive({ node, people }: Report): void {
     const now = Date.now();
     this.#nodes.set(node, { people, until: now + times.untilForgotten });
     for (const [id, { until }] of this.#nodes) if (until < now) this.#nodes.delete(id);
     for (const visit of this.#visits) visit.show(this.#in(visit.person.room));
   }
 
-  /** Each once, however many tabs and devices somebody has. */
+  /** Returns each person once, however many tabs and devices they have. */
   #in(room: string): Person[] {
     const all = [...this.#nodes.values()].flatMap(({ people }) => people);
     const here = all.filter((person) => person.room === room);
@@ -75,8 +77,8 @@ export class Presence {
 }
 
 /**
- * One subscription: yields the newest list that it did not yield yet, so that nothing queues up for a slow
- * reader. No async generator, since one that waits cannot be left: it would stay in the room.
+ * A subscription to a room. Yields only the newest list, so that nothing queues up for a slow client. It is not
+ * an async generator: `return` cannot interrupt a generator that waits, so the person would stay in the room.
  */
 class Visit implements AsyncIterableIterator<readonly Person[], undefined> {
   readonly person: Person & { readonly room: string };

@@ -1,4 +1,4 @@
-/** What the chat adds to the schema of Curfew, and its types. */
+/** The chat's additions to Curfew's schema, and their types. */
 
 export const typeDefs = /* GraphQL */ `
   enum Room {
@@ -20,16 +20,16 @@ export const typeDefs = /* GraphQL */ `
   union SayResult = Message | InvalidInput
 
   extend type Query {
-    "The last hundred, oldest first."
+    "The last hundred messages, oldest first."
     messages(room: Room!): [Message!]! @authenticated
   }
   extend type Mutation {
     say(room: Room!, text: String!): SayResult! @authenticated
   }
   extend type Subscription {
-    "First what was said since that message, and then what is said: so who comes back misses nothing."
+    "Yields the messages after that one, then new messages. A client that reconnects misses nothing."
     messageSaid(room: Room!, after: ID): Message! @authenticated
-    "Who is in the room: whoever subscribes to this. Now, and at each change."
+    "The people in the room: all subscribers of this field. Yields now, and at each change."
     present(room: Room!): [Person!]! @authenticated
   }
 `;

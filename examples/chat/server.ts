@@ -1,4 +1,4 @@
-/** The server of the chat: Curfew, with the chat's own schema and the built page beside it. */
+/** The chat server: Curfew with the chat's schema and its built page. */
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { createCurfew, loadOptions, requireSession, type CurfewContext } from "curfew";
@@ -25,7 +25,7 @@ const resolvers = {
         saidAt: Date.now(),
       };
       const fault = faultOf(message.text);
-      // What a person can put right is an answer, not an error.
+      // A problem that the user can correct is a result, not an error.
       if (fault !== undefined)
         return {
           __typename: "InvalidInput",
@@ -44,7 +44,7 @@ const resolvers = {
         { room, after }: InRoom & { after?: string },
         { events }: CurfewContext,
       ) {
-        // In this order: what is said meanwhile comes twice and not never.
+        // In this order, a message sent meanwhile arrives twice rather than never.
         const stream = await events.subscribe<Message>(topicOf(room));
         for (const message of history.since(room, after)) stream.push(message);
         return stream;
@@ -71,7 +71,7 @@ function faultOf(text: string): string | undefined {
 async function personOf(context: CurfewContext): Promise<Person> {
   const { userId } = requireSession(context);
   const user = await context.users.byId(userId);
-  return { id: userId, name: user?.email.split("@")[0] ?? "somebody" };
+  return { id: userId, name: user?.email.split("@")[0] ?? "unknown" };
 }
 
 const headers = {

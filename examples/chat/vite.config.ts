@@ -1,4 +1,4 @@
-/** Builds the page, once for each client; `npx vite` serves it from its source beside a running server. */
+/** Builds one page for each client. `npx vite` serves them from source while the chat server runs. */
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
 

@@ -1,4 +1,4 @@
-/** A news server that was there before Curfew, and what it takes to give it sessions: the lines with `curfew`. */
+/** An existing news server. The lines with `curfew` add sessions to it. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { openSessions, resolvers, typeDefs, type CurfewContext } from "curfew";

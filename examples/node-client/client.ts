@@ -1,4 +1,4 @@
-/** Logs in and tells what happens to the sessions of the account, until its own session ends. */
+/** Logs in and prints the session events of the account, until its own session ends. */
 import { createSession } from "curfew/client";
 import { createSocketClient, SignedOut } from "curfew/client/graphql-ws";
 import { createClient } from "graphql-ws";
@@ -30,12 +30,12 @@ console.log(`signed in ${result.sessionId}`);
 
 sockets.on("connected", () => console.log("connected"));
 for (const signal of ["SIGINT", "SIGTERM"])
-  // What cannot be told to the server in eight attempts ends by itself.
+  // If all eight attempts fail, the session ends by its expiry.
   process.once(signal, () => void session.logout().catch(() => {}));
 
 const query = "subscription { sessionEvents { type endReason session { id } } }";
 try {
-  // It goes on through renewals, lost connections and restarts of the server.
+  // The subscription survives renewals, lost connections and server restarts.
   for await (const { data, errors } of sockets.iterate<Events>({ query })) {
     if (data) console.log(data.sessionEvents.type, data.sessionEvents.session.id);
     else console.error(errors);

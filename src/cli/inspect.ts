@@ -4,6 +4,7 @@ import type { Options } from "../config/load.ts";
 import { existingRing, openExistingBackends, type ExistingBackends } from "../node/backends.ts";
 import { misused, type Command } from "./command.ts";
 import { messageOf, moment, noData, table, type Fact } from "./report.ts";
+import { splitToken, tokenBodyLength, tokenPrefixes } from "../protocol/token-format.ts";
 import { decideRenewal, type Session } from "../session/session.ts";
 import { readToken, statedKeyId, type Claims } from "../session/token.ts";
 
@@ -166,15 +167,17 @@ function describe(finding: Finding, { generation }: Claims, now: number): Fact[]
 
 /** Why it is no token; nothing of it is shown, since it may be most of one. */
 function flaw(token: string): string {
-  const body = /^curfew_(?:access|renewal)_(.*)$/s.exec(token)?.[1];
-  if (body === undefined) return "it begins with neither curfew_access_ nor curfew_renewal_";
+  const body = splitToken(token)?.body;
+  if (body === undefined)
+    return `it begins with neither ${tokenPrefixes.access} nor ${tokenPrefixes.renewal}`;
   if (/[^\w-]/.test(body)) return "it has characters in it that no token has";
-  if (body.length !== 88) return `it has ${body.length} characters after its prefix instead of 88`;
+  if (body.length !== tokenBodyLength)
+    return `it has ${body.length} characters after its prefix instead of ${tokenBodyLength}`;
   return "what follows its prefix is of another kind or version";
 }
 
 function verdict(token: string, { standing, why }: Judgement): string {
-  const kind = /^curfew_(access|renewal)_/.exec(token)?.[1];
+  const kind = splitToken(token)?.kind;
   const subject = kind === undefined ? "This" : `This ${kind} token`;
   const reason = why === undefined ? "" : `: ${why}`;
   return standing === "unknown"

@@ -1,4 +1,4 @@
-/** The link for Apollo Client 4: HTTP and sockets under the session. */
+/** The link for Apollo Client 4: sends operations over HTTP and sockets with the session's token. */
 import type { ApolloLink, HttpLink } from "@apollo/client";
 import type { Client } from "graphql-ws";
 import type { Session } from "./types.ts";
@@ -12,9 +12,10 @@ export interface ApolloParts {
 }
 
 /**
- * Subscriptions go over the socket, all else over HTTP.
- * @param parts Apollo's own
- * @param sockets from `createSocketClient`
+ * Creates a link that sends subscriptions over the socket and everything else over HTTP.
+ *
+ * @param parts Apollo's own classes
+ * @param sockets the client from `createSocketClient`
  */
 export function sessionLink(
   { ApolloLink, HttpLink, GraphQLWsLink }: ApolloParts,

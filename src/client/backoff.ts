@@ -1,21 +1,22 @@
-/** How long to wait before the next attempt: longer each time, and everybody differently. */
+/** Computes the delay before the next attempt: exponential backoff with jitter. */
 
 /** Milliseconds. */
-const first = 500;
+const firstDelay = 500;
 /**
- * At first: it may be that only the answer was lost, and the next renewal has to come within the 10 s in
- * which the server gives it again.
+ * The longest delay of the first attempts (ms). If only the response was lost, a renewal must be retried
+ * within the 10 s in which the server returns the same tokens.
  */
-const longestSoon = 3_000;
-const longest = 15_000;
-const soon = 10;
+const maxEarlyDelay = 3_000;
+const maxLateDelay = 15_000;
+const earlyAttempts = 10;
 
 /**
- * Milliseconds: half of it fixed, so that nobody hammers, and half of it chance, so that those who lost one
- * server together do not find the next one together.
- * @param failures how many there were before this one
+ * Returns the delay in milliseconds. Half of it is fixed, so that no client retries in a tight loop. Half of
+ * it is random, so that clients that lost a server together do not reconnect together.
+ *
+ * @param failures how many attempts failed before this one
  */
 export function backoff(failures: number, random: () => number): number {
-  const most = failures < soon ? longestSoon : longest;
-  return Math.min(most, first * 2 ** failures) * (0.5 + random() / 2);
+  const limit = failures < earlyAttempts ? maxEarlyDelay : maxLateDelay;
+  return Math.min(limit, firstDelay * 2 ** failures) * (0.5 + random() / 2);
 }

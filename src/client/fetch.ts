@@ -1,4 +1,5 @@
-/** A `fetch` that sends the session's access token: for every GraphQL client that takes one. */
+/** A `fetch` that sends the session's access token, for every GraphQL client that accepts a `fetch`. */
+import type { ErrorCode } from "../protocol/error-codes.ts";
 import type { Access, RefusalReason, Session } from "./types.ts";
 
 export interface SessionFetchOptions {
@@ -10,13 +11,16 @@ export interface SessionFetchOptions {
   readonly origins?: readonly string[];
 }
 
+const unauthenticatedCode = "UNAUTHENTICATED" satisfies ErrorCode;
+
 /**
- * Sends the access token to the session's own origin and to no other, unless the options name it. All other
- * requests go out as they were given.
+ * Returns a `fetch` that adds the access token to requests to the session's own origin and to the origins
+ * in the options. All other requests are unchanged.
  *
- * What the server refused for its token alone is asked once more with a fresh one. Rejects with a
- * `RequestFailed` where a token is needed and cannot be had now, and as `fetch` does.
- * @param request what sends it; the global `fetch` by default
+ * If the server refuses a request only because of its token, the request is sent once more with a fresh
+ * token. Rejects as `fetch` does, and with a `RequestFailed` if a token is needed but not available.
+ *
+ * @param request sends the requests; the global `fetch` by default
  */
 export function sessionFetch(
   session: Session,
@@ -24,46 +28,47 @@ export function sessionFetch(
   { origins = [] }: SessionFetchOptions = {},
 ): typeof fetch {
   const isTrusted = (url: string): boolean => {
-    // Where neither can be resolved, as without a page, the fetch that is given knows what they mean.
+    // Without a page, a relative URL has no origin. The given `request` may still resolve it.
     if (url === session.url) return true;
     const origin = originOf(url);
     return (
-      origin !== undefined && [session.url, ...origins].some((one) => originOf(one) === origin)
+      origin !== undefined &&
+      [session.url, ...origins].some((trusted) => originOf(trusted) === origin)
     );
   };
   return async (input, init) => {
-    if (!isTrusted(urlOf(input))) return request(input, init);
+    if (!isTrusted(inputUrl(input))) return request(input, init);
     const access = await session.access();
-    const given = isRequest(input) ? input : undefined;
-    // Its body can be sent once.
-    const again = given?.clone() ?? input;
-    const headers = init?.headers ?? given?.headers;
+    const original = isRequest(input) ? input : undefined;
+    // The body of a Request can be sent only once.
+    const retryInput = original?.clone() ?? input;
+    const headers = init?.headers ?? original?.headers;
     const response = await request(input, withToken(init, headers, access));
-    // A redirect may have led to another origin, which neither had the token nor may say that it is wrong.
+    // After a redirect to another origin, that origin did not receive the token and cannot refuse it.
     if (access === undefined || (response.url && !isTrusted(response.url))) return response;
     const refusal = await refusalOf(response);
     if (refusal?.reason === undefined) return response;
     session.refused(access, refusal.reason);
-    // A part of it may be done: that must not be done twice.
+    // A part of the operation may have run, and must not run twice.
     if (refusal.begun === true) return response;
-    const next = await session.access();
-    // Of another session, perhaps of another user, it was not asked.
-    if (next?.sessionId !== access.sessionId || init?.body instanceof ReadableStream)
+    const freshAccess = await session.access();
+    // Another session may be another user's: the request is not repeated under it.
+    if (freshAccess?.sessionId !== access.sessionId || init?.body instanceof ReadableStream)
       return response;
-    return request(again, withToken(init, headers, next));
+    return request(retryInput, withToken(init, headers, freshAccess));
   };
 }
 
-/** A `Request` of another realm or package is one too. */
+/** No `instanceof`: a `Request` may come from another realm or package. */
 function isRequest(input: Parameters<typeof fetch>[0]): input is Request {
   return typeof input === "object" && "headers" in input;
 }
 
-function urlOf(input: Parameters<typeof fetch>[0]): string {
+function inputUrl(input: Parameters<typeof fetch>[0]): string {
   return isRequest(input) ? input.url : String(input);
 }
 
-/** Undefined where a URL has none that a server may have; relative to the page, where there is one. */
+/** Returns the HTTP origin of a URL, relative to the page if there is one; undefined if it has none. */
 function originOf(url: string): string | undefined {
   const { document, location } = globalThis as {
     readonly document?: { readonly baseURI: string };
@@ -71,7 +76,7 @@ function originOf(url: string): string | undefined {
   };
   try {
     const { protocol, origin } = new URL(url, document?.baseURI ?? location?.href);
-    // The origin of `blob:` is that of the page that made it, and that of `data:` is no origin.
+    // `blob:` has the origin of the page that made it, and `data:` has an opaque one.
     return /^https?:$/.test(protocol) ? origin : undefined;
   } catch {
     return undefined;
@@ -80,18 +85,18 @@ function originOf(url: string): string | undefined {
 
 function withToken(
   init: RequestInit | undefined,
-  given: RequestInit["headers"],
+  original: RequestInit["headers"],
   access: Access | undefined,
 ): RequestInit {
-  const headers = new Headers(given);
+  const headers = new Headers(original);
   if (access !== undefined) headers.set("authorization", `Bearer ${access.token}`);
   return { ...init, headers };
 }
 
-interface Answer {
+interface ResponseBody {
   readonly data?: Readonly<Record<string, unknown>> | null;
   readonly errors?: readonly {
-    readonly extensions?: Refusal & { readonly code?: string };
+    readonly extensions?: Refusal & { readonly code?: ErrorCode };
   }[];
 }
 
@@ -101,19 +106,19 @@ interface Refusal {
   readonly begun?: boolean;
 }
 
-/** Undefined, too, where a part of it was done, by the data: that must not be done twice. */
+/** Returns why the whole operation was refused; undefined also if the data shows that a part of it ran. */
 async function refusalOf(response: Response): Promise<Refusal | undefined> {
-  // Streams are not read: they are the reader's.
+  // Leaves streams to the caller.
   if (!/json/.test(response.headers.get("content-type") ?? "")) return undefined;
   const text = await response.clone().text();
-  if (!text.includes("UNAUTHENTICATED")) return undefined;
-  let answer: Answer;
+  if (!text.includes(unauthenticatedCode)) return undefined;
+  let body: ResponseBody;
   try {
-    answer = JSON.parse(text) as Answer;
+    body = JSON.parse(text) as ResponseBody;
   } catch {
     return undefined;
   }
-  const { data, errors = [] } = answer;
+  const { data, errors = [] } = body;
   if (Object.values(data ?? {}).some((field) => field !== null)) return undefined;
-  return errors.find(({ extensions }) => extensions?.code === "UNAUTHENTICATED")?.extensions;
+  return errors.find(({ extensions }) => extensions?.code === unauthenticatedCode)?.extensions;
 }

@@ -1,5 +1,6 @@
-/** Sockets for subscriptions under the session, by graphql-ws: they come back as long as it lasts, and end with it. */
+/** A graphql-ws client for subscriptions: its sockets reconnect while the session lasts, and close with it. */
 import type { Client, ClientOptions } from "graphql-ws";
+import { closes, type FinalCloseReason } from "../protocol/close-reasons.ts";
 import { backoff } from "./backoff.ts";
 import type { Access, Session } from "./types.ts";
 import { defaultPlatform, type Platform } from "./platform.ts";
@@ -8,146 +9,158 @@ export interface SocketOptions extends Omit<
   Partial<ClientOptions>,
   "connectionParams" | "shouldRetry" | "retryWait" | "retryAttempts" | "on"
 > {
-  /** Default: the session's, with `ws` for `http`. */
+  /** Default: the session's URL, with `ws` for `http`. */
   readonly url?: string;
-  /** Where time and chance come from; for tests. */
-  readonly environment?: Partial<Platform>;
+  /** Replaces timers and random numbers in tests. */
+  readonly platform?: Partial<Platform>;
 }
 
-/** What a subscription ends with when its session ended, or when there was none: code 4401. */
+const finalCode = closes.SESSION_ENDED.code;
+const expiredCode = closes.SESSION_EXPIRED.code;
+
+const signedOutMessages = {
+  SESSION_ENDED: "The session has ended",
+  UNAUTHENTICATED: "The client is not signed in",
+} as const satisfies Record<FinalCloseReason, string>;
+
+/** The error of a subscription whose session has ended, or that has no session: close code 4401. */
 export class SignedOut extends Error {
   override readonly name = "SignedOut";
-  readonly code = 4401;
-  /** Of the close: `UNAUTHENTICATED` when nobody was signed in. Why is in the session's `state`. */
-  readonly reason: "SESSION_ENDED" | "UNAUTHENTICATED";
+  readonly code = finalCode;
+  /** The close reason: `UNAUTHENTICATED` without a session. The session's `state` says why it ended. */
+  readonly reason: FinalCloseReason;
 
-  constructor(reason: SignedOut["reason"]) {
-    super(reason === "SESSION_ENDED" ? "The session has ended" : "Nobody is signed in");
+  constructor(reason: FinalCloseReason) {
+    super(signedOutMessages[reason]);
     this.reason = reason;
   }
 }
 
 /** Milliseconds. */
-const times = {
-  /** From one ping to the next: a socket that died while the machine slept says nothing by itself. */
+const socketTimeouts = {
+  /** Between pings. A socket that died while the machine slept reports no close by itself. */
   keepAlive: 10_000,
-  /** For the answer to a ping. */
+  /** Until the pong of a ping. */
   pong: 5_000,
-  /** For the acknowledgement of a connection. */
+  /** Until the `connection_ack` of a new socket. */
   acknowledgement: 10_000,
 } as const;
 
 /**
- * A graphql-ws client whose subscriptions outlive renewals, lost connections and server restarts.
- * @param createClient that of graphql-ws
+ * Creates a graphql-ws client whose subscriptions survive renewals, lost connections and server restarts.
+ *
+ * @param createClient the function of that name of graphql-ws
  */
 export function createSocketClient(
   createClient: (options: ClientOptions) => Client,
   session: Session,
-  { environment: replacements, ...options }: SocketOptions = {},
+  { platform: replacements, ...options }: SocketOptions = {},
 ): Client {
-  const environment = { ...defaultPlatform(), ...replacements };
-  const { after, random } = environment;
-  /** What the socket was opened with. */
+  const platform = { ...defaultPlatform(), ...replacements };
+  const { after, random } = platform;
+  /** The token that opened the socket. */
   let access: Access | undefined;
   /** Attempts since the last acknowledgement. */
   let failures = 0;
-  /** For a fresh token there is nothing to wait for. */
-  let atOnce = false;
-  let cancelPong = () => {};
-  /** From its acknowledgement to its close. */
+  /** The next attempt has a fresh token and needs no delay. */
+  let retriesAtOnce = false;
+  let cancelPongTimeout = () => {};
+  /** The socket, between its acknowledgement and its close. */
   let acknowledged: Pick<WebSocket, "send"> | undefined;
-  /** A token from after the one that the socket was opened with, to be shown on it. */
-  let newer: string | undefined;
-  let unfollow = () => {};
+  /** A token that is newer than the token that opened the socket, and that the socket has not sent yet. */
+  let newerToken: string | undefined;
+  let stopFollowing = () => {};
 
   async function wait(time: number): Promise<void> {
-    const over = Promise.withResolvers<void>();
-    const cancel = after(time, over.resolve, "request");
-    const stop = environment.onWake(over.resolve);
-    await over.promise;
+    const done = Promise.withResolvers<void>();
+    const cancel = after(time, done.resolve, "request");
+    const stop = platform.onWake(done.resolve);
+    await done.promise;
     cancel();
     stop();
   }
 
-  /** Nothing is opened before there is a token for it, however long that takes. */
-  async function ready(): Promise<Access | undefined> {
+  /** Resolves with a token to open a socket with, or undefined when signed out, however long that takes. */
+  async function waitForAccess(): Promise<Access | undefined> {
     for (;;) {
       try {
         return await session.access();
       } catch {
-        // Each call waits for the outcome of another attempt.
+        // Each call waits for another attempt to renew, so this loop needs no delay.
       }
     }
   }
 
-  /** Notes the renewals since the token that the socket is opened with. */
-  function follow(): void {
-    unfollow();
-    newer = undefined;
-    unfollow = session.onRenewal(({ token, sessionId }) => {
-      // After another login the socket is still of the session before.
-      if (sessionId === access?.sessionId) newer = token;
-      show();
+  /** Records renewals after the token that opens the socket. */
+  function followRenewals(): void {
+    stopFollowing();
+    newerToken = undefined;
+    stopFollowing = session.onRenewal(({ token, sessionId }) => {
+      // After another login, the socket still belongs to the session before.
+      if (sessionId === access?.sessionId) newerToken = token;
+      sendNewerToken();
     });
   }
 
-  /** The server closes the socket when the newest token shown on it expires. A ping is answered by any server. */
-  function show(): void {
-    if (acknowledged === undefined || newer === undefined) return;
-    acknowledged.send(JSON.stringify({ type: "ping", payload: { token: newer } }));
-    newer = undefined;
+  /**
+   * Extends the socket, which the server closes when the newest token that it received expires. The token
+   * goes in a ping, which every server answers.
+   */
+  function sendNewerToken(): void {
+    if (acknowledged === undefined || newerToken === undefined) return;
+    acknowledged.send(JSON.stringify({ type: "ping", payload: { token: newerToken } }));
+    newerToken = undefined;
   }
 
-  function closed({ code, reason }: { readonly code?: number; readonly reason?: string }): void {
-    cancelPong();
-    unfollow();
+  function onClosed({ code, reason }: { readonly code?: number; readonly reason?: string }): void {
+    cancelPongTimeout();
+    stopFollowing();
     acknowledged = undefined;
-    // For 4401 that is the next subscription, after a login.
-    if (code === 4401) failures = 0;
-    atOnce = failures === 0 && (code === 4401 || code === 4403);
-    if (access === undefined || (code !== 4401 && code !== 4403)) return;
-    session.refused(access, reason === "SESSION_ENDED" ? "ENDED" : undefined);
+    // The next attempt after a final close is a new subscription, after a login.
+    if (code === finalCode) failures = 0;
+    retriesAtOnce = failures === 0 && (code === finalCode || code === expiredCode);
+    if (access === undefined || (code !== finalCode && code !== expiredCode)) return;
+    session.refused(access, reason === closes.SESSION_ENDED.reason ? "ENDED" : undefined);
   }
 
   const client = createClient({
-    keepAlive: times.keepAlive,
-    connectionAckWaitTimeout: times.acknowledgement,
+    keepAlive: socketTimeouts.keepAlive,
+    connectionAckWaitTimeout: socketTimeouts.acknowledgement,
     ...options,
     url: async () => {
-      access = await ready();
+      access = await waitForAccess();
       return options.url ?? socketUrl(session.url);
     },
     connectionParams: async () => {
       access = await session.access().catch(() => access);
-      follow();
+      followRenewals();
       return access && { token: access.token };
     },
     retryAttempts: Infinity,
-    // Also what is no close event: a server that cannot be reached. What is final for graphql-ws stays so.
+    // Retries also when the server is unreachable, without a close event. Codes fatal to graphql-ws stay fatal.
     shouldRetry: () => true,
     retryWait: async () => {
-      const time = atOnce ? 0 : backoff(failures, random);
+      const time = retriesAtOnce ? 0 : backoff(failures, random);
       failures += 1;
-      atOnce = false;
+      retriesAtOnce = false;
       if (time > 0) await wait(time);
     },
     on: {
       connected: (socket) => {
         failures = 0;
-        atOnce = false;
+        retriesAtOnce = false;
         acknowledged = socket as Pick<WebSocket, "send">;
-        show();
+        sendNewerToken();
       },
       ping: (isReceived) => {
         if (isReceived) return;
-        cancelPong();
-        cancelPong = after(times.pong, () => client.terminate(), "upkeep");
+        cancelPongTimeout();
+        cancelPongTimeout = after(socketTimeouts.pong, () => client.terminate(), "upkeep");
       },
       pong: (isReceived) => {
-        if (isReceived) cancelPong();
+        if (isReceived) cancelPongTimeout();
       },
-      closed: (event) => closed(event as { code?: number; reason?: string }),
+      closed: (event) => onClosed(event as { code?: number; reason?: string }),
     },
   });
 
@@ -156,7 +169,7 @@ export function createSocketClient(
     subscribe: (payload, sink) =>
       client.subscribe(payload, {
         next: (result) => sink.next(result as Parameters<typeof sink.next>[0]),
-        error: (error) => sink.error(shown(error)),
+        error: (error) => sink.error(toSignedOut(error)),
         complete: () => sink.complete(),
       }),
     iterate: (payload) => iterate(client.iterate(payload)),
@@ -167,14 +180,18 @@ async function* iterate<Result>(results: AsyncIterable<Result>) {
   try {
     yield* results;
   } catch (error) {
-    throw shown(error);
+    throw toSignedOut(error);
   }
 }
 
-function shown(error: unknown): unknown {
+/** Returns a `SignedOut` for a final close event of Curfew, and any other error unchanged. */
+function toSignedOut(error: unknown): unknown {
   const { code, reason } = (error ?? {}) as { readonly code?: unknown; readonly reason?: unknown };
-  if (code !== 4401 || (reason !== "SESSION_ENDED" && reason !== "UNAUTHENTICATED")) return error;
-  return new SignedOut(reason);
+  return code === finalCode && isFinal(reason) ? new SignedOut(reason) : error;
+}
+
+function isFinal(reason: unknown): reason is FinalCloseReason {
+  return typeof reason === "string" && Object.hasOwn(signedOutMessages, reason);
 }
 
 function socketUrl(url: string): string {

@@ -1,27 +1,30 @@
-/** What the client takes from where it runs: time, chance, network and the other tabs; tests bring their own. */
+/** The platform that the client runs on: clocks, timers, random numbers, network and tabs. Tests replace it. */
 
 export interface Platform {
   readonly fetch: typeof fetch;
-  /** Epoch milliseconds. It may be wrong, and be set. */
+  /** Epoch milliseconds. The clock may be wrong, and the user may set it. */
   readonly wallClock: () => number;
-  /** Milliseconds since any point. It may stand still while the machine sleeps. */
+  /** Milliseconds since an arbitrary point. The clock may stop while the machine sleeps. */
   readonly steadyClock: () => number;
-  /** From 0 to 1. */
+  /** Returns a number from 0 to 1. */
   readonly random: () => number;
-  /** Calls back once after that many milliseconds, or later; returns what cancels it. */
+  /** Calls back once after that many milliseconds, or later. Returns a function that cancels it. */
   readonly after: (milliseconds: number, callback: () => void, purpose: Purpose) => () => void;
-  /** Calls back when the network or the user may have come back; returns what stops that. */
+  /** Calls back when the network or the user may have returned. Returns a function that stops that. */
   readonly onWake: (callback: () => void) => () => void;
-  /** The Web Locks of this origin; undefined where there are none. */
+  /** The Web Locks of this origin; undefined if not supported. */
   readonly locks: Locks | undefined;
-  /** Undefined where no other tab can be reached. */
-  readonly openChannel: (name: string, receive: (message: unknown) => void) => Channel | undefined;
+  /** Returns undefined if other tabs cannot be reached. */
+  readonly openChannel: (
+    name: string,
+    receive: (message: unknown) => void,
+  ) => TabChannel | undefined;
 }
 
-/** In Node `upkeep` alone does not keep a process from its end. */
+/** In Node, a timer for `upkeep` does not keep the process alive. */
 export type Purpose = "upkeep" | "request";
 
-/** As `navigator.locks`: https://w3c.github.io/web-locks/ */
+/** The part of `navigator.locks` in use: https://w3c.github.io/web-locks/ */
 export interface Locks {
   request<T>(
     name: string,
@@ -30,14 +33,14 @@ export interface Locks {
   ): Promise<T>;
 }
 
-/** Reaches all others of its name, and not itself. */
-export interface Channel {
+/** Posts to all other channels of its name, and not to itself. */
+export interface TabChannel {
   readonly post: (message: unknown) => void;
   readonly close: () => void;
 }
 
-/** Of the browser's globals, those that Node does not have or that not every browser has. */
-interface Page {
+/** The browser globals that Node or some browsers do not have. */
+interface BrowserGlobals {
   readonly document?: EventSource & { readonly visibilityState: string };
   readonly addEventListener?: EventSource["addEventListener"];
   readonly removeEventListener?: EventSource["removeEventListener"];
@@ -55,11 +58,11 @@ interface EventSource {
 }
 
 /**
- * Tabs are those of a browser. The BroadcastChannel of Node joins whatever runs in one process, and there
- * each session may be another user's.
+ * Returns the platform that runs this module. Locks and channels exist only in a browser tab: in Node, a
+ * BroadcastChannel connects everything in the process, where each session may belong to another user.
  */
 export function defaultPlatform(): Platform {
-  const page = globalThis as unknown as Page;
+  const page = globalThis as unknown as BrowserGlobals;
   const inTab = page.document !== undefined;
   return {
     fetch: (...request) => fetch(...request),
@@ -86,22 +89,25 @@ export function defaultPlatform(): Platform {
   };
 }
 
-function onWake(page: Page, callback: () => void): () => void {
+function onWake(page: BrowserGlobals, callback: () => void): () => void {
   const { document } = page;
-  const generationAtRead = () => {
+  const onVisibilityChange = () => {
     if (document?.visibilityState === "visible") callback();
   };
-  document?.addEventListener("visibilitychange", generationAtRead);
-  // A page that comes back from the browser's cache was not told that it is visible.
+  document?.addEventListener("visibilitychange", onVisibilityChange);
+  // A page that returns from the back/forward cache receives no `visibilitychange`.
   const events = ["online", "pageshow"];
   for (const event of events) page.addEventListener?.(event, callback);
   return () => {
-    document?.removeEventListener("visibilitychange", generationAtRead);
+    document?.removeEventListener("visibilitychange", onVisibilityChange);
     for (const event of events) page.removeEventListener?.(event, callback);
   };
 }
 
-/** Time that goes on while the machine sleeps, and does not go back when the clock is set. */
+/**
+ * Returns a clock in milliseconds that also counts while the machine sleeps, and never runs backwards when
+ * the wall clock is set.
+ */
 export function elapsedClock({
   wallClock,
   steadyClock,

@@ -1,4 +1,4 @@
-/** The mutations that a session is made of, asked over HTTP. */
+/** Sends the mutations of a session over HTTP. */
 import {
   RequestFailed,
   type InvalidCredentials,
@@ -9,17 +9,17 @@ import {
 } from "./types.ts";
 import type { Platform } from "./platform.ts";
 
-/** The answer of a login, a registration or a renewal that succeeded. */
-export interface Issued {
+/** The result of a login, a registration or a renewal that succeeded. */
+export interface IssuedTokens {
   readonly __typename: "SignedIn";
-  readonly tokens: Tokens & { readonly accessTokenExpiresAt: string };
+  readonly tokens: TokenStrings & { readonly accessTokenExpiresAt: string };
   readonly viewer: {
     readonly session: { readonly id: string; readonly renewedAt: string };
     readonly user?: { readonly id: string };
   };
 }
 
-export interface Tokens {
+export interface TokenStrings {
   readonly accessToken: string;
   readonly renewalToken: string;
 }
@@ -29,16 +29,17 @@ export interface RenewalRefused {
   readonly reason: RefusalReason;
 }
 
-export type RenewResult = Issued | RenewalRefused | TooManyAttempts;
+export type RenewResult = IssuedTokens | RenewalRefused | TooManyAttempts;
 
-export type PasswordAnswer =
-  | (PasswordChanged & { readonly tokens: Tokens })
+export type PasswordResult =
+  | (PasswordChanged & { readonly tokens: TokenStrings })
   | InvalidInput
   | InvalidCredentials
   | TooManyAttempts;
 
 const problems = `... on Problem { message } ... on TooManyAttempts { retryAfterSeconds }`;
-// What the server calls its time of the renewal tells how long the token lasts, whatever the clock here says.
+// `renewedAt` and the expiry are both by the server's clock, so they give the lifetime even if the local clock is
+// wrong.
 const issued = `... on SignedIn {
   tokens { accessToken accessTokenExpiresAt renewalToken }
   viewer { session { id renewedAt } USER }
@@ -48,7 +49,7 @@ const fields = `... on InvalidInput { fields { field message } }`;
 const credentials = "$email: String!, $password: String!";
 const given = "email: $email, password: $password";
 
-export const documents = {
+export const mutations = {
   login: `mutation (${credentials}) {
     result: login(${given}) { __typename ${withUser} ${problems} }
   }`,
@@ -69,59 +70,59 @@ export const documents = {
   }`,
 } as const;
 
-export interface Question {
-  readonly document: keyof typeof documents;
+export interface MutationRequest {
+  readonly document: keyof typeof mutations;
   readonly variables: Readonly<Record<string, string>>;
   readonly token?: string | undefined;
   /** Milliseconds. */
   readonly timeout: number;
 }
 
-/** Rejects with a `RequestFailed`, and with nothing else, where there is no result. */
-export async function ask<Result>(
+/** Sends a mutation and resolves with its result. Rejects only with a `RequestFailed`. */
+export async function sendMutation<Result>(
   { fetch, after }: Platform,
   url: string,
-  { document, variables, token, timeout }: Question,
+  { document, variables, token, timeout }: MutationRequest,
 ): Promise<Result> {
   const abort = new AbortController();
-  const late = Promise.withResolvers<never>();
+  const timedOut = Promise.withResolvers<never>();
   const cancel = after(
     timeout,
     () => {
       abort.abort();
-      late.reject(new Error(`No answer in ${timeout} ms`));
+      timedOut.reject(new Error(`No response in ${timeout} ms`));
     },
     "request",
   );
-  const answer = async () => {
+  const send = async () => {
     const response = await fetch(url, {
       method: "POST",
       headers: {
         "content-type": "application/json",
         ...(token !== undefined && { authorization: `Bearer ${token}` }),
       },
-      body: JSON.stringify({ query: documents[document], variables }),
+      body: JSON.stringify({ query: mutations[document], variables }),
       signal: abort.signal,
-      // A page that is closed still gets its logout out.
+      // Lets a logout finish after the page is closed.
       keepalive: true,
     });
-    return (await response.json()) as Answer<Result> | null;
+    return (await response.json()) as MutationResponse<Result> | null;
   };
   try {
-    const body = await Promise.race([answer(), late.promise]);
+    const body = await Promise.race([send(), timedOut.promise]);
     const result = body?.data?.result;
     if (result != null) return result;
     const { message, extensions } = body?.errors?.[0] ?? {};
-    throw new RequestFailed(message ?? "The answer is not GraphQL's", extensions?.code);
+    throw new RequestFailed(message ?? "The response is not a GraphQL result", extensions?.code);
   } catch (error) {
     if (error instanceof RequestFailed) throw error;
-    throw new RequestFailed(`${document}: the server at ${url} gave no answer`, undefined, error);
+    throw new RequestFailed(`${document}: no response from ${url}`, undefined, error);
   } finally {
     cancel();
   }
 }
 
-interface Answer<Result> {
+interface MutationResponse<Result> {
   readonly data?: { readonly result?: Result | null } | null;
   readonly errors?: readonly {
     readonly message?: string;

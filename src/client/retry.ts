@@ -1,58 +1,58 @@
-/** Tries again until it is done: one attempt at a time, and after each failure a longer pause. */
+/** Retries an attempt until it succeeds: one at a time, with a growing delay after each failure. */
 import { backoff } from "./backoff.ts";
 import type { RequestFailed } from "./types.ts";
 import type { Platform } from "./platform.ts";
 
 export interface Failure {
   readonly error: RequestFailed;
-  /** Milliseconds, where the server has said how long to wait. */
-  readonly wait?: number;
+  /** The delay that the server asks for (ms), instead of the backoff. */
+  readonly retryAfter?: number;
 }
 
 export interface Retry {
-  /** Whether an attempt is under way now. */
-  readonly trying: () => boolean;
-  /** Begins, unless it has begun; resolves with the outcome of the attempt that is under way or comes next. */
+  /** Whether an attempt is in flight. */
+  readonly isTrying: () => boolean;
+  /** Starts, unless already started. Resolves with the outcome of the attempt in flight, or of the next one. */
   readonly next: () => Promise<Failure | undefined>;
-  /** Cuts the pause short. */
+  /** Skips the rest of the delay. */
   readonly retryNow: () => void;
   readonly stop: () => void;
 }
 
-/** @param attempt does not reject; undefined says that there is nothing left to do. */
+/** @param attempt must not reject; it resolves with undefined when nothing is left to do */
 export function retryUntilDone(
   { random, after }: Platform,
   attempt: () => Promise<Failure | undefined>,
 ): Retry {
   let round: PromiseWithResolvers<Failure | undefined> | undefined;
-  let trying = false;
-  let stopped = false;
-  let hasten = () => {};
+  let isTrying = false;
+  let isStopped = false;
+  let skipDelay = () => {};
 
   async function run(current: PromiseWithResolvers<Failure | undefined>): Promise<void> {
     for (let failures = 0; ; failures += 1) {
-      trying = true;
+      isTrying = true;
       const failure = await attempt();
-      trying = false;
-      round = failure === undefined || stopped ? undefined : Promise.withResolvers();
+      isTrying = false;
+      round = failure === undefined || isStopped ? undefined : Promise.withResolvers();
       current.resolve(failure);
       if (failure === undefined || round === undefined) return;
       current = round;
-      await pause(failure.wait ?? backoff(failures, random));
+      await delay(failure.retryAfter ?? backoff(failures, random));
     }
   }
 
-  const pause = (time: number) =>
+  const delay = (time: number) =>
     new Promise<void>((resolve) => {
       const cancel = after(time, resolve, "request");
-      hasten = () => {
+      skipDelay = () => {
         cancel();
         resolve();
       };
     });
 
   return {
-    trying: () => trying,
+    isTrying: () => isTrying,
     next() {
       if (round === undefined) {
         round = Promise.withResolvers();
@@ -60,10 +60,10 @@ export function retryUntilDone(
       }
       return round.promise;
     },
-    retryNow: () => hasten(),
+    retryNow: () => skipDelay(),
     stop() {
-      stopped = true;
-      hasten();
+      isStopped = true;
+      skipDelay();
     },
   };
 }

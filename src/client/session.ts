@@ -1,4 +1,4 @@
-/** A session that takes care of itself: it stays fresh, in all tabs, and ends only when the server says so. */
+/** Creates sessions: they renew their tokens, share them across tabs, and end only by a logout or a refusal. */
 import { backoff } from "./backoff.ts";
 import {
   RequestFailed,
@@ -13,8 +13,9 @@ import {
   type TooManyAttempts,
 } from "./types.ts";
 import { defaultPlatform, type Platform } from "./platform.ts";
-import { createTokenState, type HeldTokens } from "./token-state.ts";
+import { createTokenState, type CurrentTokens } from "./token-state.ts";
 import {
+  accessOf,
   generationOf,
   storedTokensOf,
   type StoredTokens,
@@ -22,51 +23,52 @@ import {
 } from "./stored-tokens.ts";
 import { retryUntilDone, type Failure } from "./retry.ts";
 import {
-  ask,
-  type Issued,
-  type PasswordAnswer,
+  sendMutation,
+  type IssuedTokens,
+  type PasswordResult,
   type RenewResult,
-  type Tokens,
+  type TokenStrings,
 } from "./requests.ts";
 
 export interface SessionOptions {
-  /** Of Curfew's endpoint: `https://api.example.com/graphql`, or in a browser `/graphql`. */
+  /** Curfew's endpoint: `https://api.example.com/graphql`, or in a browser `/graphql`. */
   readonly url: string;
   /**
-   * Where the tokens are kept besides the memory of the page: `localStorage`, `sessionStorage` or the like.
-   * Without one, nobody is signed in any more once all tabs of the app are closed or loaded anew. In
-   * `localStorage` a session outlives the browser; and a script that got into your page reads a renewal
-   * token there that serves for 30 days, from anywhere (OWASP HTML5 Security Cheat Sheet, Local Storage).
+   * Where to store the tokens besides the page's memory: `localStorage`, `sessionStorage` or the like.
+   * Without a storage, the user is signed out when all tabs of the app are closed or reloaded. With
+   * `localStorage`, the session outlives the browser. A script that is injected into your page can then read
+   * a renewal token that works for 30 days, from anywhere (OWASP HTML5 Security Cheat Sheet, Local Storage).
    * Default: none.
    */
   readonly storage?: TokenStorage;
   /**
-   * Whether the tabs of the browser share the session, by a channel on which every page and script of the
-   * origin is trusted: who asks there is given the tokens. Default: true; outside of a browser they never do.
+   * Whether the tabs of the browser share the session. They use a channel on which every page and script of
+   * the origin is trusted: each of them can request the tokens. Default: true. Outside a browser, sessions
+   * are never shared.
    */
-  readonly shared?: boolean;
-  /** Names the session among others of the same origin. Default: `curfew:` and the URL. */
+  readonly shareAcrossTabs?: boolean;
+  /** Distinguishes sessions of the same origin. Default: `curfew:` and the URL. */
   readonly key?: string;
-  /** Where time, chance and the network come from; for tests. */
-  readonly environment?: Partial<Platform>;
+  /** Replaces clocks, timers, random numbers and the network in tests. */
+  readonly platform?: Partial<Platform>;
 }
 
-/** Milliseconds until a request is given up. */
-const timeouts = {
-  /** The next attempt has to come within the 10 s in which the server gives a lost answer again. */
+/** Request timeouts in milliseconds. */
+const requestTimeouts = {
+  /** The retry must come within the 10 s in which the server returns the same tokens. */
   renewal: 3_000,
-  /** Once there was no answer in that time: the way may be long. */
+  /** After a renewal timed out: the network may be slow. */
   slowRenewal: 6_000,
   logout: 5_000,
-  /** Two passwords are hashed for it. */
+  /** The server hashes two passwords. */
   passwordChange: 8_000,
-  /** For what a person waits for. */
-  person: 30_000,
+  /** A user waits for a login or a registration. */
+  signIn: 30_000,
 } as const;
 
 const logoutAttempts = 8;
 
-/** Whether a refusal is about the whole session, and not about the one token that was refused. */
+/** Whether a refusal means that the session has ended, and not only the refused token. */
 const endsSession = {
   MISSING: false,
   MALFORMED: false,
@@ -78,48 +80,45 @@ const endsSession = {
   REUSED: true,
   USER_GONE: true,
 } as const satisfies Record<RefusalReason, boolean>;
-function accessOf({ accessToken: token, sessionId }: StoredTokens): Access {
-  return { token, sessionId };
-}
 
-/** Of one user at a time. Signing in begins with `login`, or with what the storage or another tab has. */
+/** Creates a session. It starts with `login`, or with tokens from the storage or another tab. */
 export function createSession(options: SessionOptions): Session {
-  const { url, storage, shared = true, key = `curfew:${url}` } = options;
-  const environment: Platform = {
+  const { url, storage, shareAcrossTabs = true, key = `curfew:${url}` } = options;
+  const platform: Platform = {
     ...defaultPlatform(),
-    ...(!shared && { locks: undefined, openChannel: () => undefined }),
-    ...options.environment,
+    ...(!shareAcrossTabs && { locks: undefined, openChannel: () => undefined }),
+    ...options.platform,
   };
-  const { random, after, wallClock } = environment;
+  const { random, after, wallClock } = platform;
   const listeners = new Set<(state: SessionState) => void>();
   const renewalListeners = new Set<(access: Access) => void>();
-  /** Whether the last renewal got no answer in time. */
+  /** Whether the last renewal timed out. */
   let isSlow = false;
-  const renewals = retryUntilDone(environment, renew);
-  const holder = createTokenState({
-    environment,
+  const renewals = retryUntilDone(platform, renew);
+  const tokenState = createTokenState({
+    platform,
     name: key,
     storage,
     onDue: () => void renewals.next(),
     onChange: (state) => {
-      // Whoever waits for a pair has either got one, or need not wait any more.
+      // Callers that wait for tokens have them now, or need not wait any longer.
       renewals.retryNow();
-      tell(listeners, state);
+      notify(listeners, state);
     },
-    onRenewal: (pair) => tell(renewalListeners, accessOf(pair)),
+    onRenewal: (tokens) => notify(renewalListeners, accessOf(tokens)),
   });
-  const stopWaking = environment.onWake(() => {
+  const stopWaking = platform.onWake(() => {
     renewals.retryNow();
-    holder.check();
+    tokenState.checkDue();
   });
-  void holder.start();
+  void tokenState.start();
 
-  function tell<Value>(told: Iterable<(value: Value) => void>, value: Value): void {
-    for (const listener of told) {
+  function notify<Value>(targets: Iterable<(value: Value) => void>, value: Value): void {
+    for (const listener of targets) {
       try {
         listener(value);
       } catch (error) {
-        // The app's fault: shown to the app, and nothing of it stops here.
+        // Reports an error of the app's listener as uncaught, and continues.
         queueMicrotask(() => {
           throw error;
         });
@@ -128,24 +127,24 @@ export function createSession(options: SessionOptions): Session {
   }
 
   async function renew(): Promise<Failure | undefined> {
-    while (holder.isDue()) {
-      const failure = await holder.exclusive(renewAlone);
+    while (tokenState.isDue()) {
+      const failure = await tokenState.runExclusive(renewExclusively);
       if (failure !== undefined) return failure;
     }
     return undefined;
   }
 
-  async function renewAlone(): Promise<Failure | undefined> {
-    await holder.catchUp();
-    const before = holder.held();
-    if (before === undefined || !holder.isDue()) return undefined;
+  async function renewExclusively(): Promise<Failure | undefined> {
+    await tokenState.prepareRenewal();
+    const before = tokenState.current();
+    if (before === undefined || !tokenState.isDue()) return undefined;
     const { renewalToken } = before;
-    const timeout = isSlow ? timeouts.slowRenewal : timeouts.renewal;
+    const timeout = isSlow ? requestTimeouts.slowRenewal : requestTimeouts.renewal;
     const askedAt = wallClock();
     let result: RenewResult;
     try {
       const variables = { renewalToken };
-      result = await ask(environment, url, { document: "renew", variables, timeout });
+      result = await sendMutation(platform, url, { document: "renew", variables, timeout });
       isSlow = false;
     } catch (error) {
       isSlow ||= wallClock() - askedAt >= timeout;
@@ -153,41 +152,41 @@ export function createSession(options: SessionOptions): Session {
     }
     switch (result.__typename) {
       case "SignedIn": {
-        const pair = storedTokensOf(result, askedAt, before);
-        // Not where it was signed out meanwhile, or overtaken by another tab.
-        if (holder.isNewer(pair)) holder.keep(pair, false);
+        const tokens = storedTokensOf(result, askedAt, before);
+        // Not if the session was signed out meanwhile, or another tab stored newer tokens.
+        if (tokenState.isNewer(tokens)) tokenState.store(tokens, false);
         return undefined;
       }
       case "RenewalRefused":
-        await refuse(before, result.reason);
+        await onRefusedRenewal(before, result.reason);
         return undefined;
       case "TooManyAttempts": {
         const error = new RequestFailed(result.message, "TOO_MANY_ATTEMPTS");
-        return { error, wait: result.retryAfterSeconds * 1_000 };
+        return { error, retryAfter: result.retryAfterSeconds * 1_000 };
       }
     }
   }
 
-  async function refuse(pair: HeldTokens, reason: RefusalReason): Promise<void> {
-    if (holder.held()?.sessionId !== pair.sessionId) return;
-    if (endsSession[reason]) return holder.signOut(pair.sessionId, reason);
-    // Another tab may have the pair that this one was superseded by.
-    if (reason === "SUPERSEDED") await holder.lookAround();
-    if (holder.held() === pair) holder.giveUp(pair, reason);
+  async function onRefusedRenewal(tokens: CurrentTokens, reason: RefusalReason): Promise<void> {
+    if (tokenState.current()?.sessionId !== tokens.sessionId) return;
+    if (endsSession[reason]) return tokenState.signOut(tokens.sessionId, reason);
+    // Another tab may have the tokens that superseded these.
+    if (reason === "SUPERSEDED") await tokenState.sync();
+    if (tokenState.current() === tokens) tokenState.signOutUpTo(tokens, reason);
   }
 
   async function access(): Promise<Access | undefined> {
-    await holder.started;
+    await tokenState.started;
     for (;;) {
-      const held = holder.held();
-      if (held === undefined) return undefined;
-      if (holder.isDue()) void renewals.next();
-      // One that is fresh still may be superseded by the renewal that is under way.
-      const mayUse = holder.isFresh(held) && !renewals.trying();
-      const failure = mayUse ? undefined : await renewals.next();
-      const now = holder.held();
-      if (now !== undefined && holder.isFresh(now)) return accessOf(now);
-      if (now !== undefined && failure !== undefined) throw failure.error;
+      const current = tokenState.current();
+      if (current === undefined) return undefined;
+      if (tokenState.isDue()) void renewals.next();
+      // A renewal in flight may supersede a token that is still fresh.
+      const isUsable = tokenState.isFresh(current) && !renewals.isTrying();
+      const failure = isUsable ? undefined : await renewals.next();
+      const latest = tokenState.current();
+      if (latest !== undefined && tokenState.isFresh(latest)) return accessOf(latest);
+      if (latest !== undefined && failure !== undefined) throw failure.error;
     }
   }
 
@@ -196,70 +195,71 @@ export function createSession(options: SessionOptions): Session {
     { email, password }: Credentials,
   ): Promise<SignedIn | Problem> {
     const askedAt = wallClock();
-    const question = { document, variables: { email, password }, timeout: timeouts.person };
-    const result = await ask<Issued | Problem>(environment, url, question);
+    const request = { document, variables: { email, password }, timeout: requestTimeouts.signIn };
+    const result = await sendMutation<IssuedTokens | Problem>(platform, url, request);
     if (!("tokens" in result)) return result;
-    const before = holder.held();
-    const pair = storedTokensOf(result, askedAt);
-    holder.keep(pair, true);
-    // It expires by itself if it cannot be ended.
-    if (before !== undefined) end(before).catch(() => {});
-    return { __typename: "SignedIn", sessionId: pair.sessionId, userId: pair.userId };
+    const before = tokenState.current();
+    const tokens = storedTokensOf(result, askedAt);
+    tokenState.store(tokens, true);
+    // If the session before cannot be ended, it expires by itself.
+    if (before !== undefined) endSession(before).catch(() => {});
+    return { __typename: "SignedIn", sessionId: tokens.sessionId, userId: tokens.userId };
   }
 
-  async function end({ renewalToken }: StoredTokens): Promise<void> {
+  async function endSession({ renewalToken }: StoredTokens): Promise<void> {
     const variables = { token: renewalToken };
+    const request = { document: "logout", variables, timeout: requestTimeouts.logout } as const;
     for (let attempt = 1; ; attempt += 1) {
       try {
-        await ask(environment, url, { document: "logout", variables, timeout: timeouts.logout });
+        await sendMutation(platform, url, request);
         return;
       } catch (error) {
         if (attempt === logoutAttempts) throw error;
       }
-      const pause = backoff(attempt, random);
-      await new Promise<void>((resolve) => void after(pause, resolve, "request"));
+      const delay = backoff(attempt, random);
+      await new Promise<void>((resolve) => void after(delay, resolve, "request"));
     }
   }
 
   async function logout(): Promise<void> {
-    await holder.started;
-    const held = holder.held();
-    if (held === undefined) return;
-    holder.signOut(held.sessionId, "LOGOUT");
-    await end(held);
+    await tokenState.started;
+    const current = tokenState.current();
+    if (current === undefined) return;
+    tokenState.signOut(current.sessionId, "LOGOUT");
+    await endSession(current);
   }
 
-  /** Holds the pair that a changed password gave. */
-  function succeed(before: StoredTokens, tokens: Tokens): void {
+  /** Stores the tokens that a password change returned. */
+  function storeReissued(before: StoredTokens, tokens: TokenStrings): void {
     const generation = generationOf(tokens.accessToken, before.generation + 1);
-    // How long they last is not told: they are renewed at once, and that tells.
-    const pair = { ...before, ...tokens, generation, lifetime: 0 };
-    if (holder.isNewer(pair)) holder.keep(pair, false);
+    // The response has no expiry: a lifetime of 0 makes the tokens due, and the renewal returns one.
+    const reissued = { ...before, ...tokens, generation, lifetime: 0 };
+    if (tokenState.isNewer(reissued)) tokenState.store(reissued, false);
   }
 
-  /** Under the same lock as a renewal: it is one. */
+  /** Runs under the lock of renewals, because it replaces the tokens as they do. */
   async function changePassword(variables: {
     readonly currentPassword: string;
     readonly newPassword: string;
   }): ReturnType<Session["changePassword"]> {
     await access();
-    return holder.exclusive(async () => {
-      // Another tab may have renewed while this one waited for its turn.
-      await holder.catchUp(true);
-      return holder.replacing(async () => {
-        const before = holder.held();
+    return tokenState.runExclusive(async () => {
+      // Another tab may have renewed while this one waited for the lock.
+      await tokenState.prepareRenewal(true);
+      return tokenState.whileReplacing(async () => {
+        const before = tokenState.current();
         const token = before?.accessToken;
-        const timeout = timeouts.passwordChange;
-        const question = { document: "changePassword", variables, token, timeout } as const;
+        const timeout = requestTimeouts.passwordChange;
+        const request = { document: "changePassword", variables, token, timeout } as const;
         try {
-          const result = await ask<PasswordAnswer>(environment, url, question);
+          const result = await sendMutation<PasswordResult>(platform, url, request);
           if (result.__typename !== "PasswordChanged") return result;
           const { tokens, endedSessions } = result;
-          if (before !== undefined) succeed(before, tokens);
+          if (before !== undefined) storeReissued(before, tokens);
           return { __typename: "PasswordChanged", endedSessions };
         } catch (error) {
-          // Perhaps it was done: then the old renewal token is refused, and the new password signs in again.
-          if (before !== undefined) holder.distrust(before.accessToken);
+          // If the change succeeded, the server refuses the old renewal token, and that signs the user out.
+          if (before !== undefined) tokenState.markRejected(before.accessToken);
           throw error;
         }
       });
@@ -269,7 +269,7 @@ export function createSession(options: SessionOptions): Session {
   return {
     url,
     get state() {
-      return holder.state();
+      return tokenState.state();
     },
     subscribe(listener) {
       listeners.add(listener);
@@ -286,13 +286,13 @@ export function createSession(options: SessionOptions): Session {
     accessToken: async () => (await access())?.token,
     access,
     refused({ token, sessionId }, reason) {
-      if (reason === "ENDED") return holder.signOut(sessionId, reason);
-      if (holder.held()?.accessToken === token) holder.distrust(token);
+      if (reason === "ENDED") return tokenState.signOut(sessionId, reason);
+      if (tokenState.current()?.accessToken === token) tokenState.markRejected(token);
     },
     dispose() {
       stopWaking();
       renewals.stop();
-      holder.close();
+      tokenState.close();
       listeners.clear();
       renewalListeners.clear();
     },

@@ -1,29 +1,35 @@
-/** The tokens that a tab holds, and in what form they go to the other tabs and into a storage. */
-import type { Issued } from "./requests.ts";
+/** The tokens of a session, as a tab stores them and sends them to the other tabs. */
+import { tokenOffsets, tokenPrefixes } from "../protocol/token-format.ts";
+import type { IssuedTokens } from "./requests.ts";
+import type { Access } from "./types.ts";
 
 export interface StoredTokens {
   readonly sessionId: string;
   readonly userId: string;
-  /** As the server counts it: the newer of two pairs has the greater one. */
+  /** The server's count of renewals: of two pairs, the newer one has the higher generation. */
   readonly generation: number;
   readonly accessToken: string;
   readonly renewalToken: string;
-  /** When it was asked for, by the clock of this machine: epoch milliseconds. */
+  /** When the client sent the request for them, by this machine's clock: epoch milliseconds. */
   readonly askedAt: number;
-  /** When the server made it, by its own clock. */
+  /** When the server issued them, by its own clock. */
   readonly renewedAt: number;
-  /** Milliseconds that the server accepts the access token from `askedAt` on, or longer. */
+  /** How long the server accepts the access token after `askedAt`, at least (ms). */
   readonly lifetime: number;
 }
 
-/** As `localStorage` and `sessionStorage` are. */
+export function accessOf({ accessToken: token, sessionId }: StoredTokens): Access {
+  return { token, sessionId };
+}
+
+/** The part of `localStorage` and `sessionStorage` in use. */
 export interface TokenStorage {
   getItem(key: string): string | null;
   setItem(key: string, value: string): void;
   removeItem(key: string): void;
 }
 
-/** A storage that is full, forbidden or holds something else is as good as an empty one. */
+/** Reads and writes a storage. A storage that is full, forbidden or has another value counts as empty. */
 export function tokenStorage(storage: TokenStorage | undefined, key: string) {
   return {
     read(): StoredTokens | undefined {
@@ -34,56 +40,64 @@ export function tokenStorage(storage: TokenStorage | undefined, key: string) {
         return undefined;
       }
     },
-    write(pair: StoredTokens | undefined): void {
+    write(tokens: StoredTokens | undefined): void {
       try {
-        if (pair === undefined) storage?.removeItem(key);
-        else storage?.setItem(key, JSON.stringify(pair));
+        if (tokens === undefined) storage?.removeItem(key);
+        else storage?.setItem(key, JSON.stringify(tokens));
       } catch {
-        // The pair is in memory.
+        // The tokens remain in memory.
       }
     },
   };
 }
 
-const texts = ["sessionId", "userId", "accessToken", "renewalToken"] as const;
-const numbers = ["generation", "askedAt", "renewedAt", "lifetime"] as const;
+const stringFields = ["sessionId", "userId", "accessToken", "renewalToken"] as const;
+const numberFields = ["generation", "askedAt", "renewedAt", "lifetime"] as const;
 
-/** Whether all of it is there: without its times, it would neither be fresh nor ever due. */
+/** Whether all fields are present. Without its times, a pair would be neither fresh nor ever due. */
 export function isStoredTokens(value: unknown): value is StoredTokens {
-  const pair = (value ?? {}) as Partial<Record<keyof StoredTokens, unknown>>;
+  const tokens = (value ?? {}) as Partial<Record<keyof StoredTokens, unknown>>;
   return (
-    texts.every((field) => typeof pair[field] === "string") &&
-    numbers.every((field) => Number.isFinite(pair[field]))
+    stringFields.every((field) => typeof tokens[field] === "string") &&
+    numberFields.every((field) => Number.isFinite(tokens[field]))
   );
 }
 
 /**
- * The generation that stands in a token: an unsigned integer in bytes 8 to 11 of its body, which is base64url.
- * Counted here it would be wrong where the server went two steps in the time of one answer.
+ * Reads the generation from an access token, as an unsigned 32-bit integer. The client cannot count
+ * generations itself: the server may renew twice while one response is in flight.
  *
- * @param otherwise where the token does not say
+ * @param fallback the result if the token has another format
  */
-export function generationOf(token: string, otherwise: number): number {
-  const [, start] = /^curfew_access_([\w-]{16})/.exec(token) ?? [];
-  if (start === undefined) return otherwise;
+export function generationOf(token: string, fallback: number): number {
+  const { access: prefix } = tokenPrefixes;
+  // 16 characters of base64url are 12 bytes: all up to the end of the generation.
+  const start = token.slice(prefix.length, prefix.length + 16);
+  if (!token.startsWith(prefix) || !/^[\w-]{16}$/.test(start)) return fallback;
   const bytes = atob(start.replaceAll("-", "+").replaceAll("_", "/"));
-  return [8, 9, 10, 11].reduce((sum, at) => sum * 256 + bytes.charCodeAt(at), 0);
+  let generation = 0;
+  for (let i = 0; i < 4; i += 1)
+    generation = generation * 256 + bytes.charCodeAt(tokenOffsets.generation + i);
+  return generation;
 }
 
-/** Milliseconds from one renewal to the next, at least: at the very end of a session hardly any are left. */
-const pace = 1_000;
+/** The shortest lifetime (ms): limits the rate of renewals at the very end of a session. */
+const minLifetime = 1_000;
 
-/** @param before what was renewed, where it was no login */
+/** @param before the tokens that were renewed; undefined after a login */
 export function storedTokensOf(
-  { tokens, viewer }: Issued,
+  { tokens, viewer }: IssuedTokens,
   askedAt: number,
   before?: StoredTokens,
 ): StoredTokens {
   const { session, user } = viewer;
   const renewedAt = Date.parse(session.renewedAt);
-  // An earlier request may have made it whose answer was lost: then less time passed there than here.
-  const [here, there] = before ? [askedAt - before.askedAt, renewedAt - before.renewedAt] : [0, 0];
-  const whole = Date.parse(tokens.accessTokenExpiresAt) - renewedAt;
+  // The server may return tokens that it issued to an earlier request whose response was lost. Then less
+  // time has passed on the server's clock than here, and the difference is subtracted.
+  const [elapsedHere, elapsedThere] = before
+    ? [askedAt - before.askedAt, renewedAt - before.renewedAt]
+    : [0, 0];
+  const fullLifetime = Date.parse(tokens.accessTokenExpiresAt) - renewedAt;
   return {
     sessionId: session.id,
     userId: user?.id ?? before?.userId ?? "",
@@ -92,6 +106,6 @@ export function storedTokensOf(
     renewalToken: tokens.renewalToken,
     askedAt,
     renewedAt,
-    lifetime: Math.max(whole - Math.max(here - there, 0), pace),
+    lifetime: Math.max(fullLifetime - Math.max(elapsedHere - elapsedThere, 0), minLifetime),
   };
 }

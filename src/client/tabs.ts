@@ -1,51 +1,51 @@
-/** The tabs of one origin that share a session: one of them at a time changes it, and tells the others. */
+/** Connects the tabs of an origin that share a session: a channel between them, and a lock for changes. */
 import type { SignedOutReason } from "./types.ts";
 import type { Platform } from "./platform.ts";
 import type { StoredTokens } from "./stored-tokens.ts";
 
-export type Message =
-  /** The newest pair; `login` when it is that of another session than before. */
+export type TabMessage =
+  /** The newest tokens. `login` is true for a session that replaces the one before. */
   | { readonly type: "pair"; readonly pair: StoredTokens; readonly login: boolean }
   | {
       readonly type: "ended";
       readonly sessionId: string;
       readonly reason: SignedOutReason;
-      /** Tabs with a later pair are not signed out. Absent where the whole session is over. */
+      /** Tabs with later tokens stay signed in. Absent if the whole session has ended. */
       readonly generation?: number;
     }
-  /** The sender uses up the pair of that generation. */
+  /** The sender is about to renew the tokens of that generation. */
   | { readonly type: "renewing"; readonly sessionId: string; readonly generation: number }
-  /** Who has a newer pair of that session, or any where none is named? */
+  /** Requests newer tokens of that session, or of any session if it names none. */
   | { readonly type: "ask"; readonly sessionId: string | undefined; readonly generation: number };
 
 export interface Tabs {
-  /** Whether there may be others. */
-  readonly shared: boolean;
-  readonly post: (message: Message) => void;
-  /** Runs it when nobody else does, in this tab or another. */
-  readonly exclusive: <T>(task: () => Promise<T>) => Promise<T>;
+  /** Whether other tabs may exist. */
+  readonly canShare: boolean;
+  readonly post: (message: TabMessage) => void;
+  /** Runs the task while no other task runs, in this tab or another. */
+  readonly runExclusive: <T>(task: () => Promise<T>) => Promise<T>;
   readonly close: () => void;
 }
 
 /**
- * Longer than some tabs in a row take: who still holds the lock then is one that the browser has put to
- * sleep, and the server takes two renewals at once for one. Milliseconds.
+ * How long to wait for the lock (ms): longer than several tabs need in a row. A tab that holds the lock
+ * longer is suspended. Renewing without the lock is safe, because the server returns the same tokens.
  */
-const lockPatience = 60_000;
+const lockTimeout = 60_000;
 
 export function openTabs(
   { locks, openChannel, after }: Platform,
   name: string,
-  receive: (message: Message) => void,
+  receive: (message: TabMessage) => void,
 ): Tabs {
-  let channel = openChannel(name, (message) => receive(message as Message));
+  let channel = openChannel(name, (message) => receive(message as TabMessage));
   let last: Promise<unknown> = Promise.resolve();
 
-  /** A task does not reject: what does is a lock that cannot be had. */
-  async function locked<T>(task: () => Promise<T>): Promise<T> {
+  /** Runs without the lock if the lock cannot be acquired. Tasks do not reject, so a rejection is the lock's. */
+  async function withLock<T>(task: () => Promise<T>): Promise<T> {
     if (locks === undefined) return task();
     const waiting = new AbortController();
-    const cancel = after(lockPatience, () => waiting.abort(), "request");
+    const cancel = after(lockTimeout, () => waiting.abort(), "request");
     let running: Promise<T> | undefined;
     try {
       return await locks.request(name, { signal: waiting.signal }, () => {
@@ -60,10 +60,10 @@ export function openTabs(
   }
 
   return {
-    shared: channel !== undefined,
+    canShare: channel !== undefined,
     post: (message) => channel?.post(message),
-    exclusive(task) {
-      const result = last.then(() => locked(task));
+    runExclusive(task) {
+      const result = last.then(() => withLock(task));
       last = result.catch(() => {});
       return result;
     },

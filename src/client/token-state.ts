@@ -1,4 +1,4 @@
-/** Holds the pair of the session that this tab is signed in to, and keeps in step with the other tabs. */
+/** The tokens of the session that this tab is signed in to, in sync with the other tabs and the storage. */
 import type { SessionState, SignedOutReason } from "./types.ts";
 import { elapsedClock, type Platform } from "./platform.ts";
 import {
@@ -7,200 +7,206 @@ import {
   type StoredTokens,
   type TokenStorage,
 } from "./stored-tokens.ts";
-import { openTabs, type Message } from "./tabs.ts";
+import { openTabs, type TabMessage } from "./tabs.ts";
 
 /** Milliseconds. */
 const times = {
-  /** For what the other tabs have to say, before one renews. */
-  settle: 50,
-  /** For what they have to say to a new tab. */
-  start: 100,
-  /** For the pair that another tab renews: its answer is given again for 10 s, should that tab be closed. */
-  successor: 4_000,
-  /** At most, for a request that is under way when the token runs out. */
-  margin: 5_000,
-  /** Timers take no more than 24 days. */
+  /** How long to wait for newer tokens from other tabs before a renewal. */
+  syncTimeout: 50,
+  /** How long a new tab waits for tokens from other tabs. */
+  startTimeout: 100,
+  /**
+   * How long to wait for the tokens that another tab renews. If that tab is closed, this one renews within
+   * the 10 s in which the server returns the same tokens.
+   */
+  successorTimeout: 4_000,
+  /** At most, how long before its expiry a token is no longer used: a request may be in flight then. */
+  maxExpiryMargin: 5_000,
+  /** The longest timer. `setTimeout` allows 24 days. */
   longestTimer: 3_600_000,
 } as const;
 
-export interface HeldTokens extends StoredTokens {
-  /** Both by the clock of this page. */
+export interface CurrentTokens extends StoredTokens {
+  /** When to renew, by this page's elapsed clock. */
   readonly dueAt: number;
+  /** When to stop using the access token, by the same clock. */
   readonly expiresAt: number;
 }
 
 export interface TokenStateOptions {
-  readonly environment: Platform;
-  /** Of the lock, of the channel and in the storage. */
+  readonly platform: Platform;
+  /** The name of the lock and of the channel, and the key in the storage. */
   readonly name: string;
   readonly storage: TokenStorage | undefined;
-  /** Called whenever the pair ought to be renewed. */
+  /** Called when the tokens are due for renewal. */
   readonly onDue: () => void;
   readonly onChange: (state: SessionState) => void;
-  /** Called when the pair was renewed, here or in another tab. */
-  readonly onRenewal: (pair: StoredTokens) => void;
+  /** Called after a renewal, in this tab or another. */
+  readonly onRenewal: (tokens: StoredTokens) => void;
 }
 
-export function createTokenState({ environment, name, storage, ...listeners }: TokenStateOptions) {
+export function createTokenState({ platform, name, storage, ...listeners }: TokenStateOptions) {
   const { onDue, onChange, onRenewal } = listeners;
-  const { after, wallClock, random } = environment;
-  const clock = elapsedClock(environment);
-  const kept = tokenStorage(storage, name);
-  /** By session the last generation that is over: what a late message of another tab must not bring back. */
-  const ended = new Map<string, number>();
+  const { after, wallClock, random } = platform;
+  const clock = elapsedClock(platform);
+  const stored = tokenStorage(storage, name);
+  /** For each session, the last generation that has ended. A late message must not bring it back. */
+  const endedGenerations = new Map<string, number>();
   const started = Promise.withResolvers<void>();
-  const tabs = openTabs(environment, name, receive);
+  const tabs = openTabs(platform, name, receive);
   let state: SessionState = { status: "starting" };
-  let held: HeldTokens | undefined;
-  /** The access token that the server did not accept, whatever the clock says. */
-  let stale: string | undefined;
-  /** The access token that another tab was to renew, of which nothing was heard since. */
-  let orphan: string | undefined;
-  /** A request is under way that replaces the pair, whatever the other tabs hear of the old one. */
+  let current: CurrentTokens | undefined;
+  /** The access token that the server rejected, even if it has not expired by the clock. */
+  let rejected: string | undefined;
+  /** The access token that another tab announced to renew, without a result so far. */
+  let abandoned: string | undefined;
+  /** A request in flight replaces the tokens, so reports about the old ones are ignored. */
   let isReplacing = false;
   let cancelTimer = () => {};
   let isClosed = false;
 
-  function become(next: SessionState): void {
+  function changeState(next: SessionState): void {
     state = next;
     started.resolve();
     onChange(next);
   }
 
-  function hold(pair: StoredTokens): void {
-    // An answer that came too late for this one.
+  function setCurrent(tokens: StoredTokens): void {
+    // A response that arrives after `close`.
     if (isClosed) return;
-    const age = wallClock() - pair.askedAt;
-    // By a clock that was set back since, nothing is known of its age.
-    const left = age < 0 ? 0 : pair.lifetime - age;
+    const age = wallClock() - tokens.askedAt;
+    // A negative age means that the clock was set back: the age is unknown, and the tokens are due.
+    const remaining = age < 0 ? 0 : tokens.lifetime - age;
     const now = clock();
-    const { sessionId, userId, lifetime } = pair;
-    const isAnother = held?.sessionId !== sessionId;
-    // Not all tabs at once, nor all who were signed in by one event.
+    const { sessionId, userId, lifetime } = tokens;
+    const isOtherSession = current?.sessionId !== sessionId;
+    // Random, so that neither all tabs nor all users who signed in together renew at the same time.
     const lead = lifetime * (0.2 + random() / 10);
-    held = {
-      ...pair,
-      dueAt: now + left - lead,
-      expiresAt: now + left - Math.min(times.margin, lifetime / 10),
+    current = {
+      ...tokens,
+      dueAt: now + remaining - lead,
+      expiresAt: now + remaining - Math.min(times.maxExpiryMargin, lifetime / 10),
     };
-    if (isAnother) become({ status: "signedIn", sessionId, userId });
-    else onRenewal(pair);
-    check();
+    if (isOtherSession) changeState({ status: "signedIn", sessionId, userId });
+    else onRenewal(tokens);
+    checkDue();
   }
 
-  function isOver({ sessionId, generation }: StoredTokens): boolean {
-    return generation <= (ended.get(sessionId) ?? -1);
+  function hasEnded({ sessionId, generation }: StoredTokens): boolean {
+    return generation <= (endedGenerations.get(sessionId) ?? -1);
   }
 
-  /** A pair that another tab has. */
-  function offer(pair: StoredTokens | undefined, login = false): void {
-    if (!isStoredTokens(pair) || isOver(pair)) return;
-    const isNews = held?.sessionId === pair.sessionId ? isNewer(pair) : login;
-    if (held !== undefined && !isNews) return;
-    keepHere(pair);
-    hold(pair);
+  /** Takes over tokens from another tab or the storage, if they are newer. */
+  function adopt(tokens: StoredTokens | undefined, login = false): void {
+    if (!isStoredTokens(tokens) || hasEnded(tokens)) return;
+    const isUpdate = current?.sessionId === tokens.sessionId ? isNewer(tokens) : login;
+    if (current !== undefined && !isUpdate) return;
+    updateStorage(tokens);
+    setCurrent(tokens);
   }
 
-  /** Where each tab has a storage of its own: what is there would be used up when this one is loaded anew. */
-  function keepHere(pair: StoredTokens): void {
-    const before = kept.read();
+  /** Updates the storage, if it is this tab's own: after a reload, its old tokens would be used up. */
+  function updateStorage(tokens: StoredTokens): void {
+    const before = stored.read();
     const isBehind =
-      before?.sessionId === pair.sessionId
-        ? before.generation < pair.generation
-        : before?.sessionId === held?.sessionId;
-    if (isBehind) kept.write(pair);
+      before?.sessionId === tokens.sessionId
+        ? before.generation < tokens.generation
+        : before?.sessionId === current?.sessionId;
+    if (isBehind) stored.write(tokens);
   }
 
-  /** @param generation the last that is over: a refused token says nothing of the ones after it */
+  /** @param generation the last one that has ended: a rejected token says nothing about later ones */
   function drop(sessionId: string, reason: SignedOutReason, generation = Infinity): void {
-    ended.set(sessionId, Math.max(generation, ended.get(sessionId) ?? -1));
-    const before = kept.read();
-    if (before !== undefined && isOver(before)) kept.write(undefined);
-    if (held === undefined || !isOver(held)) return;
-    held = undefined;
+    endedGenerations.set(sessionId, Math.max(generation, endedGenerations.get(sessionId) ?? -1));
+    const before = stored.read();
+    if (before !== undefined && hasEnded(before)) stored.write(undefined);
+    if (current === undefined || !hasEnded(current)) return;
+    current = undefined;
     cancelTimer();
-    become({ status: "signedOut", reason });
+    changeState({ status: "signedOut", reason });
   }
 
-  function receive(message: Message): void {
+  function receive(message: TabMessage): void {
     switch (message.type) {
       case "pair":
-        return offer(message.pair, message.login);
+        return adopt(message.pair, message.login);
       case "ended":
         if (isReplacing && message.generation !== undefined) return;
         return drop(message.sessionId, message.reason, message.generation);
       case "renewing":
-        if (isHeld(message)) after(times.successor, () => succeed(message), "upkeep");
+        if (isCurrent(message))
+          after(times.successorTimeout, () => takeOverRenewal(message), "upkeep");
         return;
       case "ask": {
-        if (held === undefined) return;
-        const { sessionId = held.sessionId, generation } = message;
-        if (sessionId === held.sessionId && generation < held.generation)
-          tabs.post({ type: "pair", pair: held, login: false });
+        if (current === undefined) return;
+        const { sessionId = current.sessionId, generation } = message;
+        if (sessionId === current.sessionId && generation < current.generation)
+          tabs.post({ type: "pair", pair: current, login: false });
       }
     }
   }
 
   const isNewer = ({ sessionId, generation }: StoredTokens) =>
-    held?.sessionId === sessionId && generation > held.generation;
+    current?.sessionId === sessionId && generation > current.generation;
 
-  const isHeld = ({ sessionId, generation }: Pick<StoredTokens, "sessionId" | "generation">) =>
-    held?.sessionId === sessionId && held.generation === generation;
+  const isCurrent = ({ sessionId, generation }: Pick<StoredTokens, "sessionId" | "generation">) =>
+    current?.sessionId === sessionId && current.generation === generation;
 
-  function succeed(renewed: Pick<StoredTokens, "sessionId" | "generation">): void {
-    if (!isHeld(renewed)) return;
-    orphan = held?.accessToken;
-    check();
+  function takeOverRenewal(renewed: Pick<StoredTokens, "sessionId" | "generation">): void {
+    if (!isCurrent(renewed)) return;
+    abandoned = current?.accessToken;
+    checkDue();
   }
 
-  /** Asks the other tabs; time is given for the answers. */
-  async function ask(time: number): Promise<void> {
-    const { sessionId, generation = -1 } = held ?? {};
+  /** Requests newer tokens from the other tabs, and waits for their replies. */
+  async function askTabs(timeout: number): Promise<void> {
+    const { sessionId, generation = -1 } = current ?? {};
     tabs.post({ type: "ask", sessionId, generation });
-    await new Promise<void>((resolve) => void after(time, resolve, "request"));
+    await new Promise<void>((resolve) => void after(timeout, resolve, "request"));
   }
 
-  /** Takes over a newer pair that another tab, or the storage, has. */
-  async function lookAround(): Promise<void> {
-    offer(kept.read());
-    if (!tabs.shared) return;
-    await ask(times.settle);
+  /** Takes over newer tokens from the storage or another tab. */
+  async function sync(): Promise<void> {
+    adopt(stored.read());
+    if (!tabs.canShare) return;
+    await askTabs(times.syncTimeout);
   }
 
-  // What has expired has been due before, for the lead is longer than the margin.
+  // Expired tokens are always due: the lead is longer than the expiry margin.
   const isDue = () =>
-    held !== undefined && ([stale, orphan].includes(held.accessToken) || clock() >= held.dueAt);
+    current !== undefined &&
+    ([rejected, abandoned].includes(current.accessToken) || clock() >= current.dueAt);
 
-  /** Timers are late in a page that slept or is hidden: it is asked on every occasion. */
-  function check(): void {
+  /** Reports due tokens, or sets a timer. Timers fire late in hidden pages, so a wake calls this too. */
+  function checkDue(): void {
     cancelTimer();
-    if (held === undefined) return;
+    if (current === undefined) return;
     if (isDue()) return onDue();
-    const wait = Math.min(Math.ceil(held.dueAt - clock()), times.longestTimer);
-    cancelTimer = after(wait, check, "upkeep");
+    const wait = Math.min(Math.ceil(current.dueAt - clock()), times.longestTimer);
+    cancelTimer = after(wait, checkDue, "upkeep");
   }
 
   async function start(): Promise<void> {
-    offer(kept.read());
-    if (held === undefined && tabs.shared) await ask(times.start);
-    if (state.status === "starting") become({ status: "signedOut", reason: undefined });
+    adopt(stored.read());
+    if (current === undefined && tabs.canShare) await askTabs(times.startTimeout);
+    if (state.status === "starting") changeState({ status: "signedOut", reason: undefined });
   }
 
   return {
     state: () => state,
-    held: () => held,
-    /** When it is known whether anybody is signed in. */
+    current: () => current,
+    /** Resolves when it is known whether a user is signed in. */
     started: started.promise,
     start,
-    check,
+    checkDue,
     isDue,
-    isFresh: (pair: HeldTokens) => pair.accessToken !== stale && clock() < pair.expiresAt,
-    exclusive: tabs.exclusive,
-
+    isFresh: (tokens: CurrentTokens) =>
+      tokens.accessToken !== rejected && clock() < tokens.expiresAt,
+    runExclusive: tabs.runExclusive,
     isNewer,
 
-    /** Runs what replaces the pair. */
-    async replacing<T>(task: () => Promise<T>): Promise<T> {
+    /** Runs a task that replaces the tokens. Ignores reports about the old ones meanwhile. */
+    async whileReplacing<T>(task: () => Promise<T>): Promise<T> {
       isReplacing = true;
       try {
         return await task();
@@ -209,33 +215,33 @@ export function createTokenState({ environment, name, storage, ...listeners }: T
       }
     },
 
-    /** Holds what came from the server. A `login` takes the place of any other session. */
-    keep(pair: StoredTokens, login: boolean): void {
-      if (login && held !== undefined) ended.set(held.sessionId, Infinity);
-      kept.write(pair);
-      tabs.post({ type: "pair", pair, login });
-      hold(pair);
+    /** Stores tokens from the server. A `login` replaces any other session. */
+    store(tokens: StoredTokens, login: boolean): void {
+      if (login && current !== undefined) endedGenerations.set(current.sessionId, Infinity);
+      stored.write(tokens);
+      tabs.post({ type: "pair", pair: tokens, login });
+      setCurrent(tokens);
     },
 
     /**
-     * Before a renewal: what the others did while this one slept, or just now; and tells them of it.
+     * Prepares a renewal: takes over newer tokens that other tabs stored, and announces the renewal to them.
      *
-     * @param insists where nothing is due, too
+     * @param force also if nothing is due
      */
-    async catchUp(insists = false): Promise<void> {
-      offer(kept.read());
-      if (!tabs.shared || !(insists || isDue())) return;
-      await lookAround();
-      if (held === undefined || !(insists || isDue())) return;
-      const { sessionId, generation } = held;
+    async prepareRenewal(force = false): Promise<void> {
+      adopt(stored.read());
+      if (!tabs.canShare || !(force || isDue())) return;
+      await sync();
+      if (current === undefined || !(force || isDue())) return;
+      const { sessionId, generation } = current;
       tabs.post({ type: "renewing", sessionId, generation });
     },
 
-    lookAround,
+    sync,
 
-    distrust(accessToken: string): void {
-      stale = accessToken;
-      check();
+    markRejected(accessToken: string): void {
+      rejected = accessToken;
+      checkDue();
     },
 
     /** Signs out of a session in all tabs. */
@@ -244,15 +250,15 @@ export function createTokenState({ environment, name, storage, ...listeners }: T
       drop(sessionId, reason);
     },
 
-    /** Signs out in all tabs that hold no later pair of the session than that one. */
-    giveUp({ sessionId, generation }: StoredTokens, reason: SignedOutReason): void {
+    /** Signs out in all tabs that have no later tokens of the session than these. */
+    signOutUpTo({ sessionId, generation }: StoredTokens, reason: SignedOutReason): void {
       tabs.post({ type: "ended", sessionId, reason, generation });
       drop(sessionId, reason, generation);
     },
 
     close(): void {
       isClosed = true;
-      held = undefined;
+      current = undefined;
       started.resolve();
       cancelTimer();
       tabs.close();

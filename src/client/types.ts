@@ -1,25 +1,16 @@
-/** What an app sees of its session: states, outcomes and refusals, in the words of the public schema. */
+/** The public types of a session: its state, its results and its errors, named as in the public schema. */
+import type { RefusalReason } from "../protocol/refusal-reasons.ts";
 
-/** Why the server did not accept a token; what each one means is said in the schema. */
-export type RefusalReason =
-  | "MISSING"
-  | "MALFORMED"
-  | "BAD_SIGNATURE"
-  | "WRONG_KIND"
-  | "EXPIRED"
-  | "SUPERSEDED"
-  | "ENDED"
-  | "REUSED"
-  | "USER_GONE";
+export type { RefusalReason };
 
-/** `LOGOUT` is one that was asked for here or in another tab; all others are refusals by the server. */
+/** `LOGOUT` is a call of `logout` in this tab or another. All others are refusals by the server. */
 export type SignedOutReason = "LOGOUT" | RefusalReason;
 
-/** The same object until it changes. A renewal does not change it, nor does a network that fails. */
+/** The same object until it changes. Renewals and network failures do not change it. */
 export type SessionState =
-  /** The other tabs are being asked, for a tenth of a second. */
+  /** The session waits a tenth of a second for tokens from other tabs. */
   | { readonly status: "starting" }
-  /** Without a reason when nobody was signed in since the start. */
+  /** The reason is undefined if no user has been signed in since the start. */
   | { readonly status: "signedOut"; readonly reason: SignedOutReason | undefined }
   | { readonly status: "signedIn"; readonly sessionId: string; readonly userId: string };
 
@@ -53,72 +44,72 @@ export interface TooManyAttempts {
 
 export interface PasswordChanged {
   readonly __typename: "PasswordChanged";
-  /** How many other sessions that ended. */
+  /** How many other sessions the change ended. */
   readonly endedSessions: number;
 }
 
-/** A token to send now, and the session that it belongs to. */
+/** A token to send now, and its session. */
 export interface Access {
   readonly token: string;
   readonly sessionId: string;
 }
 
-/** Its functions need no `this`: they may be passed on by themselves. */
+/** Its functions need no `this`, so they can be passed as callbacks. */
 export interface Session {
-  /** Of Curfew's endpoint, as it was given. */
+  /** Curfew's endpoint, as in the options. */
   readonly url: string;
   readonly state: SessionState;
-  /** Calls back after every change of `state`; returns what stops that. */
+  /** Calls back after every change of `state`. Returns a function that unsubscribes. */
   readonly subscribe: (listener: (state: SessionState) => void) => () => void;
   /**
-   * Problems are results; it rejects with a `RequestFailed` where there was no answer. A session that was
-   * there before is ended.
+   * Resolves also with problems. Rejects with a `RequestFailed` without a response. Ends the session before,
+   * if there was one.
    */
   readonly login: (
     credentials: Credentials,
   ) => Promise<SignedIn | InvalidCredentials | TooManyAttempts>;
-  /** Makes a user and signs in; otherwise as `login`. */
+  /** Creates a user and signs in; otherwise as `login`. */
   readonly register: (
     credentials: Credentials,
   ) => Promise<SignedIn | InvalidInput | TooManyAttempts>;
   /**
-   * Signs out at once, in all tabs. Resolves when the server has ended the session; rejects with a
-   * `RequestFailed` when it could not be told in eight attempts.
+   * Signs out at once, in all tabs. Resolves when the server has ended the session. Rejects with a
+   * `RequestFailed` after eight failed attempts.
    */
   readonly logout: () => Promise<void>;
   /**
-   * Has to be asked for here and not by another client: all tokens from before are refused from then on.
-   * Where there was no answer although it was done, the session is signed out with `SUPERSEDED`.
+   * Changes the password. Call it here and not with another client: the server then refuses all earlier
+   * tokens. If the change succeeds but its response is lost, the session is signed out with `SUPERSEDED`.
    */
   readonly changePassword: (passwords: {
     readonly currentPassword: string;
     readonly newPassword: string;
   }) => Promise<PasswordChanged | InvalidInput | InvalidCredentials | TooManyAttempts>;
   /**
-   * One that is accepted, renewed first where there is need; undefined when signed out. Rejects with a
-   * `RequestFailed` when it has run out and cannot be renewed now; that goes on being tried.
+   * Resolves with a valid access token, renewed first if necessary; undefined when signed out. Rejects with a
+   * `RequestFailed` if the token has expired and cannot be renewed now. The session continues to retry.
    */
   readonly accessToken: () => Promise<string | undefined>;
-  /** The same, with the session's id: what `refused` wants back. */
+  /** As `accessToken`, with the session's id: the argument of `refused`. */
   readonly access: () => Promise<Access | undefined>;
   /**
-   * Calls back after every renewal, here or in another tab, with what to send from then on; returns what stops
-   * that.
+   * Calls back with the new token after every renewal, in this tab or another. Returns a function that
+   * unsubscribes.
    */
   readonly onRenewal: (listener: (access: Access) => void) => () => void;
   /**
-   * Tells that the server did not accept a token, and why, where it said so: `ENDED` signs out, if it is
-   * the session of now; anything else renews.
+   * Reports that the server refused a token, and the reason if known. `ENDED` signs out, if the token belongs
+   * to the current session. Any other reason renews.
    */
   readonly refused: (access: Access, reason: RefusalReason | undefined) => void;
-  /** Stops all that it does by itself, and forgets the tokens. To end the session is what `logout` is for. */
+  /** Stops timers and listeners, and forgets the tokens. Does not end the session: see `logout`. */
   readonly dispose: () => void;
 }
 
-/** There was no answer, or none that says yes or no. Trying again later may help. */
+/** The server did not respond, or could not decide. Retrying later may help. */
 export class RequestFailed extends Error {
   override readonly name = "RequestFailed";
-  /** `extensions.code` of the answer, such as `SERVICE_UNAVAILABLE`, or undefined when there was none. */
+  /** `extensions.code` of the response, such as `SERVICE_UNAVAILABLE`; undefined without a response. */
   readonly code: string | undefined;
 
   constructor(message: string, code?: string, cause?: unknown) {

@@ -1,4 +1,4 @@
-/** What an urql client is set up with: HTTP and sockets under the session. */
+/** The options for an urql client: sends operations over HTTP and sockets with the session's token. */
 import type { ClientOptions, Exchange, fetchExchange, subscriptionExchange } from "@urql/core";
 import type { Client, Sink } from "graphql-ws";
 import type { Session } from "./types.ts";
@@ -10,10 +10,11 @@ export interface UrqlParts {
 }
 
 /**
- * Subscriptions go over the socket, all else over HTTP. `exchanges` are the last ones: those of a cache and
- * the like come before them.
- * @param parts urql's own
- * @param sockets from `createSocketClient`
+ * Returns options that send subscriptions over the socket and everything else over HTTP. Its `exchanges` go
+ * last: put a cache and other exchanges before them.
+ *
+ * @param parts urql's own exchanges
+ * @param sockets the client from `createSocketClient`
  */
 export function sessionOptions(
   { fetchExchange, subscriptionExchange }: UrqlParts,
@@ -23,7 +24,7 @@ export function sessionOptions(
   return {
     url: session.url,
     fetch: sessionFetch(session),
-    // A query in a URL would stand in the logs of proxies.
+    // Proxies write URLs to their logs, with the query of a GET.
     preferGetMethod: false,
     exchanges: [
       subscriptionExchange({

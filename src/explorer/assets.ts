@@ -1,4 +1,4 @@
-/** What the explorer's page loads: GraphiQL from its package, the browser's modules and graphql-ws. */
+/** Loads the assets of the explorer's page: GraphiQL, the explorer's own modules and graphql-ws. */
 import { createHash } from "node:crypto";
 import { posix } from "node:path";
 import { addModule, type Modules } from "./modules.ts";
@@ -10,22 +10,22 @@ export interface Asset {
 }
 
 export interface Assets {
-  /** Of all that is in them: it is part of their URLs, so each may be kept for ever. */
+  /** A hash of all files. It is part of their URLs, so browsers may cache them without limit. */
   readonly hash: string;
-  /** By their paths under the hash. */
+  /** The files by their paths, relative to the hash. */
   readonly files: ReadonlyMap<string, Asset>;
   readonly main: string;
-  /** What `main` imports, to be loaded without waiting for it. */
+  /** The modules that `main` imports, for the page to preload. */
   readonly modules: readonly string[];
-  /** Where the packages are that the modules import by name. */
+  /** The paths of the packages that the modules import by name. */
   readonly packages: Readonly<Record<string, string>>;
 }
 
-/** The same as this file's, in a checkout and in the published package. */
+/** The extension of modules: `.ts` in a checkout, `.js` in the published package. */
 const extension = posix.extname(new URL(import.meta.url).pathname);
 const socketClient = "graphql-ws/client";
 
-/** Reads some ten megabytes: once, and only for who opens the page. */
+/** Reads about ten megabytes. Call it once, when a browser first opens the page. */
 export async function loadAssets(): Promise<Assets> {
   const graphiql = await import("@graphql-yoga/render-graphiql/graphiql");
   const modules: Modules = new Map();
@@ -35,7 +35,7 @@ export async function loadAssets(): Promise<Assets> {
   await addModule(modules, sockets, new URL(import.meta.resolve(socketClient)));
   const scripts = {
     "graphiql/graphiql.js": graphiql.js,
-    // By the names under which its editor asks for them.
+    // GraphiQL's editor requests its workers by these names.
     "graphiql/editorWorkerService.js": graphiql.editorWorkerService,
     "graphiql/graphql.js": graphiql.graphqlWorker,
     "graphiql/json.js": graphiql.jsonWorker,

@@ -1,17 +1,18 @@
-/** The modules of a page, found by following their imports, and served as they stand: without a bundler. */
+/** Collects the modules of a page by following their imports. They are served without a bundler. */
 import { readFile } from "node:fs/promises";
 import { stripTypeScriptTypes } from "node:module";
 import { posix } from "node:path";
 
-/** Sources by the path that they are served under. */
+/** Module sources by the path that serves them. */
 export type Modules = Map<string, string>;
 
 const relativeImports = /^\s*(?:import|export)\b[^"';]*?\bfrom\s*["'](\.[^"']+)["']/gm;
 
 /**
- * Adds a module and all that it imports from beside it. Packages are left to the page's import map.
- * @param path where the page finds it
- * @param url where it is: TypeScript in a checkout, JavaScript in the published package
+ * Adds a module and all its relative imports. The page's import map resolves packages.
+ *
+ * @param path the path that serves the module
+ * @param url the file: TypeScript in a checkout, JavaScript in the published package
  */
 export async function addModule(modules: Modules, path: string, url: URL): Promise<void> {
   if (modules.has(path)) return;

@@ -1,15 +1,16 @@
-/** The explorer's page, and what it may do. */
+/** Renders the explorer's page and its Content-Security-Policy. */
 import { createHash } from "node:crypto";
 import type { Assets } from "./assets.ts";
-import { mark } from "./icon.ts";
+import { icon } from "./icon.ts";
 
-export interface Page {
+export interface ExplorerPage {
   readonly html: string;
+  /** The value of `content-security-policy`. */
   readonly policy: string;
 }
 
-/** @param folder where the page finds the assets, with a slash at its end */
-export function renderPage({ main, modules, packages }: Assets, folder: string): Page {
+/** @param folder the path of the assets, relative to the page, with a trailing slash */
+export function renderPage({ main, modules, packages }: Assets, folder: string): ExplorerPage {
   const imports = Object.fromEntries(
     Object.entries(packages).map(([name, path]) => [name, `./${folder}${path}`]),
   );
@@ -20,7 +21,7 @@ export function renderPage({ main, modules, packages }: Assets, folder: string):
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <title>Curfew</title>
-    <link rel="icon" href="data:image/svg+xml,${encodeURIComponent(mark)}">
+    <link rel="icon" href="data:image/svg+xml,${encodeURIComponent(icon)}">
     <link rel="stylesheet" href="${folder}explorer.css">
     <script type="importmap">${importMap}</script>
 ${modules.map((path) => `    <link rel="modulepreload" href="${folder}${path}">`).join("\n")}
@@ -28,7 +29,7 @@ ${modules.map((path) => `    <link rel="modulepreload" href="${folder}${path}">`
     <script type="module" src="${folder}${main}"></script>
   </head>
   <body>
-    <noscript>The explorer is a program: it needs JavaScript.</noscript>
+    <noscript>The explorer needs JavaScript.</noscript>
     <main id="root"></main>
   </body>
 </html>
@@ -37,8 +38,8 @@ ${modules.map((path) => `    <link rel="modulepreload" href="${folder}${path}">`
 }
 
 /**
- * Everything comes from this server: scripts and workers as files, the import map by its hash. GraphiQL's
- * editor writes styles and has its fonts in its style sheet; the page may speak to this server only.
+ * Returns a policy that allows this server only: scripts and workers as files, the import map by its hash.
+ * GraphiQL's editor adds inline styles and has its fonts in its style sheet.
  */
 function policyOf(importMap: string): string {
   const hash = createHash("sha256").update(importMap).digest("base64");

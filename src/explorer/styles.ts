@@ -1,14 +1,14 @@
-/** How the panel looks: as a part of GraphiQL, by its own variables, in both of its themes; and GraphiQL on a narrow screen. */
+/** The styles of the panel, by GraphiQL's variables for both of its themes, and of GraphiQL on narrow screens. */
 
 export const styles = `
 body, html { margin: 0; }
 .graphiql-container { height: 100dvh; }
 
 .curfew-logo { width: 20px; height: 20px; margin-left: auto; margin-right: var(--px-8); color: hsl(var(--color-primary)); }
-/* Where GraphiQL's own contrast is too low to be read by all (WCAG 2.2, 1.4.3). */
+/* GraphiQL's own contrast is too low here (WCAG 2.2, 1.4.3). */
 .graphiql-container .graphiql-logo { color: hsl(var(--color-neutral)); }
 .graphiql-container .monaco-editor .line-numbers:not(.active-line-number) { color: hsla(var(--color-neutral), var(--alpha-secondary)); }
-/* Comments: the editor numbers its colours. */
+/* The editor numbers its colours: 8 is comments. */
 body.graphiql-dark .monaco-editor .mtk8 { color: #7fae6c; }
 @media (prefers-color-scheme: dark) { body:not(.graphiql-light) .monaco-editor .mtk8 { color: #7fae6c; } }
 
@@ -17,7 +17,7 @@ body.graphiql-dark .monaco-editor .mtk8 { color: #7fae6c; }
 .curfew-poor { color: hsl(var(--color-warning)); }
 
 .curfew-panel {
-  /* Dark enough on white, and light enough on dark, to be read. */
+  /* Readable on both white and dark. */
   --curfew-error: color-mix(in srgb, hsl(var(--color-error)) 60%, hsl(var(--color-neutral)));
   --curfew-line: 1px solid hsla(var(--color-neutral), var(--alpha-background-heavy));
   display: flex;
@@ -29,7 +29,7 @@ body.graphiql-dark .monaco-editor .mtk8 { color: #7fae6c; }
 .curfew-panel :is(h2, h3) { font-weight: var(--font-weight-medium); outline: none; }
 .curfew-panel h2 { font-size: var(--font-size-h2); line-height: 1.3; }
 .curfew-panel h3 { font-size: var(--font-size-h4); margin-top: var(--px-8); }
-/* There from the start, since what is shown later is not heard by all; but it takes no room. */
+/* Present from the start: some screen readers ignore regions that are added later. Empty, it takes no space. */
 .curfew-panel > [role="status"]:empty, .curfew-panel [role="alert"]:empty { margin-top: calc(-1 * var(--px-16)); }
 .curfew-panel button.graphiql-button { font-family: inherit; line-height: 1.3; }
 .curfew-panel :is(button, input):focus-visible { outline: 2px solid hsl(var(--color-primary)); outline-offset: 1px; }
@@ -110,10 +110,10 @@ button.graphiql-button.curfew-primary[aria-disabled="true"] { cursor: progress; 
     padding: var(--px-4) var(--px-8) 0;
     width: auto;
   }
-  /* GraphiQL pushes the buttons after this one to the end of the bar. */
+  /* GraphiQL moves the buttons after this one to the end of the bar. */
   .graphiql-container .graphiql-sidebar > button[style] { margin: 0 0 0 auto !important; }
   .graphiql-container .graphiql-main { min-height: 0; }
-  /* One at a time: a plugin, or the editors. */
+  /* Shows either a plugin or the editors. */
   .graphiql-container .graphiql-plugin { border: 0; flex: 1 !important; }
   .graphiql-container .graphiql-main:has(> .graphiql-horizontal-drag-bar) > .graphiql-sessions,
   .graphiql-container .graphiql-horizontal-drag-bar { display: none; }

@@ -1,6 +1,7 @@
 /** The top-level errors of GraphQL: what a protected field answers without a session, and what hides the unexpected. */
 import { GraphQLError, type ASTNode } from "graphql";
 import type { CloseReason } from "../protocol/close-reasons.ts";
+import type { ErrorCode } from "../protocol/error-codes.ts";
 import type { RefusalReason } from "../protocol/refusal-reasons.ts";
 import { StoreUnavailable } from "../session/store.ts";
 import { StreamOverflow } from "../lib/bounded-queue.ts";
@@ -29,7 +30,11 @@ export function refusalMessage(reason: RefusalReason): string {
  */
 export function unauthenticated(reason: RefusalReason, begun = false): GraphQLError {
   return new GraphQLError(refusals[reason], {
-    extensions: { code: "UNAUTHENTICATED", reason, ...(begun && { begun }) },
+    extensions: {
+      code: "UNAUTHENTICATED" satisfies ErrorCode,
+      reason,
+      ...(begun && { begun }),
+    },
   });
 }
 
@@ -61,7 +66,7 @@ export function tooMuchMemory(): GraphQLError {
 /** The document is over a limit; the message says over which, and by how much. */
 export function tooComplex(message: string, node?: ASTNode): GraphQLError {
   return new GraphQLError(message, {
-    extensions: { code: "QUERY_TOO_COMPLEX" },
+    extensions: { code: "QUERY_TOO_COMPLEX" satisfies ErrorCode },
     nodes: node ?? null,
   });
 }
@@ -121,6 +126,6 @@ function own(cause: unknown): GraphQLError | undefined {
   return undefined;
 }
 
-function coded(code: string, message: string): GraphQLError {
+function coded(code: ErrorCode, message: string): GraphQLError {
   return new GraphQLError(message, { extensions: { code } });
 }

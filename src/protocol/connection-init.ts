@@ -1,13 +1,13 @@
-/** Where a token may stand: in an `Authorization` header or in the payload of `connection_init`. Never in a URL. */
+/** Reads tokens from an `Authorization` header or a `connection_init` payload. A token is never in a URL. */
 
-/** Reads the token of an `Authorization` header, with or without `Bearer` (RFC 6750 §2.1). */
+/** Returns the token of an `Authorization` header, with or without `Bearer` (RFC 6750 §2.1). */
 export function tokenFromHeader(header: unknown): string | undefined {
   if (typeof header !== "string") return undefined;
   const token = header.replace(/^bearer(\s+|$)/i, "").trim();
   return token === "" ? undefined : token;
 }
 
-/** Reads the token of the payload of `connection_init`, wherever common clients put it. */
+/** Returns the token of a `connection_init` payload, from any of the fields that common clients use. */
 export function tokenFromConnectionParams(
   params: Readonly<Record<string, unknown>> = {},
 ): string | undefined {

@@ -1,27 +1,28 @@
 /** The values of `extensions.code` in GraphQL errors: part of the public contract. */
 
+/** The comment of each one is its sentence in docs/protocol.md. */
 export const errorCodes = [
-  /** The field or the operation needs a live session; `extensions.reason` is the refusal reason. */
+  /** The operation needs a live session. `extensions.reason` is the refusal reason. */
   "UNAUTHENTICATED",
-  /** The server cannot reach what it needs to answer. Retrying later may help. */
+  /** The server cannot reach its store or its users. Retry later. */
   "SERVICE_UNAVAILABLE",
-  /** One more operation, or its memory, is over a limit. */
+  /** The socket has too many operations, or the operations use too much memory. The socket stays open. */
   "TOO_MANY_REQUESTS",
-  /** A stream was refused because the session or the address has too many connections. */
+  /** The session or the client's address has too many connections on this node. */
   "TOO_MANY_CONNECTIONS",
-  /** The document is over a limit of queries. */
+  /** The document exceeds a query limit. */
   "QUERY_TOO_COMPLEX",
-  /** Events arrived faster than the client read them. */
+  /** The client reads a subscription more slowly than its events arrive. The subscription ends. */
   "TOO_SLOW",
   /** The node is shutting down. */
   "SERVICE_RESTART",
-  /** A page of an origin that is not allowed sent the request. */
+  /** The request comes from a page whose origin is not allowed. */
   "FORBIDDEN_ORIGIN",
-  /** The request cannot be read. */
+  /** The request is malformed. */
   "BAD_REQUEST",
   /** A resolver failed unexpectedly. */
   "INTERNAL_SERVER_ERROR",
-  /** The client is gone; no client receives this one. */
+  /** The client is gone. No client receives this code. */
   "LEFT",
 ] as const;
 

@@ -16,9 +16,14 @@
 import { hash } from "node:crypto";
 import { keyIdBytes, macBytes, type KeyRing } from "./keys.ts";
 import type { RefusalReason } from "../protocol/refusal-reasons.ts";
+import {
+  splitToken,
+  tokenBodyLength,
+  tokenOffsets as at,
+  tokenPrefixes as prefixes,
+  type TokenKind,
+} from "../protocol/token-format.ts";
 import type { Session } from "./session.ts";
-
-export type TokenKind = "access" | "renewal";
 
 /** What a token of this ring says. */
 export interface Claims {
@@ -71,15 +76,9 @@ export class TokenPair {
 const version = 1;
 const secretBytes = 16;
 const kindCodes = { access: 1, renewal: 2 } as const satisfies Record<TokenKind, number>;
-const prefixes = {
-  access: "curfew_access_",
-  renewal: "curfew_renewal_",
-} as const satisfies Record<TokenKind, string>;
 
-const at = { keyId: 1, kind: 7, generation: 8, expiry: 12, secret: 18, mac: 34 } as const;
 const bodyBytes = at.mac + macBytes;
-// 66 bytes are 88 characters with no bit left over: every body has one encoding only.
-const form = /^curfew_(access|renewal)_([A-Za-z0-9_-]{88})$/;
+const encodedBody = /^[A-Za-z0-9_-]*$/;
 
 /**
  * The 128-bit random that both tokens of every generation share, and that no store knows.
@@ -171,10 +170,10 @@ export function statedKeyId(token: string): string | undefined {
 }
 
 function parseToken(token: string): { kind: TokenKind; body: Buffer } | undefined {
-  const match = form.exec(token);
-  if (match === null) return undefined;
-  const kind = match[1] === "access" ? "access" : "renewal";
-  const body = Buffer.from(match[2] ?? "", "base64url");
+  const parts = splitToken(token);
+  if (parts?.body.length !== tokenBodyLength || !encodedBody.test(parts.body)) return undefined;
+  const { kind } = parts;
+  const body = Buffer.from(parts.body, "base64url");
   if (body[0] !== version || body[at.kind] !== kindCodes[kind]) return undefined;
   return { kind, body };
 }

@@ -1,4 +1,4 @@
-/** The example chat in a real browser: Apollo Client and urql in tabs of one session, on a network that fails. */
+/** The example chat in a real browser: tabs with Apollo Client and urql share a session on a failing network. */
 import type { BrowserContext, Page } from "playwright-core";
 import { expect, it } from "vitest";
 import { openBrowser } from "../helpers/browser.ts";
@@ -10,21 +10,21 @@ import { patience } from "../helpers/patience.ts";
 import { until } from "../helpers/until.ts";
 import { Random } from "../faults/random.ts";
 
-/** A page of the chat, and the sockets that it opened. */
+/** A page of the chat, and its sockets. */
 class Tab {
   readonly page: Page;
   opened = 0;
   open = 0;
-  /** What the page threw. */
+  /** Errors that the page threw. */
   readonly errors: string[] = [];
-  /** What the browser complained of: failed requests too, and what a Content-Security-Policy refused. */
-  readonly complaints: string[] = [];
+  /** The browser's console errors: also failed requests and violations of the Content-Security-Policy. */
+  readonly consoleErrors: string[] = [];
 
   private constructor(page: Page) {
     this.page = page;
     page.on("pageerror", ({ message }) => this.errors.push(message));
     page.on("console", (line) => {
-      if (line.type() === "error") this.complaints.push(line.text());
+      if (line.type() === "error") this.consoleErrors.push(line.text());
     });
     page.on("websocket", (socket) => {
       this.opened += 1;
@@ -65,15 +65,15 @@ class Tab {
 }
 
 /**
- * Loses the first answer to a renewal of each session and every fifth of the others, and delays every third, by
- * chance; but of one session no two in a row, since what is lost for longer than the grace is meant to end it.
+ * Loses the response to the first renewal of each session, and a random fifth of the others; delays a random
+ * third. It never loses two in a row of one session: a loss that outlasts the grace period ends the session.
  */
 class Network {
   renewals = 0;
   lost = 0;
   readonly #random: Random;
-  /** Hosts whose last answer was lost. */
-  readonly #owed = new Set<string>();
+  /** Hosts whose last response was lost. */
+  readonly #lastLost = new Set<string>();
   readonly #hosts = new Set<string>();
 
   constructor(seed: number) {
@@ -85,16 +85,16 @@ class Network {
     this.renewals += 1;
     const isFirst = !this.#hosts.has(host);
     this.#hosts.add(host);
-    const lost = isFirst || (this.#random.next() < 0.2 && !this.#owed.has(host));
+    const lost = isFirst || (this.#random.next() < 0.2 && !this.#lastLost.has(host));
     if (lost) {
       this.lost += 1;
-      this.#owed.add(host);
-    } else this.#owed.delete(host);
+      this.#lastLost.add(host);
+    } else this.#lastLost.delete(host);
     return { lost, delay: this.#random.next() < 0.3 ? this.#random.between(0, 1_000) : 0 };
   };
 }
 
-/** Three tabs of one session, which is another at each origin: Apollo Client, urql, and Apollo Client again. */
+/** Opens three tabs of one session per origin: Apollo Client, urql, and Apollo Client again. */
 async function openTabs(context: BrowserContext, origin: string): Promise<Tab[]> {
   const first = await Tab.at(context, `${origin}/apollo.html`);
   await first.register(newEmail());
@@ -105,13 +105,13 @@ async function openTabs(context: BrowserContext, origin: string): Promise<Tab[]>
   return tabs;
 }
 
-it("tabs of one session renew it once a period, whatever becomes of the answers", async () => {
-  // The client retries a renewal after 3 s without an answer. A shorter grace takes that for reuse.
+it("tabs of one session renew it once per period, even if responses are lost or late", async () => {
+  // The client retries a renewal after 3 s without a response. A shorter grace period treats that as reuse.
   const accessTokenTtl = 10_000;
   const renewalGrace = 9_000;
   const sessions = 6;
-  // `RENEWALS=100` in the environment is a hundred of each.
-  const each = Number(process.env["RENEWALS"] ?? 5);
+  // `RENEWALS=100` in the environment sets the renewals of each session.
+  const renewalsPerSession = Number(process.env["RENEWALS"] ?? 5);
   await using folder = await newFolder();
   await using chat = await startChat({
     DATA_DIR: folder.path,
@@ -126,25 +126,29 @@ it("tabs of one session renew it once a period, whatever becomes of the answers"
     { length: sessions },
     (_, i) => `http://s${i}.localhost:${proxy.port}`,
   );
-  // In turn: eighteen pages that load at once on a slow machine take longer than an access token lives.
+  // One after the other: eighteen pages at once on a slow machine load for longer than an access token lasts.
   const groups: Tab[][] = [];
   for (const origin of origins) groups.push(await openTabs(context, origin));
 
-  const ofEach = () => [...Map.groupBy(chat.facts("renewal"), (fact) => fact.fingerprint).values()];
+  const bySession = () => [
+    ...Map.groupBy(chat.facts("renewal"), (fact) => fact.fingerprint).values(),
+  ];
   await until(
-    () => ofEach().length === sessions && ofEach().every(({ length }) => length >= each),
+    () =>
+      bySession().length === sessions &&
+      bySession().every(({ length }) => length >= renewalsPerSession),
     "the renewals",
-    each * accessTokenTtl * 3 + patience,
+    renewalsPerSession * accessTokenTtl * 3 + patience,
   );
 
   const { renewals, lost } = network;
-  const answered = renewals - lost - proxy.abandoned;
-  // Those on their way are neither renewals nor lost yet.
-  expect(Math.abs(chat.facts("renewal").length - answered)).toBeLessThanOrEqual(sessions);
+  const completed = renewals - lost - proxy.abandoned;
+  // Renewals in flight are in neither count.
+  expect(Math.abs(chat.facts("renewal").length - completed)).toBeLessThanOrEqual(sessions);
   expect(lost).toBeGreaterThanOrEqual(sessions);
-  // A period is 0.7 of that at least, but for the first, which is shorter where the login took long. Did each
-  // tab renew by itself, there would be three of them in it.
-  for (const facts of ofEach()) {
+  // A period is at least 0.7 of the lifetime, except the first, which is shorter after a slow login. If each tab
+  // renewed by itself, a period would have three renewals.
+  for (const facts of bySession()) {
     const time = (facts.at(-1)?.time ?? 0) - (facts[0]?.time ?? 0);
     expect(time).toBeGreaterThan((facts.length - 2) * 0.6 * accessTokenTtl);
   }
@@ -157,7 +161,7 @@ it("tabs of one session renew it once a period, whatever becomes of the answers"
   expect(groups.flat().flatMap(({ errors }) => errors)).toEqual([]);
 }, 1_000_000);
 
-it("a session that ends in one tab closes the sockets of all three, and none comes back", async () => {
+it("a session that ends in one tab closes the sockets of all three tabs, and none reconnects", async () => {
   await using folder = await newFolder();
   await using chat = await startChat({ DATA_DIR: folder.path });
   await using browser = await openBrowser();
@@ -171,17 +175,17 @@ it("a session that ends in one tab closes the sockets of all three, and none com
   await apollo?.register(newEmail());
   for (const tab of tabs) await tab.log.waitFor();
   await until(() => tabs.every(({ open }) => open === 1), "a socket of each tab");
-  // The login opened one in each tab: had any come back before, there would be more.
+  // The login opened one socket in each tab. An earlier reconnect would have opened more.
   expect(tabs.map(({ opened }) => opened)).toEqual([2, 2, 2]);
 
   await apollo?.page.getByRole("button", { name: /^End the session of Chrome/ }).click();
   for (const tab of tabs) await tab.shows("Your session was ended, here or on another device.");
   await until(() => tabs.every(({ open }) => open === 0), "no socket");
   expect(chat.facts("end")).toMatchObject([{ reason: "LOGOUT" }, { reason: "ENDED_BY_USER" }]);
-  expect(tabs.flatMap(({ errors, complaints }) => [...errors, ...complaints])).toEqual([]);
+  expect(tabs.flatMap(({ errors, consoleErrors }) => [...errors, ...consoleErrors])).toEqual([]);
 });
 
-it("a restart of the server loses no subscription and no message", async () => {
+it("a server restart loses no subscription and no message", async () => {
   await using folder = await newFolder();
   const env = { DATA_DIR: folder.path };
   await using first = await startChat(env);
@@ -196,7 +200,7 @@ it("a restart of the server loses no subscription and no message", async () => {
     await chat.stop(signal);
     for (const tab of tabs) await tab.shows("The connection is lost.");
     chat = opened.use(await startChat({ ...env, PORT: String(first.port) }));
-    // By HTTP, which is there before the sockets are back.
+    // Over HTTP, which works before the sockets reconnect.
     await tabs[1]?.say(`after ${signal}`);
     for (const tab of tabs) await tab.hears(`after ${signal}`);
     expect(chat.facts("login")).toEqual([]);

@@ -12,12 +12,12 @@ import { startCurfew } from "../helpers/curfew.ts";
 import { newEmail, password } from "../helpers/http.ts";
 import { until } from "../helpers/until.ts";
 
-/** The tabs have the last fifth of it for a renewal (ms). */
+/** The tabs renew in its last fifth (ms). */
 const accessTokenTtl = 8_000;
 
 declare const window: { session: Session; closes: string[]; opened: number };
 
-it("three tabs share one session, renew it once a period and end together", async () => {
+it("three tabs share one session, renew it once per period and are signed out together", async () => {
   await using app = await serveApp();
   await using curfew = await startCurfew({
     accessTokenTtl,
@@ -36,7 +36,7 @@ it("three tabs share one session, renew it once a period and end together", asyn
   const others = [await page.context().newPage(), await page.context().newPage()];
   for (const other of others) await other.goto(url);
   const pages = [page, ...others];
-  // The later ones without a login.
+  // The later tabs are signed in without a login.
   for (const tab of pages) await status(tab, "signedIn");
   await until(() => curfew.connections.size === 3, "the sockets of the three");
 
@@ -48,10 +48,10 @@ it("three tabs share one session, renew it once a period and end together", asyn
     if (next !== token) renewals += 1;
     token = next;
   }
-  // Each period is at least 70 of 100 parts of a token's life. The first renewal may be noticed late; did each
-  // tab renew by itself, four would be there within two periods.
+  // Each period is at least 0.7 of a token's lifetime. The test may notice the first renewal late. If each tab
+  // renewed by itself, two periods would have four renewals.
   expect(performance.now() - from).toBeGreaterThan(2 * 0.7 * accessTokenTtl);
-  // Asked one after the other, some may be asked before a renewal and some after it.
+  // A renewal may happen between the calls.
   await until(async () => {
     const tokens = await Promise.all(
       pages.map((tab) => tab.evaluate(() => window.session.accessToken())),
@@ -78,7 +78,7 @@ async function status(page: Page, expected: string): Promise<void> {
   await page.waitForFunction((wanted) => window.session?.state.status === wanted, expected);
 }
 
-/** An app of one page that subscribes while it is signed in: the client as it stands, without its types. */
+/** Serves a one-page app that subscribes while signed in. Its client is the source without types. */
 async function serveApp() {
   const script = `
     import { createClient } from "/graphql-ws/client.js";
@@ -111,9 +111,10 @@ async function serveApp() {
         "text/html",
         `<link rel="icon" href="data:,"><script type="module">${script}</script>`,
       ];
-    const place = folder === "client" ? "../../src/client/" : "../../node_modules/graphql-ws/dist/";
-    const source = await readFile(new URL(`${place}${file}`, import.meta.url), "utf8");
-    return ["text/javascript", folder === "client" ? stripTypeScriptTypes(source) : source];
+    const isOurs = folder === "client" || folder === "protocol";
+    const directory = isOurs ? `../../src/${folder}/` : "../../node_modules/graphql-ws/dist/";
+    const source = await readFile(new URL(`${directory}${file}`, import.meta.url), "utf8");
+    return ["text/javascript", isOurs ? stripTypeScriptTypes(source) : source];
   }
   await once(server.listen(0, "127.0.0.1"), "listening");
   const { port } = server.address() as AddressInfo;

@@ -1,4 +1,4 @@
-/** The explorer in a real browser, from the first sign-up to the end of a session from elsewhere. */
+/** The explorer in a real browser: sign-up, operations, session end, storage and accessibility. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -18,10 +18,10 @@ import { until } from "../helpers/until.ts";
 
 const token = /curfew_(?:access|renewal)_/;
 
-it("signs up, asks and watches with the token, renews, and is told why its session ended", async () => {
+it("the explorer signs up, queries, subscribes, renews, and shows why its session ended", async () => {
   await using curfew = await startCurfew({
     graphiql: true,
-    // The page has the last fifth of it for a renewal.
+    // The page renews in its last fifth.
     accessTokenTtl: 10_000,
     renewalGrace: 9_000,
   });
@@ -29,9 +29,9 @@ it("signs up, asks and watches with the token, renews, and is told why its sessi
   await using explorer = await openExplorer(curfew.url);
   const { page, panel, strangers, faults } = explorer;
 
-  // What is wrong is said of its field, and the first of them has the focus.
+  // Each problem is shown at its field, and the first field with a problem has the focus.
   await panel.getByRole("button", { name: "New account" }).click();
-  await fillIn(explorer, "nobody", "short");
+  await fillIn(explorer, "no-address", "short");
   await panel.getByText("Use at least 8 characters.").waitFor();
   expect(await panel.getByLabel("E-mail").getAttribute("aria-invalid")).toBe("true");
   expect(await page.evaluate(() => document.activeElement?.getAttribute("name"))).toBe("email");
@@ -46,7 +46,7 @@ it("signs up, asks and watches with the token, renews, and is told why its sessi
   await run(page, "WhoAmI");
   expect(await answer(page, "sessions")).toContain(`"email":"${email}"`);
 
-  // One socket for the panel and for what is asked in the editor.
+  // The panel and the editor share one socket.
   await run(page, "Watch");
   expect(await answer(page, "RENEWED")).toContain('"type":"RENEWED"');
   await panel.getByText(", renewed").waitFor();
@@ -80,7 +80,7 @@ it("signs up, asks and watches with the token, renews, and is told why its sessi
   expect([...faults, ...other.faults]).toEqual([]);
 });
 
-it("stays signed in when the server goes and comes back, and shows it", async () => {
+it("the explorer stays signed in during a server restart, and shows the reconnect", async () => {
   const dataDir = await mkdtemp(join(tmpdir(), "curfew-explorer-"));
   await using cleanup = new AsyncDisposableStack();
   cleanup.defer(() => rm(dataDir, { recursive: true, force: true }));
@@ -94,7 +94,7 @@ it("stays signed in when the server goes and comes back, and shows it", async ()
 
   await first.close();
   await panel.getByText("1012 SERVICE_RESTART").waitFor();
-  await panel.getByText("Closed, coming back…").or(panel.getByText("Connecting…")).waitFor();
+  await panel.getByText("Closed, reconnecting…").or(panel.getByText("Connecting…")).waitFor();
   expect(await panel.getByText(email).isVisible()).toBe(true);
 
   const port = Number(new URL(first.url).port);
@@ -105,7 +105,7 @@ it("stays signed in when the server goes and comes back, and shows it", async ()
   expect(await answer(page, "sessions")).toContain(email);
 });
 
-it("keeps what is typed for the next time, but no password and no token", async () => {
+it("the explorer stores typed text, but no password and no token", async () => {
   await using curfew = await startCurfew({ graphiql: true });
   await using explorer = await openExplorer(curfew.url);
   const { page } = explorer;
@@ -114,7 +114,7 @@ it("keeps what is typed for the next time, but no password and no token", async 
   await page.locator(".graphiql-query-editor .monaco-editor").click();
   await page.keyboard.press("ControlOrMeta+A");
   await page.keyboard.insertText(text);
-  // It keeps its tabs a moment after each change.
+  // GraphiQL stores its tabs a moment after each change.
   await page.waitForFunction(() => localStorage["graphiql:tabState"]?.includes("eve@example.com"));
   expect(await kept(page)).not.toContain(password);
   expect(await kept(page)).not.toMatch(token);
@@ -128,29 +128,29 @@ it("keeps what is typed for the next time, but no password and no token", async 
 
 const phone =
   "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Version/18.5 Mobile/15E148 Safari/604.1";
-/** `npm run screenshots` keeps there what the page looks like. */
+/** `npm run screenshots` writes screenshots to this folder. */
 const folder = process.env["SCREENSHOTS"];
 const shown = new Set(["signed-in", "ended"]);
 const widths = [1280, 390] as const;
 
-describe.each(["light", "dark"] as const)("in the %s", (colorScheme) => {
-  it("has no serious fault of accessibility and fits any screen", async () => {
+describe.each(["light", "dark"] as const)("the explorer in the %s theme", (colorScheme) => {
+  it("has no serious accessibility violation and fits any screen", async () => {
     await using curfew = await startCurfew({ graphiql: true });
     await using explorer = await openExplorer(curfew.url, colorScheme);
     const { page, panel } = explorer;
 
-    /** Looks at it on each screen. */
-    async function look(state: string): Promise<void> {
+    /** Checks the page at each screen width. */
+    async function checkScreens(state: string): Promise<void> {
       for (const width of widths) {
         await page.setViewportSize({ width, height: width > 800 ? 800 : 844 });
-        // The editors follow in the next frames.
+        // The editors resize in the next frames.
         await page.evaluate(
           () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))),
         );
         expect(await seriousFaults(page), `${state} at ${width}`).toEqual([]);
         const { scrollWidth, clientWidth } = await page.evaluate(() => {
-          const { scrollWidth: all, clientWidth: generationAtRead } = document.documentElement;
-          return { scrollWidth: all, clientWidth: generationAtRead };
+          const { scrollWidth: content, clientWidth: viewport } = document.documentElement;
+          return { scrollWidth: content, clientWidth: viewport };
         });
         expect(scrollWidth, `${state} at ${width}`).toBeLessThanOrEqual(clientWidth);
         if (folder === undefined || !shown.has(state)) continue;
@@ -161,17 +161,17 @@ describe.each(["light", "dark"] as const)("in the %s", (colorScheme) => {
 
     await fillIn(explorer, "ada@example.com", "a wrong password");
     await panel.getByText("The e-mail address or the password is wrong.").waitFor();
-    await look("refused");
+    await checkScreens("refused");
     await register(explorer, "ada@example.com");
     await panel.getByText("Connected").waitFor();
     const { accessToken } = await login(curfew.url, "ada@example.com", { "user-agent": phone });
     await panel.getByText("Safari on iOS").waitFor();
     await run(page, "WhoAmI");
     await answer(page, "sessions");
-    await look("signed-in");
+    await checkScreens("signed-in");
     await run(page, "Watch");
     await page.getByRole("button", { name: "Hide Session" }).click();
-    await look("editors");
+    await checkScreens("editors");
     await page.getByRole("button", { name: "Show Session" }).click();
     await ask(curfew.url, "mutation { endOtherSessions { endedSessions } }", {
       token: accessToken,
@@ -179,7 +179,7 @@ describe.each(["light", "dark"] as const)("in the %s", (colorScheme) => {
     await panel.getByText("Your session was ended").waitFor();
     await answer(page, "SESSION_ENDED");
     await page.mouse.click(1_000, 790);
-    await look("ended");
+    await checkScreens("ended");
     expect(explorer.faults).toEqual([]);
   });
 });

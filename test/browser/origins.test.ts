@@ -1,4 +1,4 @@
-/** What a real browser sends for a page of another site, and what becomes of it. */
+/** Cross-origin requests from a real browser, and the server's response to each. */
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { openBrowser } from "../helpers/browser.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 
-/** An app that counts what was run. */
+/** An app that records which resolvers ran. */
 function countingApp() {
   const runs: string[] = [];
   const run = (what: string) => () => {
@@ -32,7 +32,7 @@ function countingApp() {
   return { runs, schema: { typeDefs, resolvers } };
 }
 
-/** An empty page, at any name under `.test`. */
+/** Serves an empty page at any name under `.test`. */
 async function servePage() {
   const server = createServer((_request, response) => {
     response.setHeader("content-type", "text/html").end("<!doctype html><title>A page</title>");
@@ -42,9 +42,9 @@ async function servePage() {
   return { port, [Symbol.dispose]: () => server.close().closeAllConnections() };
 }
 
-/** Runs in the page: everything that a page can send without being asked, and what it sees of it. */
+/** Runs in the page: sends all kinds of requests, and returns the part of each response that the page can read. */
 async function callAll(url: string): Promise<Record<string, string>> {
-  const generationAtRead = (promise: Promise<unknown>) => promise.then(String, () => "nothing");
+  const readable = (promise: Promise<unknown>) => promise.then(String, () => "nothing");
   const mutation = JSON.stringify({ query: "mutation { change }" });
   const post = (type: string, body: string, mode: RequestMode) =>
     fetch(url, { method: "POST", mode, headers: { "content-type": type }, body });
@@ -79,26 +79,26 @@ async function callAll(url: string): Promise<Record<string, string>> {
       socket.addEventListener("error", () => reject(new Error()));
     });
   return {
-    text: await generationAtRead(post("text/plain", mutation, "no-cors").then(({ type }) => type)),
-    form: await generationAtRead(
+    text: await readable(post("text/plain", mutation, "no-cors").then(({ type }) => type)),
+    form: await readable(
       post("application/x-www-form-urlencoded", form, "no-cors").then((r) => r.type),
     ),
-    submitted: await generationAtRead(submitted()),
-    asked: await generationAtRead(
+    submitted: await readable(submitted()),
+    asked: await readable(
       post("application/json", mutation, "cors").then((answer) => answer.text()),
     ),
-    stream: await generationAtRead(streamed()),
-    socket: await generationAtRead(connected()),
+    stream: await readable(streamed()),
+    socket: await readable(connected()),
   };
 }
 
-/** Runs in the page, too. */
+/** Runs in the page. */
 async function asImage(url: string): Promise<void> {
   await fetch(url, { mode: "no-cors" }).catch(() => {});
 }
 
 describe.each([
-  // Where browsers send Fetch Metadata, and where they do not: plain HTTP to another machine.
+  // With and without Fetch Metadata: browsers omit it for plain HTTP to another machine.
   ["127.0.0.1", true],
   ["api.test", false],
 ])("on a server at %s", (host, hasMetadata) => {
@@ -113,7 +113,7 @@ describe.each([
     expect(await page.evaluate(callAll, url)).toEqual({
       text: "nothing",
       form: "nothing",
-      // It cannot look into it.
+      // The page cannot read the frame.
       submitted: "a frame",
       asked: "nothing",
       stream: "nothing",
@@ -126,7 +126,7 @@ describe.each([
     expect(refused.map(({ transport }) => transport)).toContain("socket");
   });
 
-  it("a page of a listed origin runs what it asks for", async () => {
+  it("a page of an allowed origin can send every request", async () => {
     const app = countingApp();
     using pages = await servePage();
     const origin = `http://app.test:${pages.port}`;
@@ -141,7 +141,7 @@ describe.each([
     });
   });
 
-  it("a link of another site opens GraphiQL, whose page may call", async () => {
+  it("a link on another site opens GraphiQL, which can send requests", async () => {
     const app = countingApp();
     await using curfew = await startCurfew({ ...app.schema, graphiql: true });
     const url = curfew.url.replace("127.0.0.1", host);
@@ -152,7 +152,7 @@ describe.each([
     await page.evaluate((link) => location.assign(link), `${url}?query={ask}`);
     await page.getByRole("button", { name: "Execute query" }).waitFor();
     expect(app.runs).toEqual([]);
-    // A header that browsers heed on TLS and on their own machine only, as they say.
+    // Browsers ignore this header over plain HTTP to another machine, with a console error.
     expect(faults.filter((fault) => !fault.startsWith("The Cross-Origin-Opener-Policy"))).toEqual(
       [],
     );

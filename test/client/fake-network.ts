@@ -1,8 +1,8 @@
-/** Tabs of one browser, a network that does what it is told, and the real use cases behind it, all on one clock. */
+/** Simulates the tabs of a browser and a network with scripted faults, in front of real sessions, on one clock. */
 import { randomBytes } from "node:crypto";
-import { setImmediate as turn } from "node:timers/promises";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Access, Session as ClientSession } from "../../src/client/types.ts";
-import type { Channel, Platform, Locks } from "../../src/client/platform.ts";
+import type { Locks, Platform, TabChannel } from "../../src/client/platform.ts";
 import type { SessionOptions } from "../../src/client/session.ts";
 import { KeyRing } from "../../src/session/keys.ts";
 import type { Issued } from "../../src/session/sessions.ts";
@@ -20,28 +20,29 @@ export const lifetimes = {
   grace: 10 * second,
 };
 
-/** What becomes of a request. */
-export type Fate =
-  | { readonly type: "answered"; readonly there: number; readonly back: number }
-  /** It does not arrive. */
-  | { readonly type: "lost" }
-  /** It does what it should, and the connection breaks. */
-  | { readonly type: "answerLost" }
-  /** Nothing comes of it, not even an error. */
-  | { readonly type: "swallowed" }
-  | { readonly type: "answerSwallowed" }
+/** How the network delivers a request and its response. */
+export type Delivery =
+  | { readonly type: "delivered"; readonly there: number; readonly back: number }
+  /** The connection fails before the server receives the request. */
+  | { readonly type: "requestLost" }
+  /** The server executes the request, and the connection fails before the response. */
+  | { readonly type: "responseLost" }
+  /** The server receives nothing, and the client receives no error. */
+  | { readonly type: "requestHangs" }
+  /** The server executes the request, and the client receives neither response nor error. */
+  | { readonly type: "responseHangs" }
   | { readonly type: "status503" }
   | { readonly type: "unavailable" }
   | { readonly type: "throttled" };
 
-export const prompt: Fate = { type: "answered", there: 20, back: 20 };
+export const prompt: Delivery = { type: "delivered", there: 20, back: 20 };
 
-export interface WorldOptions {
+export interface FakeNetworkOptions {
   readonly createSession: (options: SessionOptions) => ClientSession;
-  /** By how much the clocks of the tabs are ahead of the server's. */
+  /** How far the tabs' clocks are ahead of the server's (ms). */
   readonly skew?: number;
-  /** What becomes of the next requests; the rest are answered promptly. */
-  readonly fates?: readonly Fate[];
+  /** Deliveries of the next requests. Later requests are delivered promptly. */
+  readonly deliveries?: readonly Delivery[];
   readonly replacements?: Partial<Platform>;
   readonly lifetimes?: typeof lifetimes;
 }
@@ -51,34 +52,35 @@ interface Timer {
   readonly callback: () => void;
 }
 
-/** Nothing comes from outside but what fast-check chose. */
-export class World implements AsyncDisposable {
+/** Deterministic: its only input is its options and calls. */
+export class FakeNetwork implements AsyncDisposable {
   now = 1_800_000_000_000;
   skew: number;
-  readonly fates: Fate[];
+  readonly deliveries: Delivery[];
   readonly sessions: Sessions;
   readonly tabs: ClientSession[] = [];
-  /** Reasons of the renewals that the server refused. */
+  /** The reasons of refused renewals. */
   readonly refusals: string[] = [];
-  /** What ought not to have happened, by those who saw it. */
-  readonly faults: unknown[] = [];
-  /** Renewals that reached the server. */
+  /** Violations that checks have found. */
+  readonly violations: unknown[] = [];
+  /** How many renewals reached the server. */
   renewals = 0;
-  mostAtOnce = 0;
-  #atOnce = 0;
-  /** How long the machine has slept. */
+  /** The maximum number of renewals in flight. */
+  maxInFlight = 0;
+  #inFlight = 0;
+  /** How long the machine has slept (ms). */
   #slept = 0;
   readonly #timers = new Set<Timer>();
   readonly #wakers = new Set<() => void>();
   readonly #channels = new Set<{ name: string; receive: (message: unknown) => void }>();
   readonly #lockQueues = new Map<string, Promise<unknown>>();
-  readonly #options: WorldOptions;
+  readonly #options: FakeNetworkOptions;
   readonly #store = memoryStore();
 
-  constructor(options: WorldOptions) {
+  constructor(options: FakeNetworkOptions) {
     this.#options = options;
     this.skew = options.skew ?? 0;
-    this.fates = [...(options.fates ?? [])];
+    this.deliveries = [...(options.deliveries ?? [])];
     this.sessions = new Sessions({
       store: this.#store,
       pubsub: memoryPubSub(),
@@ -95,19 +97,19 @@ export class World implements AsyncDisposable {
     const tab = this.#options.createSession({
       url: "https://curfew.test/graphql",
       ...options,
-      environment: { ...this.environment(), ...this.#options.replacements, ...options.environment },
+      platform: { ...this.platform(), ...this.#options.replacements, ...options.platform },
     });
     this.tabs.push(tab);
     return tab;
   }
 
-  environment(): Platform {
+  platform(): Platform {
     let chance = 1;
     return {
       fetch: (_url, init) => this.#fetch(init ?? {}),
       wallClock: () => this.now + this.skew,
       steadyClock: () => this.now - this.#slept,
-      // Any, but the same in each run.
+      // Arbitrary, but the same in each run.
       random: () => (chance = (chance * 16_807) % 2_147_483_647) / 2_147_483_647,
       after: (milliseconds, callback) => {
         const timer = { at: this.now + milliseconds, callback };
@@ -123,7 +125,7 @@ export class World implements AsyncDisposable {
     };
   }
 
-  /** Lets the time pass, with all that happens in it. */
+  /** Advances the clock, and runs all timers that are due. */
   async pass(time: number): Promise<void> {
     const end = this.now + time;
     await this.#settle();
@@ -141,7 +143,7 @@ export class World implements AsyncDisposable {
     this.now = end;
   }
 
-  /** The lid is closed: no timer runs, and some machines stop the steady clock. */
+  /** Simulates sleep: no timer runs, and the steady clock stops, as on some machines. */
   async sleep(time: number): Promise<void> {
     await this.#settle();
     this.now += time;
@@ -151,7 +153,7 @@ export class World implements AsyncDisposable {
     await this.#settle();
   }
 
-  /** What it resolves to while so much time passes, or its error; "pending" when it does neither. */
+  /** Advances the clock until the promise settles. Returns its value or error, or "pending" after that time. */
   async outcome<T>(promise: Promise<T>, time = minute): Promise<T | Error | "pending"> {
     const outcomes: (T | Error)[] = [];
     promise.then(
@@ -163,7 +165,7 @@ export class World implements AsyncDisposable {
     return outcomes.length === 0 ? "pending" : (outcomes[0] as T | Error);
   }
 
-  /** Whether the server accepts it now, at first sight. */
+  /** Whether the server accepts the token now, without a look at the store. */
   isValid(token: string): boolean {
     return this.sessions.verify(token).ok;
   }
@@ -173,7 +175,7 @@ export class World implements AsyncDisposable {
     return live.some(({ fingerprint }) => fingerprint === sessionId);
   }
 
-  /** What the tab would send now. */
+  /** Returns the tab's current access. */
   async access(tab: ClientSession): Promise<Access> {
     const access = await this.outcome(tab.access());
     if (access === undefined || access === "pending" || access instanceof Error)
@@ -186,7 +188,7 @@ export class World implements AsyncDisposable {
     const outcome = await this.outcome(tab.login(credentials));
     if (outcome === "pending" || outcome instanceof Error || outcome.__typename !== "SignedIn")
       throw new Error("No login", { cause: outcome });
-    // For the other tabs to hear of it.
+    // Lets the other tabs receive the tokens.
     await this.pass(100);
     return outcome.sessionId;
   }
@@ -197,10 +199,10 @@ export class World implements AsyncDisposable {
     await this.#store.close();
   }
 
-  /** What is asynchronous and takes no time: the store, the promises. */
+  /** Lets asynchronous work finish that takes no simulated time: the store, promises. */
   async #settle(): Promise<void> {
-    await turn();
-    await turn();
+    await nextTurn();
+    await nextTurn();
   }
 
   #wait(time: number): Promise<void> {
@@ -213,47 +215,47 @@ export class World implements AsyncDisposable {
     const { query, variables } = JSON.parse(body as string);
     const token = new Headers(headers).get("authorization")?.replace("Bearer ", "");
     const serve = () => this.#serve(query, variables, token);
-    const fate = this.fates.shift() ?? prompt;
+    const delivery = this.deliveries.shift() ?? prompt;
     const isRenewal = query.includes("renew(");
     const aborted = new Promise<never>((_, reject) =>
       signal?.addEventListener("abort", () => reject(new Error("Aborted"))),
     );
     aborted.catch(() => {});
-    if (isRenewal) this.#atOnce += 1;
-    this.mostAtOnce = Math.max(this.mostAtOnce, this.#atOnce);
+    if (isRenewal) this.#inFlight += 1;
+    this.maxInFlight = Math.max(this.maxInFlight, this.#inFlight);
     try {
-      return await Promise.race([this.#answer(fate, serve), aborted]);
+      return await Promise.race([this.#deliver(delivery, serve), aborted]);
     } finally {
-      if (isRenewal) this.#atOnce -= 1;
+      if (isRenewal) this.#inFlight -= 1;
     }
   }
 
-  async #answer(fate: Fate, serve: () => Promise<unknown>): Promise<Response> {
-    switch (fate.type) {
-      case "answered": {
-        await this.#wait(fate.there);
+  async #deliver(delivery: Delivery, serve: () => Promise<unknown>): Promise<Response> {
+    switch (delivery.type) {
+      case "delivered": {
+        await this.#wait(delivery.there);
         const result = await serve();
-        await this.#wait(fate.back);
-        return answer({ data: { result } });
+        await this.#wait(delivery.back);
+        return responseOf({ data: { result } });
       }
-      case "lost":
+      case "requestLost":
         throw new TypeError("fetch failed");
-      case "answerLost":
+      case "responseLost":
         await serve();
         throw new TypeError("fetch failed");
-      case "swallowed":
+      case "requestHangs":
         return new Promise(() => {});
-      case "answerSwallowed":
+      case "responseHangs":
         await serve();
         return new Promise(() => {});
       case "status503":
-        return answer(new SyntaxError("Unexpected token '<'"));
+        return responseOf(new SyntaxError("Unexpected token '<'"));
       case "unavailable":
-        return answer({
+        return responseOf({
           errors: [{ message: "Later.", extensions: { code: "SERVICE_UNAVAILABLE" } }],
         });
       case "throttled":
-        return answer({
+        return responseOf({
           data: {
             result: { __typename: "TooManyAttempts", message: "Later.", retryAfterSeconds: 5 },
           },
@@ -262,7 +264,7 @@ export class World implements AsyncDisposable {
   }
 
   async #serve(query: string, variables: any, token: string | undefined): Promise<unknown> {
-    if (query.includes("login(")) return shown(await this.sessions.start("ada", device));
+    if (query.includes("login(")) return signedInResult(await this.sessions.start("ada", device));
     if (query.includes("logout(")) {
       const claims = this.sessions.identify(variables.token);
       return { endedSessions: claims && (await this.sessions.endByToken(claims, "LOGOUT")) };
@@ -270,21 +272,21 @@ export class World implements AsyncDisposable {
     if (query.includes("changePassword(")) {
       const authentication = await this.sessions.authenticate(token);
       if (authentication.state !== "signedIn") return null;
-      // Two passwords are hashed, and meanwhile others may renew.
+      // Hashing two passwords takes time, in which other tabs may renew.
       await this.#wait(100);
       const reissue = await this.sessions.reissue(authentication.claims);
       if (reissue.outcome === "refused") return null;
-      const { tokens } = shown(reissue);
+      const { tokens } = signedInResult(reissue);
       return { __typename: "PasswordChanged", endedSessions: 0, tokens };
     }
     this.renewals += 1;
     const renewal = await this.sessions.renew(variables.renewalToken);
-    if (renewal.outcome === "renewed") return shown(renewal);
+    if (renewal.outcome === "renewed") return signedInResult(renewal);
     this.refusals.push(renewal.reason);
     return { __typename: "RenewalRefused", message: "No.", reason: renewal.reason };
   }
 
-  #openChannel(name: string, receive: (message: unknown) => void): Channel {
+  #openChannel(name: string, receive: (message: unknown) => void): TabChannel {
     const end = { name, receive };
     this.#channels.add(end);
     return {
@@ -318,8 +320,8 @@ export class World implements AsyncDisposable {
   };
 }
 
-/** All that is read of it, and without the turns of the event loop that a real one takes. */
-function answer(body: unknown): Response {
+/** Returns a response with only `json`, which needs no extra turns of the event loop. */
+function responseOf(body: unknown): Response {
   const json = async () => {
     if (body instanceof Error) throw body;
     return body;
@@ -327,7 +329,7 @@ function answer(body: unknown): Response {
   return { json } as Response;
 }
 
-function shown({ session, tokens }: Issued) {
+function signedInResult({ session, tokens }: Issued) {
   return {
     __typename: "SignedIn",
     tokens: {

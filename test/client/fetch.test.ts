@@ -1,4 +1,4 @@
-/** A `fetch` with the session's token: whatever it is given goes out whole, and once more where it was refused. */
+/** `sessionFetch`: origins that receive the token, and one retry after a refusal. */
 import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -14,26 +14,29 @@ const body = JSON.stringify({ query: "mutation { endOtherSessions { endedSession
 it.each<[string, (url: string) => Parameters<typeof fetch>]>([
   ["a URL", (url) => [url, { method: "POST", headers, body }]],
   ["a Request", (url) => [new Request(url, { method: "POST", headers, body })]],
-])("asks once more, by %s, for what was refused for its token", async (_, toRequest) => {
-  await using curfew = await startCurfew();
-  const kept = new Map<string, string>();
-  const session = createSession({
-    url: curfew.url,
-    storage: {
-      getItem: (key) => kept.get(key) ?? null,
-      setItem: (key, value) => kept.set(key, value),
-      removeItem: (key) => kept.delete(key),
-    },
-  });
-  await session.register({ email: newEmail(), password });
-  // By another, so that the token here is superseded.
-  await renew(curfew.url, JSON.parse([...kept.values()][0] ?? "").renewalToken);
-  const response = await sessionFetch(session)(...toRequest(curfew.url));
-  expect(await response.json()).toEqual({ data: { endOtherSessions: { endedSessions: 0 } } });
-  session.dispose();
-});
+])(
+  "sessionFetch retries a request that was refused for its token once, given as %s",
+  async (_, toRequest) => {
+    await using curfew = await startCurfew();
+    const stored = new Map<string, string>();
+    const session = createSession({
+      url: curfew.url,
+      storage: {
+        getItem: (key) => stored.get(key) ?? null,
+        setItem: (key, value) => stored.set(key, value),
+        removeItem: (key) => stored.delete(key),
+      },
+    });
+    await session.register({ email: newEmail(), password });
+    // Another client renews, so that this token is superseded.
+    await renew(curfew.url, JSON.parse([...stored.values()][0] ?? "").renewalToken);
+    const response = await sessionFetch(session)(...toRequest(curfew.url));
+    expect(await response.json()).toEqual({ data: { endOtherSessions: { endedSessions: 0 } } });
+    session.dispose();
+  },
+);
 
-it("does not ask once more under another session than the one that asked", async () => {
+it("sessionFetch does not repeat a request under another session than the one that sent it", async () => {
   const sent: (string | null)[] = [];
   const answer = (async (_input, init) => {
     sent.push(new Headers(init?.headers).get("authorization"));
@@ -53,15 +56,15 @@ it("does not ask once more under another session than the one that asked", async
   expect(sent).toEqual(["Bearer token-of-one"]);
 });
 
-/** A signed-in session at that URL, and what is reported to it. */
+/** A signed-in session at that URL, and the calls of `refused`. */
 function sessionAt(url: string) {
   const refused: unknown[] = [];
   const access = async () => ({ token: "the-token", sessionId: "the-session" });
-  const session = { url, access, refused: (...what: unknown[]) => refused.push(what) };
+  const session = { url, access, refused: (...args: unknown[]) => refused.push(args) };
   return { session: session as unknown as Session, refused };
 }
 
-/** Answers with what a request was sent with. */
+/** Responds with the authorization header of the request. */
 const echo = (async (input, init) => {
   const request = input instanceof Request ? input : undefined;
   return Response.json({
@@ -88,7 +91,7 @@ async function listen(listener: RequestListener) {
   };
 }
 
-describe("the token", () => {
+describe("the session's token", () => {
   afterEach(() => vi.unstubAllGlobals());
   const { session } = sessionAt("https://api.example.com/graphql");
   const authorization = async (
@@ -106,7 +109,7 @@ describe("the token", () => {
     ["the default port and capitals", "HTTPS://API.example.com:443/graphql"],
     ["a URL", new URL("https://api.example.com/graphql")],
     ["a Request", new Request("https://api.example.com/graphql")],
-  ])("is sent to the session's own origin, given as %s", async (_what, input) =>
+  ])("is sent to the session's own origin: %s", async (_case, input) =>
     expect(await authorization(input)).toBe("Bearer the-token"),
   );
 
@@ -115,27 +118,27 @@ describe("the token", () => {
     ["a subdomain", "https://evil.api.example.com/graphql"],
     ["another port", "https://api.example.com:8443/graphql"],
     ["plain HTTP", "http://api.example.com/graphql"],
-    ["a host that only begins alike", "https://api.example.com.evil.example/"],
-    ["a host behind a user's name", "https://api.example.com@evil.example/"],
+    ["a host with the same beginning", "https://api.example.com.evil.example/"],
+    ["a host after a user name", "https://api.example.com@evil.example/"],
     ["a URL", new URL("https://evil.example/")],
     ["a Request", new Request("https://evil.example/")],
     ["data", "data:application/json,{}"],
     ["a blob of the same origin", "blob:https://api.example.com/0b8a3d0c"],
     ["a relative path without a page", "/graphql"],
     ["no URL", "http://["],
-  ])("is not sent to %s", async (_what, input) => {
+  ])("is not sent to %s", async (_case, input) => {
     expect(await authorization(input)).toBeNull();
     const own = { headers: { authorization: "Basic own" } };
     expect(await authorization(input, {}, own)).toBe("Basic own");
   });
 
-  it("is sent to origins that the app names", async () => {
+  it("is sent to origins in the options", async () => {
     const options = { origins: ["https://files.example.com/", "not an origin"] };
     expect(await authorization("https://files.example.com/a", options)).toBe("Bearer the-token");
     expect(await authorization("https://evil.example/", options)).toBeNull();
   });
 
-  it("is sent to relative URLs of a page of the session's origin, and of no other page", async () => {
+  it("is sent to relative URLs only on a page of the session's origin", async () => {
     const relative = sessionFetch(sessionAt("/graphql").session, echo);
     vi.stubGlobal("location", { href: "https://api.example.com/page/" });
     expect(await authorization("../graphql")).toBe("Bearer the-token");
@@ -148,37 +151,37 @@ describe("the token", () => {
     expect(await authorization("/graphql")).toBeNull();
   });
 
-  it("goes along with a redirect within its origin, and not to another, whose refusal ends nothing", async () => {
-    const generationAtRead: (string | undefined)[] = [];
+  it("follows a redirect within its origin but not to another, whose refusal is ignored", async () => {
+    const receivedHeaders: (string | undefined)[] = [];
     await using foreign = await listen((request, response) => {
-      generationAtRead.push(request.headers.authorization);
+      receivedHeaders.push(request.headers.authorization);
       response.writeHead(200, { "content-type": "application/json" }).end(ended);
     });
     await using own = await listen((request, response) => {
       const { url = "" } = request;
-      generationAtRead.push(request.headers.authorization);
+      receivedHeaders.push(request.headers.authorization);
       const location = { "/graphql": "/next", "/next": foreign.url }[url];
       response.writeHead(307, { location }).end();
     });
     const { session: here, refused } = sessionAt(own.url);
     const response = await sessionFetch(here)(own.url, { method: "POST", body: "{}" });
     expect(await response.text()).toBe(ended);
-    expect(generationAtRead).toEqual(["Bearer the-token", "Bearer the-token", undefined]);
+    expect(receivedHeaders).toEqual(["Bearer the-token", "Bearer the-token", undefined]);
     expect(refused).toEqual([]);
   });
 
-  it("is not taken for refused by an answer from another origin", async () => {
+  it("is not reported as refused by a response from another origin", async () => {
     const { session: here, refused } = sessionAt("https://api.example.com/graphql");
-    const answer = async () =>
+    const respond = async () =>
       new Response(ended, { headers: { "content-type": "application/json" } });
-    await sessionFetch(here, answer)("https://evil.example/");
+    await sessionFetch(here, respond)("https://evil.example/");
     expect(refused).toEqual([]);
-    await sessionFetch(here, answer)("https://api.example.com/");
+    await sessionFetch(here, respond)("https://api.example.com/");
     expect(refused).toHaveLength(1);
   });
 });
 
-it("a wrong URL is rejected as `fetch` rejects it", async () => {
+it("sessionFetch rejects an invalid URL with the error of fetch", async () => {
   const request = sessionFetch(sessionAt("https://api.example.com/graphql").session);
   for (const url of ["http://[", "/relative", ""]) {
     const plain: unknown = await fetch(url).catch((error: unknown) => error);

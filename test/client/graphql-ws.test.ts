@@ -1,4 +1,4 @@
-/** The rules by which sockets come back: what they wait for, and how a dead one is found out. */
+/** How sockets reconnect: delays, tokens, and the detection of dead sockets. */
 import { createClient, type Client, type ClientOptions } from "graphql-ws";
 import { expect, it } from "vitest";
 import { WebSocket } from "ws";
@@ -11,7 +11,7 @@ import { newEmail, password } from "../helpers/http.ts";
 import { startProxy } from "../helpers/proxy.ts";
 import { Queue } from "../helpers/queue.ts";
 
-/** The options that graphql-ws is given, with the waits noted that they ask for. */
+/** Captures the options that graphql-ws receives, and records the delays that they request. */
 function optionsFor(access: () => Promise<Access | undefined>) {
   let options: ClientOptions | undefined;
   const waits: number[] = [];
@@ -34,7 +34,7 @@ function optionsFor(access: () => Promise<Access | undefined>) {
     },
     session,
     {
-      environment: {
+      platform: {
         random: () => 1,
         after(milliseconds, callback) {
           waits.push(milliseconds);
@@ -51,7 +51,7 @@ function optionsFor(access: () => Promise<Access | undefined>) {
     refusals,
     connect: async () => typeof url === "function" && [await url(), await params()],
     closed: (code: number, reason: string) => on?.closed?.({ code, reason }),
-    /** What was sent on the socket beside graphql-ws's own messages. */
+    /** The messages on the socket besides those of graphql-ws. */
     sent,
     renewed: (renewed: Access) => listeners.forEach((listener) => listener(renewed)),
     connected: () =>
@@ -70,7 +70,7 @@ function optionsFor(access: () => Promise<Access | undefined>) {
 
 const signedIn = async () => ({ token: "t", sessionId: "s" });
 
-it("waits longer each time, and no longer once it was connected", async () => {
+it("the delay grows with each attempt, and resets after a connection", async () => {
   const socket = optionsFor(signedIn);
   await socket.connect();
   socket.closed(1012, "SERVICE_RESTART");
@@ -81,7 +81,7 @@ it("waits longer each time, and no longer once it was connected", async () => {
   expect(await socket.retry()).toBe(500);
 });
 
-it("comes back at once with a fresh token, but not again and again", async () => {
+it("a socket reconnects without delay after SESSION_EXPIRED, but only once in a row", async () => {
   const socket = optionsFor(signedIn);
   await socket.connect();
   socket.connected();
@@ -92,7 +92,7 @@ it("comes back at once with a fresh token, but not again and again", async () =>
   expect(socket.refusals).toEqual([undefined, undefined]);
 });
 
-it("does not let the next login wait for the outage before", async () => {
+it("the first connection after a login has no delay from an earlier outage", async () => {
   const socket = optionsFor(signedIn);
   await socket.connect();
   for (let i = 0; i < 20; i += 1) await socket.retry();
@@ -101,7 +101,7 @@ it("does not let the next login wait for the outage before", async () => {
   expect(await socket.retry()).toBe(0);
 });
 
-it("opens nothing before there is a token, and without one when signed out", async () => {
+it("a socket waits for a token, and opens without one when signed out", async () => {
   const access = [Promise.reject(new Error("no network")), signedIn(), signedIn()];
   access[0]?.catch(() => {});
   const socket = optionsFor(() => access.shift() ?? Promise.resolve(undefined));
@@ -111,7 +111,7 @@ it("opens nothing before there is a token, and without one when signed out", asy
   expect(socket.refusals).toEqual([]);
 });
 
-it("shows an open socket each newer token of its session once, and none before it is acknowledged", async () => {
+it("an acknowledged socket sends each newer token of its session once", async () => {
   const socket = optionsFor(signedIn);
   const ping = (token: string) => ({ type: "ping", payload: { token } });
   await socket.connect();
@@ -128,11 +128,11 @@ it("shows an open socket each newer token of its session once, and none before i
   socket.renewed({ token: "t4", sessionId: "s" });
   await socket.connect();
   socket.connected();
-  // The next socket was opened with the newest one.
+  // The next socket was opened with the newest token.
   expect(socket.sent).toHaveLength(2);
 });
 
-it("keeps a socket open without a reconnect when the session is renewed from other networks", async () => {
+it("a socket stays open when the session is renewed from other networks", async () => {
   await using curfew = await startCurfew({
     trustProxy: 1,
     accessTokenTtl: 2_000,
@@ -141,7 +141,7 @@ it("keeps a socket open without a reconnect when the session is renewed from oth
   let renewals = 0;
   const session = createSession({
     url: curfew.url,
-    environment: {
+    platform: {
       fetch: (url, init) => {
         const headers = new Headers(init?.headers);
         headers.set("x-forwarded-for", `198.51.${(renewals += 1)}.1`);
@@ -166,7 +166,7 @@ it("keeps a socket open without a reconnect when the session is renewed from oth
   sockets.on("pong", (_isReceived, payload) => {
     if (payload !== undefined) expiries.push(payload["accessTokenExpiresAt"]);
   });
-  const leave = sockets.subscribe(
+  const unsubscribe = sockets.subscribe(
     { query: "subscription { sessionEvents { type } }" },
     { next: () => {}, error: () => {}, complete: () => {} },
   );
@@ -178,12 +178,12 @@ it("keeps a socket open without a reconnect when the session is renewed from oth
     last = next;
   }
   expect(log).toEqual(["connected"]);
-  leave();
+  unsubscribe();
   session.dispose();
   await sockets.dispose();
 });
 
-it("finds out a socket that is dead and says nothing", async () => {
+it("the client detects a dead socket that reports no close", async () => {
   await using curfew = await startCurfew();
   await using proxy = await startProxy(Number(new URL(curfew.url).port));
   const session = createSession({ url: curfew.url });
@@ -191,7 +191,7 @@ it("finds out a socket that is dead and says nothing", async () => {
   const sockets = createSocketClient(createClient, session, {
     url: `ws://127.0.0.1:${proxy.port}/graphql`,
     keepAlive: 50,
-    environment: {
+    platform: {
       after(milliseconds, callback) {
         const timer = setTimeout(callback, milliseconds / 20);
         return () => clearTimeout(timer);
@@ -201,7 +201,7 @@ it("finds out a socket that is dead and says nothing", async () => {
   const log = new Queue<string>();
   sockets.on("connected", () => log.push("connected"));
   sockets.on("closed", (event) => log.push(`closed ${(event as { code: number }).code}`));
-  const leave = sockets.subscribe(
+  const unsubscribe = sockets.subscribe(
     { query: "subscription { sessionEvents { type } }" },
     { next: () => {}, error: () => {}, complete: () => {} },
   );
@@ -209,15 +209,15 @@ it("finds out a socket that is dead and says nothing", async () => {
   proxy.halfOpen();
   expect(await log.next()).toBe("closed 4499");
   proxy.heal();
-  // Those that were begun in the dead time come to nothing.
+  // Connections that started during the outage fail.
   let next = await log.next();
   while (next !== "connected") next = await log.next();
-  leave();
+  unsubscribe();
   session.dispose();
   await sockets.dispose();
 });
 
-it("spreads those who lost one server together", () => {
+it("the backoff spreads clients that lost a server together", () => {
   for (const failures of [0, 1, 5, 20]) {
     const waits = Array.from({ length: 1_000 }, () => backoff(failures, Math.random));
     const longest = Math.max(...waits);

@@ -1,21 +1,21 @@
-/** The client holds to its properties, and each of its safeguards is needed for one of them. */
+/** The client has its properties, and a mutant without any one safeguard violates one of them. */
 import { cp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { createSession } from "../../src/client/session.ts";
 import { newFolder } from "../helpers/command.ts";
-import { hold, properties, type Name } from "./properties.ts";
+import { assertProperty, properties, type Name } from "./properties.ts";
 
 const names = Object.keys(properties) as Name[];
 
 describe("a session", () => {
-  it.each(names)("%s", (name) => hold(name, createSession));
+  it.each(names)("%s", (name) => assertProperty(name, createSession));
 });
 
 interface Mutant {
   readonly safeguard: string;
   readonly file: string;
-  /** What the safeguard is in the source, and what stands there without it. */
+  /** The source of the safeguard, and its replacement in the mutant. */
   readonly from: string;
   readonly to: string;
   readonly breaks: Name;
@@ -23,106 +23,111 @@ interface Mutant {
 
 const mutants: readonly Mutant[] = [
   {
-    safeguard: "the lock over all tabs",
+    safeguard: "the lock across all tabs",
     file: "tabs.ts",
     from: "if (locks === undefined) return task();",
     to: "return task();",
-    breaks: "never has two renewals in flight, over all tabs",
+    breaks: "never has two renewals in flight across all tabs",
   },
   {
-    safeguard: "a look at what the other tabs have done, before one renews",
-    file: "holder.ts",
-    from: "await ask(times.settle);",
+    safeguard: "the sync with other tabs before a renewal",
+    file: "token-state.ts",
+    from: "await askTabs(times.syncTimeout);",
     to: "",
-    breaks: "renews once a period, over all tabs",
+    breaks: "renews once per period across all tabs",
   },
   {
-    safeguard: "a clock that goes on in sleep",
-    file: "environment.ts",
+    safeguard: "a clock that counts during sleep",
+    file: "platform.ts",
     from: "Math.max(wallNow - wall, steadyNow - steady, 0)",
     to: "steadyNow - steady",
-    breaks: "never gives out a token that has run out, though the machine sleeps",
+    breaks: "never returns an expired token after the machine slept",
   },
   {
-    safeguard: "a clock that cannot be set",
-    file: "environment.ts",
+    safeguard: "a clock that the user cannot set",
+    file: "platform.ts",
     from: "Math.max(wallNow - wall, steadyNow - steady, 0)",
     to: "wallNow - wall",
-    breaks: "never gives out a token that has run out, though the clock is set",
+    breaks: "never returns an expired token after the clock was set",
   },
   {
-    safeguard: "a look at the token's age when it is given out",
-    file: "holder.ts",
-    from: "isFresh: (pair: Held) => pair.accessToken !== stale && clock() < pair.expiresAt",
-    to: "isFresh: (pair: Held) => pair.accessToken !== stale",
-    breaks: "never gives out a token that has run out, though the machine sleeps",
+    safeguard: "the expiry check when a token is returned",
+    file: "token-state.ts",
+    from: "tokens.accessToken !== rejected && clock() < tokens.expiresAt",
+    to: "tokens.accessToken !== rejected",
+    breaks: "never returns an expired token after the machine slept",
   },
   {
-    safeguard: "a bound on what a refused token signs out",
-    file: "holder.ts",
+    safeguard: "the generation limit of a sign-out after a refused token",
+    file: "token-state.ts",
     from: "return drop(message.sessionId, message.reason, message.generation);",
     to: "return drop(message.sessionId, message.reason);",
     breaks: "keeps all tabs signed in when the password is changed in one, without locks",
   },
   {
-    safeguard: "a pair that stays while it is replaced",
-    file: "holder.ts",
+    safeguard: "tokens that stay while they are replaced",
+    file: "token-state.ts",
     from: "if (isReplacing && message.generation !== undefined) return;",
     to: "",
     breaks: "keeps all tabs signed in when the password is changed in one, without locks",
   },
   {
-    safeguard: "the server's own count of generations",
+    safeguard: "the generation from the token",
     file: "session.ts",
     from: "const generation = generationOf(tokens.accessToken, before.generation + 1);",
     to: "const generation = before.generation + 1;",
     breaks: "keeps all tabs signed in when the password is changed in one, without locks",
   },
   {
-    safeguard: "patience with the network",
+    safeguard: "retries after network failures",
     file: "session.ts",
     from: "return { error: error as RequestFailed };",
-    to: 'return void holder.signOut(before.sessionId, "EXPIRED");',
-    breaks: "is never signed out but by a refusal",
+    to: 'return void tokenState.signOut(before.sessionId, "EXPIRED");',
+    breaks: "is signed out only by a refusal",
   },
   {
-    safeguard: "patience with a server that wants fewer attempts",
+    safeguard: "retries after a rate limit",
     file: "session.ts",
-    from: "return { error, wait: result.retryAfterSeconds * 1_000 };",
-    to: 'return void holder.signOut(before.sessionId, "EXPIRED");',
-    breaks: "is never signed out but by a refusal",
+    from: "return { error, retryAfter: result.retryAfterSeconds * 1_000 };",
+    to: 'return void tokenState.signOut(before.sessionId, "EXPIRED");',
+    breaks: "is signed out only by a refusal",
   },
   {
-    safeguard: "a time limit that leaves time for a second attempt",
+    safeguard: "a timeout short enough for a second attempt",
     file: "session.ts",
     from: "renewal: 3_000,",
     to: "renewal: 12_000,",
-    breaks:
-      "keeps its session through short outages, and through answers that are lost one at a time",
+    breaks: "survives short outages and single lost responses",
   },
   {
-    safeguard: "a second attempt at once",
-    file: "persistence.ts",
-    from: "await pause(failure.wait ?? backoff(failures, random));",
-    to: "await pause(15_000);",
-    breaks:
-      "keeps its session through short outages, and through answers that are lost one at a time",
+    safeguard: "an early second attempt",
+    file: "retry.ts",
+    from: "await delay(failure.retryAfter ?? backoff(failures, random));",
+    to: "await delay(15_000);",
+    breaks: "survives short outages and single lost responses",
   },
 ];
 
-describe("without", () => {
-  it.each(mutants)("$safeguard it does not: $breaks", async ({ file, from, to, breaks }) => {
+describe("a session", () => {
+  it.each(mutants)("without $safeguard violates: $breaks", async ({ file, from, to, breaks }) => {
     await using folder = await newFolder();
-    await cp(join(import.meta.dirname, "../../src/client"), folder.path, { recursive: true });
-    // What the client is compiled by is not at hand there, and not needed.
-    await rm(join(folder.path, "tsconfig.json"));
-    const source = await readFile(join(folder.path, file), "utf8");
+    for (const name of ["client", "protocol"])
+      await cp(join(import.meta.dirname, "../../src", name), join(folder.path, name), {
+        recursive: true,
+      });
+    const client = join(folder.path, "client");
+    // It extends a file that does not exist there.
+    await rm(join(client, "tsconfig.json"));
+    const source = await readFile(join(client, file), "utf8");
     expect(source.split(from)).toHaveLength(2);
-    await writeFile(join(folder.path, file), source.replace(from, to));
-    const mutant = (await import(join(folder.path, "session.ts"))) as {
+    await writeFile(join(client, file), source.replace(from, to));
+    const mutant = (await import(join(client, "session.ts"))) as {
       readonly createSession: typeof createSession;
     };
-    const held = hold(breaks, mutant.createSession, { endOnFailure: true, numRuns: 3_000 });
-    await expect(held).rejects.toThrow("Property failed");
+    const outcome = assertProperty(breaks, mutant.createSession, {
+      endOnFailure: true,
+      numRuns: 3_000,
+    });
+    await expect(outcome).rejects.toThrow("Property failed");
   });
 });

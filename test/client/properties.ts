@@ -1,51 +1,52 @@
-/** What a session keeps to whatever happens, as properties that any implementation of it can be held to. */
+/** The properties of a session under any fault, as checks for any implementation. */
 import * as fc from "fast-check";
 import { expect } from "vitest";
 import type { Session as ClientSession } from "../../src/client/types.ts";
-import { prompt, World, type Fate, type WorldOptions } from "./fake-network.ts";
+import { prompt, FakeNetwork, type Delivery, type FakeNetworkOptions } from "./fake-network.ts";
 
 const second = 1_000;
 const minute = 60 * second;
 
-type Create = WorldOptions["createSession"];
+type CreateSession = FakeNetworkOptions["createSession"];
 
-/** There and back it takes less than a renewal is given. */
+/** Both directions together take less than the timeout of a renewal. */
 const delay = fc.integer({ min: 0, max: 1_400 });
-const answered: fc.Arbitrary<Fate> = fc.record({
-  type: fc.constant("answered"),
+const answered: fc.Arbitrary<Delivery> = fc.record({
+  type: fc.constant("delivered"),
   there: delay,
   back: delay,
 });
-/** Of these none is done by the server. */
-const notDone: fc.Arbitrary<Fate> = fc.constantFrom<Fate>(
-  { type: "lost" },
-  { type: "swallowed" },
+/** The server executes none of these. */
+const requestFails: fc.Arbitrary<Delivery> = fc.constantFrom<Delivery>(
+  { type: "requestLost" },
+  { type: "requestHangs" },
   { type: "status503" },
   { type: "unavailable" },
   { type: "throttled" },
 );
-const halfDone: fc.Arbitrary<Fate> = fc.constantFrom<Fate>(
-  { type: "answerLost" },
-  { type: "answerSwallowed" },
+/** The server executes these, and the response is lost. */
+const responseFails: fc.Arbitrary<Delivery> = fc.constantFrom<Delivery>(
+  { type: "responseLost" },
+  { type: "responseHangs" },
 );
 
-/** A network that fails up to three times in a row, and loses no two answers in a row: the grace makes up for one. */
-const mendable = fc
+/** Fails up to three times in a row, but never loses two responses in a row: the grace period covers only one. */
+const recoverable = fc
   .array(
     fc.tuple(
-      fc.array(notDone, { maxLength: 3 }),
+      fc.array(requestFails, { maxLength: 3 }),
       fc.oneof(
-        answered.map((fate) => [fate]),
-        halfDone.map((fate) => [fate, prompt]),
+        answered.map((delivery) => [delivery]),
+        responseFails.map((delivery) => [delivery, prompt]),
       ),
     ),
     { maxLength: 30 },
   )
   .map((parts) => parts.flat(2));
 
-const anything = fc.array(fc.oneof(answered, notDone, halfDone), { maxLength: 60 });
+const anything = fc.array(fc.oneof(answered, requestFails, responseFails), { maxLength: 60 });
 
-type Act =
+type Action =
   | { readonly type: "pass"; readonly time: number }
   | { readonly type: "sleep"; readonly time: number }
   | { readonly type: "use"; readonly tab: number }
@@ -77,79 +78,83 @@ const changePassword = fc.record({
   tab,
   closeAfter: fc.nat({ max: 3_000 }),
 });
-const acts = (...more: fc.Arbitrary<Act>[]): fc.Arbitrary<readonly Act[]> =>
+const actionsWith = (...more: fc.Arbitrary<Action>[]): fc.Arbitrary<readonly Action[]> =>
   fc.array(fc.oneof({ weight: 3, arbitrary: pass }, { weight: 5, arbitrary: use }, ...more), {
     minLength: 5,
     maxLength: 25,
   });
 
-const end = fc.constant<Act>({ type: "end" });
-const quietHours: readonly Act[] = [{ type: "pass", time: 4 * 60 * minute }];
+const end = fc.constant<Action>({ type: "end" });
+const quietHours: readonly Action[] = [{ type: "pass", time: 4 * 60 * minute }];
 
-interface Course {
-  readonly fates: readonly Fate[];
-  readonly acts: readonly Act[];
+interface Scenario {
+  readonly deliveries: readonly Delivery[];
+  readonly actions: readonly Action[];
   readonly tabs: number;
 }
 
-/** Plays it; `check` is called after every act. */
-async function play(
-  createSession: Create,
-  { fates, acts: course, tabs }: Course,
+/** Runs the actions, and calls `check` after each. */
+async function runScenario(
+  createSession: CreateSession,
+  { deliveries, actions, tabs }: Scenario,
   check: Check,
-  replacements: WorldOptions["replacements"] = {},
+  replacements: FakeNetworkOptions["replacements"] = {},
 ): Promise<void> {
-  await using world = new World({ createSession, fates: [prompt, ...fates], replacements });
-  for (let i = 0; i < tabs; i += 1) world.open();
-  await world.pass(200);
-  const sessionId = await world.login(tabAt(world, 0));
-  for (const act of course) {
-    await perform(world, act, sessionId);
-    check(world);
+  await using network = new FakeNetwork({
+    createSession,
+    deliveries: [prompt, ...deliveries],
+    replacements,
+  });
+  for (let i = 0; i < tabs; i += 1) network.open();
+  await network.pass(200);
+  const sessionId = await network.login(tabAt(network, 0));
+  for (const action of actions) {
+    await perform(network, action, sessionId);
+    check(network);
   }
 }
 
-function tabAt(world: World, index: number): ClientSession {
-  const session = world.tabs[index % world.tabs.length];
+function tabAt(network: FakeNetwork, index: number): ClientSession {
+  const session = network.tabs[index % network.tabs.length];
   if (session === undefined) throw new Error("No tab");
   return session;
 }
 
-async function perform(world: World, act: Act, sessionId: string): Promise<void> {
-  switch (act.type) {
+async function perform(network: FakeNetwork, action: Action, sessionId: string): Promise<void> {
+  switch (action.type) {
     case "pass":
-      return world.pass(act.time);
+      return network.pass(action.time);
     case "sleep":
-      return world.sleep(act.time);
+      return network.sleep(action.time);
     case "setClock":
-      world.skew = act.skew;
+      network.skew = action.skew;
       return undefined;
     case "end":
-      return void (await world.sessions.end(sessionId, "ENDED_BY_USER"));
+      return void (await network.sessions.end(sessionId, "ENDED_BY_USER"));
     case "changePassword": {
-      const accesses = world.tabs.map(async (user) => ({ user, access: await user.access() }));
-      await world.pass(2 * minute);
-      const change = watchedOutcome(tabAt(world, act.tab).changePassword(passwords));
-      await world.pass(act.closeAfter);
-      // The sockets of all tabs close with 4403, perhaps before the answer is there.
+      const accesses = network.tabs.map(async (user) => ({ user, access: await user.access() }));
+      await network.pass(2 * minute);
+      const change = watchedOutcome(tabAt(network, action.tab).changePassword(passwords));
+      await network.pass(action.closeAfter);
+      // The sockets of all tabs close with 4403, possibly before the response arrives.
       for (const { user, access } of await Promise.all(accesses))
         if (access !== undefined) user.refused(access, undefined);
-      await world.pass(2 * minute);
+      await network.pass(2 * minute);
       expect(change.value).not.toBe("pending");
       return;
     }
     case "reload": {
-      if (world.tabs.length === 1) return undefined;
-      const index = act.tab % world.tabs.length;
-      world.tabs.splice(index, 1)[0]?.dispose();
-      world.open();
-      return world.pass(200);
+      if (network.tabs.length === 1) return undefined;
+      const index = action.tab % network.tabs.length;
+      network.tabs.splice(index, 1)[0]?.dispose();
+      network.open();
+      return network.pass(200);
     }
     case "use": {
-      // All tabs at once, as after a wake, every other time.
-      const users = act.tab % 2 === 0 ? [tabAt(world, act.tab)] : world.tabs;
-      const outcomes = await Promise.all(users.map((user) => watched(world, user)));
-      await world.pass(2 * minute);
+      // Half of the time all tabs at once, as after a wake.
+      const users = action.tab % 2 === 0 ? [tabAt(network, action.tab)] : network.tabs;
+      const outcomes = await Promise.all(users.map((user) => watchAccessToken(network, user)));
+      await network.pass(2 * minute);
       for (const outcome of outcomes) expect(outcome.value).not.toBe("pending");
     }
   }
@@ -166,36 +171,47 @@ function watchedOutcome(promise: Promise<unknown>): { value: unknown } {
   return outcome;
 }
 
-/** What is given out is looked at the moment that it is. */
-async function watched(world: World, user: ClientSession): Promise<{ value: unknown }> {
+/** Checks the token at the moment that the session returns it. */
+async function watchAccessToken(
+  network: FakeNetwork,
+  user: ClientSession,
+): Promise<{ value: unknown }> {
   const outcome: { value: unknown } = { value: "pending" };
   user.accessToken().then(
     (token) => {
       outcome.value = token;
-      if (token !== undefined && !world.isValid(token)) world.faults.push(`${token} had run out`);
+      if (token !== undefined && !network.isValid(token))
+        network.violations.push(`${token} had expired`);
     },
     (error: unknown) => (outcome.value = error),
   );
   return outcome;
 }
 
-type Check = (world: World) => void;
+type Check = (network: FakeNetwork) => void;
 type Property = [
-  course: [network: fc.Arbitrary<readonly Fate[]>, user: fc.Arbitrary<readonly Act[]>],
+  arbitraries: [
+    deliveries: fc.Arbitrary<readonly Delivery[]>,
+    actions: fc.Arbitrary<readonly Action[]>,
+  ],
   check: Check,
-  replacements?: WorldOptions["replacements"],
+  replacements?: FakeNetworkOptions["replacements"],
 ];
 
-/** Rejects where it does not hold, on one to four tabs. */
-export function hold(
+/** Rejects if the property does not hold, with one to four tabs. */
+export function assertProperty(
   name: Name,
-  createSession: Create,
+  createSession: CreateSession,
   parameters: { readonly endOnFailure?: boolean; readonly numRuns?: number } = {},
 ): Promise<void> {
-  const [[network, user], check, replacements]: Property = properties[name];
+  const [[arbitraryDeliveries, arbitraryActions], check, replacements]: Property = properties[name];
   const tabs = fc.integer({ min: 1, max: 4 });
-  const property = fc.asyncProperty(network, user, tabs, (fates, course, count) =>
-    play(createSession, { fates, acts: course, tabs: count }, check, replacements),
+  const property = fc.asyncProperty(
+    arbitraryDeliveries,
+    arbitraryActions,
+    tabs,
+    (deliveries, actions, count) =>
+      runScenario(createSession, { deliveries, actions, tabs: count }, check, replacements),
   );
   return fc.assert(property, { numRuns: 150, ...parameters });
 }
@@ -206,43 +222,43 @@ const allSignedIn: Check = ({ tabs }) => {
 
 export const properties = {
   "keeps all tabs signed in when the password is changed in one": [
-    [fc.array(answered, { maxLength: 60 }), acts(sleep, changePassword)],
+    [fc.array(answered, { maxLength: 60 }), actionsWith(sleep, changePassword)],
     allSignedIn,
   ],
   "keeps all tabs signed in when the password is changed in one, without locks": [
-    [fc.array(answered, { maxLength: 60 }), acts(sleep, changePassword)],
+    [fc.array(answered, { maxLength: 60 }), actionsWith(sleep, changePassword)],
     allSignedIn,
     { locks: undefined },
   ],
-  "never has two renewals in flight, over all tabs": [
-    [anything, acts(sleep, setClock, reload)],
-    ({ mostAtOnce }) => expect(mostAtOnce).toBeLessThanOrEqual(1),
+  "never has two renewals in flight across all tabs": [
+    [anything, actionsWith(sleep, setClock, reload)],
+    ({ maxInFlight }) => expect(maxInFlight).toBeLessThanOrEqual(1),
   ],
-  "never gives out a token that has run out, though the machine sleeps": [
-    [anything, acts(sleep, reload)],
-    ({ faults }) => expect(faults).toEqual([]),
+  "never returns an expired token after the machine slept": [
+    [anything, actionsWith(sleep, reload)],
+    ({ violations }) => expect(violations).toEqual([]),
   ],
-  "never gives out a token that has run out, though the clock is set": [
-    [anything, acts(setClock, reload)],
-    ({ faults }) => expect(faults).toEqual([]),
+  "never returns an expired token after the clock was set": [
+    [anything, actionsWith(setClock, reload)],
+    ({ violations }) => expect(violations).toEqual([]),
   ],
-  "is never signed out but by a refusal": [
-    [anything, acts(sleep, setClock, reload, end)],
+  "is signed out only by a refusal": [
+    [anything, actionsWith(sleep, setClock, reload, end)],
     ({ tabs, refusals }) => {
       const isOut = tabs.some(({ state }) => state.status === "signedOut");
       if (isOut) expect(refusals).not.toEqual([]);
     },
   ],
-  "keeps its session through short outages, and through answers that are lost one at a time": [
-    [mendable, acts()],
+  "survives short outages and single lost responses": [
+    [recoverable, actionsWith()],
     ({ tabs, refusals }) => {
       expect(refusals).toEqual([]);
       for (const { state } of tabs) expect(state.status).toBe("signedIn");
     },
   ],
-  "renews once a period, over all tabs": [
+  "renews once per period across all tabs": [
     [fc.constant([]), fc.constant(quietHours)],
-    // The period is at least 21 of the 30 minutes, in four hours.
+    // In four hours, with a period of at least 21 of 30 minutes.
     ({ renewals }) => expect(renewals).toBeLessThanOrEqual(12),
   ],
 } satisfies Record<string, Property>;

@@ -1,44 +1,44 @@
-/** The client's session by itself and among tabs, on a clock that is moved and a network that fails. */
+/** The client's session, alone and with other tabs, on a simulated clock and a failing network. */
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { createSession } from "../../src/client/index.ts";
-import { prompt, World, type Fate } from "./fake-network.ts";
+import { prompt, FakeNetwork, type Delivery } from "./fake-network.ts";
 
 afterEach(() => vi.restoreAllMocks());
 
 const second = 1_000;
 const minute = 60 * second;
 
-function newWorld(options: Partial<ConstructorParameters<typeof World>[0]> = {}) {
-  return new World({ createSession, ...options });
+function newNetwork(options: Partial<ConstructorParameters<typeof FakeNetwork>[0]> = {}) {
+  return new FakeNetwork({ createSession, ...options });
 }
 
 describe("a session", () => {
-  it("is signed out when nothing is kept and there are no other tabs", async () => {
-    await using world = newWorld({ replacements: { openChannel: () => undefined } });
-    const tab = world.open();
+  it("starts signed out without stored tokens and other tabs", async () => {
+    await using network = newNetwork({ replacements: { openChannel: () => undefined } });
+    const tab = network.open();
     expect(tab.state).toEqual({ status: "signedOut", reason: undefined });
-    expect(await world.outcome(tab.accessToken())).toBeUndefined();
+    expect(await network.outcome(tab.accessToken())).toBeUndefined();
   });
 
-  it("tells its listeners of login and logout, and not of renewals", async () => {
-    await using world = newWorld();
-    const tab = world.open();
+  it("notifies listeners of login and logout, but not of renewals", async () => {
+    await using network = newNetwork();
+    const tab = network.open();
     const states: unknown[] = [];
     tab.subscribe((state) => states.push(state));
-    const sessionId = await world.login(tab);
-    await world.pass(60 * minute);
-    expect(world.renewals).toBeGreaterThan(1);
-    await world.outcome(tab.logout());
+    const sessionId = await network.login(tab);
+    await network.pass(60 * minute);
+    expect(network.renewals).toBeGreaterThan(1);
+    await network.outcome(tab.logout());
     expect(states).toEqual([
       { status: "signedIn", sessionId, userId: "ada" },
       { status: "signedOut", reason: "LOGOUT" },
     ]);
-    expect(await world.isLive(sessionId)).toBe(false);
+    expect(await network.isLive(sessionId)).toBe(false);
   });
 
-  it("does not stumble over a listener that throws", async () => {
-    await using world = newWorld();
-    const tab = world.open();
+  it("continues after a listener throws", async () => {
+    await using network = newNetwork();
+    const tab = network.open();
     const thrown: unknown[] = [];
     vi.spyOn(globalThis, "queueMicrotask").mockImplementation((task) => {
       try {
@@ -48,259 +48,270 @@ describe("a session", () => {
       }
     });
     tab.subscribe(() => {
-      throw new Error("a fault of the app");
+      throw new Error("an error of the app");
     });
-    await world.login(tab);
-    expect(thrown).toEqual([new Error("a fault of the app")]);
-    await world.pass(30 * minute);
-    expect(world.renewals).toBe(1);
+    await network.login(tab);
+    expect(thrown).toEqual([new Error("an error of the app")]);
+    await network.pass(30 * minute);
+    expect(network.renewals).toBe(1);
   });
 
-  it("renews ahead of the expiry, whatever the clock here says", async () => {
+  it("renews before the expiry, even if the local clock is wrong", async () => {
     for (const skew of [-365 * 24 * 60 * minute, 0, 365 * 24 * 60 * minute]) {
-      await using world = newWorld({ skew });
-      const tab = world.open();
-      await world.login(tab);
-      await world.pass(20 * minute);
-      expect(world.renewals).toBe(0);
-      await world.pass(5 * minute);
-      expect(world.renewals).toBe(1);
+      await using network = newNetwork({ skew });
+      const tab = network.open();
+      await network.login(tab);
+      await network.pass(20 * minute);
+      expect(network.renewals).toBe(0);
+      await network.pass(5 * minute);
+      expect(network.renewals).toBe(1);
     }
   });
 
-  it("keeps its times when the clock is set", async () => {
+  it("renews on time after the clock was set", async () => {
     for (const jump of [-60 * minute, 60 * minute]) {
-      await using world = newWorld();
-      const tab = world.open();
-      await world.login(tab);
-      world.skew = jump;
+      await using network = newNetwork();
+      const tab = network.open();
+      await network.login(tab);
+      network.skew = jump;
       for (let passed = 0; passed < 60; passed += 1) {
-        await world.pass(minute);
-        const token = await world.outcome(tab.accessToken());
-        expect(world.isValid(String(token))).toBe(true);
+        await network.pass(minute);
+        const token = await network.outcome(tab.accessToken());
+        expect(network.isValid(String(token))).toBe(true);
       }
-      expect(world.renewals).toBeLessThan(5);
+      expect(network.renewals).toBeLessThan(5);
     }
   });
 
-  it("gives a fresh token after the machine slept, and to all who ask by one renewal", async () => {
-    await using world = newWorld({ replacements: { onWake: () => () => {} } });
-    const tab = world.open();
-    await world.login(tab);
-    await world.sleep(3 * 60 * minute);
-    const tokens = await world.outcome(Promise.all([tab.accessToken(), tab.accessToken()]));
+  it("returns a fresh token to all callers with one renewal after the machine slept", async () => {
+    await using network = newNetwork({ replacements: { onWake: () => () => {} } });
+    const tab = network.open();
+    await network.login(tab);
+    await network.sleep(3 * 60 * minute);
+    const tokens = await network.outcome(Promise.all([tab.accessToken(), tab.accessToken()]));
     expect(tokens).toEqual([expect.any(String), expect.any(String)]);
-    expect(world.isValid((tokens as string[])[0] ?? "")).toBe(true);
-    expect(world.renewals).toBe(1);
+    expect(network.isValid((tokens as string[])[0] ?? "")).toBe(true);
+    expect(network.renewals).toBe(1);
   });
 
-  it("renews when the machine wakes, before anybody asks", async () => {
-    await using world = newWorld();
-    const tab = world.open();
-    await world.login(tab);
-    await world.sleep(3 * 60 * minute);
-    await world.pass(second);
-    expect(world.renewals).toBe(1);
+  it("renews when the machine wakes, before a caller asks for a token", async () => {
+    await using network = newNetwork();
+    const tab = network.open();
+    await network.login(tab);
+    await network.sleep(3 * 60 * minute);
+    await network.pass(second);
+    expect(network.renewals).toBe(1);
   });
 
-  const network: readonly Fate["type"][] = ["lost", "swallowed", "status503", "unavailable"];
-  it.each(network)("outlives a day in which every renewal is %s", async (type) => {
-    await using world = newWorld();
-    const tab = world.open();
-    await world.login(tab);
-    world.fates.push(...Array.from({ length: 100_000 }, () => ({ type }) as Fate));
-    await world.pass(40 * minute);
-    const outcome = await world.outcome(tab.accessToken());
+  const failures: readonly Delivery["type"][] = [
+    "requestLost",
+    "requestHangs",
+    "status503",
+    "unavailable",
+  ];
+  it.each(failures)("survives an outage in which each renewal has the fault %s", async (type) => {
+    await using network = newNetwork();
+    const tab = network.open();
+    await network.login(tab);
+    network.deliveries.push(...Array.from({ length: 100_000 }, () => ({ type }) as Delivery));
+    await network.pass(40 * minute);
+    const outcome = await network.outcome(tab.accessToken());
     expect(outcome).toMatchObject({ name: "RequestFailed" });
     expect(tab.state.status).toBe("signedIn");
-    world.fates.length = 0;
-    await world.pass(30 * second);
-    expect(world.isValid(String(await world.outcome(tab.accessToken())))).toBe(true);
+    network.deliveries.length = 0;
+    await network.pass(30 * second);
+    expect(network.isValid(String(await network.outcome(tab.accessToken())))).toBe(true);
   });
 
-  it("waits as long as a throttled renewal is told to", async () => {
-    await using world = newWorld({ fates: [prompt, { type: "throttled" }] });
-    const tab = world.open();
-    await world.login(tab);
-    await world.sleep(40 * minute);
-    expect(await world.outcome(tab.accessToken())).toMatchObject({ code: "TOO_MANY_ATTEMPTS" });
-    await world.pass(4 * second);
-    expect(world.renewals).toBe(0);
-    await world.pass(2 * second);
-    expect(world.renewals).toBe(1);
+  it("retries a throttled renewal after the delay that the server asks for", async () => {
+    await using network = newNetwork({ deliveries: [prompt, { type: "throttled" }] });
+    const tab = network.open();
+    await network.login(tab);
+    await network.sleep(40 * minute);
+    expect(await network.outcome(tab.accessToken())).toMatchObject({ code: "TOO_MANY_ATTEMPTS" });
+    await network.pass(4 * second);
+    expect(network.renewals).toBe(0);
+    await network.pass(2 * second);
+    expect(network.renewals).toBe(1);
     expect(tab.state.status).toBe("signedIn");
   });
 
-  it.each<Fate["type"]>(["answerLost", "answerSwallowed"])(
-    "gets the pair again whose answer was lost: %s",
+  it.each<Delivery["type"]>(["responseLost", "responseHangs"])(
+    "receives the same tokens after the response of a renewal is lost: %s",
     async (type) => {
-      await using world = newWorld({ fates: [prompt, { type } as Fate] });
-      const tab = world.open();
-      const sessionId = await world.login(tab);
-      await world.pass(30 * minute);
-      expect(world.renewals).toBe(2);
-      expect(world.refusals).toEqual([]);
-      expect(await world.isLive(sessionId)).toBe(true);
-      expect(world.isValid(String(await world.outcome(tab.accessToken())))).toBe(true);
-      // And knows that it is older than its answer.
-      world.fates.push(...Array.from({ length: 1000 }, () => ({ type: "lost" }) as const));
+      await using network = newNetwork({ deliveries: [prompt, { type } as Delivery] });
+      const tab = network.open();
+      const sessionId = await network.login(tab);
+      await network.pass(30 * minute);
+      expect(network.renewals).toBe(2);
+      expect(network.refusals).toEqual([]);
+      expect(await network.isLive(sessionId)).toBe(true);
+      expect(network.isValid(String(await network.outcome(tab.accessToken())))).toBe(true);
+      // The tokens are older than their response, and the session knows it.
+      network.deliveries.push(
+        ...Array.from({ length: 1000 }, () => ({ type: "requestLost" }) as const),
+      );
       for (let passed = 0; passed < 40 * minute; passed += second) {
-        const token = await world.outcome(tab.accessToken(), 20 * second);
+        const token = await network.outcome(tab.accessToken(), 20 * second);
         if (typeof token === "string" && token !== "pending")
-          expect(world.isValid(token)).toBe(true);
+          expect(network.isValid(token)).toBe(true);
       }
     },
   );
 
-  it.each<Fate["type"]>(["answerLost", "answerSwallowed"])(
-    "is signed out by a change of its password whose answer it does not get, and says why: %s",
+  it.each<Delivery["type"]>(["responseLost", "responseHangs"])(
+    "is signed out with SUPERSEDED if the response of a password change is lost: %s",
     async (type) => {
-      await using world = newWorld({ fates: [prompt, { type } as Fate] });
-      const [tab, other] = [world.open(), world.open()];
-      await world.pass(200);
-      await world.login(tab);
+      await using network = newNetwork({ deliveries: [prompt, { type } as Delivery] });
+      const [tab, other] = [network.open(), network.open()];
+      await network.pass(200);
+      await network.login(tab);
       const change = tab.changePassword({ currentPassword: "one", newPassword: "other" });
-      expect(await world.outcome(change)).toMatchObject({ name: "RequestFailed" });
-      await world.pass(second);
+      expect(await network.outcome(change)).toMatchObject({ name: "RequestFailed" });
+      await network.pass(second);
       const signedOut = { status: "signedOut", reason: "SUPERSEDED" };
       expect([tab.state, other.state]).toEqual([signedOut, signedOut]);
-      expect(world.refusals).toEqual(["SUPERSEDED"]);
-      const sessionId = await world.login(tab);
-      await world.pass(60 * minute);
-      for (const { state } of world.tabs) expect(state).toMatchObject({ sessionId });
+      expect(network.refusals).toEqual(["SUPERSEDED"]);
+      const sessionId = await network.login(tab);
+      await network.pass(60 * minute);
+      for (const { state } of network.tabs) expect(state).toMatchObject({ sessionId });
     },
   );
 
-  it.each<Fate["type"]>(["lost", "swallowed"])(
-    "outlives a change of its password that does not arrive: %s",
+  it.each<Delivery["type"]>(["requestLost", "requestHangs"])(
+    "survives a password change that does not reach the server: %s",
     async (type) => {
-      await using world = newWorld({ fates: [prompt, { type } as Fate] });
-      const tab = world.open();
-      const sessionId = await world.login(tab);
+      await using network = newNetwork({ deliveries: [prompt, { type } as Delivery] });
+      const tab = network.open();
+      const sessionId = await network.login(tab);
       const change = tab.changePassword({ currentPassword: "one", newPassword: "other" });
-      expect(await world.outcome(change)).toMatchObject({ name: "RequestFailed" });
-      await world.pass(60 * minute);
-      expect(world.refusals).toEqual([]);
-      expect(await world.isLive(sessionId)).toBe(true);
+      expect(await network.outcome(change)).toMatchObject({ name: "RequestFailed" });
+      await network.pass(60 * minute);
+      expect(network.refusals).toEqual([]);
+      expect(await network.isLive(sessionId)).toBe(true);
     },
   );
 
-  it("ends when the server refuses to renew, and says why", async () => {
-    await using world = newWorld();
-    const tab = world.open();
-    const sessionId = await world.login(tab);
-    await world.sessions.end(sessionId, "ENDED_BY_USER");
-    await world.pass(30 * minute);
+  it("is signed out with the reason when the server refuses a renewal", async () => {
+    await using network = newNetwork();
+    const tab = network.open();
+    const sessionId = await network.login(tab);
+    await network.sessions.end(sessionId, "ENDED_BY_USER");
+    await network.pass(30 * minute);
     expect(tab.state).toEqual({ status: "signedOut", reason: "ENDED" });
-    expect(await world.outcome(tab.accessToken())).toBeUndefined();
+    expect(await network.outcome(tab.accessToken())).toBeUndefined();
   });
 
-  it("ends when it is told that its token's session has ended, and not for that of another", async () => {
-    await using world = newWorld();
-    const tab = world.open();
-    await world.login(tab);
-    const before = await world.access(tab);
-    const sessionId = await world.login(tab);
+  it("is signed out when its token is refused with ENDED, but not for a token of another session", async () => {
+    await using network = newNetwork();
+    const tab = network.open();
+    await network.login(tab);
+    const before = await network.access(tab);
+    const sessionId = await network.login(tab);
     tab.refused(before, "ENDED");
     expect(tab.state).toMatchObject({ status: "signedIn", sessionId });
     tab.refused({ ...before, sessionId }, "ENDED");
     expect(tab.state).toEqual({ status: "signedOut", reason: "ENDED" });
   });
 
-  it("renews a token that the server did not accept, once however many say so", async () => {
-    await using world = newWorld();
-    const tab = world.open();
-    await world.login(tab);
-    const access = await world.access(tab);
+  it("renews a refused token once, however many callers report it", async () => {
+    await using network = newNetwork();
+    const tab = network.open();
+    await network.login(tab);
+    const access = await network.access(tab);
     for (let i = 0; i < 10; i += 1) tab.refused(access, "SUPERSEDED");
-    const token = await world.outcome(tab.accessToken());
+    const token = await network.outcome(tab.accessToken());
     expect(token).not.toBe(access.token);
-    expect(world.renewals).toBe(1);
+    expect(network.renewals).toBe(1);
     tab.refused(access, "EXPIRED");
-    await world.pass(minute);
-    expect(world.renewals).toBe(1);
+    await network.pass(minute);
+    expect(network.renewals).toBe(1);
   });
 
-  it("ends the session before when somebody logs in over it", async () => {
-    await using world = newWorld();
-    const tab = world.open();
-    const before = await world.login(tab);
-    const after = await world.login(tab);
-    await world.pass(second);
-    expect([await world.isLive(before), await world.isLive(after)]).toEqual([false, true]);
+  it("ends the previous session when a user logs in over it", async () => {
+    await using network = newNetwork();
+    const tab = network.open();
+    const before = await network.login(tab);
+    const after = await network.login(tab);
+    await network.pass(second);
+    expect([await network.isLive(before), await network.isLive(after)]).toEqual([false, true]);
   });
 
-  it("tells the server of a logout that got lost at first, and is signed out meanwhile", async () => {
-    await using world = newWorld({ fates: [prompt, { type: "lost" }, { type: "swallowed" }] });
-    const tab = world.open();
-    const sessionId = await world.login(tab);
+  it("retries a lost logout, and is signed out meanwhile", async () => {
+    await using network = newNetwork({
+      deliveries: [prompt, { type: "requestLost" }, { type: "requestHangs" }],
+    });
+    const tab = network.open();
+    const sessionId = await network.login(tab);
     const logout = tab.logout();
-    await world.pass(0);
+    await network.pass(0);
     expect(tab.state).toEqual({ status: "signedOut", reason: "LOGOUT" });
-    expect(await world.outcome(logout)).toBeUndefined();
-    expect(await world.isLive(sessionId)).toBe(false);
+    expect(await network.outcome(logout)).toBeUndefined();
+    expect(await network.isLive(sessionId)).toBe(false);
   });
 
-  it("says so when the server cannot be told of a logout", async () => {
-    await using world = newWorld();
-    const tab = world.open();
-    await world.login(tab);
-    world.fates.push(...Array.from({ length: 8 }, () => ({ type: "lost" }) as const));
-    expect(await world.outcome(tab.logout(), 5 * minute)).toMatchObject({ name: "RequestFailed" });
+  it("rejects logout after eight failed attempts, and is signed out", async () => {
+    await using network = newNetwork();
+    const tab = network.open();
+    await network.login(tab);
+    network.deliveries.push(...Array.from({ length: 8 }, () => ({ type: "requestLost" }) as const));
+    expect(await network.outcome(tab.logout(), 5 * minute)).toMatchObject({
+      name: "RequestFailed",
+    });
     expect(tab.state.status).toBe("signedOut");
   });
 
-  it("is not signed in again by a renewal that was under way when it was signed out", async () => {
-    await using world = newWorld();
-    const tab = world.open();
-    await world.login(tab);
-    await world.sleep(40 * minute);
-    await world.pass(60);
-    expect(world.mostAtOnce).toBe(1);
-    await world.outcome(tab.logout());
-    await world.pass(second);
+  it("stays signed out when a renewal in flight succeeds after the logout", async () => {
+    await using network = newNetwork();
+    const tab = network.open();
+    await network.login(tab);
+    await network.sleep(40 * minute);
+    await network.pass(60);
+    expect(network.maxInFlight).toBe(1);
+    await network.outcome(tab.logout());
+    await network.pass(second);
     expect(tab.state).toEqual({ status: "signedOut", reason: "LOGOUT" });
   });
 
-  it("lives to the end of its longest life, without hurry at the last", async () => {
+  it("lasts until its maximum age, without a burst of renewals at the end", async () => {
     const short = {
       access: 10 * minute,
       renewal: 60 * minute,
       absolute: 60 * minute,
       grace: 10_000,
     };
-    await using world = newWorld({ lifetimes: short });
-    const tab = world.open();
-    await world.login(tab);
-    await world.pass(61 * minute);
+    await using network = newNetwork({ lifetimes: short });
+    const tab = network.open();
+    await network.login(tab);
+    await network.pass(61 * minute);
     expect(tab.state).toEqual({ status: "signedOut", reason: "EXPIRED" });
-    expect(world.renewals).toBeLessThan(25);
+    expect(network.renewals).toBeLessThan(25);
   });
 
-  it("takes up nothing when the answer to a login comes after it was disposed of", async () => {
-    await using world = newWorld();
-    const tab = world.open();
-    await world.pass(200);
+  it("ignores the response of a login that arrives after dispose", async () => {
+    await using network = newNetwork();
+    const tab = network.open();
+    await network.pass(200);
     const login = tab.login({ email: "ada@example.com", password: "correct horse" });
     tab.dispose();
-    expect(await world.outcome(login)).toMatchObject({ __typename: "SignedIn" });
-    await world.pass(24 * 60 * minute);
-    expect(world.renewals).toBe(0);
-    expect(await world.outcome(tab.accessToken())).toBeUndefined();
+    expect(await network.outcome(login)).toMatchObject({ __typename: "SignedIn" });
+    await network.pass(24 * 60 * minute);
+    expect(network.renewals).toBe(0);
+    expect(await network.outcome(tab.accessToken())).toBeUndefined();
   });
 
-  it("does nothing more when it is disposed of", async () => {
-    await using world = newWorld();
-    const tab = world.open();
-    await world.login(tab);
+  it("does not renew after dispose", async () => {
+    await using network = newNetwork();
+    const tab = network.open();
+    await network.login(tab);
     tab.dispose();
-    await world.pass(24 * 60 * minute);
-    expect(world.renewals).toBe(0);
-    expect(await world.outcome(tab.accessToken())).toBeUndefined();
+    await network.pass(24 * 60 * minute);
+    expect(network.renewals).toBe(0);
+    expect(await network.outcome(tab.accessToken())).toBeUndefined();
   });
 });
 
-describe("with a storage", () => {
+describe("a session with a storage", () => {
   function newStorage() {
     const items = new Map<string, string>();
     return {
@@ -311,17 +322,17 @@ describe("with a storage", () => {
     };
   }
 
-  it("is signed in again at once after the page was loaded anew, until it is signed out", async () => {
-    await using world = newWorld();
+  it("is signed in after a reload, until the user signs out", async () => {
+    await using network = newNetwork();
     const storage = newStorage();
-    const tab = world.open({ storage });
-    const sessionId = await world.login(tab);
+    const tab = network.open({ storage });
+    const sessionId = await network.login(tab);
     tab.dispose();
-    await world.sleep(3 * 60 * minute);
-    const next = world.open({ storage });
+    await network.sleep(3 * 60 * minute);
+    const next = network.open({ storage });
     expect(next.state).toMatchObject({ status: "signedIn", sessionId });
-    expect(world.isValid(String(await world.outcome(next.accessToken())))).toBe(true);
-    await world.outcome(next.logout());
+    expect(network.isValid(String(await network.outcome(next.accessToken())))).toBe(true);
+    await network.outcome(next.logout());
     expect(storage.items.size).toBe(0);
   });
 
@@ -330,143 +341,144 @@ describe("with a storage", () => {
     "null",
     '"text"',
     '{"renewalToken":1}',
-    // A part of one, such as another version may have written.
+    // Incomplete, as another version may have written it.
     '{"sessionId":"s","userId":"u","accessToken":"a","renewalToken":"r","lifetime":60000}',
-  ])("takes %s for nothing", async (text) => {
-    await using world = newWorld();
+  ])("ignores the stored value %s", async (text) => {
+    await using network = newNetwork();
     const storage = newStorage();
     storage.items.set("curfew:https://curfew.test/graphql", text);
-    const tab = world.open({ storage });
-    await world.pass(second);
+    const tab = network.open({ storage });
+    await network.pass(second);
     expect(tab.state).toEqual({ status: "signedOut", reason: undefined });
   });
 
-  it("of each tab's own has what the other tabs renewed, when those are gone", async () => {
-    await using world = newWorld();
+  it("has the tokens that another tab renewed, if each tab has its own storage", async () => {
+    await using network = newNetwork();
     const [storage, other] = [newStorage(), newStorage()];
-    const tab = world.open({ storage });
-    await world.pass(200);
-    const first = world.open({ storage: other });
-    await world.pass(200);
-    const sessionId = await world.login(first);
-    const renewed = world.renewals;
-    first.refused(await world.access(first), "EXPIRED");
-    await world.pass(second);
-    expect(world.renewals).toBe(renewed + 1);
+    const tab = network.open({ storage });
+    await network.pass(200);
+    const first = network.open({ storage: other });
+    await network.pass(200);
+    const sessionId = await network.login(first);
+    const renewed = network.renewals;
+    first.refused(await network.access(first), "EXPIRED");
+    await network.pass(second);
+    expect(network.renewals).toBe(renewed + 1);
     first.dispose();
     tab.dispose();
-    await world.sleep(5 * minute);
-    const again = world.open({ storage });
-    await world.pass(30 * minute);
+    await network.sleep(5 * minute);
+    const again = network.open({ storage });
+    await network.pass(30 * minute);
     expect(again.state).toMatchObject({ status: "signedIn", sessionId });
-    expect(world.refusals).toEqual([]);
+    expect(network.refusals).toEqual([]);
   });
 
-  it("does without one that is forbidden", async () => {
-    await using world = newWorld();
+  it("works with a storage that throws", async () => {
+    await using network = newNetwork();
     const forbidden = () => {
       throw new Error("SecurityError");
     };
     const storage = { getItem: forbidden, setItem: forbidden, removeItem: forbidden };
-    const tab = world.open({ storage });
-    await world.login(tab);
-    await world.pass(30 * minute);
-    expect(world.renewals).toBe(1);
-    await world.outcome(tab.logout());
+    const tab = network.open({ storage });
+    await network.login(tab);
+    await network.pass(30 * minute);
+    expect(network.renewals).toBe(1);
+    await network.outcome(tab.logout());
     expect(tab.state.status).toBe("signedOut");
   });
 });
 
 describe("tabs", () => {
   it("share a login, one renewal per period, and a logout", async () => {
-    await using world = newWorld();
-    const tabs = [world.open(), world.open(), world.open()];
-    const [first, second_, third] = tabs;
-    if (first === undefined || second_ === undefined || third === undefined) throw new Error();
-    await world.pass(200);
-    const sessionId = await world.login(first);
+    await using network = newNetwork();
+    const tabs = [network.open(), network.open(), network.open()];
+    const [firstTab, secondTab, thirdTab] = tabs;
+    if (firstTab === undefined || secondTab === undefined || thirdTab === undefined)
+      throw new Error();
+    await network.pass(200);
+    const sessionId = await network.login(firstTab);
     for (const tab of tabs) expect(tab.state).toMatchObject({ status: "signedIn", sessionId });
-    await world.pass(10 * 22 * minute);
-    expect(world.renewals).toBeGreaterThanOrEqual(8);
-    expect(world.renewals).toBeLessThanOrEqual(11);
-    expect(world.mostAtOnce).toBe(1);
-    await world.outcome(second_.logout());
+    await network.pass(10 * 22 * minute);
+    expect(network.renewals).toBeGreaterThanOrEqual(8);
+    expect(network.renewals).toBeLessThanOrEqual(11);
+    expect(network.maxInFlight).toBe(1);
+    await network.outcome(secondTab.logout());
     for (const tab of tabs) expect(tab.state).toEqual({ status: "signedOut", reason: "LOGOUT" });
   });
 
-  it("that wake together renew once", async () => {
-    await using world = newWorld();
-    const tabs = [world.open(), world.open(), world.open(), world.open()];
-    await world.pass(200);
-    await world.login(tabs[0] ?? world.open());
-    await world.sleep(60 * minute);
-    const tokens = await world.outcome(Promise.all(tabs.map((tab) => tab.accessToken())));
+  it("renew once when they wake together", async () => {
+    await using network = newNetwork();
+    const tabs = [network.open(), network.open(), network.open(), network.open()];
+    await network.pass(200);
+    await network.login(tabs[0] ?? network.open());
+    await network.sleep(60 * minute);
+    const tokens = await network.outcome(Promise.all(tabs.map((tab) => tab.accessToken())));
     expect(new Set(tokens as string[]).size).toBe(1);
-    expect(world.renewals).toBe(1);
+    expect(network.renewals).toBe(1);
   });
 
-  it("take over the renewal of one that is closed before its answer is there", async () => {
-    await using world = newWorld();
-    const [first, second_] = [world.open(), world.open()];
-    await world.pass(200);
-    const sessionId = await world.login(first);
-    first.refused(await world.access(first), "EXPIRED");
-    await world.pass(75);
-    expect(world.renewals).toBe(1);
+  it("take over the renewal of a tab that is closed before its response arrives", async () => {
+    await using network = newNetwork();
+    const [first, secondTab] = [network.open(), network.open()];
+    await network.pass(200);
+    const sessionId = await network.login(first);
+    first.refused(await network.access(first), "EXPIRED");
+    await network.pass(75);
+    expect(network.renewals).toBe(1);
     first.dispose();
-    await world.pass(60 * minute);
-    expect(world.refusals).toEqual([]);
-    expect(second_.state).toMatchObject({ status: "signedIn", sessionId });
+    await network.pass(60 * minute);
+    expect(network.refusals).toEqual([]);
+    expect(secondTab.state).toMatchObject({ status: "signedIn", sessionId });
   });
 
-  it("change the password with the token that another has just renewed", async () => {
-    await using world = newWorld();
-    const [first, second_] = [world.open(), world.open()];
-    await world.pass(200);
-    await world.login(first);
-    first.refused(await world.access(first), "EXPIRED");
-    const change = second_.changePassword({ currentPassword: "one", newPassword: "other" });
-    expect(await world.outcome(change)).toMatchObject({ __typename: "PasswordChanged" });
-    await world.pass(60 * minute);
-    expect(world.refusals).toEqual([]);
+  it("change the password with the token that another tab has just renewed", async () => {
+    await using network = newNetwork();
+    const [first, secondTab] = [network.open(), network.open()];
+    await network.pass(200);
+    await network.login(first);
+    first.refused(await network.access(first), "EXPIRED");
+    const change = secondTab.changePassword({ currentPassword: "one", newPassword: "other" });
+    expect(await network.outcome(change)).toMatchObject({ __typename: "PasswordChanged" });
+    await network.pass(60 * minute);
+    expect(network.refusals).toEqual([]);
   });
 
-  it("let a new one in without a login", async () => {
-    await using world = newWorld();
-    const tab = world.open();
-    await world.pass(200);
-    const sessionId = await world.login(tab);
-    const next = world.open();
+  it("sign a new tab in without a login", async () => {
+    await using network = newNetwork();
+    const tab = network.open();
+    await network.pass(200);
+    const sessionId = await network.login(tab);
+    const next = network.open();
     expect(next.state.status).toBe("starting");
-    await world.pass(100);
+    await network.pass(100);
     expect(next.state).toMatchObject({ status: "signedIn", sessionId });
   });
 
-  it("do not share where they are told not to", () => {
-    const tab = createSession({ url: "https://curfew.test/graphql", shared: false });
+  it("do not share a session with shareAcrossTabs: false", () => {
+    const tab = createSession({ url: "https://curfew.test/graphql", shareAcrossTabs: false });
     expect(tab.state).toEqual({ status: "signedOut", reason: undefined });
     tab.dispose();
   });
 
-  it("do without a lock that a sleeping one never gives back", async () => {
-    await using world = newWorld();
-    const tab = world.open();
-    await world.login(tab);
+  it("renew without a lock that a suspended tab holds", async () => {
+    await using network = newNetwork();
+    const tab = network.open();
+    await network.login(tab);
     const key = "curfew:https://curfew.test/graphql";
     const { signal } = new AbortController();
-    void world.locks.request(key, { signal }, () => new Promise(() => {}));
-    await world.pass(30 * minute);
-    expect(world.renewals).toBe(1);
+    void network.locks.request(key, { signal }, () => new Promise(() => {}));
+    await network.pass(30 * minute);
+    expect(network.renewals).toBe(1);
   });
 
-  it("without Web Locks and channels live off the server's grace", async () => {
-    await using world = newWorld({
+  it("renew without Web Locks and channels, within the server's grace period", async () => {
+    await using network = newNetwork({
       replacements: { locks: undefined, openChannel: () => undefined },
     });
-    const tab = world.open();
-    await world.login(tab);
-    await world.pass(30 * minute);
-    expect(world.renewals).toBe(1);
-    expect(world.refusals).toEqual([]);
+    const tab = network.open();
+    await network.login(tab);
+    await network.pass(30 * minute);
+    expect(network.renewals).toBe(1);
+    expect(network.refusals).toEqual([]);
   });
 });

@@ -9,7 +9,7 @@ import { sessionClientContract, type SessionApp } from "../contract/session-clie
 import type { AppClient } from "../helpers/subscribed-app.ts";
 
 appClientContract(apollo, {
-  // Apollo keeps neither the code nor the reason of the close, only this text.
+  // Apollo reports the close code and reason only in this text.
   bySubscription: new Error("Socket closed with event 4401 SESSION_ENDED"),
   byRequest: expect.objectContaining({
     name: "CombinedGraphQLErrors",

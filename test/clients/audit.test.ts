@@ -1,4 +1,4 @@
-/** GraphQL over HTTP by its specification's own audits: all that it demands, recommends and allows. */
+/** The audits of the GraphQL over HTTP specification: MUST, SHOULD and MAY. */
 import { serverAudits } from "graphql-http";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";

@@ -1,4 +1,4 @@
-/** What every GraphQL client keeps to that an app may use with Curfew, set up as its own documentation says. */
+/** A contract for GraphQL clients that are set up as their own documentation says. */
 import { createClient, type Client } from "graphql-ws";
 import { describe, expect, it } from "vitest";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
@@ -8,17 +8,17 @@ import { accessTokenTtl, minute, NewsApp, type AppClient } from "../helpers/subs
 import { connect } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
 
-/** What an app's client is set up with. */
+/** The parts that an app sets its client up with. */
 export interface App {
   readonly url: string;
-  /** Of the session that the app is signed in to. */
+  /** Returns the access token of the app's session. */
   readonly token: () => string | undefined;
-  /** Opens the sockets of all three: Apollo and urql leave them to graphql-ws. */
+  /** Opens the sockets. Apollo and urql use graphql-ws for them, too. */
   readonly sockets: Client;
 }
 
-/** What the app's code gets to see when its session has ended. */
-export interface Shown {
+/** The errors that the app receives when its session has ended. */
+export interface EndErrors {
   readonly bySubscription: unknown;
   readonly byRequest: unknown;
 }
@@ -31,27 +31,27 @@ const renewMutation = `mutation ($renewalToken: String!) {
   renew(renewalToken: $renewalToken) { ${pair} }
 }`;
 
-/** One that is signed in by its own client, and renews as the documentation says. */
-class Story extends NewsApp implements AsyncDisposable {
-  /** What a client waits for that was cut off and may come back; time, usually. */
-  mayReturn: Promise<void> = Promise.resolve();
+/** An app that signs in with its own client, and renews as the documentation says. */
+class TestApp extends NewsApp implements AsyncDisposable {
+  /** Delays reconnects, in place of the usual backoff. */
+  reconnectAllowed: Promise<void> = Promise.resolve();
   #sockets!: Client;
   #tokens: Pick<SignedIn, "accessToken" | "renewalToken"> | undefined;
 
   async begin(toClient: (app: App) => AppClient, options: CurfewOptions = {}): Promise<this> {
     await this.serve(options);
-    let expired = false;
+    let hasExpired = false;
     this.#sockets = createClient({
       url: this.curfew.socketUrl,
       connectionParams: async () => {
-        if (expired) await this.renew();
-        expired = false;
+        if (hasExpired) await this.renew();
+        hasExpired = false;
         return { token: this.#tokens?.accessToken };
       },
-      retryWait: () => this.mayReturn,
-      // Whatever cut the connection; what is final for graphql-ws stays final.
+      retryWait: () => this.reconnectAllowed,
+      // Retries after any close. Codes fatal to graphql-ws stay fatal.
       shouldRetry: () => true,
-      on: { closed: (event) => (expired = (event as { code: number }).code === 4403) },
+      on: { closed: (event) => (hasExpired = (event as { code: number }).code === 4403) },
     });
     this.follow(this.#sockets);
     this.client = toClient({
@@ -87,89 +87,89 @@ class Story extends NewsApp implements AsyncDisposable {
   }
 }
 
-export function appClientContract(toClient: (app: App) => AppClient, shown: Shown): void {
+export function appClientContract(toClient: (app: App) => AppClient, errors: EndErrors): void {
   describe("an app", () => {
     it("keeps its subscription through a renewal, on the same socket", async () => {
-      await using story = await new Story().begin(toClient);
-      const { accessToken } = await login(story.curfew.url, story.email);
-      await using notRenewed = await connect(story.curfew.socketUrl, accessToken);
+      await using app = await new TestApp().begin(toClient);
+      const { accessToken } = await login(app.curfew.url, app.email);
+      await using notRenewed = await connect(app.curfew.socketUrl, accessToken);
 
-      story.clock.advance(20 * minute);
-      await story.renew();
-      story.clock.advance(20 * minute);
+      app.clock.advance(20 * minute);
+      await app.renew();
+      app.clock.advance(20 * minute);
 
       expect(await notRenewed.closed).toEqual({ code: 4403, reason: "SESSION_EXPIRED" });
-      await story.publish("after the renewal");
-      expect(story.log).toEqual(["connecting", "connected"]);
+      await app.publish("after the renewal");
+      expect(app.log).toEqual(["connecting", "connected"]);
     });
 
-    it("is told when its session is ended elsewhere, and does not come back by itself", async () => {
-      await using story = await new Story().begin(toClient);
+    it("receives an error when its session is ended elsewhere, and does not reconnect", async () => {
+      await using app = await new TestApp().begin(toClient);
 
-      expect(await logout(story.curfew.url, story.tokens.renewalToken)).toBe(1);
+      expect(await logout(app.curfew.url, app.tokens.renewalToken)).toBe(1);
 
-      expect(await story.errors.next()).toEqual(shown.bySubscription);
-      expect(story.log).toEqual(["connecting", "connected", "closed 4401 SESSION_ENDED"]);
-      await until(() => story.curfew.connections.size === 0, "the server to forget the socket");
-      const { error } = await story.client.run("mutation { endOtherSessions { endedSessions } }");
-      expect(error).toEqual(shown.byRequest);
-      expect(story.log).toHaveLength(3);
-      expect(story.errors.pending).toEqual([]);
+      expect(await app.errors.next()).toEqual(errors.bySubscription);
+      expect(app.log).toEqual(["connecting", "connected", "closed 4401 SESSION_ENDED"]);
+      await until(() => app.curfew.connections.size === 0, "the server to forget the socket");
+      const { error } = await app.client.run("mutation { endOtherSessions { endedSessions } }");
+      expect(error).toEqual(errors.byRequest);
+      expect(app.log).toHaveLength(3);
+      expect(app.errors.pending).toEqual([]);
     });
 
-    it("that was ended signs in again and goes on with the same client", async () => {
-      await using story = await new Story().begin(toClient);
-      await logout(story.curfew.url, story.tokens.renewalToken);
-      await story.errors.next();
+    it("signs in again and resubscribes with the same client after its session ended", async () => {
+      await using app = await new TestApp().begin(toClient);
+      await logout(app.curfew.url, app.tokens.renewalToken);
+      await app.errors.next();
 
-      await story.signIn();
-      await story.subscribe();
+      await app.signIn();
+      await app.subscribe();
 
-      await story.publish("after the next login");
-      expect(story.log.slice(3)).toEqual(["connecting", "connected"]);
+      await app.publish("after the next login");
+      expect(app.log.slice(3)).toEqual(["connecting", "connected"]);
     });
 
-    it("whose access token ran out comes back by itself with a renewed one", async () => {
-      await using story = await new Story().begin(toClient);
-      const { accessToken } = story.tokens;
+    it("reconnects with a renewed token after its access token expired", async () => {
+      await using app = await new TestApp().begin(toClient);
+      const { accessToken } = app.tokens;
 
-      story.clock.advance(accessTokenTtl + minute);
+      app.clock.advance(accessTokenTtl + minute);
 
-      await story.subscribed.next();
-      await story.publish("after the expiry");
-      expect(story.tokens.accessToken).not.toBe(accessToken);
-      expect(story.log).toEqual([
+      await app.subscribed.next();
+      await app.publish("after the expiry");
+      expect(app.tokens.accessToken).not.toBe(accessToken);
+      expect(app.log).toEqual([
         "connecting",
         "connected",
         "closed 4403 SESSION_EXPIRED",
         "connecting",
         "connected",
       ]);
-      expect(story.errors.pending).toEqual([]);
+      expect(app.errors.pending).toEqual([]);
     });
 
-    it("has its subscription back after the server was restarted", async () => {
+    it("resubscribes after a server restart", async () => {
       await using folder = await newFolder();
       const dataDir = folder.path;
-      await using story = await new Story().begin(toClient, { dataDir });
+      await using app = await new TestApp().begin(toClient, { dataDir });
       const restarted = Promise.withResolvers<void>();
-      story.mayReturn = restarted.promise;
+      app.reconnectAllowed = restarted.promise;
 
-      const { port } = new URL(story.curfew.url);
-      await story.curfew.close();
-      await story.serve({ dataDir, port: Number(port) });
+      const { port } = new URL(app.curfew.url);
+      await app.curfew.close();
+      await app.serve({ dataDir, port: Number(port) });
       restarted.resolve();
 
-      await story.subscribed.next();
-      await story.publish("from the next server");
-      expect(story.log).toEqual([
+      await app.subscribed.next();
+      await app.publish("from the next server");
+      expect(app.log).toEqual([
         "connecting",
         "connected",
         "closed 1012 SERVICE_RESTART",
         "connecting",
         "connected",
       ]);
-      expect(story.errors.pending).toEqual([]);
+      expect(app.errors.pending).toEqual([]);
     });
   });
 }

@@ -1,4 +1,4 @@
-/** What every GraphQL client does for an app by `curfew/client`, with nothing in the app about tokens. */
+/** A contract for GraphQL clients with `curfew/client`, in an app without token handling. */
 import { createClient, type Client } from "graphql-ws";
 import { describe, expect, it } from "vitest";
 import { createSocketClient } from "../../src/client/graphql-ws.ts";
@@ -14,9 +14,9 @@ export interface SessionApp {
   readonly sockets: Client;
 }
 
-/** One that leaves its tokens to `curfew/client`. */
-class Story extends NewsApp implements AsyncDisposable {
-  readonly kept = new Map<string, string>();
+/** An app whose tokens are managed by `curfew/client`. */
+class TestApp extends NewsApp implements AsyncDisposable {
+  readonly stored = new Map<string, string>();
   session!: Session;
   #sockets!: Client;
 
@@ -25,9 +25,9 @@ class Story extends NewsApp implements AsyncDisposable {
     this.session = createSession({
       url: this.curfew.url,
       storage: {
-        getItem: (key) => this.kept.get(key) ?? null,
-        setItem: (key, value) => this.kept.set(key, value),
-        removeItem: (key) => this.kept.delete(key),
+        getItem: (key) => this.stored.get(key) ?? null,
+        setItem: (key, value) => this.stored.set(key, value),
+        removeItem: (key) => this.stored.delete(key),
       },
     });
     this.#sockets = createSocketClient(createClient, this.session);
@@ -40,7 +40,7 @@ class Story extends NewsApp implements AsyncDisposable {
   }
 
   get renewalToken(): string {
-    return JSON.parse([...this.kept.values()][0] ?? "").renewalToken;
+    return JSON.parse([...this.stored.values()][0] ?? "").renewalToken;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -50,113 +50,109 @@ class Story extends NewsApp implements AsyncDisposable {
   }
 }
 
-/** @param ended what the app's code sees of a subscription whose session ended */
+/** @param ended the error that the app receives on a subscription when its session has ended */
 export function sessionClientContract(
   toClient: (app: SessionApp) => AppClient,
   ended: unknown,
 ): void {
-  describe("an app with a session of its own", () => {
+  describe("an app with a client session", () => {
     it.each([
       ["", "same-network"],
-      [", also where each socket has to show the new token", "none"],
+      [", also if each socket must show the new token", "none"],
     ] as const)(
-      "keeps its subscription through renewals that it knows nothing of%s",
+      "keeps its subscription through automatic renewals%s",
       async (_, renewalExtends) => {
-        await using story = await new Story().begin(toClient, {
+        await using app = await new TestApp().begin(toClient, {
           renewalExtends,
-          // The client has the last fifth of it for a renewal: a second is more than it takes.
+          // The client renews in the last fifth: one second, which is enough.
           accessTokenTtl: 5_000,
           renewalGrace: 4_000,
           clock: Date.now,
         });
-        const first = await story.session.accessToken();
-        await until(async () => (await story.session.accessToken()) !== first, "a renewal");
-        const second = await story.session.accessToken();
-        await until(async () => (await story.session.accessToken()) !== second, "another");
+        const first = await app.session.accessToken();
+        await until(async () => (await app.session.accessToken()) !== first, "a renewal");
+        const second = await app.session.accessToken();
+        await until(async () => (await app.session.accessToken()) !== second, "another");
 
-        await story.publish("after two renewals");
-        expect(story.log).toEqual(["connecting", "connected"]);
+        await app.publish("after two renewals");
+        expect(app.log).toEqual(["connecting", "connected"]);
       },
     );
 
-    it("is told once when its session is ended elsewhere, and does not come back", async () => {
-      await using story = await new Story().begin(toClient);
+    it("receives one error when its session is ended elsewhere, and does not reconnect", async () => {
+      await using app = await new TestApp().begin(toClient);
       const states: unknown[] = [];
-      story.session.subscribe((state) => states.push(state));
+      app.session.subscribe((state) => states.push(state));
 
-      expect(await logout(story.curfew.url, story.renewalToken)).toBe(1);
+      expect(await logout(app.curfew.url, app.renewalToken)).toBe(1);
 
-      expect(await story.errors.next()).toEqual(ended);
+      expect(await app.errors.next()).toEqual(ended);
       expect(states).toEqual([{ status: "signedOut", reason: "ENDED" }]);
-      await until(() => story.curfew.connections.size === 0, "the server to forget the socket");
-      const { data } = await story.client.run("mutation { logout { endedSessions } }");
+      await until(() => app.curfew.connections.size === 0, "the server to forget the socket");
+      const { data } = await app.client.run("mutation { logout { endedSessions } }");
       expect(data.logout).toMatchObject({ endedSessions: 0 });
-      expect(story.log).toEqual(["connecting", "connected", "closed 4401 SESSION_ENDED"]);
-      expect(story.errors.pending).toEqual([]);
+      expect(app.log).toEqual(["connecting", "connected", "closed 4401 SESSION_ENDED"]);
+      expect(app.errors.pending).toEqual([]);
     });
 
-    it("that was ended signs in again and goes on with the same client", async () => {
-      await using story = await new Story().begin(toClient);
-      await logout(story.curfew.url, story.renewalToken);
-      await story.errors.next();
+    it("signs in again and resubscribes with the same client after its session ended", async () => {
+      await using app = await new TestApp().begin(toClient);
+      await logout(app.curfew.url, app.renewalToken);
+      await app.errors.next();
 
-      await story.session.login({ email: story.email, password });
-      await story.subscribe();
+      await app.session.login({ email: app.email, password });
+      await app.subscribe();
 
-      await story.publish("after the next login");
-      expect(story.log.slice(3)).toEqual(["connecting", "connected"]);
+      await app.publish("after the next login");
+      expect(app.log.slice(3)).toEqual(["connecting", "connected"]);
     });
 
-    it("whose access token the server takes for expired comes back with a fresh one", async () => {
-      await using story = await new Story().begin(toClient);
+    it("reconnects with a fresh token when the server's clock says that the token expired", async () => {
+      await using app = await new TestApp().begin(toClient);
 
-      story.clock.advance(accessTokenTtl + minute);
+      app.clock.advance(accessTokenTtl + minute);
 
-      await story.subscribed.next();
-      await story.publish("after the expiry");
-      expect(story.log.slice(2)).toEqual([
-        "closed 4403 SESSION_EXPIRED",
-        "connecting",
-        "connected",
-      ]);
-      expect(story.errors.pending).toEqual([]);
+      await app.subscribed.next();
+      await app.publish("after the expiry");
+      expect(app.log.slice(2)).toEqual(["closed 4403 SESSION_EXPIRED", "connecting", "connected"]);
+      expect(app.errors.pending).toEqual([]);
     });
 
-    it("is answered though its access token was superseded", async () => {
-      await using story = await new Story().begin(toClient);
-      await renew(story.curfew.url, story.renewalToken);
+    it("repeats a request whose access token was superseded", async () => {
+      await using app = await new TestApp().begin(toClient);
+      await renew(app.curfew.url, app.renewalToken);
 
-      const { data, error } = await story.client.run(
+      const { data, error } = await app.client.run(
         "mutation { endOtherSessions { endedSessions } }",
       );
 
       expect(error).toBeUndefined();
       expect(data.endOtherSessions).toMatchObject({ endedSessions: 0 });
-      await story.publish("on the same socket");
-      expect(story.log).toEqual(["connecting", "connected"]);
+      await app.publish("on the same socket");
+      expect(app.log).toEqual(["connecting", "connected"]);
     });
 
-    it("has its subscription back after the server was restarted", async () => {
+    it("resubscribes after a server restart", async () => {
       await using folder = await newFolder();
       const dataDir = folder.path;
-      await using story = await new Story().begin(toClient, { dataDir });
+      await using app = await new TestApp().begin(toClient, { dataDir });
 
-      const { port } = new URL(story.curfew.url);
-      await story.curfew.close();
-      // In vain at least once: nobody is there.
-      await until(() => story.log.filter((line) => line === "connecting").length > 1, "an attempt");
-      await story.serve({ dataDir, port: Number(port) });
+      const { port } = new URL(app.curfew.url);
+      await app.curfew.close();
+      // At least one attempt fails, because no server listens.
+      await until(() => app.log.filter((line) => line === "connecting").length > 1, "an attempt");
+      await app.serve({ dataDir, port: Number(port) });
 
-      await story.subscribed.next();
-      await story.publish("from the next server");
-      expect(story.log[2]).toBe("closed 1012 SERVICE_RESTART");
-      expect(story.log.at(-1)).toBe("connected");
-      expect(story.errors.pending).toEqual([]);
+      await app.subscribed.next();
+      await app.publish("from the next server");
+      expect(app.log[2]).toBe("closed 1012 SERVICE_RESTART");
+      expect(app.log.at(-1)).toBe("connected");
+      expect(app.errors.pending).toEqual([]);
     });
 
-    it("changes its password, stays signed in, and brings its subscription back by itself", async () => {
-      await using story = await new Story().begin(toClient);
-      const { session } = story;
+    it("stays signed in and resubscribes after it changes its password", async () => {
+      await using app = await new TestApp().begin(toClient);
+      const { session } = app;
       const newPassword = "a longer correct horse battery staple";
 
       const wrong = await session.changePassword({ currentPassword: "wrong", newPassword });
@@ -164,14 +160,14 @@ export function sessionClientContract(
       const changed = await session.changePassword({ currentPassword: password, newPassword });
       expect(changed).toEqual({ __typename: "PasswordChanged", endedSessions: 0 });
 
-      story.clock.advance(minute);
-      const { error } = await story.client.run("mutation { endOtherSessions { endedSessions } }");
+      app.clock.advance(minute);
+      const { error } = await app.client.run("mutation { endOtherSessions { endedSessions } }");
       expect(error).toBeUndefined();
-      const connected = () => story.log.filter((entry) => entry === "connected").length === 2;
+      const connected = () => app.log.filter((entry) => entry === "connected").length === 2;
       await until(connected, "the subscription to be back with a token from after the change");
-      await story.subscribed.next();
-      await story.publish("on the next socket");
-      expect(story.log).toEqual([
+      await app.subscribed.next();
+      await app.publish("on the next socket");
+      expect(app.log).toEqual([
         "connecting",
         "connected",
         "closed 4403 SESSION_EXPIRED",

@@ -1,4 +1,4 @@
-/** The explorer's page and its files: what a browser gets of them, and for how long. */
+/** The responses of the explorer's page and assets, and how long browsers may cache them. */
 import { createHash } from "node:crypto";
 import { expect, it } from "vitest";
 import { startCurfew } from "../helpers/curfew.ts";
@@ -14,7 +14,7 @@ async function pageOf(url: string) {
   return { response, text, links };
 }
 
-it("gives a page whose files come from this server, to be kept for ever", async () => {
+it("the explorer's assets come from this server and are cached without limit", async () => {
   await using curfew = await startCurfew({ graphiql: true });
   const { response, text, links } = await pageOf(curfew.url);
   expect(response.headers.get("cache-control")).toBe("no-store");
@@ -36,7 +36,7 @@ it("gives a page whose files come from this server, to be kept for ever", async 
   );
 });
 
-it("knows the files of no other version, and nothing beside them", async () => {
+it("the explorer responds 404 to assets of another version and to other paths", async () => {
   await using curfew = await startCurfew({ graphiql: true });
   const { links } = await pageOf(curfew.url);
   const main = links.find((link) => link.endsWith("/main.ts")) ?? "";
@@ -56,7 +56,7 @@ it("knows the files of no other version, and nothing beside them", async () => {
   expect(await head.text()).toBe("");
 });
 
-it("is not there where it is off", async () => {
+it("the explorer responds 404 to everything with GRAPHIQL off", async () => {
   await using shown = await startCurfew({ graphiql: true });
   await using curfew = await startCurfew({ graphiql: false });
   const { links } = await pageOf(shown.url);

@@ -1,10 +1,10 @@
-/** What a browser keeps of what was typed: everything but what is named a password, a token or a secret. */
+/** Redaction of typed text: removes values with the name of a password, token or secret, and keeps the rest. */
 import { array, assert, constantFrom, oneof, property, string } from "fast-check";
 import { Lexer, Source, TokenKind } from "graphql";
 import { expect, it } from "vitest";
 import { redactQuery, redactVariables } from "../../src/explorer/browser/redact.ts";
 
-it("leaves out the password, whatever it is", () => {
+it("redaction removes any password", () => {
   assert(
     property(string({ unit: "binary" }), (password) => {
       const sent = (word: string) =>
@@ -24,12 +24,12 @@ it.each([
   ],
   ['($password: String! = "a")', '($password: String! = "")'],
   ['login(password: """a\n"b" c""")', 'login(password: "")'],
-  // As it is being typed.
+  // Incomplete text.
   ['login(password: "correct ho\n) { id }', 'login(password: ""\n) { id }'],
   ['login(password: """correct\nho', 'login(password: ""'],
   ['renew(renewalToken: "a")', 'renew(renewalToken: "")'],
   ['reset(passwords: ["a]", "b"], first: 1)', 'reset(passwords: "", first: 1)'],
-  // How many.
+  // A number of tokens.
   ["complete(maxTokens: 100)", "complete(maxTokens: 100)"],
   ["($passwords: [String!]!) { a }", "($passwords: [String!]!) { a }"],
   [
@@ -69,7 +69,7 @@ it.each([
     "mutation ($p: String!) { login(password: $p) }",
     "mutation ($p: String!) { login(password: $p) }",
   ],
-])("keeps of the query %j: %j", (query, left) => {
+])("redaction of the query %j returns %j", (query, left) => {
   expect(redactQuery(query)).toBe(left);
 });
 
@@ -88,11 +88,11 @@ it.each([
   ['{ "text": "the password: x" }', "", '{ "text": "the password: x" }'],
   ['{ "secrets": ["a", "b"], "n": [1] }', "", '{ "secrets": "", "n": [1] }'],
   ['{ "note": "curfew_renewal_abc" }', "", '{ "note": "" }'],
-])("keeps of the variables %j of %j: %j", (variables, query, left) => {
+])("redaction of the variables %j of the query %j returns %j", (variables, query, left) => {
   expect(redactVariables(variables, query)).toBe(left);
 });
 
-/** By graphql-js: the kinds and texts of a query's tokens, the values of its strings left out. */
+/** Returns the kinds and texts of a query's tokens by graphql-js, without the values of strings. */
 function tokensOf(query: string): string[] {
   const lexer = new Lexer(new Source(query));
   const found: string[] = [];
@@ -104,7 +104,7 @@ function tokensOf(query: string): string[] {
   return found;
 }
 
-it("changes no token of GraphQL but the password", () => {
+it("redaction changes no GraphQL token but the password", () => {
   const space = constantFrom(
     "",
     " ",
@@ -140,7 +140,7 @@ it("changes no token of GraphQL but the password", () => {
   );
 });
 
-it("takes time in proportion to a text without end", () => {
+it("redaction takes linear time for unclosed text", () => {
   const texts = [
     'password:"',
     'password:"""',

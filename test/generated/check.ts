@@ -1,9 +1,15 @@
-/** Fails if a generated file is not what `npm run codegen` writes now, and leaves the new one in its place. */
+/** Fails if a generated file is out of date, and replaces it with the current one. */
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 
 const root = new URL("../../", import.meta.url);
-const generated = ["src/graphql/generated.ts", "src/config/options.ts", "docs/settings.md"];
+const generated = [
+  "src/graphql/generated.ts",
+  "src/config/options.ts",
+  "docs/settings.md",
+  "docs/protocol.md",
+  "README.md",
+];
 
 const read = (path: string) => readFileSync(new URL(path, root), "utf8");
 const before = new Map(generated.map((path) => [path, read(path)]));

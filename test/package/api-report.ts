@@ -1,6 +1,6 @@
 /**
- * The public API as one file for each entry of the package, in `api/`: what changes there is a change for
- * those who build on Curfew. With `--write` the reports are written anew, otherwise compared.
+ * Compares the public API of each entry of the package with its report in `api/`. A change there affects the
+ * users of the package. With `--write`, updates the reports.
  */
 import { readFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -22,11 +22,11 @@ for (const [entry, target] of Object.entries(exports)) {
   if (typeof target === "string") continue;
   const name = entry === "." ? "curfew" : entry.slice(2).replaceAll("/", "-");
   if (report(name, target.types)) continue;
-  process.stderr.write(`api/${name}.api.md is not the API that ${entry} has: npm run api\n`);
+  process.stderr.write(`api/${name}.api.md is not the API of ${entry}. Run: npm run api\n`);
   process.exitCode = 1;
 }
 
-/** Whether the report that is kept is that of the API. */
+/** Whether the stored report is current. */
 function report(name: string, types: string): boolean {
   const quiet = { default: { logLevel: ExtractorLogLevel.None } };
   const configObject: IConfigFile = {

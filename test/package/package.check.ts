@@ -1,4 +1,4 @@
-/** The package as users get it: packed, installed into a project of theirs, type-checked and run there. */
+/** The package as users receive it: packed, installed into a project, type-checked and run. */
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -20,14 +20,14 @@ afterAll(() => rm(folder, { recursive: true }));
 it.each([
   ["publint", "run", "--strict"],
   ["attw", "--profile", "esm-only"],
-])("%s finds nothing wrong", async (command, ...flags) => {
+])("%s finds no problem in the package", async (command, ...flags) => {
   await run(join(root, "node_modules/.bin", command), [...flags, tarball]);
 });
 
 describe.each(["16", "17"])("with graphql %s", (version) => {
   let project: Project;
   beforeAll(async () => {
-    // The user's own vitest runs the contracts.
+    // The project's own vitest runs the contracts.
     project = await Project.open(tarball, {
       graphql: `^${version}.0.0`,
       ...(version === "16" && { vitest: "5.1.1" }),
@@ -39,14 +39,14 @@ describe.each(["16", "17"])("with graphql %s", (version) => {
   });
   afterAll(() => project[Symbol.asyncDispose]());
 
-  it("is installed without force, and graphql once", async () => {
+  it("npm installs the package without force, and graphql once", async () => {
     expect(await project.copiesOf("graphql")).toEqual(["graphql/package.json"]);
     expect(await project.copiesOf("graphql-yoga")).toEqual(["graphql-yoga/package.json"]);
     const text = await readFile(join(project.folder, "node_modules/graphql/package.json"), "utf8");
     expect((JSON.parse(text) as { version: string }).version.split(".")[0]).toBe(version);
   });
 
-  it("type-checks the examples of the README, of docs/library.md and of a Yoga of one's own", async () => {
+  it("the examples of the README, docs/library.md and examples/existing-yoga type-check", async () => {
     await expect(project.exec("tsc")).resolves.toBe("");
     await project.write(
       "wrong.ts",
@@ -56,14 +56,14 @@ describe.each(["16", "17"])("with graphql %s", (version) => {
     await rm(join(project.folder, "wrong.ts"));
   });
 
-  it("runs the README's example of the library", async () => {
+  it("the README's library example runs", async () => {
     await using program = await project.start("readme.ts");
     const url = program.line;
     const { accessToken: token } = await register(url);
     await using socket = await connect(url.replace("http", "ws"), token);
     socket.subscribe("1", "subscription { said }");
     const say = 'mutation { say(text: "hello") }';
-    // Answered when the subscription runs: operations of a socket begin in their order.
+    // Its result means that the subscription runs: operations of a socket start in order.
     socket.subscribe("2", "{ viewer { session { id } } }");
     expect(await socket.messages.next()).toMatchObject({ id: "2", type: "next" });
     expect((await ask(url, say, { token })).data).toEqual({ say: true });
@@ -77,7 +77,7 @@ describe.each(["16", "17"])("with graphql %s", (version) => {
     expect(await socket.closed).toEqual(sessionEnded);
   });
 
-  it("runs the example of a Yoga of one's own, whose sessions end everywhere", async () => {
+  it("sessions of examples/existing-yoga end on all transports", async () => {
     await using program = await project.start("server.ts");
     const url = program.line;
     expect((await ask(url, "{ motd }")).data).toEqual({ motd: "Extra! Extra!" });
@@ -109,7 +109,7 @@ describe.each(["16", "17"])("with graphql %s", (version) => {
     expect((await other.messages.next()).payload).toEqual(news);
   });
 
-  it("gives out nothing but its entries", async () => {
+  it("the package exports only its entries", async () => {
     for (const path of ["dist/server.js", "dist/index.js", "src/index.ts", "server", "client/tabs"])
       await expect(project.node("-e", `import("curfew/${path}")`)).rejects.toThrow(
         "ERR_PACKAGE_PATH_NOT_EXPORTED",
@@ -119,34 +119,37 @@ describe.each(["16", "17"])("with graphql %s", (version) => {
     await project.node("-e", `Promise.all([${imports.join()}])`);
   });
 
-  it.runIf(version === "16")("runs the contract of a port on an adapter of one's own", async () => {
-    await project.write("topics.test.ts", await readFile(ownTopics, "utf8"));
+  it.runIf(version === "16")("the contract of a port runs on the user's own adapter", async () => {
+    await project.write("pubsub.test.ts", await readFile(ownPubSub, "utf8"));
     await project.exec("vitest", "run", "--reporter=json", "--outputFile=outcome.json");
     const outcome = await readFile(join(project.folder, "outcome.json"), "utf8");
     expect(JSON.parse(outcome)).toMatchObject({ success: true, numPassedTests: 9 });
-    const broken = (await readFile(ownTopics, "utf8")).replace("JSON.stringify(message)", "'1'");
-    await project.write("topics.test.ts", broken);
-    await expect(project.exec("vitest", "run")).rejects.toThrow("carries messages in order");
-    await rm(join(project.folder, "topics.test.ts"));
+    const broken = (await readFile(ownPubSub, "utf8")).replace("JSON.stringify(message)", "'1'");
+    await project.write("pubsub.test.ts", broken);
+    await expect(project.exec("vitest", "run")).rejects.toThrow(/in order/);
+    await rm(join(project.folder, "pubsub.test.ts"));
   });
 });
 
 describe("the client", () => {
-  it("imports nothing but itself", async () => {
-    const dist = join(root, "dist/client");
+  it.each([
+    ["client", /^\.(?:\/|\.\/protocol\/)[a-z-]+\.js$/],
+    ["protocol", /^\b$/],
+  ])("imports nothing but itself and the wire contract: dist/%s", async (name, allowed) => {
+    const dist = join(root, "dist", name);
     const files = (await readdir(dist)).filter((file) => file.endsWith(".js"));
-    expect(files).toContain("graphql-ws.js");
+    expect(files.length).toBeGreaterThan(4);
     for (const file of files) {
       const code = await readFile(join(dist, file), "utf8");
       const imported = [...code.matchAll(/\b(?:from|import)\s*\(?\s*["']([^"']+)["']/g)];
-      for (const [, specifier] of imported) expect(specifier).toMatch(/^\.\/[a-z-]+\.js$/);
+      for (const [, specifier] of imported) expect(specifier).toMatch(allowed);
     }
   });
 });
 
-const ownTopics = join(import.meta.dirname, "own-topics.txt");
+const ownPubSub = join(import.meta.dirname, "own-pubsub.txt");
 
-/** The one block of a page that is about the library. */
+/** Returns the one code block of a page that imports `curfew`. */
 async function library(page: string): Promise<string> {
   const blocks = (await codeOf(page)).filter((code) => code.includes('from "curfew"'));
   expect(blocks).toHaveLength(1);

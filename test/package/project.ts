@@ -1,4 +1,4 @@
-/** Projects of users: a folder each, with the packed Curfew installed as npm installs it. */
+/** Creates user projects: folders with the packed Curfew installed by npm. */
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -12,12 +12,12 @@ const example = join(root, "examples/existing-yoga");
 /** Rejects when the command fails. */
 export const run = promisify(execFile);
 
-/** As whoever starts it would have it, without what npm and vitest say of this repository. */
+/** The environment of a user: without the variables that npm and vitest set for this repository. */
 const env = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !/^(npm_|VITEST|NODE_ENV|INIT_CWD)/i.test(name)),
 );
 
-/** The package as `npm publish` would upload it. */
+/** Packs the package as `npm publish` would. */
 export async function pack(folder: string): Promise<string> {
   const { stdout } = await run("npm", ["pack", "--json", "--pack-destination", folder], {
     cwd: root,
@@ -33,29 +33,36 @@ export function temporaryFolder(): Promise<string> {
 }
 
 export interface Program extends AsyncDisposable {
-  /** The first line that it printed. */
+  /** The first line of its output. */
   readonly line: string;
 }
 
 export class Project implements AsyncDisposable {
   readonly folder: string;
-  /** What npm said of the installation. */
-  readonly said: string;
+  /** The output of `npm install`. */
+  readonly installOutput: string;
 
-  private constructor(folder: string, said: string) {
+  private constructor(folder: string, installOutput: string) {
     this.folder = folder;
-    this.said = said;
+    this.installOutput = installOutput;
   }
 
-  /** That of the example with an existing Yoga, and whatever else is to be installed with it. */
-  static async open(tarball: string, others: Readonly<Record<string, string>>): Promise<Project> {
+  /** Creates a project of the existing-yoga example, with additional dependencies. */
+  static async open(
+    tarball: string,
+    dependenciesToAdd: Readonly<Record<string, string>>,
+  ): Promise<Project> {
     const folder = await temporaryFolder();
     for (const file of ["server.ts", "tsconfig.json"])
       await cp(join(example, file), join(folder, file));
     const manifest = JSON.parse(await readFile(join(example, "package.json"), "utf8")) as {
       readonly dependencies: Readonly<Record<string, string>>;
     };
-    const dependencies = { ...manifest.dependencies, ...others, curfew: `file:${tarball}` };
+    const dependencies = {
+      ...manifest.dependencies,
+      ...dependenciesToAdd,
+      curfew: `file:${tarball}`,
+    };
     await writeFile(join(folder, "package.json"), JSON.stringify({ ...manifest, dependencies }));
     const flags = ["--no-audit", "--no-fund"];
     const { stderr } = await run("npm", ["install", ...flags], { cwd: folder, env });
@@ -66,7 +73,7 @@ export class Project implements AsyncDisposable {
     await writeFile(join(this.folder, file), text);
   }
 
-  /** Resolves to what a command of one of its packages printed; rejects when it fails. */
+  /** Resolves with the output of a command of one of its packages. Rejects if it fails. */
   async exec(command: string, ...args: readonly string[]): Promise<string> {
     const binary = join(this.folder, "node_modules/.bin", command);
     return this.node(binary, ...args);
@@ -82,7 +89,7 @@ export class Project implements AsyncDisposable {
     }
   }
 
-  /** Starts one that serves until it is told to stop. */
+  /** Starts a server program. */
   async start(file: string): Promise<Program> {
     const child = spawn(process.execPath, [file], {
       cwd: this.folder,
@@ -101,7 +108,7 @@ export class Project implements AsyncDisposable {
     };
   }
 
-  /** Wherever a package of that name is installed. */
+  /** Returns the paths of all installed copies of a package. */
   async copiesOf(name: string): Promise<readonly string[]> {
     const files = await readdir(join(this.folder, "node_modules"), { recursive: true });
     return files.filter((file) => `/${file}`.endsWith(`/${name}/package.json`));
@@ -112,7 +119,7 @@ export class Project implements AsyncDisposable {
   }
 }
 
-/** The blocks of TypeScript in a page of the docs. */
+/** Returns the TypeScript blocks of a page of the docs. */
 export async function codeOf(page: string): Promise<readonly string[]> {
   const text = await readFile(join(root, page), "utf8");
   return [...text.matchAll(/^```ts\n([^]*?)^```$/gm)].map(([, code = ""]) => code);

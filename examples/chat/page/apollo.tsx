@@ -39,7 +39,7 @@ const apollo: Data = {
             : undefined,
         onError: setFailure,
       });
-      // Not `after`: the subscription goes on from where the answer ended.
+      // Without `after`: the subscription continues where the query ended, and must not restart.
     }, [room, isLoaded, subscribeToMore]);
     return { messages: data?.messages ?? [], error: error ?? failure };
   },

@@ -1,4 +1,4 @@
-/** A person's letter, in a colour that stays the same. */
+/** Shows a person's initial in a colour that depends on their id. */
 import type { Person } from "./data.ts";
 
 export function Badge({ person: { id, name } }: { readonly person: Person }) {

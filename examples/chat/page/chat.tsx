@@ -1,4 +1,4 @@
-/** The chat of who is signed in: rooms, who is there, what is said, and the devices of the account. */
+/** The chat of a signed-in user: rooms, people, messages, and the sessions of the account. */
 import { useState } from "react";
 import { Badge } from "./badge.tsx";
 import type { Data, Room } from "./data.ts";
@@ -20,7 +20,7 @@ interface ChatProps {
 export function Chat({ data, userId }: ChatProps) {
   const [room, setRoom] = useState<Room>("LOBBY");
   const isConnected = useConnected();
-  // It goes on by itself; when it fails for good, the session's last hours are counted by the server.
+  // The client retries. If all attempts fail, the session ends by its expiry.
   const signOut = () => void session.logout().catch(() => {});
   return (
     <div className="chat">
@@ -53,7 +53,7 @@ export function Chat({ data, userId }: ChatProps) {
       </aside>
       <main>
         <p role="status" className="connection">
-          {!isConnected && <span>The connection is lost. Trying again …</span>}
+          {!isConnected && <span>The connection is lost. Reconnecting …</span>}
         </p>
         <Log key={room} data={data} room={room} name={rooms[room]} userId={userId} />
         <Composer key={`to ${room}`} data={data} room={room} name={rooms[room]} />

@@ -1,13 +1,13 @@
-/** What the page asks the server, and what Apollo Client and urql both give it. */
+/** The page's GraphQL documents, and the hooks that Apollo Client and urql implement. */
 import type { TypedDocumentNode } from "@graphql-typed-document-node/core";
 import { parse } from "graphql";
 import type { ReactNode } from "react";
-import type { Message as Kept, Person, Room } from "../schema.ts";
+import type { Message as StoredMessage, Person, Room } from "../schema.ts";
 
 export type { Person, Room };
 
-/** As the server sends it. */
-export interface Message extends Omit<Kept, "saidAt"> {
+/** A message as the server sends it. */
+export interface Message extends Omit<StoredMessage, "saidAt"> {
   readonly saidAt: string;
 }
 
@@ -22,7 +22,7 @@ type SayResult =
   | { readonly __typename: "Message" }
   | { readonly __typename: "InvalidInput"; readonly message: string };
 
-/** Hooks, and what they need around them: made anew for each session, so that nobody sees another's data. */
+/** Hooks and their provider. Each session has a new provider, so no user sees another user's data. */
 export interface Data {
   readonly name: string;
   readonly Provider: (props: { readonly children: ReactNode }) => ReactNode;
@@ -32,7 +32,7 @@ export interface Data {
   };
   readonly usePresent: (room: Room) => readonly Person[];
   readonly useDevices: () => readonly Device[];
-  /** Resolves to what is wrong with it. */
+  /** Resolves with a problem of the text, if there is one. */
   readonly useSay: (room: Room) => (text: string) => Promise<string | undefined>;
   readonly useEndSession: () => (id: string) => Promise<void>;
 }
@@ -71,7 +71,7 @@ export const documents = {
   ),
 } as const;
 
-/** A message may come twice: in the answer and by the subscription, or again after a lost connection. */
+/** Adds a message once. It may arrive twice: by the query and the subscription, or again after a reconnect. */
 export function added(messages: readonly Message[], message: Message): readonly Message[] {
   return messages.some(({ id }) => id === message.id) ? messages : [...messages, message];
 }

@@ -1,4 +1,4 @@
-/** The sessions of this account, each with a button that ends it. */
+/** Lists the sessions of this account, with a button to end each. */
 import type { Data } from "./data.ts";
 
 export function Devices({ data }: { readonly data: Data }) {
@@ -19,7 +19,7 @@ export function Devices({ data }: { readonly data: Data }) {
             <button
               className="quiet"
               aria-label={`End the session of ${nameOf(userAgent)}${current ? ", this one" : ""}`}
-              // What was not ended is still in the list.
+              // A session that was not ended stays in the list.
               onClick={() => void end(id).catch(() => {})}
             >
               End

@@ -1,4 +1,4 @@
-/** What is said in a room, and what to say there. */
+/** The messages of a room, and the form to send one. */
 import { useEffect, useRef, useState, type SubmitEvent } from "react";
 import { Badge } from "./badge.tsx";
 import type { Data, Message, Room } from "./data.ts";
@@ -6,7 +6,7 @@ import type { Data, Message, Room } from "./data.ts";
 interface RoomProps {
   readonly data: Data;
   readonly room: Room;
-  /** Of the room. */
+  /** The room's name. */
   readonly name: string;
 }
 
@@ -15,20 +15,18 @@ export function Log({ data, room, name, userId }: RoomProps & { readonly userId:
   const log = useRef<HTMLDivElement>(null);
   const last = messages.at(-1)?.id;
   useEffect(() => {
-    // In braces: in some browsers it gives a promise, which is no clean-up.
+    // In braces: some browsers return a promise, which is not a clean-up function.
     log.current?.scrollTo(0, log.current.scrollHeight);
   }, [last]);
   return (
     <div ref={log} className="log" role="log" aria-label={`Messages in the ${name}`} tabIndex={0}>
-      {messages.length === 0 && <p className="empty">Nothing was said here yet.</p>}
+      {messages.length === 0 && <p className="empty">No messages yet.</p>}
       <ol>
         {messages.map((message) => (
           <Said key={message.id} message={message} isOwn={message.author.id === userId} />
         ))}
       </ol>
-      {error !== undefined && (
-        <p className="notice">New messages do not come any more: {error.message}</p>
-      )}
+      {error !== undefined && <p className="notice">New messages have stopped: {error.message}</p>}
     </div>
   );
 }

@@ -1,4 +1,4 @@
-/** Opens the page: the form of who is signed out, or the chat. */
+/** Renders the page: the sign-in form, or the chat. */
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { Chat } from "./chat.tsx";

@@ -1,4 +1,4 @@
-/** The session of this page, which all tabs share, and the sockets under it. */
+/** The session that all tabs share, and its sockets. */
 import { createSession } from "curfew/client";
 import { createSocketClient } from "curfew/client/graphql-ws";
 import { createClient } from "graphql-ws";
@@ -6,7 +6,7 @@ import { useEffect, useState, useSyncExternalStore } from "react";
 
 export const session = createSession({
   url: "/graphql",
-  // For a page that is loaded anew. Curfew's docs/clients.md says what that costs.
+  // Survives a reload. Curfew's docs/clients.md describes the risk.
   storage: sessionStorage,
 });
 
@@ -16,7 +16,7 @@ export function useSessionState() {
   return useSyncExternalStore(session.subscribe, () => session.state);
 }
 
-/** Whether messages come as they are said; false until the socket that was lost is back. */
+/** Whether the socket is connected; true until the first close. */
 export function useConnected(): boolean {
   const [connected, setConnected] = useState(true);
   useEffect(() => {

@@ -1,4 +1,4 @@
-/** The form for an account, new or not, and why the last session ended. */
+/** The form to sign in or create an account, and why the last session ended. */
 import { RequestFailed, type SignedOutReason } from "curfew/client";
 import { useState, type SubmitEvent } from "react";
 import { session } from "./session.ts";
@@ -10,7 +10,7 @@ const notices: Readonly<Record<SignedOutReason, string>> = {
   ENDED: "Your session was ended, here or on another device.",
   EXPIRED: "Your session has expired. Please sign in again.",
   REUSED:
-    "An old token of your session was used again. Somebody may have copied it, so the session was ended. Please sign in again.",
+    "An old token of your session was used again. It may be stolen, so the server ended the session. Please sign in again.",
   USER_GONE: "Your account was locked or deleted.",
   SUPERSEDED: untrusted,
   MISSING: untrusted,
@@ -32,7 +32,7 @@ export function SignIn({ reason }: { readonly reason: SignedOutReason | undefine
     setBusy(true);
     try {
       const result = await signIn(credentials);
-      // Of `SignedIn` the page hears by the session's state.
+      // The session's state reports `SignedIn`.
       if (result.__typename === "SignedIn") return;
       const fields = result.__typename === "InvalidInput" ? result.fields : [];
       setProblems(fields.length > 0 ? fields.map(({ message }) => message) : [result.message]);
@@ -63,7 +63,7 @@ export function SignIn({ reason }: { readonly reason: SignedOutReason | undefine
           Password
           <input name="password" type="password" autoComplete="current-password" required />
         </label>
-        {/* Always there, so that what comes into it is read out. */}
+        {/* Always present, so that screen readers announce its changes. */}
         <div role="alert" className="problems">
           {problems.map((problem) => (
             <p key={problem}>{problem}</p>

@@ -30,7 +30,7 @@ const urql: Data = {
 
   useMessages(room) {
     const [{ data, error }] = useQuery({ query: documents.messages, variables: { room } });
-    // The subscription goes on from where the first answer ended.
+    // The subscription continues where the first response ended.
     const [after, setAfter] = useState<{ readonly id: string | undefined }>();
     if (after === undefined && data !== undefined) setAfter({ id: data.messages.at(-1)?.id });
     const [said] = useSubscription(

@@ -1,19 +1,19 @@
-/** Who is signed in, since when, and the way out. */
+/** Shows the signed-in user and a button to sign out. */
 import type { Session } from "../../client/index.ts";
 import { h } from "./graphiql.ts";
-import type { Own } from "./session-list-store.ts";
+import type { SessionListState } from "./session-list-store.ts";
 import { useStore, type Store } from "./store.ts";
 import { Time } from "./time.ts";
 
 interface AccountProps {
   readonly session: Session;
-  readonly own: Store<Own>;
+  readonly sessionList: Store<SessionListState>;
 }
 
-export function Account({ session, own: source }: AccountProps) {
-  const own = useStore(source);
-  const current = own?.sessions.find((each) => each.current);
-  // What cannot be told to the server in eight attempts ends by itself.
+export function Account({ session, sessionList }: AccountProps) {
+  const list = useStore(sessionList);
+  const current = list?.sessions.find((entry) => entry.current);
+  // If all eight attempts fail, the session ends by its expiry.
   const signOut = () => void session.logout().catch(() => {});
   return h(
     "div",
@@ -21,7 +21,7 @@ export function Account({ session, own: source }: AccountProps) {
     h(
       "div",
       { className: "curfew-grow" },
-      h("div", { className: "curfew-strong" }, own?.email ?? "Signed in"),
+      h("div", { className: "curfew-strong" }, list?.email ?? "Signed in"),
       current !== undefined &&
         h(
           "div",

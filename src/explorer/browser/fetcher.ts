@@ -1,15 +1,21 @@
-/** How GraphiQL's operations reach the server: with the session's token, and streams over the socket. */
+/** Sends GraphiQL's operations with the session's token: streams over the socket, everything else over HTTP. */
 import type { Client, Sink as SocketSink } from "graphql-ws/client";
 import type { Session } from "../../client/index.ts";
 import { sessionFetch } from "../../client/fetch.ts";
 import { SignedOut } from "../../client/graphql-ws.ts";
-import type { Observable, Operation, OperationContext, Settings } from "./graphiql.ts";
+import type { ErrorCode } from "../../protocol/error-codes.ts";
+import type {
+  Observable,
+  GraphiQLOperation,
+  OperationContext,
+  GraphiQLSettings,
+} from "./graphiql.ts";
 import { whySignedOut } from "./messages.ts";
 
-export function createFetcher(session: Session, sockets: Client): Settings["fetcher"] {
+export function createFetcher(session: Session, sockets: Client): GraphiQLSettings["fetcher"] {
   const request = sessionFetch(session);
 
-  function overSocket({ query, operationName, variables }: Operation): Observable {
+  function overSocket({ query, operationName, variables }: GraphiQLOperation): Observable {
     return {
       subscribe(sink) {
         const unsubscribe = sockets.subscribe(
@@ -29,7 +35,7 @@ export function createFetcher(session: Session, sockets: Client): Settings["fetc
   }
 
   function toErrors(error: unknown): unknown {
-    // What the server refuses as a whole, such as a document that is not valid, is a list already.
+    // An operation that the server rejects as a whole, such as an invalid document, has a list of errors.
     if (Array.isArray(error)) return error;
     if (error instanceof SignedOut) {
       const { state } = session;
@@ -37,20 +43,22 @@ export function createFetcher(session: Session, sockets: Client): Settings["fetc
       const message =
         reason === "MISSING" ? "Sign in first, in the Session panel." : whySignedOut(reason);
       const closed = `${error.code} ${error.reason}`;
-      return [{ message, extensions: { code: "UNAUTHENTICATED", reason, closed } }];
+      return [
+        { message, extensions: { code: "UNAUTHENTICATED" satisfies ErrorCode, reason, closed } },
+      ];
     }
     const { message = "The socket closed", code, reason } = error as Partial<SignedOut>;
     return [{ message, extensions: { code, reason } }];
   }
 
-  async function overHttp(operation: Operation, headers: OperationContext["headers"]) {
-    const given = new Headers(headers);
-    given.set("content-type", "application/json");
-    // Who writes a token of his own into the Headers tab means that one.
-    const send = given.has("authorization") ? fetch : request;
+  async function overHttp(operation: GraphiQLOperation, headers: OperationContext["headers"]) {
+    const allHeaders = new Headers(headers);
+    allHeaders.set("content-type", "application/json");
+    // A token in the Headers tab takes precedence over the session's token.
+    const send = allHeaders.has("authorization") ? fetch : request;
     const response = await send(session.url, {
       method: "POST",
-      headers: given,
+      headers: allHeaders,
       body: JSON.stringify(operation),
     });
     return (await response.json()) as unknown;
@@ -60,8 +68,11 @@ export function createFetcher(session: Session, sockets: Client): Settings["fetc
     isStream(operation, context) ? overSocket(operation) : overHttp(operation, context.headers);
 }
 
-/** Subscriptions, and queries whose answers come in parts. */
-function isStream({ query, operationName }: Operation, { documentAST }: OperationContext): boolean {
+/** Whether the operation is a subscription, or a query with incremental delivery. */
+function isStream(
+  { query, operationName }: GraphiQLOperation,
+  { documentAST }: OperationContext,
+): boolean {
   const operations = documentAST?.definitions.filter(({ operation }) => operation !== undefined);
   const operation =
     operations?.find(({ name }) => name?.value === operationName) ?? operations?.[0];

@@ -1,11 +1,11 @@
-/** Lets GraphiQL's tabs be heard as what they are: a list of buttons, one of which is the current one. */
+/** Corrects the ARIA roles of GraphiQL's tabs: a list of buttons, one of them current. */
 
 /**
- * It gives the role of a tab to what has buttons in it, which no tab may have: they are hidden from who
- * hears the page (https://w3c.github.io/aria/#tab, "Children Presentational").
+ * Replaces the roles now and after every change. GraphiQL puts buttons into elements with the role `tab`,
+ * which hides the buttons from screen readers (https://w3c.github.io/aria/#tab, "Children Presentational").
  */
-export function mendTabs(root: Element): void {
-  const mend = () => {
+export function fixTabAria(root: Element): void {
+  const fixRoles = () => {
     root.querySelector("[role=tablist]")?.setAttribute("role", "list");
     for (const tab of root.querySelectorAll("[role=tab]")) tab.setAttribute("role", "listitem");
     for (const item of root.querySelectorAll("li[aria-selected]")) {
@@ -14,7 +14,7 @@ export function mendTabs(root: Element): void {
       item.querySelector("button")?.setAttribute("aria-current", isCurrent);
     }
   };
-  new MutationObserver(mend).observe(root, {
+  new MutationObserver(fixRoles).observe(root, {
     subtree: true,
     childList: true,
     attributeFilter: ["role", "aria-selected"],

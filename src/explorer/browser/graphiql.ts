@@ -1,7 +1,7 @@
-/** GraphiQL as its bundle gives it to the page: React, and one function. */
+/** The globals of GraphiQL's bundle: React, and one function that renders GraphiQL. */
 import type * as ReactModule from "react";
 
-export interface Operation {
+export interface GraphiQLOperation {
   readonly query: string;
   readonly operationName?: string | null;
   readonly variables?: Readonly<Record<string, unknown>>;
@@ -10,7 +10,7 @@ export interface Operation {
 export interface OperationContext {
   /** From the Headers tab. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** Undefined where the text is no document. */
+  /** Undefined if the text is not a document. */
   readonly documentAST?: {
     readonly definitions: readonly {
       readonly kind: string;
@@ -30,34 +30,34 @@ export interface Observable {
   readonly subscribe: (sink: Sink) => { readonly unsubscribe: () => void };
 }
 
-export interface Plugin {
+export interface GraphiQLPlugin {
   readonly title: string;
   readonly icon: () => ReactModule.ReactNode;
   readonly content: () => ReactModule.ReactNode;
 }
 
-/** What of its settings the explorer uses. */
-export interface Settings {
+/** The GraphiQL settings that the explorer uses. */
+export interface GraphiQLSettings {
   readonly title: ReactModule.ReactNode;
   readonly logo: ReactModule.ReactNode;
   readonly fetcher: (
-    operation: Operation,
+    operation: GraphiQLOperation,
     context?: OperationContext,
   ) => Observable | Promise<unknown>;
-  readonly plugins: readonly Plugin[];
+  readonly plugins: readonly GraphiQLPlugin[];
   readonly visiblePlugin: string;
   readonly storage: Pick<Storage, "getItem" | "setItem" | "removeItem" | "clear" | "length">;
   readonly shouldPersistHeaders: boolean;
-  /** Of the variables and headers. */
+  /** Whether the editors of variables and headers are open. */
   readonly defaultEditorToolsVisibility: boolean;
   readonly defaultQuery: string;
-  /** By default, it writes the query into the URL. */
+  /** By default, GraphiQL writes the query into the URL. */
   readonly onEditQuery: () => void;
 }
 
 declare global {
   var YogaGraphiQL: {
-    readonly renderYogaGraphiQL: (element: Element, settings: Settings) => void;
+    readonly renderYogaGraphiQL: (element: Element, settings: GraphiQLSettings) => void;
   };
   var MonacoEnvironment: {
     readonly globalAPI: boolean;

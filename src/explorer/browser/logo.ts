@@ -1,4 +1,4 @@
-/** Curfew's mark, in the colours of GraphiQL's theme. */
+/** Curfew's icon in the colours of GraphiQL's theme. */
 import { h } from "./graphiql.ts";
 
 export function Logo() {

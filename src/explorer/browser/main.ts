@@ -1,17 +1,17 @@
-/** The explorer's page: GraphiQL on a session that takes care of itself. */
+/** Starts the explorer: GraphiQL on a session of `curfew/client`. */
 import { createClient } from "graphql-ws/client";
 import { createSocketClient } from "../../client/graphql-ws.ts";
 import { createSession } from "../../client/index.ts";
 import { createFetcher } from "./fetcher.ts";
 import { h, renderYogaGraphiQL } from "./graphiql.ts";
 import { Logo } from "./logo.ts";
-import { mendTabs } from "./fix-tab-aria.ts";
-import { watchOwnSessions } from "./session-list-store.ts";
+import { fixTabAria } from "./fix-tab-aria.ts";
+import { createSessionListStore } from "./session-list-store.ts";
 import { createPanel } from "./panel.ts";
 import { watchSocket } from "./socket-state.ts";
 import { safeStorage } from "./storage.ts";
 
-const defaultQuery = `# Your token goes along.
+const defaultQuery = `# The explorer sends your access token.
 query WhoAmI {
   viewer {
     user { email }
@@ -19,7 +19,7 @@ query WhoAmI {
   }
 }
 
-# Runs until its session ends.
+# Runs until your session ends.
 subscription Watch {
   sessionEvents {
     type
@@ -38,19 +38,19 @@ globalThis.MonacoEnvironment = {
   getWorkerUrl: (_module, label) => new URL(`../../graphiql/${label}.js`, import.meta.url).href,
 };
 
-// An app of the same origin has a session of its own.
+// The key keeps this session apart from that of an app of the same origin.
 const session = createSession({ url: location.pathname, key: "curfew:explorer" });
 const sockets = createSocketClient(createClient, session);
 const panel = createPanel({
   session,
   state: { get: () => session.state, subscribe: session.subscribe },
   socket: watchSocket(sockets),
-  own: watchOwnSessions(session, sockets),
+  sessionList: createSessionListStore(session, sockets),
 });
 
 const root = document.querySelector("#root");
 if (root !== null) {
-  mendTabs(root);
+  fixTabAria(root);
   renderYogaGraphiQL(root, {
     title: h("span", { role: "heading", "aria-level": 1 }, "Curfew"),
     logo: h(Logo),

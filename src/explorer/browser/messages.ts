@@ -1,41 +1,40 @@
-/** What machines say of sessions and sockets, in words. */
+/** Texts for people: why a session or a socket ended, the names of devices, and times. */
 import type { SignedOutReason } from "../../client/index.ts";
-import type { Close } from "./socket-state.ts";
+import type { ServerCloseReason } from "../../protocol/close-reasons.ts";
+import type { LastClose } from "./socket-state.ts";
 
-const notAccepted = "The server no longer accepts this page's tokens: sign in again.";
+const notAccepted = "The server does not accept this page's tokens. Sign in again.";
 
-const signedOut: Readonly<Record<SignedOutReason, string>> = {
+const signOutTexts = {
   LOGOUT: "You signed out.",
-  ENDED:
-    "Your session was ended: from another device, by a change of the password, or by an operator.",
-  EXPIRED: "Your session ran out: it was not renewed in time, or reached its greatest age.",
-  REUSED: "A renewal token was used twice. It may have been stolen, so the session was ended.",
+  ENDED: "Your session was ended: from another device, by a password change, or by an operator.",
+  EXPIRED: "Your session expired: it was not renewed in time, or reached its maximum age.",
+  REUSED: "A renewal token was used twice. It may be stolen, so the server ended the session.",
   USER_GONE: "This account was locked or deleted.",
   MISSING: notAccepted,
   MALFORMED: notAccepted,
   BAD_SIGNATURE: notAccepted,
   WRONG_KIND: notAccepted,
-  SUPERSEDED:
-    "The password was changed, and this page has tokens from before: sign in with the new password.",
-};
+  SUPERSEDED: "The password was changed. Sign in with the new password.",
+} as const satisfies Record<SignedOutReason, string>;
 
 export function whySignedOut(reason: SignedOutReason): string {
-  return signedOut[reason];
+  return signOutTexts[reason];
 }
 
-const closed: Readonly<Record<string, string>> = {
-  UNAUTHENTICATED: "Nobody was signed in.",
+const closeTexts: Readonly<Record<string, string>> = {
+  UNAUTHENTICATED: "The page was not signed in.",
   SESSION_ENDED: "The session had ended.",
-  SESSION_EXPIRED: "The access token had run out.",
+  SESSION_EXPIRED: "The access token had expired.",
   TRY_AGAIN_LATER: "The server could not check the session.",
   TOO_MANY_CONNECTIONS: "There are too many connections.",
-  SERVICE_RESTART: "The server is being restarted.",
-};
+  SERVICE_RESTART: "The server is restarting.",
+} satisfies Record<ServerCloseReason, string>;
 
-export function whyClosed({ code, reason }: Close): string {
-  if (code === 1000) return "This page needed it no longer.";
+export function whyClosed({ code, reason }: LastClose): string {
+  if (code === 1000) return "This page closed it.";
   if (code === 1006) return "The connection was lost.";
-  return closed[reason] ?? "";
+  return closeTexts[reason] ?? "";
 }
 
 const browsers: readonly (readonly [RegExp, string])[] = [
@@ -54,7 +53,7 @@ const systems: readonly (readonly [RegExp, string])[] = [
   [/Linux/, "Linux"],
 ];
 
-/** Roughly: for people who know their own devices. */
+/** Returns an approximate name, for users who know their own devices. */
 export function deviceName(userAgent: string | null): string {
   if (userAgent === null || userAgent === "") return "Unknown device";
   const find = (names: typeof browsers) => names.find(([pattern]) => pattern.test(userAgent))?.[1];
@@ -66,7 +65,7 @@ export function deviceName(userAgent: string | null): string {
 const time = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const dateAndTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
-/** Of today, the time alone. */
+/** Returns the date and time, or only the time if the date is today. */
 export function when(date: Date): string {
   const isToday = date.toDateString() === new Date().toDateString();
   return (isToday ? time : dateAndTime).format(date);

@@ -1,8 +1,8 @@
-/** The panel beside GraphiQL's editors: who is signed in, what the socket does, and which sessions there are. */
+/** The panel beside GraphiQL's editors: the account, the state of the socket and the user's sessions. */
 import type { Session, SessionState } from "../../client/index.ts";
 import { Account } from "./account.ts";
-import { h, useEffect, useRef, type Plugin } from "./graphiql.ts";
-import type { Own } from "./session-list-store.ts";
+import { h, useEffect, useRef, type GraphiQLPlugin } from "./graphiql.ts";
+import type { SessionListState } from "./session-list-store.ts";
 import { SessionList } from "./session-list.ts";
 import { SignInForm } from "./sign-in-form.ts";
 import type { SocketState } from "./socket-state.ts";
@@ -14,10 +14,10 @@ export interface PanelParts {
   readonly session: Session;
   readonly state: Store<SessionState>;
   readonly socket: Store<SocketState>;
-  readonly own: Store<Own>;
+  readonly sessionList: Store<SessionListState>;
 }
 
-export function createPanel(parts: PanelParts): Plugin {
+export function createPanel(parts: PanelParts): GraphiQLPlugin {
   return {
     title: "Session",
     icon: () => h(Icon, parts),
@@ -25,7 +25,7 @@ export function createPanel(parts: PanelParts): Plugin {
   };
 }
 
-function Panel({ session, state: states, socket, own }: PanelParts) {
+function Panel({ session, state: states, socket, sessionList }: PanelParts) {
   const state = useStore(states);
   const heading = useFocusAfter(state.status);
   return h(
@@ -34,14 +34,14 @@ function Panel({ session, state: states, socket, own }: PanelParts) {
     h("h2", { ref: heading, tabIndex: -1 }, "Session"),
     h("div", { role: "status" }, h(Notice, { state })),
     state.status === "signedOut" && h(SignInForm, { session }),
-    state.status === "signedIn" && h(Account, { session, own }),
+    state.status === "signedIn" && h(Account, { session, sessionList }),
     h(SocketView, { socket, isSignedIn: state.status === "signedIn" }),
-    state.status === "signedIn" && h(SessionList, { session, own }),
+    state.status === "signedIn" && h(SessionList, { session, sessionList }),
     h(
       "p",
       { className: "curfew-hint curfew-foot" },
-      "Tokens are renewed by themselves and kept in memory alone: your tabs of this page share them, ",
-      "and a page that is loaded anew without another one open signs in again.",
+      "Tokens are renewed automatically and stored in memory only. Tabs of this page share them. ",
+      "If you reload the only tab, sign in again.",
     ),
   );
 }
@@ -52,7 +52,7 @@ function Notice({ state }: { readonly state: SessionState }) {
   return h("p", { className: `curfew-notice${tone}` }, whySignedOut(state.reason));
 }
 
-/** Where the one who used what is gone now goes on; who types elsewhere is left alone. */
+/** Returns a ref whose element takes the focus when a change of status removed the focused element. */
 function useFocusAfter(status: SessionState["status"]) {
   const heading = useRef<HTMLHeadingElement>(null);
   const before = useRef(status);

@@ -1,70 +1,73 @@
 /**
- * Takes passwords and tokens out of what people type, before a browser keeps it. It reads the tokens of GraphQL
- * (https://spec.graphql.org/draft/#sec-Language.Source-Text.Lexical-Tokens), or of JSON, also in text that is
- * not complete yet.
+ * Removes passwords and tokens from text that a user types, before the browser stores it. Reads the lexical
+ * tokens of GraphQL (https://spec.graphql.org/draft/#sec-Language.Source-Text.Lexical-Tokens) or of JSON, also
+ * in incomplete text.
  */
+import { tokenPrefixes } from "../../protocol/token-format.ts";
 
-interface Token {
-  readonly kind: Kind;
+interface LexicalToken {
+  readonly kind: TokenCategory;
   readonly text: string;
-  /** Whether a parenthesis before it is not closed yet: it belongs to arguments or to variables. */
+  /** Whether an open parenthesis precedes it: it belongs to arguments or variables. */
   readonly inParentheses: boolean;
 }
-type Kind = "space" | "comment" | "string" | "name" | "number" | "mark";
+type TokenCategory = "space" | "comment" | "string" | "name" | "number" | "mark";
 
 const graphqlToken =
   /(?<space>[\s,\uFEFF]+)|(?<comment>#[^\n\r]*)|(?<string>"""(?:\\"""|(?!""")[^])*(?:"""|$)|"(?:\\.|[^"\\\n\r])*"?)|(?<name>[_A-Za-z]\w*)|(?<number>-?\d[\w.+-]*)|(?<mark>[^])/g;
-/** Inside a comment no other begins. */
+/** Inside a comment, `#` does not start another comment. */
 const commentedToken = new RegExp(
   graphqlToken.source.replace("(?<comment>#[^\\n\\r]*)", "(?<comment>#)"),
   "g",
 );
-/** With the comments that GraphiQL's editor takes. */
+/** JSON with the comments that GraphiQL's editor accepts. */
 const jsonToken =
   /(?<space>[\s,\uFEFF]+)|(?<comment>\/\/[^\n\r]*|\/\*[^]*?(?:\*\/|$))|(?<string>"(?:\\.|[^"\\\n\r])*"?)|(?<name>[_$A-Za-z][\w$]*)|(?<number>-?\d[\w.+-]*)|(?<mark>[^])/g;
 
 const secretName = /password|token|secret/i;
-/** A number of tokens is no token. */
+/** Without `token`: a number of tokens is not a secret. */
 const numberMayBeSecret = /password|secret/i;
-const sessionTokens = /curfew_(?:access|renewal)_[\w-]*/g;
-const plainWords = new Set(["true", "false", "null"]);
+const curfewTokens = new RegExp(`(?:${Object.values(tokenPrefixes).join("|")})[\\w-]*`, "g");
+const keywords = new Set(["true", "false", "null"]);
 
 export function redactQuery(text: string): string {
-  return redactTokens(tokensOf(text, graphqlToken)).replaceAll(sessionTokens, "");
+  return redactTokens(tokensOf(text, graphqlToken)).replaceAll(curfewTokens, "");
 }
 
-function redactTokens(tokens: readonly Token[]): string {
-  const passed = passedIn(tokens);
-  return rewrite(tokens, (at) => valueAt(tokens, at, passed));
+function redactTokens(tokens: readonly LexicalToken[]): string {
+  const secrets = secretVariables(tokens);
+  return rewrite(tokens, (at) => valueAt(tokens, at, secrets));
 }
 
 /**
- * @param variables JSON, or what is to become it
- * @param query whose they are: it tells which of them are passed to what is named a password
+ * Removes secrets from the variables of a query.
+ *
+ * @param variables JSON, possibly incomplete
+ * @param query shows which variables are passed to an argument with the name of a secret
  */
 export function redactVariables(variables: string, query: string): string {
   const tokens = tokensOf(variables, jsonToken);
-  const passed = passedIn(tokensOf(query, graphqlToken));
+  const secrets = secretVariables(tokensOf(query, graphqlToken));
   return rewrite(tokens, (at) => {
-    const name = keyOf(tokens[at]);
-    if (name === undefined || !(secretName.test(name) || passed.has(name))) return undefined;
+    const name = propertyName(tokens[at]);
+    if (name === undefined || !(secretName.test(name) || secrets.has(name))) return undefined;
     const colon = next(tokens, at);
     if (tokens[colon]?.text !== ":") return undefined;
     const start = next(tokens, colon);
     return { name, start, end: endOf(tokens, start) };
-  }).replaceAll(sessionTokens, "");
+  }).replaceAll(curfewTokens, "");
 }
 
-/** A value, by its tokens. */
-interface Value {
-  /** Of the argument, the variable or the field whose it is. */
+/** The range of tokens of a value. */
+interface ValueRange {
+  /** The argument, variable or field that has the value. */
   readonly name: string;
   readonly start: number;
-  /** Its last token. */
+  /** The last token. */
   readonly end: number;
 }
 
-function tokensOf(text: string, pattern: RegExp): Token[] {
+function tokensOf(text: string, pattern: RegExp): LexicalToken[] {
   let open = 0;
   return Array.from(text.matchAll(pattern), ({ 0: found, groups = {} }) => {
     if (found === "(") open += 1;
@@ -74,20 +77,23 @@ function tokensOf(text: string, pattern: RegExp): Token[] {
   });
 }
 
-const kinds: readonly Kind[] = ["space", "comment", "string", "name", "number", "mark"];
+const kinds: readonly TokenCategory[] = ["space", "comment", "string", "name", "number", "mark"];
 
-/** The text again, with an empty string for each value that `find` finds by the name before it, if it is secret. */
-function rewrite(tokens: readonly Token[], find: (at: number) => Value | undefined): string {
+/** Returns the text with an empty string in place of each secret that `find` locates by the name before it. */
+function rewrite(
+  tokens: readonly LexicalToken[],
+  find: (at: number) => ValueRange | undefined,
+): string {
   const parts: string[] = [];
-  const keep = ({ kind, text }: Token) =>
+  const keep = ({ kind, text }: LexicalToken) =>
     parts.push(kind === "comment" ? redactedComment(text) : text);
   for (let at = 0; at < tokens.length; at += 1) {
     tokens.slice(at, at + 1).forEach(keep);
     const value = find(at);
     if (value === undefined) continue;
     const before = tokens.slice(at + 1, value.start);
-    if (isSecret(tokens, value)) {
-      // A comment before a password may be about it.
+    if (containsSecret(tokens, value)) {
+      // A comment before a secret may contain it.
       before.filter(({ kind }) => kind !== "comment").forEach(keep);
       parts.push('""');
     } else {
@@ -99,24 +105,24 @@ function rewrite(tokens: readonly Token[], find: (at: number) => Value | undefin
   return parts.join("");
 }
 
-/** What was put into a comment may be an operation. */
+/** Redacts a comment too: it may contain an operation. */
 function redactedComment(text: string): string {
   if (text === "#") return text;
   const mark = text.startsWith("#") ? "#" : text.slice(0, 2);
   return mark + redactTokens(tokensOf(text.slice(mark.length), commentedToken));
 }
 
-/** The value that the name at that place is given: as an argument, or as the default of a variable. */
+/** Returns the value of the name at that index: an argument, or the default of a variable. */
 function valueAt(
-  tokens: readonly Token[],
+  tokens: readonly LexicalToken[],
   at: number,
-  passed: ReadonlySet<string>,
-): Value | undefined {
+  secrets: ReadonlySet<string>,
+): ValueRange | undefined {
   const token = tokens[at];
   if (token?.kind !== "name") return undefined;
   const name = token.text;
   const isVariable = tokens[previous(tokens, at)]?.text === "$";
-  if (!secretName.test(name) && !(isVariable && passed.has(name))) return undefined;
+  if (!secretName.test(name) && !(isVariable && secrets.has(name))) return undefined;
   const colon = next(tokens, at);
   if (tokens[colon]?.text !== ":") return undefined;
   const after = isVariable ? endOfType(tokens, colon) : colon;
@@ -125,41 +131,44 @@ function valueAt(
   return { name, start, end: endOf(tokens, start) };
 }
 
-/** The mark after the type of a variable that has a default. */
-function endOfType(tokens: readonly Token[], colon: number): number | undefined {
+/** Returns the index of the `=` after a variable's type; undefined if the variable has no default. */
+function endOfType(tokens: readonly LexicalToken[], colon: number): number | undefined {
   let at = next(tokens, colon);
   while (tokens[at]?.kind === "name" || /^[[\]!]$/.test(tokens[at]?.text ?? ""))
     at = next(tokens, at);
   return tokens[at]?.text === "=" ? at : undefined;
 }
 
-/** The variables that are passed to what is named a password. */
-function passedIn(tokens: readonly Token[]): Set<string> {
-  const passed = new Set<string>();
+/** Returns the variables that are passed to an argument with the name of a secret. */
+function secretVariables(tokens: readonly LexicalToken[]): Set<string> {
+  const secrets = new Set<string>();
   for (let at = 0; at < tokens.length; at += 1) {
     const value = valueAt(tokens, at, new Set());
     for (let i = value?.start ?? 1; i <= (value?.end ?? 0); i += 1) {
       const variable = tokens[next(tokens, i)];
-      if (tokens[i]?.text === "$" && variable?.kind === "name") passed.add(variable.text);
+      if (tokens[i]?.text === "$" && variable?.kind === "name") secrets.add(variable.text);
     }
     if (value !== undefined) at = value.end;
   }
-  return passed;
+  return secrets;
 }
 
-/** Whether anything in it was typed that may be a secret: a variable alone is none. */
-function isSecret(tokens: readonly Token[], { name, start, end }: Value): boolean {
+/** Whether the value contains a literal that may be a secret. A variable alone does not. */
+function containsSecret(
+  tokens: readonly LexicalToken[],
+  { name, start, end }: ValueRange,
+): boolean {
   return tokens.slice(start, end + 1).some(({ kind, text, inParentheses }, i) => {
     if (kind === "string") return true;
     if (kind === "number") return numberMayBeSecret.test(name);
-    if (kind !== "name" || plainWords.has(text)) return false;
-    // Outside of parentheses it is a field, whose alias comes before it.
+    if (kind !== "name" || keywords.has(text)) return false;
+    // Outside parentheses, the name is a field after its alias.
     return inParentheses && tokens[previous(tokens, start + i)]?.text !== "$";
   });
 }
 
-/** Where the value ends that begins there; one that is not closed yet ends with the text. */
-function endOf(tokens: readonly Token[], start: number): number {
+/** Returns the index of the last token of the value. A value that is not closed ends with the text. */
+function endOf(tokens: readonly LexicalToken[], start: number): number {
   let open = 0;
   for (let at = start; at < tokens.length; at = next(tokens, at)) {
     const { text = "" } = tokens[at] ?? {};
@@ -171,7 +180,7 @@ function endOf(tokens: readonly Token[], start: number): number {
   return tokens.length - 1;
 }
 
-function keyOf(token: Token | undefined): string | undefined {
+function propertyName(token: LexicalToken | undefined): string | undefined {
   if (token?.kind === "name") return token.text;
   if (token?.kind !== "string") return undefined;
   try {
@@ -181,19 +190,19 @@ function keyOf(token: Token | undefined): string | undefined {
   }
 }
 
-/** The place of the next token that means something. */
-function next(tokens: readonly Token[], at: number): number {
+/** Returns the index of the next token that is neither space nor comment. */
+function next(tokens: readonly LexicalToken[], at: number): number {
   let i = at + 1;
   while (isIgnored(tokens[i])) i += 1;
   return i;
 }
 
-function previous(tokens: readonly Token[], at: number): number {
+function previous(tokens: readonly LexicalToken[], at: number): number {
   let i = at - 1;
   while (isIgnored(tokens[i])) i -= 1;
   return i;
 }
 
-function isIgnored(token: Token | undefined): boolean {
+function isIgnored(token: LexicalToken | undefined): boolean {
   return token?.kind === "space" || token?.kind === "comment";
 }

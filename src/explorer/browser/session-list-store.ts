@@ -1,10 +1,10 @@
-/** The user's sessions, as they are now: read anew whenever the server tells of a change. */
+/** The user's current sessions: read again whenever the server reports a change. */
 import type { Client } from "graphql-ws/client";
 import type { Session as ClientSession, SessionState } from "../../client/index.ts";
 import { SignedOut } from "../../client/graphql-ws.ts";
 import { createStore, type Store } from "./store.ts";
 
-export interface OwnSession {
+export interface SessionEntry {
   readonly id: string;
   readonly current: boolean;
   readonly createdAt: string;
@@ -13,59 +13,63 @@ export interface OwnSession {
   readonly ipAddress: string | null;
 }
 
-/** Undefined until it was read for the session of now. */
-export type Own = { readonly email: string; readonly sessions: readonly OwnSession[] } | undefined;
+/** Undefined until the list of the current session is read. */
+export type SessionListState =
+  { readonly email: string; readonly sessions: readonly SessionEntry[] } | undefined;
 
-interface Answer {
+interface SessionListResult {
   readonly viewer: {
     readonly user: { readonly email: string };
-    readonly sessions: readonly OwnSession[];
+    readonly sessions: readonly SessionEntry[];
   } | null;
 }
 
-/** Milliseconds until a subscription is tried again that was refused, while the session goes on. */
-const patience = 5_000;
+/** How long to wait before retrying a refused subscription while the session lasts (ms). */
+const resubscribeDelay = 5_000;
 
-const events = "subscription ExplorerSessions { sessionEvents { type } }";
-const list = `query ExplorerSessions {
+const eventsSubscription = "subscription ExplorerSessions { sessionEvents { type } }";
+const sessionsQuery = `query ExplorerSessions {
   viewer {
     user { email }
     sessions { id current createdAt renewedAt userAgent ipAddress }
   }
 }`;
 
-export function watchOwnSessions(session: ClientSession, sockets: Client): Store<Own> {
-  const own = createStore<Own>(undefined);
-  /** The session whose events are being told. */
-  let followed: string | undefined;
+export function createSessionListStore(
+  session: ClientSession,
+  sockets: Client,
+): Store<SessionListState> {
+  const store = createStore<SessionListState>(undefined);
+  /** The session of the subscription. */
+  let subscribedId: string | undefined;
   let unsubscribe = () => {};
   let isReading = false;
   let isStale = false;
 
-  function follow(state: SessionState): void {
+  function subscribeTo(state: SessionState): void {
     const id = idOf(state);
-    if (id !== followed) own.set(undefined);
-    // The server closes the socket of a session that ended, and says why; so it is left to it.
-    if (id === undefined || id === followed) return;
-    if (followed !== undefined) {
-      // Another login, in this tab or another one: the socket is still the former user's.
+    if (id !== subscribedId) store.set(undefined);
+    // The server closes the socket of an ended session, with the reason.
+    if (id === undefined || id === subscribedId) return;
+    if (subscribedId !== undefined) {
+      // After another login, in this tab or another, the socket still belongs to the previous user.
       unsubscribe();
       sockets.terminate();
     }
-    followed = id;
-    const over = (error?: unknown) => {
-      if (followed !== id) return;
-      followed = undefined;
-      if (error instanceof SignedOut) follow(session.state);
-      else setTimeout(() => follow(session.state), patience);
+    subscribedId = id;
+    const onEnd = (error?: unknown) => {
+      if (subscribedId !== id) return;
+      subscribedId = undefined;
+      if (error instanceof SignedOut) subscribeTo(session.state);
+      else setTimeout(() => subscribeTo(session.state), resubscribeDelay);
     };
     unsubscribe = sockets.subscribe(
-      { query: events },
-      { next: () => void read(), error: over, complete: over },
+      { query: eventsSubscription },
+      { next: () => void read(), error: onEnd, complete: onEnd },
     );
   }
 
-  /** Over the same socket, and after the subscription: what changes meanwhile is told. */
+  /** Reads over the same socket, after the subscription, so that it misses no change. */
   async function read(): Promise<void> {
     isStale = true;
     if (isReading) return;
@@ -74,23 +78,24 @@ export function watchOwnSessions(session: ClientSession, sockets: Client): Store
       isStale = false;
       const id = idOf(session.state);
       if (id === undefined) break;
-      const viewer = await ask().catch(() => undefined);
+      const viewer = await query().catch(() => undefined);
       if (viewer != null && id === idOf(session.state))
-        own.set({ email: viewer.user.email, sessions: viewer.sessions });
+        store.set({ email: viewer.user.email, sessions: viewer.sessions });
     }
     isReading = false;
   }
 
-  async function ask(): Promise<Answer["viewer"] | undefined> {
-    for await (const { data } of sockets.iterate<Answer>({ query: list })) return data?.viewer;
+  async function query(): Promise<SessionListResult["viewer"] | undefined> {
+    for await (const { data } of sockets.iterate<SessionListResult>({ query: sessionsQuery }))
+      return data?.viewer;
     return undefined;
   }
 
-  // Events were missed while there was no socket.
+  // Events are missed while the socket is closed.
   sockets.on("connected", () => void read());
-  session.subscribe(follow);
-  follow(session.state);
-  return own;
+  session.subscribe(subscribeTo);
+  subscribeTo(session.state);
+  return store;
 }
 
 function idOf(state: SessionState): string | undefined {

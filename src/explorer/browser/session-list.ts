@@ -1,39 +1,39 @@
-/** The user's sessions on all devices, each with what ends it. */
+/** Lists the user's sessions on all devices, with a button to end each. */
 import type { Session } from "../../client/index.ts";
 import { sessionFetch } from "../../client/fetch.ts";
 import { Fragment, h, useEffect, useRef, useState } from "./graphiql.ts";
-import type { Own, OwnSession } from "./session-list-store.ts";
+import type { SessionEntry, SessionListState } from "./session-list-store.ts";
 import { useStore, type Store } from "./store.ts";
 import { Time } from "./time.ts";
 import { deviceName } from "./messages.ts";
 
 interface ListProps {
   readonly session: Session;
-  readonly own: Store<Own>;
+  readonly sessionList: Store<SessionListState>;
 }
 
 const failure = "The session could not be ended. Try again in a moment.";
 
-export function SessionList({ session, own: source }: ListProps) {
-  const own = useStore(source);
+export function SessionList({ session, sessionList }: ListProps) {
+  const list = useStore(sessionList);
   const [problem, setProblem] = useState("");
   const heading = useRef<HTMLHeadingElement>(null);
   const hasEnded = useRef(false);
-  const sessions = own?.sessions ?? [];
+  const sessions = list?.sessions ?? [];
 
-  // The button of a session that is gone has lost the focus with it.
+  // The button of the ended session had the focus, and is gone.
   useEffect(() => {
     if (hasEnded.current && document.activeElement === document.body) heading.current?.focus();
   }, [sessions.length]);
 
-  async function end({ id, current }: OwnSession): Promise<void> {
+  async function end({ id, current }: SessionEntry): Promise<void> {
     setProblem("");
     hasEnded.current = true;
-    const isDone = await (current ? session.logout() : endSession(session, id)).then(
+    const isEnded = await (current ? session.logout() : endSession(session, id)).then(
       () => true,
       () => false,
     );
-    if (!isDone) setProblem(failure);
+    if (!isEnded) setProblem(failure);
   }
 
   return h(
@@ -43,21 +43,21 @@ export function SessionList({ session, own: source }: ListProps) {
       "h3",
       { ref: heading, tabIndex: -1 },
       "My sessions",
-      own !== undefined && h("span", { className: "curfew-count" }, sessions.length),
+      list !== undefined && h("span", { className: "curfew-count" }, sessions.length),
     ),
     h("div", { role: "alert" }, problem && h("p", { className: "curfew-problem" }, problem)),
-    own === undefined
+    list === undefined
       ? h("p", { className: "curfew-hint" }, "Loading…")
       : h(
           "ul",
           { className: "curfew-list" },
-          sessions.map((each) => h(Item, { key: each.id, each, onEnd: () => void end(each) })),
+          sessions.map((entry) => h(Item, { key: entry.id, entry, onEnd: () => void end(entry) })),
         ),
   );
 }
 
-function Item({ each, onEnd }: { readonly each: OwnSession; readonly onEnd: () => void }) {
-  const device = deviceName(each.userAgent);
+function Item({ entry, onEnd }: { readonly entry: SessionEntry; readonly onEnd: () => void }) {
+  const device = deviceName(entry.userAgent);
   return h(
     "li",
     { className: "curfew-card" },
@@ -66,17 +66,17 @@ function Item({ each, onEnd }: { readonly each: OwnSession; readonly onEnd: () =
       { className: "curfew-grow" },
       h(
         "div",
-        { className: "curfew-strong", title: each.userAgent ?? undefined },
+        { className: "curfew-strong", title: entry.userAgent ?? undefined },
         device,
-        each.current && h("span", { className: "curfew-badge" }, "this one"),
+        entry.current && h("span", { className: "curfew-badge" }, "this one"),
       ),
       h(
         "div",
         { className: "curfew-hint" },
-        each.ipAddress,
-        each.ipAddress !== null && " · ",
+        entry.ipAddress,
+        entry.ipAddress !== null && " · ",
         "since ",
-        h(Time, { value: each.createdAt }),
+        h(Time, { value: entry.createdAt }),
       ),
     ),
     h(
@@ -84,7 +84,7 @@ function Item({ each, onEnd }: { readonly each: OwnSession; readonly onEnd: () =
       {
         type: "button",
         className: "graphiql-button",
-        "aria-label": `End the session of ${device}${each.current ? ", this one" : ""}`,
+        "aria-label": `End the session of ${device}${entry.current ? ", this one" : ""}`,
         onClick: onEnd,
       },
       "End",
@@ -92,7 +92,7 @@ function Item({ each, onEnd }: { readonly each: OwnSession; readonly onEnd: () =
   );
 }
 
-/** Rejects where it was not done. */
+/** Rejects if the session was not ended. */
 async function endSession(session: Session, id: string): Promise<void> {
   const response = await sessionFetch(session)(session.url, {
     method: "POST",

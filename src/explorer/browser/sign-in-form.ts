@@ -1,19 +1,19 @@
-/** Signs in, or makes an account and signs in. */
+/** The form to sign in, or to create an account and sign in. */
 import type { SyntheticEvent } from "react";
 import type { Session } from "../../client/index.ts";
 import { h, useEffect, useId, useRef, useState } from "./graphiql.ts";
 
 type Mode = "login" | "register";
-type Field = "email" | "password";
+type FieldName = "email" | "password";
 
 interface Problems {
-  /** Of the whole form. */
+  /** A problem of the whole form. */
   readonly message?: string;
   readonly email?: string;
   readonly password?: string;
 }
 
-const words = {
+const labels = {
   login: { tab: "Sign in", submit: "Sign in", busy: "Signing in…" },
   register: { tab: "New account", submit: "Create account", busy: "Creating the account…" },
 } as const;
@@ -24,7 +24,7 @@ export function SignInForm({ session }: { readonly session: Session }) {
   const [problems, setProblems] = useState<Problems>({});
   const form = useRef<HTMLFormElement>(null);
 
-  // To the first field that has to be corrected, each time that there is one.
+  // Focuses the first field with a problem.
   useEffect(() => {
     form.current?.querySelector<HTMLInputElement>("[aria-invalid=true]")?.focus();
   }, [problems]);
@@ -57,7 +57,11 @@ export function SignInForm({ session }: { readonly session: Session }) {
     },
     h(
       "div",
-      { className: "graphiql-button-group", role: "group", "aria-label": "What to do" },
+      {
+        className: "graphiql-button-group",
+        role: "group",
+        "aria-label": "Sign in or create an account",
+      },
       (["login", "register"] as const).map((each) =>
         h(
           "button",
@@ -68,7 +72,7 @@ export function SignInForm({ session }: { readonly session: Session }) {
             "aria-pressed": each === mode,
             onClick: () => choose(each),
           },
-          words[each].tab,
+          labels[each].tab,
         ),
       ),
     ),
@@ -87,13 +91,13 @@ export function SignInForm({ session }: { readonly session: Session }) {
     h(
       "button",
       { type: "submit", className: "graphiql-button curfew-primary", "aria-disabled": isBusy },
-      isBusy ? words[mode].busy : words[mode].submit,
+      isBusy ? labels[mode].busy : labels[mode].submit,
     ),
   );
 }
 
 interface FieldProps {
-  readonly field: Field;
+  readonly field: FieldName;
   readonly label: string;
   readonly autoComplete: string;
   readonly problems: Problems;
@@ -122,12 +126,12 @@ function FieldView({ field, label, autoComplete, problems }: FieldProps) {
   );
 }
 
-function textOf(data: FormData, field: Field): string {
+function textOf(data: FormData, field: FieldName): string {
   const value = data.get(field);
   return typeof value === "string" ? value : "";
 }
 
-function missingIn({ email, password }: Record<Field, string>): Problems | undefined {
+function missingIn({ email, password }: Record<FieldName, string>): Problems | undefined {
   if (email !== "" && password !== "") return undefined;
   return {
     ...(email === "" && { email: "Enter an e-mail address." }),
@@ -135,7 +139,7 @@ function missingIn({ email, password }: Record<Field, string>): Problems | undef
   };
 }
 
-/** None of it when somebody is signed in. */
+/** Resolves with an empty object if the user is signed in. */
 async function problemsOf(attempt: ReturnType<Session[Mode]>): Promise<Problems> {
   try {
     const result = await attempt;
@@ -149,6 +153,6 @@ async function problemsOf(attempt: ReturnType<Session[Mode]>): Promise<Problems>
         return { message: result.message };
     }
   } catch {
-    return { message: "The server gave no answer. Try again in a moment." };
+    return { message: "The server did not respond. Try again in a moment." };
   }
 }

@@ -1,8 +1,8 @@
-/** What became of the socket, for people to see. */
+/** The state of the socket, for the panel. */
 import type { Client } from "graphql-ws/client";
 import { createStore, type Store } from "./store.ts";
 
-export interface Close {
+export interface LastClose {
   readonly code: number;
   readonly reason: string;
   readonly at: Date;
@@ -10,15 +10,15 @@ export interface Close {
 
 export interface SocketState {
   readonly status: "idle" | "connecting" | "connected" | "closed";
-  /** Of the last time that it closed, until the page is left. */
-  readonly lastClose: Close | undefined;
+  /** The most recent close since the page was loaded. */
+  readonly lastClose: LastClose | undefined;
 }
 
 export function watchSocket(sockets: Client): Store<SocketState> {
   const store = createStore<SocketState>({ status: "idle", lastClose: undefined });
-  const become = (status: SocketState["status"]) => store.set({ ...store.get(), status });
-  sockets.on("connecting", () => become("connecting"));
-  sockets.on("connected", () => become("connected"));
+  const setStatus = (status: SocketState["status"]) => store.set({ ...store.get(), status });
+  sockets.on("connecting", () => setStatus("connecting"));
+  sockets.on("connected", () => setStatus("connected"));
   sockets.on("closed", (event) => {
     const { code = 1006, reason = "" } = event as { readonly code?: number; reason?: string };
     store.set({ status: "closed", lastClose: { code, reason, at: new Date() } });

@@ -1,4 +1,4 @@
-/** What the socket does, and how it closed the last time. */
+/** Shows the state of the socket and its last close. */
 import { Fragment, h } from "./graphiql.ts";
 import type { SocketState } from "./socket-state.ts";
 import { useStore, type Store } from "./store.ts";
@@ -19,8 +19,10 @@ const statuses = {
 
 export function SocketView({ socket, isSignedIn }: SocketProps) {
   const { status, lastClose } = useStore(socket);
-  const comesBack = status === "closed" && isSignedIn;
-  const [word, tone] = comesBack ? ["Closed, coming back…", "curfew-poor"] : statuses[status];
+  const isReconnecting = status === "closed" && isSignedIn;
+  const [label, tone] = isReconnecting
+    ? ["Closed, reconnecting…", "curfew-poor"]
+    : statuses[status];
   return h(
     Fragment,
     null,
@@ -33,7 +35,7 @@ export function SocketView({ socket, isSignedIn }: SocketProps) {
         "dd",
         null,
         h("span", { className: `curfew-dot ${tone}`, "aria-hidden": true }),
-        h("span", { role: "status" }, word),
+        h("span", { role: "status" }, label),
       ),
       h("dt", null, "Last close"),
       lastClose === undefined

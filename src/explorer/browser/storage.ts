@@ -1,35 +1,35 @@
-/** What GraphiQL remembers in this browser: its looks, and the tabs without passwords, tokens and headers. */
-import type { Settings } from "./graphiql.ts";
+/** The storage of GraphiQL's settings and tabs in this browser, without passwords, tokens and headers. */
+import type { GraphiQLSettings } from "./graphiql.ts";
 import { redactQuery, redactVariables } from "./redact.ts";
 
 const prefix = "graphiql:";
 const tabsKey = `${prefix}tabState`;
 
-interface Tab {
+interface EditorTab {
   readonly query: string | null;
   readonly variables: string | null;
 }
 
-interface Tabs {
+interface TabState {
   readonly activeTabIndex?: number;
-  readonly tabs?: readonly Tab[];
+  readonly tabs?: readonly EditorTab[];
 }
 
-export function safeStorage(storage: Storage): Settings["storage"] {
+export function safeStorage(storage: Storage): GraphiQLSettings["storage"] {
   const ownKeys = () => Object.keys(storage).filter((key) => key.startsWith(prefix));
-  const activeTab = (): Tab | undefined => {
-    const { tabs, activeTabIndex = 0 } = parse(storage.getItem(tabsKey));
+  const activeTab = (): EditorTab | undefined => {
+    const { tabs, activeTabIndex = 0 } = parseTabState(storage.getItem(tabsKey));
     return tabs?.[activeTabIndex];
   };
   return {
     getItem(key) {
-      // What it keeps once more by themselves are those of the tab.
+      // GraphiQL stores the query and the variables of the active tab a second time.
       if (key === `${prefix}query`) return activeTab()?.query ?? null;
       if (key === `${prefix}variables`) return activeTab()?.variables ?? null;
       return key === `${prefix}headers` ? null : storage.getItem(key);
     },
     setItem(key, value) {
-      if (key === tabsKey) storage.setItem(key, JSON.stringify(redactTabs(parse(value))));
+      if (key === tabsKey) storage.setItem(key, JSON.stringify(redactTabs(parseTabState(value))));
       else if (!/:(?:query|variables|headers)$/.test(key)) storage.setItem(key, value);
     },
     removeItem: (key) => storage.removeItem(key),
@@ -40,7 +40,7 @@ export function safeStorage(storage: Storage): Settings["storage"] {
   };
 }
 
-function redactTabs({ tabs = [], ...others }: Tabs): Tabs {
+function redactTabs({ tabs = [], ...others }: TabState): TabState {
   const redacted = tabs.map((tab) => ({
     ...tab,
     query: tab.query && redactQuery(tab.query),
@@ -50,9 +50,9 @@ function redactTabs({ tabs = [], ...others }: Tabs): Tabs {
   return { ...others, tabs: redacted };
 }
 
-function parse(value: string | null): Tabs {
+function parseTabState(value: string | null): TabState {
   try {
-    return (JSON.parse(value ?? "{}") ?? {}) as Tabs;
+    return (JSON.parse(value ?? "{}") ?? {}) as TabState;
   } catch {
     return {};
   }

@@ -1,4 +1,4 @@
-/** A value that changes, and those who are told: what React reads from outside of itself. */
+/** An observable value that React components can read. */
 import { useSyncExternalStore } from "./graphiql.ts";
 
 export interface Store<T> {

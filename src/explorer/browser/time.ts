@@ -1,4 +1,4 @@
-/** A moment, for people and for programs. */
+/** Shows a time, also in machine-readable form. */
 import { h } from "./graphiql.ts";
 import { when } from "./messages.ts";
 
