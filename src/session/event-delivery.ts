@@ -1,13 +1,11 @@
 /** Delivers the events of one user's sessions to all who watch them, at a bounded rate. */
 import { EventLog } from "./event-log.ts";
 import { Stream, StreamOverflow } from "../lib/bounded-queue.ts";
+import { TurnBudget, type Yield } from "../lib/yielding-queue.ts";
 import type { SessionEvent } from "./session-event.ts";
 
-/** How many events are delivered before others get their turn; each takes some 0.1 ms to answer. */
-const slice = 20;
-
-/** Calls back after a while, in which the event loop does other work. */
-export type Pause = (then: () => void) => void;
+/** Events that are delivered between two pauses. Executing a subscription for one takes about 0.1 ms. */
+const eventsPerTurn = 20;
 
 /**
  * Publishing costs the same for one reader and for thousands: readers are woken in slices, with a pause
@@ -15,17 +13,16 @@ export type Pause = (then: () => void) => void;
  */
 export class EventDelivery {
   readonly #log = new EventLog();
-  readonly #pause: Pause;
+  readonly #budget: TurnBudget;
   #size = 0;
   /** Readers that wait and have read everything. */
   #idle = new Set<EventReader>();
   /** Readers that wait and have something to read, in the order of their turns. */
   #ready: Set<EventReader>[] = [];
-  /** How many more events may be delivered before the next pause ends. */
-  #left = slice;
 
-  constructor(pause: Pause) {
-    this.#pause = pause;
+  /** @param pause how long other work goes first after a number of deliveries */
+  constructor(pause: Yield) {
+    this.#budget = new TurnBudget(eventsPerTurn, () => this.#deliver(), pause);
   }
 
   /** How many readers there are. */
@@ -75,9 +72,9 @@ export class EventDelivery {
   }
 
   #deliver(): void {
-    for (let batch = this.#ready[0]; batch !== undefined && this.#left > 0;) {
+    for (let batch = this.#ready[0]; batch !== undefined && !this.#budget.isSpent;) {
       for (const reader of batch) {
-        if (this.#left === 0) break;
+        if (this.#budget.isSpent) break;
         this.#give(reader);
       }
       if (batch.size > 0) return;
@@ -89,8 +86,7 @@ export class EventDelivery {
   #give(reader: EventReader): void {
     reader.queue?.delete(reader);
     reader.queue = undefined;
-    if (this.#left === slice) this.#pause(() => this.#turn());
-    this.#left -= 1;
+    this.#budget.spend();
     const reading = this.#log.after(reader.position);
     if (reading === "overflow") reader.fail(new StreamOverflow("Too many events are unread."));
     else if (reading !== "end") {
@@ -99,11 +95,6 @@ export class EventDelivery {
     }
     // It may have asked for several.
     if (reader.isWaiting) this.wait(reader);
-  }
-
-  #turn(): void {
-    this.#left = slice;
-    this.#deliver();
   }
 
   #clearIfRead(): void {

@@ -1,7 +1,7 @@
 /** Watches all sessions of a user: what happens to them, on any node, as a stream of events. */
 import type { ReportError } from "../lib/report-error.ts";
 import type { Deadlines } from "../lib/deadlines.ts";
-import { EventDelivery, type Pause } from "./event-delivery.ts";
+import { EventDelivery } from "./event-delivery.ts";
 import {
   readSessionMessage,
   readUserMessage,
@@ -13,6 +13,7 @@ import type { EndReason } from "../protocol/end-reasons.ts";
 import type { SessionEvent } from "./session-event.ts";
 import type { Session } from "./session.ts";
 import type { Stream } from "../lib/bounded-queue.ts";
+import type { Yield } from "../lib/yielding-queue.ts";
 import type { PubSub, Unsubscribe } from "./pubsub.ts";
 
 export type { SessionEvent } from "./session-event.ts";
@@ -23,7 +24,7 @@ export interface WatchOptions {
   readonly clock: () => number;
   readonly list: (userId: string) => Promise<readonly Session[]>;
   /** Between one slice of deliveries to one user's watchers and the next. */
-  readonly pause: Pause;
+  readonly pause: Yield;
   readonly reportError: ReportError;
 }
 

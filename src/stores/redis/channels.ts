@@ -1,4 +1,5 @@
 /** The channels that a Redis connection is kept subscribed to, whenever it breaks. */
+import { chunksOf } from "../../lib/in-batches.ts";
 import { ignore, type RedisClient } from "./client.ts";
 
 interface Channel {
@@ -71,12 +72,12 @@ export class Channels {
     this.#changed.clear();
     if (this.#client.status !== "ready") return;
     const left = changed.filter((name) => !this.#channels.has(name));
-    for (const names of inBatches(left)) this.#client.unsubscribe(...names).catch(ignore);
+    for (const names of chunksOf(left, batchSize)) this.#client.unsubscribe(...names).catch(ignore);
     const joined = changed.flatMap((name) => {
       const channel = this.#channels.get(name);
       return channel === undefined ? [] : [[name, channel] as const];
     });
-    for (const channels of inBatches(joined)) void this.#subscribe(channels);
+    for (const channels of chunksOf(joined, batchSize)) void this.#subscribe(channels);
   }
 
   readonly #lose = (): void => {
@@ -87,7 +88,7 @@ export class Channels {
 
   async #restore(): Promise<void> {
     const link = this.#link;
-    const batches = inBatches([...this.#channels]).map((some) => this.#subscribe(some));
+    const batches = chunksOf([...this.#channels], batchSize).map((some) => this.#subscribe(some));
     const acknowledged = (await Promise.all(batches)).every(Boolean);
     if (link !== this.#link) return;
     if (acknowledged) this.#onReturn();
@@ -115,11 +116,6 @@ export class Channels {
     }
     return true;
   }
-}
-
-function inBatches<T>(items: readonly T[]): (readonly T[])[] {
-  const count = Math.ceil(items.length / batchSize);
-  return Array.from({ length: count }, (_, i) => items.slice(i * batchSize, (i + 1) * batchSize));
 }
 
 function fail(channel: Channel, error: Error): void {

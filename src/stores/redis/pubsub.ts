@@ -2,6 +2,7 @@
 import { RedisPubSub as GraphqlRedisPubSub } from "graphql-redis-subscriptions";
 import { Cluster } from "ioredis";
 import { callSafely } from "../../lib/report-error.ts";
+import { timedOut, withTimeout } from "../../lib/timeout.ts";
 import { StoreUnavailable } from "../../session/store.ts";
 import type { Listener, PubSub, Unsubscribe } from "../../session/pubsub.ts";
 import { Channels } from "./channels.ts";
@@ -60,12 +61,18 @@ export class RedisPubSub implements PubSub {
       listening = false;
     };
     try {
-      await within(this.#options.timeLimit ?? 2000, this.#channels.joined(topic));
+      await this.#acknowledged(topic);
       return leave;
     } catch (cause) {
       leave();
       throw new StoreUnavailable("Redis did not acknowledge a subscription", { cause });
     }
+  }
+
+  async #acknowledged(topic: string): Promise<void> {
+    const { timeLimit = 2000 } = this.#options;
+    if ((await withTimeout(this.#channels.joined(topic), timeLimit)) === timedOut)
+      throw new Error(`Not within ${timeLimit} ms`);
   }
 
   async publish(topic: string, message: unknown): Promise<void> {
@@ -116,17 +123,4 @@ function channelsAs(client: RedisClient, channels: Channels): RedisClient {
     get: (target, name): unknown =>
       Reflect.get(Object.hasOwn(replaced, name) ? replaced : target, name),
   });
-}
-
-async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => late.reject(new Error(`Not within ${milliseconds} ms`)),
-    milliseconds,
-  ).unref();
-  try {
-    return await Promise.race([promise, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
