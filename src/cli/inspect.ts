@@ -4,7 +4,8 @@ import type { Options } from "../config/load.ts";
 import { existingRing, openExistingBackends, type ExistingBackends } from "../node/backends.ts";
 import { misused, type Command } from "./command.ts";
 import { messageOf, moment, noData, table, type Fact } from "./report.ts";
-import { decideRenewal, type Session } from "../session/session.ts";
+import { decideRenewal } from "../session/renewal-rules.ts";
+import type { Session } from "../session/session.ts";
 import { readToken, statedKeyId, type Claims } from "../session/token.ts";
 
 export const inspectUsage = `Usage: curfew inspect [options] [token]
@@ -101,10 +102,10 @@ function judge(claims: Claims, finding: Finding, now: number): Judgement {
     return { standing: "unknown", why: `its user cannot be looked up (${user.fault})` };
   const { generation } = claims;
   switch (decideRenewal(session, { generation, generationAtRead: session.generation }, now)) {
-    case "step":
+    case "rotate":
       return { standing: "accepted" };
-    case "converge":
-    case "convergeForeign":
+    case "replay":
+    case "foreignReplay":
       return { standing: "accepted", why: "it was used just now, and gives the same pair again" };
     case "reuse":
       return { standing: "refused", why: "it was used before; once more, and its session ends" };

@@ -17,11 +17,11 @@ export function reissueContract(storeOf: () => SessionStore): void {
     fingerprint: string,
     generation: number,
     from = network,
-    followingEnds = true,
+    foreignReplaysEnd = true,
   ): Promise<RenewalOutcome["outcome"]> {
     const store = storeOf();
     const generationAtRead = (await store.read(fingerprint, start))?.generation ?? 0;
-    const request = { generation, generationAtRead, network: from, followingEnds };
+    const request = { generation, generationAtRead, network: from, foreignReplaysEnd };
     return (await store.renew(fingerprint, request, lifetimes, start)).outcome;
   }
 
@@ -84,8 +84,8 @@ export function reissueContract(storeOf: () => SessionStore): void {
           expect(renewal).toEqual({ outcome: "superseded", session: reissued });
         }
     expect(await storeOf().read(fingerprint, start)).toEqual(reissued);
-    expect(await renew(fingerprint, 2)).toBe("stepped");
-    expect(await renew(fingerprint, 2)).toBe("converged");
+    expect(await renew(fingerprint, 2)).toBe("rotated");
+    expect(await renew(fingerprint, 2)).toBe("replayed");
     expect(await renew(fingerprint, 1)).toBe("superseded");
   });
 
@@ -118,7 +118,7 @@ export function reissueContract(storeOf: () => SessionStore): void {
     const request = { generation: 0, generationAtRead: 1, network: elsewhere };
     const counted = await storeOf().renew(fingerprint, request, lifetimes, start);
     const session = await storeOf().read(fingerprint, start);
-    expect(counted).toEqual({ outcome: "convergedForeign", session });
+    expect(counted).toEqual({ outcome: "foreignReplay", session });
     expect(session).toMatchObject({
       generation: 1,
       networks: network,
@@ -126,13 +126,13 @@ export function reissueContract(storeOf: () => SessionStore): void {
       foreignReplayGeneration: 1,
     });
     for (const from of [elsewhere, "2001:db8::/48", network])
-      expect(await renew(fingerprint, 0, from)).toBe("converged");
+      expect(await renew(fingerprint, 0, from)).toBe("replayed");
     expect(await storeOf().read(fingerprint, start)).toEqual(session);
   });
 
   test("takes foreign replays of three generations in a row for reuse, and changes nothing then", async () => {
     const { fingerprint } = await begin();
-    for (const [generation, outcome] of ["convergedForeign", "convergedForeign"].entries()) {
+    for (const [generation, outcome] of ["foreignReplay", "foreignReplay"].entries()) {
       await renew(fingerprint, generation);
       expect(await renew(fingerprint, generation, elsewhere)).toBe(outcome);
     }
@@ -141,14 +141,14 @@ export function reissueContract(storeOf: () => SessionStore): void {
     for (let i = 0; i < 2; i += 1) expect(await renew(fingerprint, 2, elsewhere)).toBe("reused");
     expect(await storeOf().read(fingerprint, start)).toEqual(session);
     // From where the session is known it is a replay like any other.
-    expect(await renew(fingerprint, 2)).toBe("converged");
+    expect(await renew(fingerprint, 2)).toBe("replayed");
   });
 
   test("counts foreign replays without an end where they are to be written down only", async () => {
     const { fingerprint } = await begin();
     for (let generation = 0; generation < 5; generation += 1) {
       await renew(fingerprint, generation);
-      expect(await renew(fingerprint, generation, elsewhere, false)).toBe("convergedForeign");
+      expect(await renew(fingerprint, generation, elsewhere, false)).toBe("foreignReplay");
     }
     expect(await storeOf().read(fingerprint, start)).toMatchObject({ foreignReplays: 5 });
   });
@@ -158,7 +158,7 @@ export function reissueContract(storeOf: () => SessionStore): void {
     for (let generation = 0; generation < 9; generation += 1) {
       await renew(fingerprint, generation);
       if (generation % 3 !== 2)
-        expect(await renew(fingerprint, generation, elsewhere)).toBe("convergedForeign");
+        expect(await renew(fingerprint, generation, elsewhere)).toBe("foreignReplay");
     }
     expect(await storeOf().read(fingerprint, start)).toMatchObject({ foreignReplays: 2 });
   });
@@ -166,12 +166,12 @@ export function reissueContract(storeOf: () => SessionStore): void {
   test("judges no replay whose network is unknown, nor one of a session that knows none", async () => {
     const { fingerprint } = await begin();
     await renew(fingerprint, 0);
-    expect(await renew(fingerprint, 0, "unknown")).toBe("converged");
+    expect(await renew(fingerprint, 0, "unknown")).toBe("replayed");
     for (const networks of ["", "unknown"]) {
       const unknown = { ...newSession(), networks };
       await storeOf().create(unknown);
       await renew(unknown.fingerprint, 0, "unknown");
-      expect(await renew(unknown.fingerprint, 0, elsewhere)).toBe("converged");
+      expect(await renew(unknown.fingerprint, 0, elsewhere)).toBe("replayed");
     }
   });
 

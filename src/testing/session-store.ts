@@ -116,7 +116,7 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
         idleExpiresAt: now + lifetimes.renewal,
         graceEndsAt: near(now + lifetimes.grace),
       };
-      expect(await renew(session, 0, now)).toEqual({ outcome: "stepped", session: stepped });
+      expect(await renew(session, 0, now)).toEqual({ outcome: "rotated", session: stepped });
       expect(await store.read(session.fingerprint, now)).toEqual(stepped);
       expect(await store.listByUser(session.userId, now)).toEqual([stepped]);
     });
@@ -143,8 +143,8 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
       const outcomes = await Promise.all(
         Array.from({ length: 50 }, () => renew(session, 0, start + 1)),
       );
-      expect(outcomes.filter(({ outcome }) => outcome === "stepped")).toHaveLength(1);
-      expect(outcomes.filter(({ outcome }) => outcome === "converged")).toHaveLength(49);
+      expect(outcomes.filter(({ outcome }) => outcome === "rotated")).toHaveLength(1);
+      expect(outcomes.filter(({ outcome }) => outcome === "replayed")).toHaveLength(49);
       const stepped = await store.read(session.fingerprint, start + 1);
       expect(outcomes.map((renewal) => "session" in renewal && renewal.session)).toEqual(
         Array.from({ length: 50 }, () => stepped),
@@ -156,7 +156,7 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
       await renew(session, 0, start);
       const current = await store.read(session.fingerprint, start);
       const graceEnd = start + lifetimes.grace;
-      const converged = { outcome: "converged", session: current };
+      const converged = { outcome: "replayed", session: current };
       expect(await renew(session, 0, graceEnd - moment)).toEqual(converged);
       const reused = { outcome: "reused", session: current };
       expect(await renew(session, 0, graceEnd + moment)).toEqual(reused);
@@ -193,7 +193,7 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
           [2, 3],
         ] as const)
           expect(await late(generation, generationAtRead)).toEqual({
-            outcome: "converged",
+            outcome: "replayed",
             session: current,
           });
         // Long used by then, whoever renews at the same time.
@@ -206,7 +206,7 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
     test("steps past a token from ahead, since the store has lost a renewal", async () => {
       const session = await begin();
       expect(await renew(session, 7, start)).toMatchObject({
-        outcome: "stepped",
+        outcome: "rotated",
         session: { generation: 8 },
       });
     });

@@ -3,13 +3,11 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { sessionNetworkOf } from "../../src/lib/client-network.ts";
 import {
-  beginSession,
   countForeignReplay,
   decideRenewal,
   rotateSession,
-  type Device,
-  type Session,
-} from "../../src/session/session.ts";
+} from "../../src/session/renewal-rules.ts";
+import { beginSession, type Device, type Session } from "../../src/session/session.ts";
 import type { PubSub } from "../../src/session/pubsub.ts";
 import { device, lifetimes, minute, startDomain, type Domain } from "../helpers/domain.ts";
 import { intercept } from "../helpers/parts.ts";
@@ -146,7 +144,7 @@ describe("an honest client", () => {
             { generation, generationAtRead: generationAtRead, network: again },
             now + i,
           );
-          if (verdict === "convergeForeign") session = countForeignReplay(session);
+          if (verdict === "foreignReplay") session = countForeignReplay(session);
           return verdict;
         }),
       );
@@ -160,7 +158,7 @@ describe("an honest client", () => {
     fc.assert(
       fc.property(network, retries, (from, again) => {
         const { verdicts } = play([{ from, retries: again }]);
-        const foreign = verdicts.flat().filter((verdict) => verdict === "convergeForeign");
+        const foreign = verdicts.flat().filter((verdict) => verdict === "foreignReplay");
         expect(foreign.length).toBeLessThanOrEqual(1);
         expect(verdicts.flat()).not.toContain("reuse");
       }),
@@ -176,7 +174,7 @@ describe("an honest client", () => {
       fc.property(moves, (script) => {
         const seenEverywhere = networks.map((from) => ({ from, retries: [] }));
         const { verdicts } = play([...seenEverywhere, ...script]);
-        for (const verdict of verdicts.flat()) expect(verdict).toBe("converge");
+        for (const verdict of verdicts.flat()) expect(verdict).toBe("replay");
       }),
     );
   });
@@ -198,7 +196,7 @@ describe("an honest client", () => {
     const [home = "", mobile = ""] = networks;
     const quiet = { from: home, retries: [] };
     const { verdicts, session } = play([{ from: home, retries: [mobile] }, quiet, quiet]);
-    expect(verdicts).toEqual([["convergeForeign"], [], []]);
+    expect(verdicts).toEqual([["foreignReplay"], [], []]);
     const again = play([
       { from: home, retries: [mobile] },
       quiet,

@@ -1,11 +1,10 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { decideRenewal, rotateSession } from "../../src/session/renewal-rules.ts";
 import {
   beginSession,
   sessionsBeyondLimit,
   isLive,
-  decideRenewal,
-  rotateSession,
   type Session,
 } from "../../src/session/session.ts";
 import { device, lifetimes, network } from "../helpers/domain.ts";
@@ -62,11 +61,11 @@ describe("a renewal", () => {
   });
 
   test.each([
-    ["the current generation steps up", 1, 0, "step"],
-    ["the one before converges within the grace", 0, lifetimes.grace - 1, "converge"],
+    ["the current generation steps up", 1, 0, "rotate"],
+    ["the one before converges within the grace", 0, lifetimes.grace - 1, "replay"],
     ["the one before is reused when the grace is over", 0, lifetimes.grace, "reuse"],
-    ["one ahead steps up: the store has lost a renewal", 2, 0, "step"],
-    ["one far ahead steps up, at any time", 9, lifetimes.renewal - 1, "step"],
+    ["one ahead steps up: the store has lost a renewal", 2, 0, "rotate"],
+    ["one far ahead steps up, at any time", 9, lifetimes.renewal - 1, "rotate"],
   ])("by a token of %s", (_, generation, wait, verdict) => {
     expect(decideRenewal(renewed, { generation, generationAtRead: 1 }, later + wait)).toBe(verdict);
   });
@@ -74,14 +73,14 @@ describe("a renewal", () => {
   test("by a grandparent's token is reuse, even within the grace", () => {
     const twice = rotateSession(renewed, { generation: 1, network }, lifetimes, later);
     expect(decideRenewal(twice, { generation: 0, generationAtRead: 2 }, later)).toBe("reuse");
-    expect(decideRenewal(twice, { generation: 1, generationAtRead: 2 }, later)).toBe("converge");
+    expect(decideRenewal(twice, { generation: 1, generationAtRead: 2 }, later)).toBe("replay");
   });
 
   test.each([
-    ["with what was the current token then, converges", 0, 0, "converge"],
-    ["with the one before it, converges", 0, 1, "converge"],
+    ["with what was the current token then, converges", 0, 0, "replay"],
+    ["with the one before it, converges", 0, 1, "replay"],
     ["with a grandparent's, is reuse: it was long used then", 0, 2, "reuse"],
-    ["and that comes when it is the current one, steps up", 3, 2, "step"],
+    ["and that comes when it is the current one, steps up", 3, 2, "rotate"],
   ])("asked before the last one was made, %s", (_, generation, generationAtRead, verdict) => {
     const twice = rotateSession(renewed, { generation: 1, network }, lifetimes, later);
     const thrice = rotateSession(twice, { generation: 2, network }, lifetimes, later);
@@ -198,7 +197,7 @@ describe("honest clients, whose renewals are carried out however late and in wha
         event.at,
       );
       said.add(verdict);
-      if (verdict === "step")
+      if (verdict === "rotate")
         session = rotateSession(
           session,
           { generation: generationAtRead, network },

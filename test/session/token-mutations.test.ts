@@ -1,7 +1,8 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { KeyRing } from "../../src/session/keys.ts";
-import { beginSession, rotateSession } from "../../src/session/session.ts";
+import { rotateSession } from "../../src/session/renewal-rules.ts";
+import { beginSession } from "../../src/session/session.ts";
 import { mintPair, readToken, SessionSecret } from "../../src/session/token.ts";
 import { device, lifetimes, network, secret as ringSecret, textsOf } from "../helpers/domain.ts";
 

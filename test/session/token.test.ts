@@ -2,7 +2,8 @@ import { createHmac, randomBytes } from "node:crypto";
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import { KeyRing } from "../../src/session/keys.ts";
-import { beginSession, rotateSession } from "../../src/session/session.ts";
+import { rotateSession } from "../../src/session/renewal-rules.ts";
+import { beginSession } from "../../src/session/session.ts";
 import { checkToken, mintPair, readToken, SessionSecret } from "../../src/session/token.ts";
 import { device, lifetimes, network, secret as ringSecret, textsOf } from "../helpers/domain.ts";
 

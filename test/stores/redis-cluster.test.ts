@@ -95,7 +95,7 @@ test("while a slot is moved, its sessions are read and written, and nobody else'
   // Neither has seen the script or knows where to ask: the one says ASK, the other NOSCRIPT.
   await target.command("SCRIPT", "FLUSH");
   const renewed = await renewIn(store, moved.fingerprint, 0, start);
-  expect(renewed).toMatchObject({ outcome: "stepped", session: { generation: 1 } });
+  expect(renewed).toMatchObject({ outcome: "rotated", session: { generation: 1 } });
   await cluster.endMove(slot, source, target);
   expect(await store.end(moved.fingerprint, start)).toMatchObject({ generation: 1 });
   expect(await store.read(moved.fingerprint, start)).toBeUndefined();

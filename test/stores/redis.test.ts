@@ -132,7 +132,7 @@ describe("a renewal that steps", () => {
     await store.create(session);
     await redis.command("SET", indexOf(session.userId), "in the way");
     const { outcome } = await renewIn(store, session.fingerprint, 0, start);
-    expect(outcome).toBe("stepped");
+    expect(outcome).toBe("rotated");
   });
 
   test("and lists its session after the end of it brings nothing back: the next look removes it", async () => {
@@ -271,8 +271,8 @@ test("scripts survive being forgotten by Redis", async () => {
   await redis.command("SCRIPT", "FLUSH");
   const renewals = [0, 0].map((g) => renewIn(store, session.fingerprint, g, start));
   expect((await Promise.all(renewals)).map(({ outcome }) => outcome)).toEqual([
-    "stepped",
-    "converged",
+    "rotated",
+    "replayed",
   ]);
 });
 
@@ -444,8 +444,8 @@ test("a renewal that comes late, after its caller has renewed again twice, is no
   proxy.stall();
   const asked = { generation: 0, generationAtRead: 0, network };
   await expect(slow.renew(fingerprint, asked, lifetimes, start)).rejects.toThrow(StoreUnavailable);
-  expect((await renewIn(store, fingerprint, 0, start + 1)).outcome).toBe("stepped");
-  expect((await renewIn(store, fingerprint, 1, start + 2)).outcome).toBe("stepped");
+  expect((await renewIn(store, fingerprint, 0, start + 1)).outcome).toBe("rotated");
+  expect((await renewIn(store, fingerprint, 1, start + 2)).outcome).toBe("rotated");
 
   proxy.heal();
   // On the same link, and so after it.

@@ -3,14 +3,13 @@ import * as fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   countForeignReplay,
-  isLive,
   decideRenewal,
   reissueSession,
   rotateSession,
   type ReissueRequest,
   type RenewalRequest,
-  type Session,
-} from "../../src/session/session.ts";
+} from "../../src/session/renewal-rules.ts";
+import { isLive, type Session } from "../../src/session/session.ts";
 import type { RenewalOutcome, SessionStore } from "../../src/session/store.ts";
 import { RedisSessions } from "../../src/stores/redis/sessions.ts";
 import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
@@ -43,17 +42,17 @@ class Model implements Subject {
     const session = await this.read(fingerprint, now);
     if (session === undefined) return { outcome: "absent" };
     const verdict = decideRenewal(session, request, now);
-    if (verdict === "converge") return { outcome: "converged", session };
-    if (verdict === "convergeForeign") {
+    if (verdict === "replay") return { outcome: "replayed", session };
+    if (verdict === "foreignReplay") {
       const counted = countForeignReplay(session);
       this.#sessions.set(fingerprint, counted);
-      return { outcome: "convergedForeign", session: counted };
+      return { outcome: "foreignReplay", session: counted };
     }
     if (verdict === "reuse") return { outcome: "reused", session };
     if (verdict === "superseded") return { outcome: "superseded", session };
     const stepped = rotateSession(session, request, lifecycle, now);
     this.#sessions.set(fingerprint, stepped);
-    return { outcome: "stepped", session: stepped };
+    return { outcome: "rotated", session: stepped };
   }
   async reissue(
     fingerprint: string,
@@ -192,10 +191,10 @@ test("every store does what the rules say, step by step", async () => {
   );
   expect([...said].toSorted()).toEqual([
     "absent",
-    "converged",
-    "convergedForeign",
+    "foreignReplay",
+    "replayed",
     "reused",
-    "stepped",
+    "rotated",
     "superseded",
   ]);
 });

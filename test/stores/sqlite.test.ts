@@ -81,7 +81,7 @@ describe("a SQLite file", () => {
     const outcomes = await Promise.all(
       stores.map((store) => renewIn(store, fingerprint, 0, start)),
     );
-    expect(outcomes.map(({ outcome }) => outcome).toSorted()).toEqual(["converged", "stepped"]);
+    expect(outcomes.map(({ outcome }) => outcome).toSorted()).toEqual(["replayed", "rotated"]);
   });
 
   test("loses its expired rows when somebody logs in", async () => {
