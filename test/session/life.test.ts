@@ -30,14 +30,14 @@ test("the first ending counts, and everybody is told once", () => {
   expect(lifecycle.closeReason).toBeUndefined();
   lifecycle.end("SESSION_ENDED");
   lifecycle.end("SERVICE_RESTART");
-  expect(lifecycle.closeReason).toBe("ENDED");
-  expect([one, two]).toEqual([["ENDED"], ["ENDED"]]);
+  expect(lifecycle.closeReason).toBe("SESSION_ENDED");
+  expect([one, two]).toEqual([["SESSION_ENDED"], ["SESSION_ENDED"]]);
 });
 
 test("who comes after the end is told at once", () => {
   const lifecycle = new ConnectionLifecycle(raiseFault);
   lifecycle.end("SESSION_EXPIRED");
-  expect(listenTo(lifecycle)).toEqual(["EXPIRED"]);
+  expect(listenTo(lifecycle)).toEqual(["SESSION_EXPIRED"]);
 });
 
 test("who is told may listen again, and is told again", () => {
@@ -45,7 +45,7 @@ test("who is told may listen again, and is told again", () => {
   const heard: CloseReason[] = [];
   lifecycle.onEnd(() => lifecycle.onEnd((ending) => heard.push(ending)));
   lifecycle.end("SESSION_ENDED");
-  expect(heard).toEqual(["ENDED"]);
+  expect(heard).toEqual(["SESSION_ENDED"]);
 });
 
 test("who forgot it in time is not told", () => {
@@ -69,7 +69,7 @@ test("who throws, at once or by a promise, is told of and stops nobody", async (
   lifecycle.onEnd(() => {
     throw third;
   });
-  expect(heard).toEqual(["ENDED"]);
+  expect(heard).toEqual(["SESSION_ENDED"]);
   await until(() => faults.length === 3);
   expect(faults).toEqual(expect.arrayContaining([first, second, third]));
 });
@@ -78,10 +78,10 @@ test("a condemned life is known to end before anybody is told", () => {
   const lifecycle = new ConnectionLifecycle(raiseFault);
   const heard = listenTo(lifecycle);
   lifecycle.markClosed("SESSION_ENDED");
-  expect(lifecycle.closeReason).toBe("ENDED");
+  expect(lifecycle.closeReason).toBe("SESSION_ENDED");
   expect(heard).toEqual([]);
   lifecycle.end("SERVICE_RESTART");
-  expect(heard).toEqual(["ENDED"]);
+  expect(heard).toEqual(["SESSION_ENDED"]);
 });
 
 test("who comes to a condemned life is told with the others", () => {
@@ -90,7 +90,7 @@ test("who comes to a condemned life is told with the others", () => {
   const heard = listenTo(lifecycle);
   expect(heard).toEqual([]);
   lifecycle.end("SESSION_ENDED");
-  expect(heard).toEqual(["ENDED"]);
+  expect(heard).toEqual(["SESSION_ENDED"]);
 });
 
 test("a life that is held ends when it is released", () => {
@@ -98,11 +98,11 @@ test("a life that is held ends when it is released", () => {
   const heard = listenTo(lifecycle);
   lifecycle.deferClose();
   lifecycle.end("SESSION_ENDED");
-  expect(lifecycle.closeReason).toBe("ENDED");
+  expect(lifecycle.closeReason).toBe("SESSION_ENDED");
   expect(heard).toEqual([]);
   lifecycle.flushClose();
   lifecycle.flushClose();
-  expect(heard).toEqual(["ENDED"]);
+  expect(heard).toEqual(["SESSION_ENDED"]);
 });
 
 test("a life that is held twice ends when it is released twice", () => {
@@ -114,7 +114,7 @@ test("a life that is held twice ends when it is released twice", () => {
   lifecycle.flushClose();
   expect(heard).toEqual([]);
   lifecycle.flushClose();
-  expect(heard).toEqual(["ENDED"]);
+  expect(heard).toEqual(["SESSION_ENDED"]);
 });
 
 test("nothing holds the life of a client that has left", () => {
@@ -122,7 +122,7 @@ test("nothing holds the life of a client that has left", () => {
   const heard = listenTo(lifecycle);
   lifecycle.deferClose();
   lifecycle.end("CLIENT_GONE");
-  expect(heard).toEqual(["LEFT"]);
+  expect(heard).toEqual(["CLIENT_GONE"]);
 });
 
 test("a life that is released lives on when nothing ended it, and can end later", () => {
@@ -132,7 +132,7 @@ test("a life that is released lives on when nothing ended it, and can end later"
   lifecycle.flushClose();
   expect(heard).toEqual([]);
   lifecycle.end("SESSION_EXPIRED");
-  expect(heard).toEqual(["EXPIRED"]);
+  expect(heard).toEqual(["SESSION_EXPIRED"]);
 });
 
 test("a race gives what the promise gives, or its failure", async () => {
@@ -150,7 +150,7 @@ test("a race gives the ending when that comes first", async () => {
   const race = lifecycle.race(pending.promise, (ending) => ending as string);
   lifecycle.end("SESSION_ENDED");
   pending.resolve("too late");
-  await expect(race).resolves.toBe("ENDED");
+  await expect(race).resolves.toBe("SESSION_ENDED");
 });
 
 test("a race fails when what is made of its end does", async () => {
@@ -168,7 +168,7 @@ test("a race of a life that is over is lost at once", async () => {
   lifecycle.end("SESSION_EXPIRED");
   await expect(
     lifecycle.race(new Promise<CloseReason>(() => {}), (ending) => ending),
-  ).resolves.toBe("EXPIRED");
+  ).resolves.toBe("SESSION_EXPIRED");
 });
 
 test("races leave no listener behind, however they end", async () => {
@@ -184,5 +184,5 @@ test("a promise that fails after the end troubles nobody", async () => {
   const race = lifecycle.race(pending.promise, (ending) => ending);
   lifecycle.end("SESSION_ENDED");
   pending.reject(new Error("too late"));
-  await expect(race).resolves.toBe("ENDED");
+  await expect(race).resolves.toBe("SESSION_ENDED");
 });
