@@ -92,7 +92,7 @@ test("a witness who fails keeps no other, and no message, from an end", async ()
   expect(witnessed).toEqual(["ended"]);
   await until(() => heard.length > 0);
   expect(heard).toEqual(["LOGOUT"]);
-  expect(faults).toEqual(["a witness of a session's change failed"]);
+  expect(faults).toEqual(["a local listener of session changes failed"]);
 });
 
 describe("a store that cannot be asked", () => {
@@ -168,7 +168,7 @@ describe("a store that cannot be asked", () => {
     };
     expect(await access(tokens.accessToken)).toBe("signedIn");
     await Promise.resolve();
-    expect(faults).toEqual(["the last use of a session was not noted"]);
+    expect(faults).toEqual(["the last use of a session was not recorded"]);
   });
 
   test("which is not its own doing, is no outage but an error", async () => {
