@@ -196,7 +196,7 @@ describe("a subscriber", () => {
 test("a cluster that cannot be used is refused at the start, and said where", async () => {
   const none = commandClient({ nodes: ["redis://someone:hunter2@127.0.0.1:1", "127.0.0.1:2"] });
   await expect(none).rejects.toThrow(
-    /^The Redis cluster at 127\.0\.0\.1:1, 127\.0\.0\.1:2 cannot be used: nobody answers there$/,
+    /^The Redis cluster at 127\.0\.0\.1:1, 127\.0\.0\.1:2 cannot be used: nothing listens there$/,
   );
   const wrong = commandClient({ nodes: [`redis://someone:hunter2@${cluster.places[0]}`] });
   await expect(wrong).rejects.toThrow(/cannot be used: .*WRONGPASS/);
