@@ -51,7 +51,7 @@ const orders = {
             "127.0.0.0/24",
             1,
           );
-          if (outcome !== "stepped") throw new Error(outcome);
+          if (outcome !== "rotated") throw new Error(outcome);
         }
     };
     const began = machineTime();

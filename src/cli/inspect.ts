@@ -5,7 +5,8 @@ import { existingRing, openExistingBackends, type ExistingBackends } from "../no
 import { misused, type Command } from "./command.ts";
 import { messageOf, moment, noData, table, type Fact } from "./report.ts";
 import { splitToken, tokenBodyLength, tokenPrefixes } from "../protocol/token-format.ts";
-import { decideRenewal, type Session } from "../session/session.ts";
+import { decideRenewal } from "../session/renewal-rules.ts";
+import type { Session } from "../session/session.ts";
 import { readToken, statedKeyId, type Claims } from "../session/token.ts";
 
 export const inspectUsage = `Usage: curfew inspect [options] [token]
@@ -102,10 +103,10 @@ function judge(claims: Claims, finding: Finding, now: number): Judgement {
     return { standing: "unknown", why: `its user cannot be looked up (${user.fault})` };
   const { generation } = claims;
   switch (decideRenewal(session, { generation, generationAtRead: session.generation }, now)) {
-    case "step":
+    case "rotate":
       return { standing: "accepted" };
-    case "converge":
-    case "convergeForeign":
+    case "replay":
+    case "foreignReplay":
       return { standing: "accepted", why: "it was used just now, and gives the same pair again" };
     case "reuse":
       return { standing: "refused", why: "it was used before; once more, and its session ends" };

@@ -79,7 +79,7 @@ const endings = {
   TOO_MANY_CONNECTIONS: () =>
     coded("TOO_MANY_CONNECTIONS", "The session, or the address, has too many connections."),
   SERVICE_RESTART: () => coded("SERVICE_RESTART", "The server is restarting; connect again."),
-  CLIENT_GONE: () => coded("CLIENT_GONE", "The client has left."),
+  CLIENT_GONE: () => coded("LEFT", "The client has left."),
 } as const satisfies Record<CloseReason, (begun: boolean) => GraphQLError>;
 
 /** What an operation answers that was stopped by such an ending. */

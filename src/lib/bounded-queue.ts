@@ -1,22 +1,22 @@
-/** A bounded queue that is read by `for await`: from a listener's calls to a subscription's events. */
+/** A bounded queue that `for await` reads: it turns a listener's calls into a subscription's events. */
 
-/** The reader was so slow that the queue filled up. What it held is dropped. */
+/** Thrown to a reader that was too slow: the queue was full, and its values are dropped. */
 export class StreamOverflow extends Error {
   override readonly name = "StreamOverflow";
 }
 
 const defaultCapacity = 1_000;
 
-/** A bound on what the waiting values keep, besides their number. */
+/** A limit on the memory of the queued values, besides the limit on their number. */
 export interface StreamBytes<T> {
   readonly most: number;
-  /** Asked of a value that has to wait. */
+  /** The size of a value in bytes. Called only for values that are queued. */
   readonly of: (value: T) => number;
 }
 
 /**
- * Unlike an async generator it can be ended while a read of it is waiting, and unlike a bare queue it
- * never grows past its capacity: the read after an overflow rejects with {@link StreamOverflow}.
+ * An async iterator with a bounded buffer. Unlike an async generator, it can be closed while a read is
+ * pending. The read after an overflow rejects with {@link StreamOverflow}.
  */
 export class Stream<T> implements AsyncIterableIterator<T, undefined> {
   readonly #capacity: number;
@@ -28,7 +28,10 @@ export class Stream<T> implements AsyncIterableIterator<T, undefined> {
   #closed = false;
   #failure: Error | undefined;
 
-  /** @param onClose called once, when the reader leaves, the source ends it, or it overflows. */
+  /**
+   * @param onClose called once, when the reader returns, the source closes the queue, or it overflows
+   * @param capacity values that may be queued. Default: 1000
+   */
   constructor(onClose: () => void, capacity: number = defaultCapacity, bytes?: StreamBytes<T>) {
     this.#bytes = bytes;
     this.#onClose = onClose;
@@ -52,12 +55,12 @@ export class Stream<T> implements AsyncIterableIterator<T, undefined> {
     else this.#queue.push({ value, bytes });
   }
 
-  /** Whether a read waits for the next value. */
+  /** Whether a read is pending. */
   get isWaiting(): boolean {
     return this.#readers.length > 0;
   }
 
-  /** Ends it at once: the next read rejects with that error, and queued values are dropped. */
+  /** Closes the queue and drops its values: the next read rejects with the error. */
   fail(error: Error): void {
     if (this.#closed) return;
     this.#queue = [];
@@ -67,7 +70,7 @@ export class Stream<T> implements AsyncIterableIterator<T, undefined> {
     this.close();
   }
 
-  /** No more will come; what is queued can still be read. */
+  /** Accepts no more values; queued ones can still be read. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

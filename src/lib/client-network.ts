@@ -1,23 +1,22 @@
-/** The network that a client's address belongs to. Limits count networks: a client changes its address inside one at will. */
+/** The network of a client's address. Limits count networks, because a client can use any address of its own. */
 import ipaddr from "ipaddr.js";
 
-/** How many leading bits of an address name the network. */
+/** Prefix lengths in bits. */
 export interface PrefixLengths {
   readonly ipv4: number;
   readonly ipv6: number;
 }
 
-/** One client: an IPv4 address, or the /64 that one IPv6 subscriber gets at least (RFC 4291 §2.5.4, RFC 6177). */
+/** One client: an IPv4 address, or a /64, the smallest network of an IPv6 subscriber (RFC 4291 §2.5.4, RFC 6177). */
 const clientPrefix: PrefixLengths = { ipv4: 32, ipv6: 64 };
 
-/** Where a session is renewed from: coarse, so that a client that moves between neighbouring addresses stays in it. */
+/** The network of a renewal: coarse, so that a client that moves between neighbouring addresses stays in it. */
 const sessionPrefix: PrefixLengths = { ipv4: 24, ipv6: 48 };
 
 /**
  * IPv6 networks that one subscriber may have instead of a /64: a home gets a /56 or /60, a site a /48
- * (RFC 6177). Limits count them as well, each with a multiple of the /64's limit, because such a network
- * may also be shared by many homes. IPv4 has none: neighbouring addresses belong to strangers, and a second
- * one is not for the taking.
+ * (RFC 6177). Limits count them as well, each with a multiple of the /64's limit, because many homes may
+ * also share such a network. IPv4 needs none: neighbouring addresses belong to other subscribers.
  */
 const widerPrefixes: readonly { readonly length: number; readonly share: number }[] = [
   { length: 56, share: 4 },
@@ -27,30 +26,31 @@ const widerPrefixes: readonly { readonly length: number; readonly share: number 
 /** A network that a limit counts. */
 export interface CountedNetwork {
   readonly name: string;
-  /** The client networks' limits that it may use up. */
+  /** Multiplies the limit of one client. */
   readonly share: number;
 }
 
-/** Names the network of an address that is not known. */
+/** The network of an unknown address. */
 export const unknownNetwork = "unknown";
 
-/** Longer than any address with a zone and a port: text of any length costs the same. */
+/** Longer than any address with a zone and a port. Longer text is not parsed. */
 const maxLength = 100;
 
 /**
- * The network of an address: an IPv4 address by itself, or the prefix in CIDR notation.
+ * The network of an address: the IPv4 address itself, or the prefix in CIDR notation.
  *
  * An IPv4 address inside an IPv6 one (mapped, RFC 4291 §2.5.5.2, or NAT64, RFC 6052) counts as that IPv4
- * address. A port, which some proxies append, is ignored. Text that is no address is returned as it is.
+ * address. A port, which some proxies append, is ignored. Text that is no address is returned as it is,
+ * up to 100 characters.
  *
- * @param address null where it is unknown: all unknown addresses share the network "unknown"
+ * @param address null if unknown: all unknown addresses share the network "unknown"
  */
 export function networkOf(address: string | null, prefix: PrefixLengths = clientPrefix): string {
   if (address === null) return unknownNetwork;
   return prefixOf(address, prefix) ?? address.slice(0, maxLength);
 }
 
-/** The networks that limits count for an address: `networkOf` it first, and then the wider ones around it. */
+/** The networks that limits count for an address: `networkOf` it first, then the wider ones around it. */
 export function countedNetworksOf(address: string | null): readonly CountedNetwork[] {
   const client = { name: networkOf(address), share: 1 };
   if (address === null || !(parse(address) instanceof ipaddr.IPv6)) return [client];
@@ -61,19 +61,19 @@ export function countedNetworksOf(address: string | null): readonly CountedNetwo
   return [client, ...wider];
 }
 
-/** The same networks from the widest to the narrowest, as a queue shares its turns. */
+/** The same networks from the widest to the narrowest: a path for `ConcurrencyLimiter`. */
 export function networkPathOf(address: string | null): readonly string[] {
   return countedNetworksOf(address)
     .map(({ name }) => name)
     .toReversed();
 }
 
-/** The network that a session is renewed from; `unknownNetwork` where the address is unknown or is none. */
+/** The network of a renewal; `unknownNetwork` if the address is unknown or invalid. */
 export function sessionNetworkOf(address: string | null): string {
   return (address === null ? undefined : prefixOf(address, sessionPrefix)) ?? unknownNetwork;
 }
 
-/** Whether two addresses are known to share a network: an unknown network equals none, not even itself. */
+/** Whether two networks are known and equal: an unknown network equals none, not even itself. */
 export function isSameNetwork(one: string, other: string): boolean {
   return one === other && one !== unknownNetwork;
 }
@@ -96,7 +96,7 @@ function parse(address: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
   if (!ipaddr.IPv6.isValid(bare)) return undefined;
   const ip = ipaddr.IPv6.parse(bare);
   if (ip.isIPv4MappedAddress()) return ip.toIPv4Address();
-  // NAT64 keeps the IPv4 address in the last 32 bits.
+  // NAT64 stores the IPv4 address in the last 32 bits.
   return ip.range() === "rfc6052" ? new ipaddr.IPv4(ip.toByteArray().slice(12)) : ip;
 }
 

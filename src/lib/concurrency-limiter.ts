@@ -1,12 +1,12 @@
-/** Limits concurrent and queued calls to a shared dependency, and serves the clients that wait for it in turn. */
+/** Limits concurrent and queued calls to a shared dependency, and serves the waiting clients round-robin. */
 
 export interface ConcurrencyLimits {
-  /** Calls that run at once. */
+  /** Calls that run concurrently. */
   readonly atOnce: number;
-  /** Calls that wait, over all clients. */
+  /** Calls that wait, of all clients together. */
   readonly waiting: number;
   /**
-   * Calls that wait for one client, which is one whole path.
+   * Calls of one client that wait. A client is one whole path.
    *
    * @default `waiting`
    */
@@ -15,35 +15,35 @@ export interface ConcurrencyLimits {
 
 /**
  * Names a client from the widest group to the narrowest, for example `["2001:db8::/48", "ada"]`. At each
- * level, those that share the names before it take turns.
+ * level, the groups with the same names before it are served round-robin.
  */
 export type ClientPath = readonly string[];
 
-/** True gives the call its turn, false refuses it. */
+/** Called with true to run the call, with false to refuse it. */
 type Waiter = (granted: boolean) => void;
 
-/** The waiting calls under one name. A map's order is the order in which its shares are served. */
+/** The waiting calls under one name. The map is in the order in which its shares are served. */
 interface Share {
   readonly shares: Map<string, Share>;
-  /** Of this path itself, the oldest first. */
+  /** The calls of this path itself, oldest first. */
   readonly waiters: Waiter[];
-  /** In this share and in all shares below it. */
+  /** The number of calls in this share and in all shares below it. */
   waiting: number;
 }
 
-/** Ends each path, so that a path may be the beginning of another. */
+/** Terminates each path, so that a path may be a prefix of another. */
 const end = "";
 
 /**
  * A fair queue without priorities:
  *
- * - Clients are served round-robin, at each level of their paths; the calls of one client in their order.
- * - When the queue is full, a new call displaces the newest call of the client that has the most waiting,
- *   if that client then still has at least as many waiting as the new call's. Otherwise the new call is
- *   refused.
+ * - Clients are served round-robin at each level of their paths, and the calls of one client in their order.
+ * - If the queue is full, a new call displaces the newest call of the client with the most waiting calls,
+ *   provided that this client then still has at least as many as the new call's client. Otherwise the new
+ *   call is refused.
  *
- * So a client with few calls waits for at most one call of each other client before each of its own, and
- * one client, or one network, cannot keep another out by filling the queue.
+ * So each call of a client waits for at most one call of each other client, and no client or network can
+ * lock others out by filling the queue.
  */
 export class ConcurrencyLimiter {
   readonly #atOnce: number;
@@ -58,7 +58,7 @@ export class ConcurrencyLimiter {
     this.#maxWaitingEach = waitingEach;
   }
 
-  /** Calls that wait. */
+  /** The number of waiting calls. */
   get waiting(): number {
     return this.#root.waiting;
   }
@@ -66,23 +66,23 @@ export class ConcurrencyLimiter {
   /**
    * Runs `work` when it is the client's turn.
    *
-   * @returns what `work` resolves to, or "busy" where it was refused or displaced and did not run
+   * @returns the result of `work`, or "busy" if the call was refused or displaced and `work` did not run
    */
   async run<T>(client: ClientPath, work: () => Promise<T>): Promise<T | "busy"> {
     if (this.#running < this.#atOnce) this.#running += 1;
-    // Awaited here, and not called back: the work keeps the async context of its own caller.
-    else if (!(await this.#turn(client))) return "busy";
+    // Awaited and not called back: `work` runs in the async context of its own caller.
+    else if (!(await this.#waitForTurn(client))) return "busy";
     try {
       return await work();
     } finally {
-      this.#passOn();
+      this.#runNext();
     }
   }
 
-  #turn(client: ClientPath): Promise<boolean> {
+  #waitForTurn(client: ClientPath): Promise<boolean> {
     const path = [...client, end];
-    const mine = find(this.#root, path)?.waiting ?? 0;
-    if (mine >= this.#maxWaitingEach) return Promise.resolve(false);
+    const waitingOfClient = find(this.#root, path)?.waiting ?? 0;
+    if (waitingOfClient >= this.#maxWaitingEach) return Promise.resolve(false);
     if (this.#root.waiting >= this.#maxWaiting) {
       const displaced = displace(this.#root, path);
       if (displaced === undefined) return Promise.resolve(false);
@@ -91,7 +91,7 @@ export class ConcurrencyLimiter {
     return new Promise((resolve) => add(this.#root, path, resolve));
   }
 
-  #passOn(): void {
+  #runNext(): void {
     const next = this.#root.waiting > 0 ? takeNext(this.#root) : undefined;
     if (next === undefined) this.#running -= 1;
     else next(true);
@@ -120,7 +120,7 @@ function add(root: Share, path: ClientPath, waiter: Waiter): void {
   share.waiters.push(waiter);
 }
 
-/** Takes the oldest call of the share whose turn it is, which then comes last. */
+/** Removes the oldest call of the share whose turn it is, and puts that share last. */
 function takeNext(share: Share): Waiter | undefined {
   share.waiting -= 1;
   for (const [name, first] of share.shares) {
@@ -132,7 +132,7 @@ function takeNext(share: Share): Waiter | undefined {
   return share.waiters.shift();
 }
 
-/** Takes the newest call of the heaviest share. */
+/** Removes the newest call of the share with the most waiting calls. */
 function takeNewest(share: Share): Waiter | undefined {
   share.waiting -= 1;
   const heaviest = heaviestOf(share);
@@ -143,14 +143,14 @@ function takeNewest(share: Share): Waiter | undefined {
   return waiter;
 }
 
-/** Takes a call that has to make room for one on that path; undefined where there is none. */
+/** Removes a call to make room for a new one on the path; undefined if none may be displaced. */
 function displace(share: Share, [name, ...rest]: ClientPath): Waiter | undefined {
   if (name === undefined) return undefined;
-  const own = share.shares.get(name);
+  const next = share.shares.get(name);
   const most = heaviestOf(share)?.[1].waiting ?? 0;
-  // One more for the newcomer: nothing is displaced that would only trade places with it.
-  if (most > (own?.waiting ?? 0) + 1) return takeNewest(share);
-  const waiter = own && displace(own, rest);
+  // The new call counts too: displacing must not merely swap two clients' positions.
+  if (most > (next?.waiting ?? 0) + 1) return takeNewest(share);
+  const waiter = next && displace(next, rest);
   if (waiter !== undefined) share.waiting -= 1;
   return waiter;
 }

@@ -1,7 +1,7 @@
-/** All deadlines of a node in one structure: setting, moving and cancelling cost the same for one and for a million. */
+/** Schedules callbacks in time slots: setting and cancelling a deadline takes constant time, for one as for a million. */
 import { callSafely, type ReportError } from "./report-error.ts";
 
-/** Granularity in milliseconds: a deadline is met at most this much, and one tick, late. Never early. */
+/** Slot length (ms). A callback runs at most one slot and one tick late, and never early. */
 const resolution = 250;
 
 interface Deadline {
@@ -13,13 +13,13 @@ export class Deadlines {
   readonly #reportError: ReportError;
   #next: number;
 
-  /** @param onFault is told what callbacks throw: that stops no other */
+  /** @param reportError receives errors of callbacks. They do not stop other callbacks. */
   constructor(now: number, reportError: ReportError) {
     this.#next = slotOf(now);
     this.#reportError = reportError;
   }
 
-  /** Runs the callback at the first tick after that time; until the returned function is called. */
+  /** Runs the callback at the first tick after that time. Returns a function that cancels it. */
   set(time: number, run: () => void): () => void {
     const number = Math.max(slotOf(time), this.#next);
     const slot = this.#slots.get(number) ?? new Set();
@@ -31,18 +31,18 @@ export class Deadlines {
     };
   }
 
-  /** Runs whatever is due. */
+  /** Runs all callbacks that are due. */
   tick(now: number): void {
     const last = Math.floor(now / resolution);
     const due = this.#slotsUntil(last);
-    // Also back, where the clock was set back: what is set from then on is due by the new time.
+    // Moves backwards too, if the clock was set back: new deadlines are due by the new time.
     this.#next = last + 1;
     for (const number of due) {
       const slot = this.#slots.get(number);
       this.#slots.delete(number);
-      // What a run cancels in its own slot leaves the set, and so is not visited.
+      // A callback may cancel others of its slot: `forEach` skips deleted elements.
       slot?.forEach(({ run }) =>
-        callSafely(run, (error) => this.#reportError("what was due at a deadline failed", error)),
+        callSafely(run, (error) => this.#reportError("a deadline's callback failed", error)),
       );
     }
   }
@@ -51,7 +51,7 @@ export class Deadlines {
     return this.#slots.values().reduce((sum, slot) => sum + slot.size, 0);
   }
 
-  /** In their order; counted through, unless the clock has leapt past more slots than are in use. */
+  /** Slot numbers in ascending order. If the clock jumped past more slots than are in use, it sorts those instead of counting. */
   #slotsUntil(last: number): readonly number[] {
     const passed = last - this.#next + 1;
     if (passed <= this.#slots.size) return Array.from({ length: passed }, (_, i) => this.#next + i);

@@ -1,22 +1,22 @@
-/** Which request, or which socket, a line of the log comes from: known wherever it is written. */
+/** Correlates log lines with the request or connection that they belong to. */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { randomUUID } from "node:crypto";
 
-/** Fields of a line. */
+/** Fields that are added to a log line. */
 export type LogContext = { readonly requestId: string } | { readonly connectionId: string };
 
 /**
- * Node 24 carries this along with promises and timers for some 150 ns a request. Passing it by hand would
- * go through each method of the session's domain, and an app's resolvers would lose it.
+ * Node 24 propagates the context through promises and timers at about 150 ns per request. Passed as an
+ * argument, it would burden each method of the session domain, and an app's resolvers would lose it.
  */
 const storage = new AsyncLocalStorage<LogContext | undefined>();
 
-/** Whatever the work does and begins is of that origin. */
-export function withLogContext<T>(origin: LogContext, work: () => T): T {
-  return storage.run(origin, work);
+/** Runs the work, and everything that it starts, in that context. */
+export function withLogContext<T>(context: LogContext, work: () => T): T {
+  return storage.run(context, work);
 }
 
-/** What is done for many is of none of them. */
+/** Runs work that is shared by several requests, and so belongs to none of them. */
 export function withoutLogContext<T>(work: () => T): T {
   return storage.run(undefined, work);
 }
@@ -25,17 +25,17 @@ export function logContext(): LogContext | undefined {
   return storage.getStore();
 }
 
-/** Shorter than a token, and nothing that means something to a terminal, a log or a header. */
+/** Too short for a token, and without characters that a terminal, a log or a header interprets. */
 const wellFormed = /^[\w.:+/=@-]{1,64}$/;
 
-/** The id that a proxy before the server gave it, if it is one, or else a new one. */
+/** The request id that a proxy set, if it is well formed, or else a new one. */
 export function requestIdFrom(header: string | string[] | undefined): string {
   return typeof header === "string" && wellFormed.test(header) ? header : randomUUID();
 }
 
-/** For the answer: whoever reports a fault can name it. */
+/** The response header with the id, which a user can quote in an error report. */
 export function requestIdHeader(): Readonly<Record<string, string>> {
-  const origin = logContext();
-  if (origin === undefined) return {};
-  return { "x-request-id": "requestId" in origin ? origin.requestId : origin.connectionId };
+  const context = logContext();
+  if (context === undefined) return {};
+  return { "x-request-id": "requestId" in context ? context.requestId : context.connectionId };
 }

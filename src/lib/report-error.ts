@@ -1,19 +1,19 @@
-/** How the parts tell of what went wrong without failing anybody. */
+/** Error reporting for failures that must not propagate. */
 
 /**
- * Never throws.
+ * Reports an error. Never throws.
  *
- * @param what says it for the log: nothing secret
+ * @param what a log message that names the failure, without secrets
  */
 export type ReportError = (what: string, error: unknown) => void;
 
-/** Calls back who may fail: what he throws, or his promise rejects with, is told and stops nobody else. */
-export function callSafely(call: () => unknown, tell: (error: unknown) => void): void {
+/** Invokes a callback and reports anything it throws or rejects with. */
+export function callSafely(call: () => unknown, report: (error: unknown) => void): void {
   try {
     const result = call();
-    // A listener that returns nothing may well be an async function.
-    if (result instanceof Promise) result.catch(tell);
+    // A listener whose type returns nothing may be an async function.
+    if (result instanceof Promise) result.catch(report);
   } catch (error) {
-    tell(error);
+    report(error);
   }
 }

@@ -1,65 +1,65 @@
-/** The audit trail: what is written down of people, sessions and operators; every fact, field by field. */
+/** The audit trail: the security-relevant facts about users, sessions and operators, with their fields. */
 import type { EndReason } from "../protocol/end-reasons.ts";
 import type { RefusalReason } from "../protocol/refusal-reasons.ts";
 import type { Device, Session } from "./session.ts";
 import type { Claims } from "./token.ts";
 
-/** The client that asked; null where that is not known. */
+/** The client of a request; null if unknown. */
 export interface ClientOrigin {
   readonly address: string | null;
   readonly userAgent: string | null;
 }
 
-/** A session, and when it ends by itself: nobody does that, and so nobody writes it down. */
+/** A session with its expiry: an expiry itself is not a fact of the trail, since no node carries it out. */
 interface SessionFields extends ClientOrigin {
   readonly userId: string;
   readonly fingerprint: string;
-  /** How often it was renewed. */
+  /** How often the session was renewed. */
   readonly generation: number;
   /** Epoch milliseconds. */
   readonly expiresAt: number;
 }
 
-/** Who ended a session, and from where, if a client did. */
+/** The end of a session: the actor and, if it was a client, its origin. */
 export interface EndFields extends ClientOrigin {
   readonly fingerprint: string;
   readonly reason: EndReason;
   readonly by: "itself" | "otherSession" | "operator" | "system";
-  /** Where it was another session of the user: which one. */
+  /** The session that ended it, if it was another one of the user. */
   readonly bySession?: string;
 }
 
-/** What people try with a password. */
+/** The operations that take a password. */
 export type CredentialAttempt = "login" | "registration" | "passwordChange";
 
-/** Why it came to nothing. */
+/** Why such an attempt was refused. */
 export type AttemptRefusal =
   | "UNKNOWN_USER"
   | "WRONG_PASSWORD"
   /** The password was right. */
   | "LOCKED"
-  /** The password was changed, or the user locked, meanwhile: the session that had begun was ended. */
+  /** The password was changed or the user was locked during the login: its session was ended. */
   | "OVERTAKEN"
-  /** There is a user of that e-mail. */
+  /** Another user has that e-mail. */
   | "TAKEN"
-  /** Something about the input is to be changed. */
+  /** The input is invalid. */
   | "INVALID";
 
-/** Of facts that a client can cause many times in one operation. */
+/** Fields of facts that a client can cause many times in one operation. */
 interface Repeated {
-  /** How many equal facts of the operation this one stands for; 1 where it is absent. */
+  /** The number of equal facts of the operation that this one stands for. Default: 1 */
   readonly count?: number;
 }
 
 interface RefusedCredentials extends ClientOrigin, Repeated {
   readonly reason: AttemptRefusal;
-  /** Where there is such a user; of an e-mail that nobody has, nothing is written down. */
+  /** Present if there is such a user. An e-mail address without a user is not recorded. */
   readonly userId?: string;
-  /** The session that asked for a change of the password. */
+  /** The session that requested the password change. */
   readonly fingerprint?: string;
 }
 
-/** Why a request or a socket was not let in. */
+/** Why a request or a socket was refused. */
 export type AccessRefusal =
   | RefusalReason
   | "STORE_UNAVAILABLE"
@@ -68,86 +68,88 @@ export type AccessRefusal =
   | "BUSY"
   | "TIMEOUT"
   | "ORIGIN"
-  /** A token of another session was shown on an open socket. */
+  /** A token of another session was sent on an open socket. */
   | "OTHER_SESSION"
-  /** What graphql-ws closes a socket for, by its code. */
+  /** graphql-ws closed the socket, with this close code. */
   | `PROTOCOL_${number}`;
 
-/** The token of what was refused, if this server signed it. */
+/** The session of a refused token, if this server signed it. */
 interface TokenFields extends ClientOrigin {
   readonly fingerprint?: string;
   readonly generation?: number;
 }
 
-/** Each kind of fact with its fields. No token, secret, password or e-mail address is in any of them. */
+/** The kinds of facts with their fields. None contains a token, secret, password or e-mail address. */
 export interface AuditFacts {
-  /** A session began. */
+  /** A session started. */
   readonly login: SessionFields;
   readonly loginRefused: RefusedCredentials;
-  /** An account was made; the `login` of its first session is a fact of its own. */
+  /** An account was created. The `login` of its first session is a separate fact. */
   readonly registration: ClientOrigin & { readonly userId: string };
   readonly registrationRefused: RefusedCredentials;
-  /** A password was changed, by a session; the `end` of each other session is a fact of its own. */
+  /** A session changed the password. The `end` of each other session is a separate fact. */
   readonly passwordChange: ClientOrigin & { readonly userId: string; readonly fingerprint: string };
   readonly passwordChangeRefused: RefusedCredentials;
-  /** A password was not even looked at. */
+  /** A rate limit or a full queue refused an attempt before its password was verified. */
   readonly throttled: ClientOrigin &
     Repeated & {
       readonly attempt: CredentialAttempt;
-      /** Too many attempts failed before, or too many passwords are waiting. */
+      /** `ATTEMPTS`: too many attempts. `BUSY`: too many passwords are waiting. */
       readonly reason: "ATTEMPTS" | "BUSY";
-      /** Of the session that asked for a change of the password. */
+      /** The user of the session that requested a password change. */
       readonly userId?: string;
       readonly fingerprint?: string;
     };
-  /** A session is one generation on. Who gets the same pair again renews nothing. */
+  /** A session moved to the next generation. A replay, which returns the same pair, is no renewal. */
   readonly renewal: SessionFields;
   readonly renewalRefused: TokenFields &
     Repeated & { readonly reason: Exclude<RefusalReason, "REUSED"> };
-  /** A used renewal token was used again, and refused: by a thief, or by the owner after one. Its `end` is the fact before. */
+  /** A used renewal token was used again and refused: by a thief, or by the owner after a thief. Its `end` precedes it. */
   readonly reuse: ClientOrigin & {
     readonly userId: string;
     readonly fingerprint: string;
-    /** Of the token. */
+    /** The generation of the token. */
     readonly generation: number;
   };
   /**
-   * A used renewal token was used again inside the grace period, and accepted, from a network that the
-   * session does not know: by a thief, or by the owner whose answer was lost. Once for each generation.
+   * A used renewal token was used again within the grace period, and accepted, from a network that the
+   * session does not know: by a thief, or by the owner whose response was lost. Once for each generation.
    */
   readonly foreignReplay: ClientOrigin & {
     readonly userId: string;
     readonly fingerprint: string;
-    /** Of the token. */
+    /** The generation of the token. */
     readonly generation: number;
   };
-  /** A session ended, before its time. */
+  /** A session was ended before its expiry. */
   readonly end: EndFields & { readonly userId: string };
-  /** The store did not say whether it ended a session: it may have, and then nobody will say so. */
+  /** The store did not confirm that a session ended. It may have, and then no `end` follows. */
   readonly endUnknown: EndFields;
-  /** A request or a socket was not let in. */
+  /** A request or a socket was refused. */
   readonly refused: TokenFields & {
     readonly transport: "http" | "socket";
     readonly reason: AccessRefusal;
   };
-  /** By an operator, as the two after it. The `end` of each session is a fact of its own. */
+  /** An operator locked a user. The `end` of each session is a separate fact. */
   readonly lock: { readonly userId: string };
+  /** An operator unlocked a user. */
   readonly unlock: { readonly userId: string };
+  /** An operator deleted a user. The `end` of each session is a separate fact. */
   readonly deletion: { readonly userId: string };
 }
 
-/** What happened. */
+/** One fact of the trail. */
 export type AuditFact = {
   [Event in keyof AuditFacts]: { readonly event: Event } & AuditFacts[Event];
 }[keyof AuditFacts];
 
-/** What happened, and when, in epoch milliseconds. */
+/** A fact with its time in epoch milliseconds. */
 export type AuditEvent = AuditFact & { readonly at: number };
 
-/** Writes a fact down; whoever did it calls this once, and no other node does. Never throws. */
+/** Records a fact. Only the node that caused it calls this, once. Never throws. */
 export type Audit = (fact: AuditFact) => void;
 
-/** Who does something to a session. */
+/** The party that acts on a session. */
 export type Actor =
   | { readonly by: "operator" | "system" }
   | { readonly by: "session"; readonly fingerprint: string; readonly device: Device };
@@ -156,7 +158,7 @@ export function clientOriginOf({ ipAddress, userAgent }: Device): ClientOrigin {
   return { address: ipAddress, userAgent };
 }
 
-/** Who, as the trail says it of an end of that session. */
+/** The actor as the trail records it for the end of that session. */
 export function actorFields(
   actor: Actor,
   fingerprint: string,
@@ -168,7 +170,7 @@ export function actorFields(
     : { by: "otherSession", bySession: actor.fingerprint, ...origin };
 }
 
-/** What a token that was refused says of itself. */
+/** The fields of a refused token. */
 export function tokenFields(claims: Claims | undefined, device: Device): TokenFields {
   return {
     ...(claims && { fingerprint: claims.fingerprint, generation: claims.generation }),

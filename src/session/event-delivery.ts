@@ -1,42 +1,39 @@
-/** Delivers the events of one user's sessions to all who watch them, at a bounded rate. */
+/** Delivers the events of one user's sessions to all subscribers, at a bounded rate. */
 import { EventLog } from "./event-log.ts";
 import { Stream, StreamOverflow } from "../lib/bounded-queue.ts";
+import { TurnBudget, type Yield } from "../lib/yielding-queue.ts";
 import type { SessionEvent } from "./session-event.ts";
 
-/** How many events are delivered before others get their turn; each takes some 0.1 ms to answer. */
-const slice = 20;
-
-/** Calls back after a while, in which the event loop does other work. */
-export type Pause = (then: () => void) => void;
+/** Events that are delivered between two pauses. Executing a subscription for one takes about 0.1 ms. */
+const eventsPerTurn = 20;
 
 /**
- * Publishing costs the same for one reader and for thousands: readers are woken in slices, with a pause
- * after each. A reader that is behind keeps only its position in the shared log.
+ * Publishing takes the same time for one reader and for thousands: readers are woken in batches, with a
+ * pause after each. A reader that is behind stores only its position in the shared log.
  */
 export class EventDelivery {
   readonly #log = new EventLog();
-  readonly #pause: Pause;
+  readonly #budget: TurnBudget;
   #size = 0;
-  /** Readers that wait and have read everything. */
+  /** Readers with a pending read that have read everything. */
   #idle = new Set<EventReader>();
-  /** Readers that wait and have something to read, in the order of their turns. */
+  /** Readers with a pending read and unread events, in the order in which they are served. */
   #ready: Set<EventReader>[] = [];
-  /** How many more events may be delivered before the next pause ends. */
-  #left = slice;
 
-  constructor(pause: Pause) {
-    this.#pause = pause;
+  /** @param pause how long other work goes first after a number of deliveries */
+  constructor(pause: Yield) {
+    this.#budget = new TurnBudget(eventsPerTurn, () => this.#deliver(), pause);
   }
 
-  /** How many readers there are. */
+  /** The number of readers. */
   get size(): number {
     return this.#size;
   }
 
   /**
-   * A reader of everything that is published from now on.
+   * Opens a reader of all events that are published from now on.
    *
-   * @param onClose called once, when it leaves or was too slow
+   * @param onClose called once, when the reader returns or was too slow
    */
   open(onClose: () => void): EventReader {
     this.#size += 1;
@@ -59,7 +56,7 @@ export class EventDelivery {
     this.#deliver();
   }
 
-  /** That reader waits for an event. */
+  /** Registers a reader with a pending read. */
   wait(reader: EventReader): void {
     const isBehind = reader.position < this.#log.end;
     const queue = isBehind ? (this.#ready.at(-1) ?? this.#newBatch()) : this.#idle;
@@ -75,10 +72,10 @@ export class EventDelivery {
   }
 
   #deliver(): void {
-    for (let batch = this.#ready[0]; batch !== undefined && this.#left > 0;) {
+    for (let batch = this.#ready[0]; batch !== undefined && !this.#budget.isSpent;) {
       for (const reader of batch) {
-        if (this.#left === 0) break;
-        this.#give(reader);
+        if (this.#budget.isSpent) break;
+        this.#deliverTo(reader);
       }
       if (batch.size > 0) return;
       this.#ready.shift();
@@ -86,24 +83,18 @@ export class EventDelivery {
     }
   }
 
-  #give(reader: EventReader): void {
+  #deliverTo(reader: EventReader): void {
     reader.queue?.delete(reader);
     reader.queue = undefined;
-    if (this.#left === slice) this.#pause(() => this.#turn());
-    this.#left -= 1;
+    this.#budget.spend();
     const reading = this.#log.after(reader.position);
     if (reading === "overflow") reader.fail(new StreamOverflow("Too many events are unread."));
     else if (reading !== "end") {
       reader.position = reading.position;
       reader.push(reading.event);
     }
-    // It may have asked for several.
+    // It may have several pending reads.
     if (reader.isWaiting) this.wait(reader);
-  }
-
-  #turn(): void {
-    this.#left = slice;
-    this.#deliver();
   }
 
   #clearIfRead(): void {
@@ -113,9 +104,9 @@ export class EventDelivery {
 
 export class EventReader extends Stream<SessionEvent> {
   readonly #delivery: EventDelivery;
-  /** Of the last event that it read. */
+  /** The position of the last event that it read. */
   position: number;
-  /** The readers that it waits among. */
+  /** The set that contains it while a read is pending. */
   queue: Set<EventReader> | undefined;
 
   constructor(delivery: EventDelivery, position: number, onClose: () => void) {

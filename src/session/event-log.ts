@@ -1,32 +1,32 @@
-/** The recent events of one user's sessions, stored once for all who watch them. */
+/** The recent events of one user's sessions, stored once for all subscribers. */
 import type { SessionEvent } from "./session-event.ts";
 
 interface Entry {
   readonly position: number;
-  /** Undefined once a later renewal of the same session stands for this one. */
+  /** Undefined once a later renewal of the same session replaces it. */
   event: SessionEvent | undefined;
 }
 
-/** As many events as one reader may be behind, at most. */
+/** How many events a reader may be behind. */
 const defaultCapacity = 1_000;
 
-/** What a reader finds after its position. */
+/** The result of a read after a position. */
 export type Reading =
   | { readonly event: SessionEvent; readonly position: number }
-  /** It has read everything. */
+  /** The reader has read everything. */
   | "end"
-  /** It is further behind than the log goes back. */
+  /** The reader is so far behind that events it has not read are dropped. */
   | "overflow";
 
 /**
- * Each reader has a position of its own, a number; so a reader that is behind costs nothing. A renewal
- * replaces the earlier one of the same session: readers that have not read that one read the later one alone.
+ * Each reader stores only a position, so a reader that is behind takes no memory. A renewal replaces the
+ * earlier one of the same session: readers that have not read the earlier one read only the later one.
  */
 export class EventLog {
   readonly #capacity: number;
   #entries: Entry[] = [];
   readonly #renewals = new Map<string, Entry>();
-  /** Entries that hold no event. */
+  /** The number of entries without an event. */
   #empty = 0;
   #end = 0;
   /** The position of the last event that was dropped. */
@@ -58,7 +58,7 @@ export class EventLog {
     if (this.#entries.length - this.#empty > this.#capacity) this.#drop();
   }
 
-  /** The first event after that position. */
+  /** Returns the first event after the position. */
   after(position: number): Reading {
     if (position < this.#dropped) return "overflow";
     const entries = this.#entries;
@@ -69,7 +69,7 @@ export class EventLog {
     return "end";
   }
 
-  /** Forgets all events: to be called when everyone has read them. */
+  /** Drops all events. Call it when all readers have read them. */
   clear(): void {
     if (this.#entries.length === 0) return;
     this.#entries = [];

@@ -1,4 +1,4 @@
-/** The ring of signing keys: the first signs, all verify, so that a key can be replaced without logging anybody out. */
+/** The ring of signing keys: the first one signs, all verify, so that rotating a key logs no user out. */
 import {
   createHmac,
   createSecretKey,
@@ -12,7 +12,7 @@ export const macBytes = 32;
 
 interface Key {
   readonly id: Buffer;
-  /** Made once: an HMAC by the bare bytes takes five times as long. */
+  /** Created once: an HMAC with the key as bytes takes five times as long. */
   readonly key: KeyObject;
 }
 
@@ -41,14 +41,14 @@ export class KeyRing {
     return mac(this.#keys[0], content);
   }
 
-  /** Whether the key of that id is in the ring and made this signature; in constant time. */
+  /** Whether the key with the id is in the ring and made this signature. Compares in constant time. */
   verify(keyId: Uint8Array, content: Uint8Array, signature: Uint8Array): boolean {
     const key = this.#keys.find(({ id }) => id.equals(keyId));
     return key !== undefined && timingSafeEqual(mac(key, content), signature);
   }
 }
 
-/** Bound to their purpose, so that the same secret may serve elsewhere without making tokens there (RFC 5869). */
+/** Derived keys are bound to their purpose: the same secret, used elsewhere, cannot sign tokens (HKDF, RFC 5869). */
 function deriveKey(secret: string): Key {
   return {
     id: derive(secret, "curfew key id", keyIdBytes),

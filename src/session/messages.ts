@@ -1,27 +1,27 @@
-/** What nodes tell each other about sessions, and on which topics. */
+/** The messages that nodes publish about sessions, and their topics. */
 import { endReasons, type EndReason } from "../protocol/end-reasons.ts";
 import { toSession, type Session } from "./session.ts";
 
-/** Said on the topic of the session. */
+/** Published on the session's topic. */
 export type SessionMessage = { readonly fingerprint: string } & (
   | { readonly type: "renewed"; readonly session: Session }
   | {
       readonly type: "ended";
       readonly session: Session;
       readonly reason: EndReason;
-      /** When the store had ended it, in epoch milliseconds; nodes of earlier versions do not say it. */
+      /** When the store had ended it, in epoch milliseconds. Nodes of earlier versions do not send it. */
       readonly at?: number;
     }
-  /** A renewal token of it was replayed from a network that it does not know; earlier versions ignore this. */
+  /** A foreign replay: a renewal token was replayed from a network that the session does not know. Earlier versions ignore it. */
   | { readonly type: "replayed"; readonly session: Session; readonly address: string | null }
-  /** It may have ended, without an answer of the store to say so: look for yourselves. */
+  /** The session may have ended, but the store did not confirm it: each node must recheck it. */
   | { readonly type: "uncertain" }
 );
 
-/** Said on the topic of the user. */
+/** Published on the user's topic. */
 export type UserMessage = { readonly type: "started"; readonly session: Session };
 
-/** The one place that names a session's topic: sender and receiver cannot spell it apart. */
+/** The topic of a session, for publishers and subscribers alike. */
 export function sessionTopic(fingerprint: string): string {
   return `curfew:session:${fingerprint}`;
 }
@@ -30,7 +30,7 @@ export function userTopic(userId: string): string {
   return `curfew:user:${userId}`;
 }
 
-/** Undefined for what a later version, or somebody else, said on the topic. */
+/** Undefined for a message of a later version or of another program. */
 export function readSessionMessage(message: unknown): SessionMessage | undefined {
   if (!isRecord(message)) return undefined;
   const { type, fingerprint, reason, at, address } = message;
@@ -45,7 +45,7 @@ export function readSessionMessage(message: unknown): SessionMessage | undefined
   }
   if (type !== "ended" || typeof reason !== "string") return undefined;
   const known = endReasons.find((one) => one === reason);
-  // A reason of a later version: that it ended is what matters, and can be looked up.
+  // A reason of a later version: a recheck finds that the session has ended.
   if (known === undefined) return { type: "uncertain", fingerprint };
   return { type, fingerprint, session, reason: known, ...(isTime(at) && { at }) };
 }

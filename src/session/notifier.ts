@@ -1,4 +1,4 @@
-/** Tells of every change of a session: this node, which carries it out itself, and then the others. */
+/** Publishes every change of a session: to listeners on this node first, then to the other nodes. */
 import { callSafely, type ReportError } from "../lib/report-error.ts";
 import { sessionTopic, userTopic, type SessionMessage, type UserMessage } from "./messages.ts";
 import type { Session } from "./session.ts";
@@ -7,23 +7,23 @@ import type { PubSub } from "./pubsub.ts";
 export class SessionNotifier {
   readonly #pubsub: PubSub;
   readonly #reportError: ReportError;
-  readonly #witnesses = new Set<(message: SessionMessage) => void>();
+  readonly #localListeners = new Set<(message: SessionMessage) => void>();
 
   constructor(pubsub: PubSub, reportError: ReportError) {
     this.#pubsub = pubsub;
     this.#reportError = reportError;
   }
 
-  /** Calls back before each message is published. */
+  /** Calls the listener before each message is published. Returns a function that removes it. */
   onLocalChange(listener: (message: SessionMessage) => void): () => void {
-    this.#witnesses.add(listener);
-    return () => this.#witnesses.delete(listener);
+    this.#localListeners.add(listener);
+    return () => this.#localListeners.delete(listener);
   }
 
   async change(message: SessionMessage): Promise<void> {
-    const tell = (error: unknown) =>
-      this.#reportError("a witness of a session's change failed", error);
-    for (const listener of this.#witnesses) callSafely(() => listener(message), tell);
+    const report = (error: unknown) =>
+      this.#reportError("a local listener of session changes failed", error);
+    for (const listener of this.#localListeners) callSafely(() => listener(message), report);
     await this.#publish(sessionTopic(message.fingerprint), message);
   }
 
@@ -31,7 +31,7 @@ export class SessionNotifier {
     await this.#publish(userTopic(session.userId), { type: "started", session });
   }
 
-  /** The store has the change already, and every node rechecks: a lost message costs time, not truth. */
+  /** The store has the change already, and every node rechecks it: a lost message delays it but does not lose it. */
   async #publish(topic: string, message: SessionMessage | UserMessage): Promise<void> {
     try {
       await this.#pubsub.publish(topic, message);

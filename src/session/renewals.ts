@@ -1,11 +1,13 @@
-/** Renews sessions: one step up for a current token, the same pair again for a replay, the end for a used one. */
+/** Renews and reissues sessions: stores the decision, publishes and audits it, and mints the tokens. */
 import type { SessionNotifier } from "./notifier.ts";
 import { sessionFields, clientOriginOf, tokenFields, type Audit } from "./audit.ts";
 import type { KeyRing } from "./keys.ts";
 import { sessionNetworkOf } from "../lib/client-network.ts";
 import type { Renewal } from "./outcomes.ts";
 import type { EndReason } from "../protocol/end-reasons.ts";
-import { decideRenewal, type Device, type Lifetimes, type Session } from "./session.ts";
+import type { RefusalReason } from "../protocol/refusal-reasons.ts";
+import { decideRenewal, type RenewalRequest } from "./renewal-rules.ts";
+import type { Device, Lifetimes, Session } from "./session.ts";
 import type { SessionStore } from "./store.ts";
 import { checkToken, mintPair, type Claims } from "./token.ts";
 
@@ -16,24 +18,24 @@ export interface RenewalsOptions {
   /** Whether the user was deleted or locked. */
   readonly isUserDisabled: (userId: string) => Promise<boolean>;
   readonly clock: () => number;
-  /** Is told of every fact, once. */
+  /** Receives every fact once. */
   readonly audit?: Audit;
-  /** Whether foreign replays end a session or are written down only: see `judgeRenewal`. Default: "end". */
+  /** Whether foreign replays end a session or are only audited: see `decideRenewal`. Default: "end". */
   readonly foreignReplays?: "end" | "audit";
 }
 
 export class Renewals {
   readonly #options: RenewalsOptions;
-  readonly #announcements: SessionNotifier;
+  readonly #notifier: SessionNotifier;
   readonly #end: (fingerprint: string, reason: EndReason) => Promise<number>;
 
   constructor(
     options: RenewalsOptions,
-    announcements: SessionNotifier,
+    notifier: SessionNotifier,
     end: (fingerprint: string, reason: EndReason) => Promise<number>,
   ) {
     this.#options = options;
-    this.#announcements = announcements;
+    this.#notifier = notifier;
     this.#end = end;
   }
 
@@ -41,7 +43,7 @@ export class Renewals {
     return this.#audited(await this.#renew(renewalToken, device), device);
   }
 
-  /** Whether the user is gone is not asked: the session is live, and where a lock is under way, that ends it. */
+  /** Does not look the user up: the session is live, and a lock that is in progress ends it. */
   async reissue(claims: Claims, device: Device): Promise<Renewal> {
     const { store, lifetimes, ring, clock } = this.#options;
     const { fingerprint, generation: atLeast } = claims;
@@ -50,13 +52,12 @@ export class Renewals {
     try {
       session = await store.reissue(fingerprint, request, lifetimes, clock());
     } catch (error) {
-      // Perhaps it was done: then whatever runs under the session is to find out.
-      void this.#announcements.change({ type: "uncertain", fingerprint });
+      // The store may have done it: every node must recheck the session's connections.
+      void this.#notifier.change({ type: "uncertain", fingerprint });
       throw error;
     }
-    if (session === undefined)
-      return this.#audited({ outcome: "refused", reason: "ENDED", claims }, device);
-    await this.#stepped(session, device);
+    if (session === undefined) return this.#audited(refused("ENDED", claims), device);
+    await this.#rotated(session, device);
     return { outcome: "renewed", session, tokens: mintPair(ring, claims.secret, session) };
   }
 
@@ -65,72 +66,102 @@ export class Renewals {
     if (renewalToken === "") return { outcome: "refused", reason: "MISSING" };
     const reading = checkToken(ring, renewalToken, "renewal", clock());
     if (!reading.ok) return { ...reading, outcome: "refused" };
-    return this.#step(reading.claims, device);
+    return this.#renewVerified(reading.claims, device);
   }
 
-  async #step(claims: Claims, device: Device): Promise<Renewal> {
-    const { store, lifetimes, ring, clock, isUserDisabled, audit, foreignReplays } = this.#options;
+  async #renewVerified(claims: Claims, device: Device): Promise<Renewal> {
+    const { store, lifetimes, ring, clock, isUserDisabled, foreignReplays } = this.#options;
     const { fingerprint, generation } = claims;
     const known = await store.read(fingerprint, clock());
-    if (known === undefined) return { outcome: "refused", reason: "ENDED", claims };
-    // Asked before the step: where there is no answer, the token is not used up.
+    if (known === undefined) return refused("ENDED", claims);
+    // Before the rotation: if the directory does not answer, the token is not used up.
     if (await isUserDisabled(known.userId)) {
       await this.#end(fingerprint, "USER_GONE");
-      return { outcome: "refused", reason: "USER_GONE", claims };
+      return refused("USER_GONE", claims);
     }
-    const network = sessionNetworkOf(device.ipAddress);
-    const followingEnds = foreignReplays !== "audit";
-    const asked = { generation, generationAtRead: known.generation, network, followingEnds };
-    const verdict = decideRenewal(known, asked, clock());
-    if (verdict === "superseded") return { outcome: "refused", reason: "SUPERSEDED", claims };
-    // A token that is used up when it is shown comes after the renewals that are being made, too.
-    const isUsedUp = verdict === "reuse";
-    const request = isUsedUp ? { ...asked, generationAtRead: Number.MAX_SAFE_INTEGER } : asked;
+    const requested: RenewalRequest = {
+      generation,
+      generationAtRead: known.generation,
+      network: sessionNetworkOf(device.ipAddress),
+      foreignReplaysEnd: foreignReplays !== "audit",
+    };
+    const decision = decideRenewal(known, requested, clock());
+    if (decision === "superseded") return refused("SUPERSEDED", claims);
+    // A token that is used up at the read also comes after the renewals that are in flight.
+    const isUsedUp = decision === "reuse";
+    const request = isUsedUp
+      ? { ...requested, generationAtRead: Number.MAX_SAFE_INTEGER }
+      : requested;
     const renewal = await store.renew(fingerprint, request, lifetimes, clock());
-    if (renewal.outcome === "absent") return { outcome: "refused", reason: "ENDED", claims };
-    const { outcome, session } = renewal;
-    if (outcome === "superseded") return { outcome: "refused", reason: "SUPERSEDED", claims };
-    if (outcome === "reused") {
-      // Of many at once, one ends it.
-      let ended: number | undefined;
-      try {
-        ended = await this.#end(fingerprint, "RENEWAL_REUSED");
-      } finally {
-        // Also where it is not known whether the session ended: whoever sent the token will not come again.
-        const { userId } = session;
-        if (ended !== 0)
-          audit?.({ event: "reuse", userId, fingerprint, generation, ...clientOriginOf(device) });
-      }
-      if (ended === 0) return { outcome: "refused", reason: "ENDED", claims };
-      return { outcome: "refused", reason: "REUSED", claims };
+    switch (renewal.outcome) {
+      case "absent":
+        return refused("ENDED", claims);
+      case "superseded":
+        return refused("SUPERSEDED", claims);
+      case "reused":
+        return this.#endReused(renewal.session, claims, device);
+      case "rotated":
+        await this.#rotated(renewal.session, device);
+        break;
+      case "foreignReplay":
+        await this.#replayedForeign(renewal.session, generation, device);
+        break;
+      case "replayed":
+        break;
     }
-    if (outcome === "stepped") await this.#stepped(session, device);
-    if (outcome === "convergedForeign") {
-      const { userId } = session;
-      const { ipAddress: address } = device;
-      audit?.({
-        event: "foreignReplay",
-        userId,
-        fingerprint,
-        generation,
-        ...clientOriginOf(device),
-      });
-      await this.#announcements.change({ type: "replayed", fingerprint, session, address });
-    }
+    const { session } = renewal;
     return { outcome: "renewed", session, tokens: mintPair(ring, claims.secret, session) };
   }
 
-  async #stepped(session: Session, device: Device): Promise<void> {
-    const { fingerprint } = session;
-    this.#options.audit?.({ event: "renewal", ...sessionFields(session, device) });
-    await this.#announcements.change({ type: "renewed", fingerprint, session });
+  /** Of concurrent reuses, only one ends the session and is audited as reuse. */
+  async #endReused({ userId }: Session, claims: Claims, device: Device): Promise<Renewal> {
+    const { fingerprint, generation } = claims;
+    let ended: number | undefined;
+    try {
+      ended = await this.#end(fingerprint, "RENEWAL_REUSED");
+    } finally {
+      // Also if it is unknown whether the session ended: the client that sent the token may not retry.
+      if (ended !== 0)
+        this.#options.audit?.({
+          event: "reuse",
+          userId,
+          fingerprint,
+          generation,
+          ...clientOriginOf(device),
+        });
+    }
+    return refused(ended === 0 ? "ENDED" : "REUSED", claims);
   }
 
-  /** A reuse is written down as such. */
+  async #rotated(session: Session, device: Device): Promise<void> {
+    const { fingerprint } = session;
+    this.#options.audit?.({ event: "renewal", ...sessionFields(session, device) });
+    await this.#notifier.change({ type: "renewed", fingerprint, session });
+  }
+
+  /** @param generation that of the token */
+  async #replayedForeign(session: Session, generation: number, device: Device): Promise<void> {
+    const { userId, fingerprint } = session;
+    this.#options.audit?.({
+      event: "foreignReplay",
+      userId,
+      fingerprint,
+      generation,
+      ...clientOriginOf(device),
+    });
+    const { ipAddress: address } = device;
+    await this.#notifier.change({ type: "replayed", fingerprint, session, address });
+  }
+
+  /** Audits a refusal. A reuse has been audited as such. */
   #audited(renewal: Renewal, device: Device): Renewal {
     if (renewal.outcome === "renewed" || renewal.reason === "REUSED") return renewal;
     const { reason, claims } = renewal;
     this.#options.audit?.({ event: "renewalRefused", reason, ...tokenFields(claims, device) });
     return renewal;
   }
+}
+
+function refused(reason: RefusalReason, claims: Claims): Renewal {
+  return { outcome: "refused", reason, claims };
 }

@@ -1,4 +1,4 @@
-/** What happens to a session, as its user's other sessions hear of it. */
+/** The event of a session, as the subscription of its user's other sessions delivers it. */
 import type { EndReason } from "../protocol/end-reasons.ts";
 import type { Session } from "./session.ts";
 
@@ -7,14 +7,14 @@ export type SessionEvent =
   | {
       readonly type: "REPLAYED";
       readonly session: Session;
-      /** Null if it is not known, or if the message was lost. */
+      /** Null if it is unknown or the message was lost. */
       readonly address: string | null;
       readonly at: number;
     }
   | {
       readonly type: "ENDED";
       readonly session: Session;
-      /** Null when the message was lost. */
+      /** Null if the message was lost. */
       readonly reason: EndReason | null;
       readonly at: number;
     };

@@ -1,4 +1,4 @@
-/** What can be done with sessions: start, authenticate, renew, end, list. The heart of Curfew. */
+/** The use cases of sessions: start, authenticate, renew, end, list. */
 import { SessionNotifier } from "./notifier.ts";
 import { actorFields, sessionFields, type Actor } from "./audit.ts";
 import type { ReportError } from "../lib/report-error.ts";
@@ -31,30 +31,30 @@ export type { Authentication, Issued, Renewal } from "./outcomes.ts";
 
 export interface SessionsOptions extends RenewalsOptions {
   readonly pubsub: PubSub;
-  /** As many as a user may have; a login beyond that ends the oldest. */
+  /** How many sessions a user may have. A login beyond the limit ends the oldest. Default: no limit */
   readonly maxSessionsPerUser?: number;
   readonly randomBytes: (size: number) => Uint8Array;
-  /** Told of what went wrong without failing the caller: a message not published, a note not taken. */
+  /** Receives failures that do not fail the caller, such as a message that could not be published. */
   readonly reportError: ReportError;
 }
 
-/** Of a client that nobody described. */
+/** The device of an unknown client. */
 const noDevice: Device = { userAgent: null, ipAddress: null };
 
 export class Sessions {
   readonly #options: SessionsOptions;
-  readonly #announcements: SessionNotifier;
+  readonly #notifier: SessionNotifier;
   readonly #renewals: Renewals;
 
   constructor(options: SessionsOptions) {
     this.#options = options;
-    this.#announcements = new SessionNotifier(options.pubsub, options.reportError);
-    this.#renewals = new Renewals(options, this.#announcements, (...which) => this.end(...which));
+    this.#notifier = new SessionNotifier(options.pubsub, options.reportError);
+    this.#renewals = new Renewals(options, this.#notifier, (...args) => this.end(...args));
   }
 
   /**
-   * Signs a user in. Whoever calls this asks afterwards whether the user is still there and not locked,
-   * and ends the session if not: a lock ends the sessions that it finds.
+   * Signs a user in. The caller checks afterwards that the user is not deleted or locked, and else ends the
+   * session: a concurrent lock ends only the sessions that it finds.
    */
   async start(userId: string, device: Device): Promise<Issued> {
     const { store, lifetimes, ring, clock, randomBytes, audit } = this.#options;
@@ -62,11 +62,11 @@ export class Sessions {
     const session = beginSession(secret.fingerprint, userId, device, lifetimes, clock());
     await store.create(session);
     audit?.({ event: "login", ...sessionFields(session, device) });
-    await Promise.all([this.#announcements.start(session), this.#endOldest(userId)]);
+    await Promise.all([this.#notifier.start(session), this.#endOldest(userId)]);
     return { session, tokens: mintPair(ring, secret, session) };
   }
 
-  /** Checks an access token without asking the store: what it says, or why it will not do. */
+  /** Checks an access token without reading the store. */
   verify(token: string | undefined): TokenReading<TokenRefusal | "MISSING"> {
     const { ring, clock } = this.#options;
     return token === undefined
@@ -74,33 +74,33 @@ export class Sessions {
       : checkToken(ring, token, "access", clock());
   }
 
-  /** Checks an access token and asks the store about its session: once, and never without need. */
+  /** Checks an access token and, if it is valid, reads its session from the store once. */
   async authenticate(token: string | undefined): Promise<Authentication> {
     const reading = this.verify(token);
     return reading.ok ? this.check(reading.claims) : { ...reading, state: "refused" };
   }
 
-  /** Asks the store about the session of an access token that was verified. */
+  /** Reads the session of a verified access token from the store. */
   async check(claims: Claims): Promise<Authentication> {
-    return this.#ask(claims, (session) =>
+    return this.#readAndCheck(claims, (session) =>
       claims.generation < session.generation ? "SUPERSEDED" : undefined,
     );
   }
 
   /**
-   * Asks again, for what began with `check` and runs on. A renewal since then does not matter, unless tokens
-   * of before are not accepted any more (`minGeneration`). Until when it may run on is not judged here: each
-   * connection has a deadline of its own.
+   * Rechecks the session of an operation that started with `check` and still runs. A renewal since then does
+   * not end it, unless earlier tokens are refused now (`minGeneration`). Expiry is not checked here: each
+   * connection has its own deadline.
    */
   async checkAgain(claims: Claims): Promise<Authentication> {
-    return this.#ask(claims, (session) =>
+    return this.#readAndCheck(claims, (session) =>
       claims.generation < session.minGeneration ? "SUPERSEDED" : undefined,
     );
   }
 
-  async #ask(
+  async #readAndCheck(
     claims: Claims,
-    judge: (session: Session) => RefusalReason | undefined,
+    refusalOf: (session: Session) => RefusalReason | undefined,
   ): Promise<Authentication> {
     let session: Session | undefined;
     try {
@@ -110,13 +110,13 @@ export class Sessions {
       throw cause;
     }
     if (session === undefined) return { state: "refused", reason: "ENDED", claims };
-    const reason = judge(session);
+    const reason = refusalOf(session);
     return reason === undefined
       ? { state: "signedIn", session, claims }
       : { state: "refused", reason, claims };
   }
 
-  /** The live session of that fingerprint; reading it counts as its use. */
+  /** Reads a live session. The read counts as a use of it. */
   async #read(fingerprint: string): Promise<Session | undefined> {
     const { store, clock, reportError } = this.#options;
     const now = clock();
@@ -124,37 +124,39 @@ export class Sessions {
     if (session !== undefined && now - session.lastSeenAt >= lastSeenResolution)
       store
         .touch(fingerprint, now)
-        .catch((error: unknown) => reportError("the last use of a session was not noted", error));
+        .catch((error: unknown) =>
+          reportError("the last use of a session was not recorded", error),
+        );
     return session;
   }
 
-  /** How many sessions stand, in their order. It counts as no use. */
+  /** Reads many sessions, in the order of the fingerprints. The read does not count as a use of them. */
   async readMany(fingerprints: readonly string[]): ReturnType<SessionStore["readMany"]> {
     return this.#options.store.readMany(fingerprints, this.#options.clock());
   }
 
-  /** @param device from where it is asked, for the audit trail */
+  /** @param device the client, for the audit trail and foreign replays */
   async renew(renewalToken: string, device: Device = noDevice): Promise<Renewal> {
     return this.#renewals.renew(renewalToken, device);
   }
 
   /**
-   * Starts the session over, after a changed password: every token issued before is refused from now on,
-   * with `SUPERSEDED`, and only the pair that this resolves to is accepted. Steps from what is current,
+   * Replaces all tokens of the session after a password change: every token issued before is refused from
+   * now on, with `SUPERSEDED`, and only the returned pair is accepted. Moves on from the current generation,
    * whatever the generation of the caller's token.
    *
-   * @throws StoreUnavailable when it is not known whether it was done; safe to repeat.
+   * @throws StoreUnavailable if it is unknown whether it was done; safe to repeat
    */
   async reissue(claims: Claims, device: Device = noDevice): Promise<Renewal> {
     return this.#renewals.reissue(claims, device);
   }
 
-  /** The claims of any token of this server: either kind, any generation, expired or not. */
+  /** Reads the claims of any token of this server: either kind, any generation, expired or not. */
   identify(token: string): Claims | undefined {
     return readToken(this.#options.ring, token).claims;
   }
 
-  /** Ends a session; resolves to how many this call ended: 1, or 0. */
+  /** Ends a session. Resolves to the number that this call ended: 1 or 0. */
   async end(
     fingerprint: string,
     reason: EndReason,
@@ -167,23 +169,23 @@ export class Sessions {
       session = await store.end(fingerprint, clock());
     } catch (error) {
       audit?.({ event: "endUnknown", ...fact });
-      void this.#announcements.change({ type: "uncertain", fingerprint });
+      void this.#notifier.change({ type: "uncertain", fingerprint });
       throw error;
     }
     if (session === undefined) {
-      // Perhaps by an earlier attempt, whose answer was lost and which therefore told nobody.
-      await this.#announcements.change({ type: "uncertain", fingerprint });
+      // An earlier attempt may have ended it without publishing that, because the store's reply was lost.
+      await this.#notifier.change({ type: "uncertain", fingerprint });
       return 0;
     }
     audit?.({ event: "end", userId: session.userId, ...fact });
     const ended = { type: "ended", fingerprint, session, reason, at: clock() } as const;
-    await this.#announcements.change(ended);
+    await this.#notifier.change(ended);
     return 1;
   }
 
   /**
-   * Ends the session of a token, of any generation, expired or not, unless the session was reissued since:
-   * then the token opens and ends nothing. Resolves to how many this call ended.
+   * Ends the session of a token of any generation, expired or not. A token from before the session was
+   * reissued ends nothing. Resolves to the number that this call ended.
    */
   async endByToken(claims: Claims, reason: EndReason, actor?: Actor): Promise<number> {
     const { fingerprint, generation } = claims;
@@ -192,7 +194,7 @@ export class Sessions {
     return this.end(fingerprint, reason, actor);
   }
 
-  /** Ends a session if it is that user's; resolves to how many this call ended. */
+  /** Ends a session if it belongs to the user. Resolves to the number that this call ended. */
   async endOwn(
     userId: string,
     fingerprint: string,
@@ -203,7 +205,7 @@ export class Sessions {
     return session?.userId === userId ? this.end(fingerprint, reason, actor) : 0;
   }
 
-  /** Ends all sessions of the user but that one; resolves to how many this call ended. Safe to repeat. */
+  /** Ends all sessions of the user except `keep`. Resolves to the number that this call ended. Safe to repeat. */
   async endOthers(
     userId: string,
     keep: string | undefined,
@@ -214,7 +216,7 @@ export class Sessions {
     return inBatches(others, ({ fingerprint }) => this.end(fingerprint, reason, actor));
   }
 
-  /** Ends all sessions of the user; resolves to how many this call ended. Safe to repeat. */
+  /** Ends all sessions of the user. Resolves to the number that this call ended. Safe to repeat. */
   async endAll(userId: string, reason: EndReason, actor?: Actor): Promise<number> {
     return this.endOthers(userId, undefined, reason, actor);
   }
@@ -225,14 +227,14 @@ export class Sessions {
   }
 
   /**
-   * Tells of every change made through this object, before it is published: what this node did it
-   * carries out itself, whether or not the message gets through.
+   * Reports every change made through this object before it is published, so that this node applies its
+   * own changes even if the message is lost.
    */
   onLocalChange(listener: (message: SessionMessage) => void): () => void {
-    return this.#announcements.onLocalChange(listener);
+    return this.#notifier.onLocalChange(listener);
   }
 
-  /** Asked when the new session is listed: of logins at once, the last to ask sees all of them. */
+  /** Called after the new session is listed: of concurrent logins, the last one to list sees all sessions. */
   async #endOldest(userId: string): Promise<void> {
     const { maxSessionsPerUser, reportError } = this.#options;
     if (maxSessionsPerUser === undefined) return;
@@ -240,7 +242,7 @@ export class Sessions {
       const oldest = sessionsBeyondLimit(await this.list(userId), maxSessionsPerUser);
       await inBatches(oldest, ({ fingerprint }) => this.end(fingerprint, "SESSION_LIMIT"));
     } catch (error) {
-      // The login stands; the next one ends what this one left.
+      // The login succeeds; the next one ends the sessions that are too many.
       reportError("a user's oldest sessions were not ended", error);
     }
   }

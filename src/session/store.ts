@@ -1,23 +1,18 @@
-/** The port to wherever sessions are kept. */
-import type {
-  Lifetimes,
-  ReissueRequest,
-  RenewalRequest,
-  Session,
-  SessionExpiry,
-} from "./session.ts";
+/** The port to the store of sessions. */
+import type { ReissueRequest, RenewalRequest } from "./renewal-rules.ts";
+import type { Lifetimes, Session, SessionExpiry } from "./session.ts";
 
-/** What became of a renewal. Each names the session as the store has it afterwards, or had it last. */
+/** The result of a renewal, with the session as the store has it afterwards. */
 export type RenewalOutcome =
-  /** One step up: this call made the new generation. */
-  | { readonly outcome: "stepped"; readonly session: Session }
-  /** Another call made it, within the grace or since this one was asked: the same pair again. */
-  | { readonly outcome: "converged"; readonly session: Session }
-  /** The same, as a foreign replay that this call counted: once for each generation. */
-  | { readonly outcome: "convergedForeign"; readonly session: Session }
+  /** This call made the next generation. */
+  | { readonly outcome: "rotated"; readonly session: Session }
+  /** Another call made it, within the grace period or concurrently with this one: the same pair again. */
+  | { readonly outcome: "replayed"; readonly session: Session }
+  /** A replay from a foreign network, which this call counted: once for each generation. */
+  | { readonly outcome: "foreignReplay"; readonly session: Session }
   /**
-   * A used token after its grace, for which the session is to be ended. By another call: a verdict that
-   * comes so late that nobody waits for it any more should do no harm.
+   * A used token after its grace period. The caller ends the session, and not the store: an outcome that
+   * comes after the caller has stopped waiting must change nothing.
    */
   | { readonly outcome: "reused"; readonly session: Session }
   /** The token is below the session's `minGeneration`: refused, and nothing has changed. */
@@ -25,35 +20,36 @@ export type RenewalOutcome =
   /** There is no such live session. */
   | { readonly outcome: "absent" };
 
-/** What a store can say of one session of many. */
+/** The result for one session of a bulk read. */
 export type SessionLookup =
   | { readonly state: "live"; readonly standing: SessionExpiry }
   | { readonly state: "absent" }
-  /** It could not be asked for this one, whatever it says of the others. */
+  /** The store could not read this one, whatever it returns for the others. */
   | { readonly state: "unknown"; readonly cause: StoreUnavailable };
 
 /**
- * Keeps sessions under their fingerprint.
+ * Stores sessions under their fingerprint.
  *
- * - Every change of one session is atomic, and acts only on a session that exists: nothing brings
- *   an ended or expired one back.
- * - What a resolved promise acknowledged is seen by every later read on every node.
+ * - Every change of one session is atomic and applies only to an existing session: nothing restores an
+ *   ended or expired one.
+ * - After a promise has resolved, every later read on every node sees its change.
  * - A session past its `idleExpiresAt` is absent for every method.
- * - Whatever keeps the store from giving a true answer rejects with {@link StoreUnavailable}; then it
- *   is unknown whether a change happened. Ending and renewing are safe to repeat.
+ * - If the store cannot give a true answer, the method rejects with {@link StoreUnavailable}. Then it is
+ *   unknown whether a change happened. Ending and renewing are safe to repeat.
  */
 export interface SessionStore {
-  /** Keeps a new session and lists it under its user. */
+  /** Stores a new session and lists it under its user. */
   create(session: Session): Promise<void>;
   read(fingerprint: string, now: number): Promise<Session | undefined>;
   /**
-   * How many sessions stand, in their order: asked often, and so no more than is needed. What is kept in
-   * several places answers for each by itself: where one is away, its sessions alone are unknown.
+   * Reads what connections need of their sessions, in the order of the fingerprints. Called often, so it
+   * returns no more than that. A store of several parts answers for each session separately: if one part
+   * is down, only its sessions are unknown.
    */
   readMany(fingerprints: readonly string[], now: number): Promise<readonly SessionLookup[]>;
   /**
-   * Judges a renewal by `judgeRenewal` and steps up where that says so, in one atomic step. Where nodes
-   * share the store, the grace is by its clock and not by theirs: it runs from when the step was made.
+   * Decides a renewal by `decideRenewal` and rotates the session if that is the decision, in one atomic
+   * step. If nodes share the store, the grace period is measured by the store's clock, from the rotation.
    */
   renew(
     fingerprint: string,
@@ -62,8 +58,9 @@ export interface SessionStore {
     now: number,
   ): Promise<RenewalOutcome>;
   /**
-   * Starts the session over by `reissueSession`, in one atomic step from what is current: also where a
-   * renewal comes between the caller's read and this. Resolves to undefined if there is no live session.
+   * Replaces all tokens of the session by `reissueSession`, in one atomic step from the current generation:
+   * also if a renewal comes between the caller's read and this. Resolves to undefined if there is no live
+   * session.
    */
   reissue(
     fingerprint: string,
@@ -71,18 +68,18 @@ export interface SessionStore {
     lifetimes: Lifetimes,
     now: number,
   ): Promise<Session | undefined>;
-  /** Notes that the session was used. */
+  /** Records that the session was used. */
   touch(fingerprint: string, now: number): Promise<void>;
-  /** Ends the session for good; resolves to what it was, or to undefined when there was none to end. */
+  /** Ends the session for good. Resolves to its last state, or to undefined if there was none to end. */
   end(fingerprint: string, now: number): Promise<Session | undefined>;
   /** The live sessions of a user, newest first. */
   listByUser(userId: string, now: number): Promise<readonly Session[]>;
-  /** Whether the store answers; for readiness. Rejects when not. */
+  /** Readiness: rejects if the store does not answer. */
   ping(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** The store, or the topics, could not be asked: neither yes nor no. */
+/** The store or the pub/sub could not be reached: the answer is neither yes nor no. */
 export class StoreUnavailable extends Error {
   override readonly name = "StoreUnavailable";
 }

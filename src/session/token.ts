@@ -1,7 +1,8 @@
 /**
- * Tokens: what they are made of, how they are made and how they are read. No store is asked.
+ * The token format: signs and verifies access and renewal tokens without a store. A renewal token is called
+ * *refresh token* in OAuth.
  *
- * `curfew_access_` or `curfew_renewal_`, and then 66 bytes in base64url:
+ * `curfew_access_` or `curfew_renewal_`, followed by 66 bytes in base64url:
  *
  * | bytes | content |
  * | --- | --- |
@@ -11,7 +12,7 @@
  * | 4 | generation |
  * | 6 | expiry, epoch milliseconds |
  * | 16 | session secret, random |
- * | 32 | HMAC-SHA256 over all before |
+ * | 32 | HMAC-SHA256 over all bytes before |
  */
 import { hash } from "node:crypto";
 import { keyIdBytes, macBytes, type KeyRing } from "./keys.ts";
@@ -25,14 +26,14 @@ import {
 } from "../protocol/token-format.ts";
 import type { Session } from "./session.ts";
 
-/** What a token of this ring says. */
+/** The content of a token that this key ring signed. */
 export interface Claims {
   readonly kind: TokenKind;
   readonly generation: number;
   /** Epoch milliseconds. */
   readonly expiresAt: number;
   readonly secret: SessionSecret;
-  /** Public id of the session, made from the secret. */
+  /** Public id of the session, derived from the secret. */
   readonly fingerprint: string;
 }
 
@@ -43,12 +44,12 @@ export type TokenRefusal = Extract<
 
 export type TokenReading<Refusal extends RefusalReason = TokenRefusal> =
   | { readonly ok: true; readonly claims: Claims }
-  /** The claims are there when the signature was good. */
+  /** With claims if the signature is valid. */
   | { readonly ok: false; readonly reason: Refusal; readonly claims?: Claims };
 
 /**
- * The pair that a login or a renewal returns. It does not print: neither JSON nor a template nor an
- * inspector shows the tokens, which have to be asked for by name.
+ * The pair of tokens that a login or a renewal returns. JSON, templates and inspectors do not print them:
+ * only the getters return them.
  */
 export class TokenPair {
   readonly #accessToken: string;
@@ -67,7 +68,7 @@ export class TokenPair {
     return this.#renewalToken;
   }
 
-  /** Also where getters are to be called. */
+  /** Also for an inspector that calls getters. */
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     return "TokenPair {}";
   }
@@ -78,22 +79,23 @@ const secretBytes = 16;
 const kindCodes = { access: 1, renewal: 2 } as const satisfies Record<TokenKind, number>;
 
 const bodyBytes = at.mac + macBytes;
+// 66 bytes are exactly 88 characters, without spare bits: every body has only one encoding.
 const encodedBody = /^[A-Za-z0-9_-]*$/;
 
 /**
- * The 128-bit random that both tokens of every generation share, and that no store knows.
- * It does not print: neither JSON nor a template nor an inspector shows it.
+ * The random 128 bits that all tokens of a session share. Stores do not have them, and JSON, templates and
+ * inspectors do not print them.
  */
 export class SessionSecret {
-  /** As Latin-1: a buffer takes ten times as much, and every socket keeps a secret. */
+  /** As Latin-1 text: a buffer takes ten times the memory, and every socket stores a secret. */
   readonly #text: string;
-  /** The truncated SHA-256 by which stores and topics know the session. */
+  /** The truncated SHA-256 of the secret: the session's key in stores and topics. */
   readonly fingerprint: string;
 
   constructor(bytes: Uint8Array) {
     if (bytes.length !== secretBytes) throw new Error(`A session secret has ${secretBytes} bytes.`);
     this.#text = Buffer.from(bytes.buffer, bytes.byteOffset, secretBytes).toString("latin1");
-    // By way of a text, which Node makes sooner than a buffer of its own.
+    // Node returns the digest faster as text than as a buffer.
     const digest = Buffer.from(hash("sha256", bytes, "hex"), "hex");
     this.fingerprint = digest.toString("base64url", 0, 16);
   }
@@ -107,7 +109,7 @@ export class SessionSecret {
   }
 }
 
-/** The pair of the session's current generation: the same bytes on every node with the same newest key. */
+/** Mints the pair of the session's current generation: the same bytes on every node with the same newest key. */
 export function mintPair(ring: KeyRing, secret: SessionSecret, session: Session): TokenPair {
   const { generation, accessExpiresAt, idleExpiresAt } = session;
   const token = (kind: TokenKind, expiresAt: number) =>
@@ -127,7 +129,7 @@ export function mintToken(ring: KeyRing, claims: Omit<Claims, "fingerprint">): s
   return prefixes[claims.kind] + body.toString("base64url");
 }
 
-/** Whether this ring signed the token, whatever its kind and even if it is expired. */
+/** Verifies that this ring signed the token, whatever its kind and even if it is expired. */
 export function readToken(ring: KeyRing, token: string): TokenReading {
   const parts = parseToken(token);
   if (parts === undefined) return { ok: false, reason: "MALFORMED" };
@@ -148,7 +150,7 @@ export function readToken(ring: KeyRing, token: string): TokenReading {
   };
 }
 
-/** Whether the token may be used as one of this kind, at this time. */
+/** Verifies the token's signature, kind and expiry. */
 export function checkToken(
   ring: KeyRing,
   token: string,
@@ -163,7 +165,7 @@ export function checkToken(
   return reading;
 }
 
-/** The id of the key that a well-formed token says it was signed with, in hexadecimal; proves nothing. */
+/** The key id in a well-formed token, in hexadecimal. The signature is not verified. */
 export function statedKeyId(token: string): string | undefined {
   const parts = parseToken(token);
   return parts && keyIdOf(parts.body).toString("hex");

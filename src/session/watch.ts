@@ -1,7 +1,7 @@
-/** Watches all sessions of a user: what happens to them, on any node, as a stream of events. */
+/** Watches all sessions of a user: an async iterator of the events on any node. */
 import type { ReportError } from "../lib/report-error.ts";
 import type { Deadlines } from "../lib/deadlines.ts";
-import { EventDelivery, type Pause } from "./event-delivery.ts";
+import { EventDelivery } from "./event-delivery.ts";
 import {
   readSessionMessage,
   readUserMessage,
@@ -13,6 +13,7 @@ import type { EndReason } from "../protocol/end-reasons.ts";
 import type { SessionEvent } from "./session-event.ts";
 import type { Session } from "./session.ts";
 import type { Stream } from "../lib/bounded-queue.ts";
+import type { Yield } from "../lib/yielding-queue.ts";
 import type { PubSub, Unsubscribe } from "./pubsub.ts";
 
 export type { SessionEvent } from "./session-event.ts";
@@ -22,12 +23,12 @@ export interface WatchOptions {
   readonly deadlines: Deadlines;
   readonly clock: () => number;
   readonly list: (userId: string) => Promise<readonly Session[]>;
-  /** Between one slice of deliveries to one user's watchers and the next. */
-  readonly pause: Pause;
+  /** The pause between two batches of deliveries to one user's subscribers. */
+  readonly pause: Yield;
   readonly reportError: ReportError;
 }
 
-/** The watches of this node: one for each user that is watched, shared by all who watch. */
+/** The watches of this node: one for each watched user, shared by all subscribers. */
 export class Watches {
   readonly #options: WatchOptions;
   readonly #watches = new Map<string, Watch>();
@@ -37,17 +38,17 @@ export class Watches {
   }
 
   /**
-   * Streams what happens to the user's sessions. Resolves once nothing that happens from then on is missed.
-   * `RENEWED` events of one session that wait to be read become one, the latest. A reader that is more than
-   * 1,000 events behind gets a `StreamOverflow`.
+   * Subscribes to the events of the user's sessions. Resolves once no later event can be missed. Of several
+   * unread `RENEWED` events of one session, only the latest is delivered. A reader that is more than 1,000
+   * events behind gets a `StreamOverflow`.
    *
-   * @throws StoreUnavailable when the sessions cannot be watched
+   * @throws StoreUnavailable if the sessions cannot be watched
    */
   async watch(userId: string): Promise<Stream<SessionEvent>> {
     const watch = this.#watches.get(userId) ?? this.#open(userId);
     const reader = watch.read();
     try {
-      await watch.isComplete();
+      await watch.complete();
     } catch (error) {
       reader.close();
       throw error;
@@ -66,53 +67,53 @@ export class Watches {
 
 interface Watched {
   session: Session;
-  leave: Unsubscribe | undefined;
+  unsubscribe: Unsubscribe | undefined;
   cancelDeadline: () => void;
 }
 
 /**
- * Every change of a session is published once, on that session's topic; so a watch is on the topics of all
- * of a user's sessions, and on the user's own for new ones. Messages that were missed are found out by
- * reading the list again: after a gap, and when a session should have expired. It opens with its first
- * reader and closes with its last.
+ * Every change of a session is published once, on the session's topic. So a watch subscribes to the topics
+ * of all of a user's sessions, and to the user's own topic for new ones. To find missed messages, it lists
+ * the sessions again after a gap and when a session should have expired. It opens with its first reader and
+ * closes with its last.
  */
 class Watch {
   readonly #userId: string;
   readonly #options: WatchOptions;
   readonly #delivery: EventDelivery;
   readonly #sessions = new Map<string, Watched>();
-  /** Topics of sessions that are being subscribed to. */
+  /** Subscriptions to topics of sessions that are in flight. */
   readonly #pending = new Set<Promise<void>>();
   readonly #opening: Promise<void>;
-  readonly #leaveGaps: Unsubscribe;
+  readonly #offMessagesMissed: Unsubscribe;
   readonly #onClose: () => void;
-  #leaveUser: Unsubscribe | undefined;
+  #unsubscribeUser: Unsubscribe | undefined;
   #closed = false;
-  /** A session is not watched because its topic could not be subscribed to. */
+  /** A session is not watched because the subscription to its topic failed. */
   #isPartial = false;
   #refreshing: Promise<void> | undefined;
-  /** Something happened after the running refresh had begun. */
+  /** A refresh was requested while another was running. */
   #isStale = false;
 
-  /** @param onClose called once, before it leaves its topics */
+  /** @param onClose called once, before the topics are unsubscribed */
   constructor(userId: string, options: WatchOptions, onClose: () => void) {
     this.#userId = userId;
     this.#options = options;
     this.#onClose = onClose;
     this.#delivery = new EventDelivery(options.pause);
-    this.#leaveGaps = options.pubsub.onMessagesMissed(() => this.#refreshLater());
+    this.#offMessagesMissed = options.pubsub.onMessagesMissed(() => this.#refreshLater());
     this.#opening = this.#open();
   }
 
-  /** Reads what happens from now on. */
+  /** Opens a reader of the events from now on. */
   read(): Stream<SessionEvent> {
     return this.#delivery.open(() => {
       if (this.#delivery.size === 0) this.#close();
     });
   }
 
-  /** Resolves when it hears of all sessions that the user has now. */
-  async isComplete(): Promise<void> {
+  /** Resolves once all sessions that the user has now are watched. */
+  async complete(): Promise<void> {
     await this.#opening;
     if (this.#isPartial) await this.#refresh();
     await Promise.all(this.#pending);
@@ -121,11 +122,11 @@ class Watch {
   async #open(): Promise<void> {
     const { pubsub, list } = this.#options;
     try {
-      this.#leaveUser = await pubsub.subscribe(userTopic(this.#userId), (message) => {
+      this.#unsubscribeUser = await pubsub.subscribe(userTopic(this.#userId), (message) => {
         const started = readUserMessage(message);
         if (started !== undefined) this.#started(started.session);
       });
-      // Listed after the subscription: a session that starts meanwhile is in the one or in the other.
+      // Listed after the subscription: a session that starts meanwhile is in the list or is published.
       const sessions = await list(this.#userId);
       await Promise.all(sessions.map((session) => this.#follow(session)));
     } catch (error) {
@@ -151,23 +152,26 @@ class Watch {
   async #follow(session: Session): Promise<void> {
     const { fingerprint } = session;
     if (this.#closed || this.#sessions.has(fingerprint)) return;
-    const watched: Watched = { session, leave: undefined, cancelDeadline: () => {} };
+    const watched: Watched = { session, unsubscribe: undefined, cancelDeadline: () => {} };
     this.#sessions.set(fingerprint, watched);
     this.#setDeadline(watched);
     try {
-      const leave = await this.#options.pubsub.subscribe(sessionTopic(fingerprint), (message) => {
-        const read = readSessionMessage(message);
-        if (read?.fingerprint === fingerprint) this.#hear(watched, read);
-      });
-      if (this.#sessions.get(fingerprint) === watched) watched.leave = leave;
-      else leave();
+      const unsubscribe = await this.#options.pubsub.subscribe(
+        sessionTopic(fingerprint),
+        (message) => {
+          const read = readSessionMessage(message);
+          if (read?.fingerprint === fingerprint) this.#receive(watched, read);
+        },
+      );
+      if (this.#sessions.get(fingerprint) === watched) watched.unsubscribe = unsubscribe;
+      else unsubscribe();
     } catch (error) {
       this.#forget(watched);
       throw error;
     }
   }
 
-  #hear(watched: Watched, message: SessionMessage): void {
+  #receive(watched: Watched, message: SessionMessage): void {
     switch (message.type) {
       case "renewed":
         return this.#renewed(watched, message.session);
@@ -181,7 +185,7 @@ class Watch {
   }
 
   #renewed(watched: Watched, session: Session): void {
-    // The message of a replay may have been lost, or overtaken.
+    // The message of a replay may have been lost or may come later.
     this.#replayed(watched, session, null);
     if (session.generation <= watched.session.generation) return;
     watched.session = session;
@@ -192,7 +196,7 @@ class Watch {
   #replayed(watched: Watched, session: Session, address: string | null): void {
     const { foreignReplays, foreignReplayGeneration } = session;
     if (foreignReplayGeneration <= watched.session.foreignReplayGeneration) return;
-    // Only these: a renewal that is not heard of yet is an event of its own.
+    // Only these fields: a renewal whose message has not arrived is a separate event.
     watched.session = { ...watched.session, foreignReplays, foreignReplayGeneration };
     const at = this.#options.clock();
     this.#delivery.publish({ type: "REPLAYED", session: watched.session, address, at });
@@ -204,7 +208,7 @@ class Watch {
     this.#delivery.publish({ type: "ENDED", session, reason, at: this.#options.clock() });
   }
 
-  /** Nobody announces an expiry: it happens by itself. */
+  /** No message announces an expiry, so a deadline detects it. */
   #setDeadline(watched: Watched): void {
     watched.cancelDeadline();
     const { idleExpiresAt } = watched.session;
@@ -217,7 +221,7 @@ class Watch {
     );
   }
 
-  /** Reads the list once for all that ask meanwhile, and once more for those that ask after it was read. */
+  /** Lists the sessions. Requests while it runs share one further run afterwards. */
   #refresh(): Promise<void> {
     if (this.#refreshing !== undefined) {
       this.#isStale = true;
@@ -237,7 +241,7 @@ class Watch {
 
   async #readList(): Promise<void> {
     const { list, clock } = this.#options;
-    // What starts while the list is read is not in it, and has not ended for that.
+    // A session that starts while the list is read may be missing from it without having ended.
     const before = [...this.#sessions.values()];
     const listed = await list(this.#userId);
     if (this.#closed) return;
@@ -251,21 +255,21 @@ class Watch {
     for (const session of listed) if (!known.has(session.fingerprint)) this.#started(session);
   }
 
-  /** Whether it was still watched. */
+  /** Stops watching a session. Returns whether it was watched. */
   #forget(watched: Watched): boolean {
     const { fingerprint } = watched.session;
     if (this.#sessions.get(fingerprint) !== watched) return false;
     this.#sessions.delete(fingerprint);
     watched.cancelDeadline();
-    watched.leave?.();
+    watched.unsubscribe?.();
     return true;
   }
 
   #close(): void {
     if (!this.#closed) this.#onClose();
     this.#closed = true;
-    this.#leaveGaps();
-    this.#leaveUser?.();
+    this.#offMessagesMissed();
+    this.#unsubscribeUser?.();
     for (const watched of this.#sessions.values()) this.#forget(watched);
   }
 }

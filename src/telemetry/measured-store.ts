@@ -5,7 +5,8 @@ import {
   type SessionLookup,
   type SessionStore,
 } from "../session/store.ts";
-import type { Lifetimes, ReissueRequest, RenewalRequest, Session } from "../session/session.ts";
+import type { ReissueRequest, RenewalRequest } from "../session/renewal-rules.ts";
+import type { Lifetimes, Session } from "../session/session.ts";
 import type { StoreTimer } from "./metrics.ts";
 import type { Trace } from "./tracing.ts";
 

@@ -1,25 +1,25 @@
-/** What every carrier of messages has to do. */
+/** The contract suite of pub/sub adapters. */
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Listener, PubSub } from "../session/pubsub.ts";
 import { until } from "./until.ts";
 
 export interface MadePubSub {
-  /** Two nodes; one and the same where there can be only one. */
+  /** Two nodes, which may be the same if there can be only one. */
   readonly here: PubSub;
   readonly there: PubSub;
-  /** What the nodes were told of as `onError`. */
+  /** The errors that the nodes reported to `onError`. */
   readonly errors: readonly unknown[];
   readonly dispose: () => Promise<void>;
 }
 
 export function pubSubContract(name: string, makeTopics: () => Promise<MadePubSub>): void {
-  describe(`${name} as topics`, () => {
+  describe(`${name} as a pub/sub`, () => {
     let made: MadePubSub;
     let here: PubSub;
     let there: PubSub;
 
-    /** Of each test its own: in a cluster, what the one before said may still be under way. */
+    /** Separate topics for each test: in a cluster, messages of the previous test may still be in flight. */
     let a: string;
     let b: string;
 
@@ -30,7 +30,7 @@ export function pubSubContract(name: string, makeTopics: () => Promise<MadePubSu
     });
     afterEach(() => made.dispose());
 
-    /** A message that everything said before has arrived ahead of. */
+    /** Resolves when all messages published before have arrived. */
     async function settled(topic: string): Promise<void> {
       const heard: unknown[] = [];
       const leave = await here.subscribe(topic, (message) => heard.push(message));
@@ -39,7 +39,7 @@ export function pubSubContract(name: string, makeTopics: () => Promise<MadePubSu
       leave();
     }
 
-    test("reaches every listener of the topic on every node, and no other", async () => {
+    test("a message reaches every listener of its topic on every node, and no listener of another topic", async () => {
       const heard: string[] = [];
       await here.subscribe(a, (message) => heard.push(`here ${String(message)}`));
       await here.subscribe(a, (message) => heard.push(`too ${String(message)}`));
@@ -56,7 +56,7 @@ export function pubSubContract(name: string, makeTopics: () => Promise<MadePubSu
       expect(heard.some((text) => text.startsWith(b))).toBe(false);
     });
 
-    test("carries messages in order, as JSON and not as the sender's objects", async () => {
+    test("messages arrive in order, as parsed JSON and not as the publisher's objects", async () => {
       const heard: unknown[] = [];
       await here.subscribe(a, (message) => heard.push(message));
       const sent = { text: "\u{1F512}", list: [1, null], gone: undefined };
@@ -68,7 +68,7 @@ export function pubSubContract(name: string, makeTopics: () => Promise<MadePubSu
       expect(heard).toStrictEqual([{ text: "\u{1F512}", list: [1, null] }, 2]);
     });
 
-    test("calls no listener before publish returns", async () => {
+    test("publish returns before any listener is called", async () => {
       let heard = false;
       await here.subscribe(a, () => (heard = true));
       const published = here.publish(a, 1);
@@ -77,7 +77,7 @@ export function pubSubContract(name: string, makeTopics: () => Promise<MadePubSu
       await until(() => heard, "the delivery");
     });
 
-    test("lets a listener throw, and tells of it, without harm to the others", async () => {
+    test("a listener that throws is reported and does not affect the others", async () => {
       let heard = 0;
       const fault = new Error("A listener's");
       await here.subscribe(a, () => {
@@ -90,12 +90,12 @@ export function pubSubContract(name: string, makeTopics: () => Promise<MadePubSu
       expect(made.errors).toEqual([fault, fault]);
     });
 
-    test("lets a listener leave and make others leave, at once", async () => {
+    test("a listener that unsubscribes itself and others takes effect at once", async () => {
       const heard: string[] = [];
       const leave: (() => void)[] = [];
-      for (const who of ["one", "two", "three"]) {
+      for (const name of ["one", "two", "three"]) {
         const listener: Listener = (message) => {
-          heard.push(`${who} ${String(message)}`);
+          heard.push(`${name} ${String(message)}`);
           for (const each of leave) each();
         };
         leave.push(await here.subscribe(a, listener));
@@ -107,7 +107,7 @@ export function pubSubContract(name: string, makeTopics: () => Promise<MadePubSu
       expect(heard).toEqual(["one 1"]);
     });
 
-    test("keeps two subscriptions of one listener apart", async () => {
+    test("two subscriptions of one listener are independent", async () => {
       const heard: unknown[] = [];
       const listener: Listener = (message) => heard.push(message);
       const leave = await here.subscribe(a, listener);
@@ -119,7 +119,7 @@ export function pubSubContract(name: string, makeTopics: () => Promise<MadePubSu
       expect(heard).toEqual([1, "settled"]);
     });
 
-    test("is heard again by who comes after the last has left", async () => {
+    test("a topic can be subscribed to again after its last listener has left", async () => {
       const heard: unknown[] = [];
       const leave = await here.subscribe(a, (message) => heard.push(message));
       leave();
@@ -130,7 +130,7 @@ export function pubSubContract(name: string, makeTopics: () => Promise<MadePubSu
       await until(() => heard.length === 1, "the message");
     });
 
-    test("survives a crowd that comes and goes", async () => {
+    test("many concurrent subscriptions and unsubscriptions leave exactly the remaining listeners", async () => {
       let heard = 0;
       await Promise.all(
         Array.from({ length: 500 }, async (_, i) => {
@@ -139,10 +139,10 @@ export function pubSubContract(name: string, makeTopics: () => Promise<MadePubSu
         }),
       );
       await Promise.all(Array.from({ length: 7 }, (_, i) => there.publish(`crowd ${i}`, i)));
-      await until(() => heard === 7, "one message for each who stayed");
+      await until(() => heard === 7, "one message for each remaining listener");
     });
 
-    test("says nothing more once closed", async () => {
+    test("no listener is called after close", async () => {
       let heard = 0;
       const leave = await here.subscribe(a, () => heard++);
       await here.close();

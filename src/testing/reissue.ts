@@ -1,4 +1,4 @@
-/** How every store of sessions starts a session over, and counts the replays of a stranger. */
+/** The part of the session store contract on reissuing sessions and counting foreign replays. */
 import { expect, test } from "vitest";
 import type { RenewalOutcome, SessionStore } from "../session/store.ts";
 import { lifetimes, network, newSession, renewIn, start } from "./samples.ts";
@@ -12,23 +12,23 @@ export function reissueContract(storeOf: () => SessionStore): void {
     return session;
   };
 
-  /** The verdict on a renewal of a session that was read just now. */
+  /** The outcome of a renewal of a session that was read just now. */
   async function renew(
     fingerprint: string,
     generation: number,
     from = network,
-    followingEnds = true,
+    foreignReplaysEnd = true,
   ): Promise<RenewalOutcome["outcome"]> {
     const store = storeOf();
     const generationAtRead = (await store.read(fingerprint, start))?.generation ?? 0;
-    const request = { generation, generationAtRead, network: from, followingEnds };
+    const request = { generation, generationAtRead, network: from, foreignReplaysEnd };
     return (await store.renew(fingerprint, request, lifetimes, start)).outcome;
   }
 
   const reissue = (fingerprint: string, atLeast = 0, from = network, now = start) =>
     storeOf().reissue(fingerprint, { atLeast, network: from }, lifetimes, now);
 
-  test("starts a session over: one step up, and no grace for the tokens before", async () => {
+  test("reissue moves the session to the next generation, without a grace period for earlier tokens", async () => {
     const session = await begin();
     const { fingerprint } = session;
     await renew(fingerprint, 0);
@@ -50,12 +50,12 @@ export function reissueContract(storeOf: () => SessionStore): void {
     expect(await storeOf().listByUser(session.userId, now)).toEqual([reissued]);
   });
 
-  test("starts over from the caller's generation where the store has lost a renewal", async () => {
+  test("reissue moves on from the caller's generation when the store has lost a renewal", async () => {
     const { fingerprint } = await begin();
     expect(await reissue(fingerprint, 7)).toMatchObject({ generation: 8, minGeneration: 8 });
   });
 
-  test("starts no session over that has ended, expired or never was", async () => {
+  test("reissue returns undefined for an ended, expired or unknown session", async () => {
     const { fingerprint, idleExpiresAt } = await begin();
     expect(await reissue(fingerprint, 0, network, idleExpiresAt)).toBeUndefined();
     await storeOf().end(fingerprint, start);
@@ -64,7 +64,7 @@ export function reissueContract(storeOf: () => SessionStore): void {
     expect(await storeOf().read(fingerprint, start)).toBeUndefined();
   });
 
-  test("extends no session past its absolute expiry by starting it over", async () => {
+  test("reissue does not extend a session past its absolute expiry", async () => {
     const { fingerprint, absoluteExpiresAt: end } = await begin();
     for (let now = start; now < end; now += lifetimes.renewal - 1)
       await reissue(fingerprint, 0, network, now);
@@ -72,7 +72,7 @@ export function reissueContract(storeOf: () => SessionStore): void {
     expect(last).toMatchObject({ accessExpiresAt: end, idleExpiresAt: end });
   });
 
-  test("refuses a token from before the session started over, whatever was seen, and changes nothing", async () => {
+  test("a token from before a reissue is superseded, whatever generation was read, and changes nothing", async () => {
     const { fingerprint } = await begin();
     await renew(fingerprint, 0);
     const reissued = await reissue(fingerprint);
@@ -84,12 +84,12 @@ export function reissueContract(storeOf: () => SessionStore): void {
           expect(renewal).toEqual({ outcome: "superseded", session: reissued });
         }
     expect(await storeOf().read(fingerprint, start)).toEqual(reissued);
-    expect(await renew(fingerprint, 2)).toBe("stepped");
-    expect(await renew(fingerprint, 2)).toBe("converged");
+    expect(await renew(fingerprint, 2)).toBe("rotated");
+    expect(await renew(fingerprint, 2)).toBe("replayed");
     expect(await renew(fingerprint, 1)).toBe("superseded");
   });
 
-  test("gives no renewal the pair of a session that starts over at the same time", async () => {
+  test("a renewal concurrent with a reissue never gets the reissued session", async () => {
     const { fingerprint } = await begin();
     const request = { generation: 0, generationAtRead: 0, network };
     const renewals = Array.from({ length: 20 }, async (_, i) => {
@@ -104,7 +104,7 @@ export function reissueContract(storeOf: () => SessionStore): void {
         expect(renewal).toMatchObject({ session: { generation: 1, minGeneration: 0 } });
   });
 
-  test("makes a generation of its own for each of many that start a session over at once", async () => {
+  test("concurrent reissues each make a separate generation", async () => {
     const { fingerprint } = await begin();
     const all = await Promise.all(Array.from({ length: 20 }, () => reissue(fingerprint)));
     const generations = all.map((one) => one?.generation ?? 0).toSorted((a, b) => a - b);
@@ -112,13 +112,13 @@ export function reissueContract(storeOf: () => SessionStore): void {
     expect(await storeOf().read(fingerprint, start)).toMatchObject({ minGeneration: 20 });
   });
 
-  test("counts one foreign replay for each generation, and adds no network for it", async () => {
+  test("one foreign replay counts per generation, and its network is not added", async () => {
     const { fingerprint } = await begin();
     await renew(fingerprint, 0);
     const request = { generation: 0, generationAtRead: 1, network: elsewhere };
     const counted = await storeOf().renew(fingerprint, request, lifetimes, start);
     const session = await storeOf().read(fingerprint, start);
-    expect(counted).toEqual({ outcome: "convergedForeign", session });
+    expect(counted).toEqual({ outcome: "foreignReplay", session });
     expect(session).toMatchObject({
       generation: 1,
       networks: network,
@@ -126,13 +126,13 @@ export function reissueContract(storeOf: () => SessionStore): void {
       foreignReplayGeneration: 1,
     });
     for (const from of [elsewhere, "2001:db8::/48", network])
-      expect(await renew(fingerprint, 0, from)).toBe("converged");
+      expect(await renew(fingerprint, 0, from)).toBe("replayed");
     expect(await storeOf().read(fingerprint, start)).toEqual(session);
   });
 
-  test("takes foreign replays of three generations in a row for reuse, and changes nothing then", async () => {
+  test("foreign replays in three generations in a row are reuse, which changes nothing", async () => {
     const { fingerprint } = await begin();
-    for (const [generation, outcome] of ["convergedForeign", "convergedForeign"].entries()) {
+    for (const [generation, outcome] of ["foreignReplay", "foreignReplay"].entries()) {
       await renew(fingerprint, generation);
       expect(await renew(fingerprint, generation, elsewhere)).toBe(outcome);
     }
@@ -140,42 +140,42 @@ export function reissueContract(storeOf: () => SessionStore): void {
     const session = await storeOf().read(fingerprint, start);
     for (let i = 0; i < 2; i += 1) expect(await renew(fingerprint, 2, elsewhere)).toBe("reused");
     expect(await storeOf().read(fingerprint, start)).toEqual(session);
-    // From where the session is known it is a replay like any other.
-    expect(await renew(fingerprint, 2)).toBe("converged");
+    // From a known network it is an ordinary replay.
+    expect(await renew(fingerprint, 2)).toBe("replayed");
   });
 
-  test("counts foreign replays without an end where they are to be written down only", async () => {
+  test("foreign replays are counted but never reuse when foreignReplaysEnd is false", async () => {
     const { fingerprint } = await begin();
     for (let generation = 0; generation < 5; generation += 1) {
       await renew(fingerprint, generation);
-      expect(await renew(fingerprint, generation, elsewhere, false)).toBe("convergedForeign");
+      expect(await renew(fingerprint, generation, elsewhere, false)).toBe("foreignReplay");
     }
     expect(await storeOf().read(fingerprint, start)).toMatchObject({ foreignReplays: 5 });
   });
 
-  test("begins to count again after a generation without a foreign replay", async () => {
+  test("the count of foreign replays restarts after a generation without one", async () => {
     const { fingerprint } = await begin();
     for (let generation = 0; generation < 9; generation += 1) {
       await renew(fingerprint, generation);
       if (generation % 3 !== 2)
-        expect(await renew(fingerprint, generation, elsewhere)).toBe("convergedForeign");
+        expect(await renew(fingerprint, generation, elsewhere)).toBe("foreignReplay");
     }
     expect(await storeOf().read(fingerprint, start)).toMatchObject({ foreignReplays: 2 });
   });
 
-  test("judges no replay whose network is unknown, nor one of a session that knows none", async () => {
+  test("a replay is not foreign when its network or all networks of the session are unknown", async () => {
     const { fingerprint } = await begin();
     await renew(fingerprint, 0);
-    expect(await renew(fingerprint, 0, "unknown")).toBe("converged");
+    expect(await renew(fingerprint, 0, "unknown")).toBe("replayed");
     for (const networks of ["", "unknown"]) {
       const unknown = { ...newSession(), networks };
       await storeOf().create(unknown);
       await renew(unknown.fingerprint, 0, "unknown");
-      expect(await renew(unknown.fingerprint, 0, elsewhere)).toBe("converged");
+      expect(await renew(unknown.fingerprint, 0, elsewhere)).toBe("replayed");
     }
   });
 
-  test("keeps a foreign replay's session listed, and its expiry where it was", async () => {
+  test("a foreign replay leaves the session listed and its expiry unchanged", async () => {
     const session = await begin();
     await renewIn(storeOf(), session.fingerprint, 0, start + 1);
     const before = await storeOf().read(session.fingerprint, start);

@@ -1,13 +1,22 @@
-/** What every store of sessions has to do. */
+/** The contract suite of session stores. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { beginSession, type Session } from "../session/session.ts";
 import type { SessionStore } from "../session/store.ts";
 import { reissueContract } from "./reissue.ts";
-import { device, lifetimes, liveReading, network, newSession, renewIn, start } from "./samples.ts";
+import {
+  device,
+  distinctSession,
+  lifetimes,
+  liveReading,
+  network,
+  newSession,
+  renewIn,
+  start,
+} from "./samples.ts";
 
-/** Some stores have a clock of their own for the grace, which is later than that of who asks. */
-const moment = 3_000;
-const near = (time: number) => expect.closeTo(time, -Math.log10(2 * moment)) as number;
+/** Tolerance (ms): some stores measure the grace period by their own clock, which is later than the caller's. */
+const clockTolerance = 3_000;
+const near = (time: number) => expect.closeTo(time, -Math.log10(2 * clockTolerance)) as number;
 
 export interface MadeStore {
   readonly store: SessionStore;
@@ -15,7 +24,7 @@ export interface MadeStore {
 }
 
 export function sessionStoreContract(name: string, makeStore: () => Promise<MadeStore>): void {
-  describe(`${name} as a store of sessions`, () => {
+  describe(`${name} as a session store`, () => {
     let made: MadeStore;
     let store: SessionStore;
 
@@ -34,19 +43,21 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
     const renew = ({ fingerprint }: Session, generation: number, now: number) =>
       renewIn(store, fingerprint, generation, now);
 
-    test("gives back what was created, field by field", async () => {
-      const session = await begin();
-      expect(await store.read(session.fingerprint, start)).toStrictEqual(session);
+    test("returns every field of a created session", async () => {
+      for (const session of [newSession(), distinctSession()]) {
+        await store.create(session);
+        expect(await store.read(session.fingerprint, start)).toStrictEqual(session);
+      }
     });
 
-    test("keeps an unknown device unknown and an empty one empty", async () => {
+    test("stores an unknown user agent as null and an empty address as empty text", async () => {
       const of = { userAgent: null, ipAddress: "" };
       const session = beginSession(crypto.randomUUID(), crypto.randomUUID(), of, lifetimes, start);
       await store.create(session);
       expect(await store.read(session.fingerprint, start)).toStrictEqual(session);
     });
 
-    test("knows nothing of a fingerprint that was never created", async () => {
+    test("returns nothing for an unknown fingerprint", async () => {
       const unknown = crypto.randomUUID();
       expect(await store.read(unknown, start)).toBeUndefined();
       expect(await store.end(unknown, start)).toBeUndefined();
@@ -54,7 +65,7 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
       expect(await renewIn(store, unknown, 0, start)).toEqual({ outcome: "absent" });
     });
 
-    test("reads how many stand in the order asked for, with gaps where there is none", async () => {
+    test("readMany returns results in the order of the fingerprints, with absent ones in their places", async () => {
       const [one, two] = [await begin(), await begin()];
       const fingerprints = [two.fingerprint, "none", one.fingerprint];
       expect(await store.readMany(fingerprints, start)).toEqual([
@@ -65,7 +76,7 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
       expect(await store.readMany([], start)).toEqual([]);
     });
 
-    test("lists a user's sessions, newest first, and nobody else's", async () => {
+    test("lists only the user's sessions, newest first", async () => {
       const userId = crypto.randomUUID();
       const older = await begin(userId, start);
       const newer = await begin(userId, start + 1);
@@ -73,7 +84,7 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
       expect(await store.listByUser(userId, start + 1)).toEqual([newer, older]);
     });
 
-    test("ends one session and leaves the user's other", async () => {
+    test("ending one session leaves the user's other session live", async () => {
       const userId = crypto.randomUUID();
       const [ended, other] = [await begin(userId), await begin(userId)];
       expect(await store.end(ended.fingerprint, start)).toEqual(ended);
@@ -82,13 +93,13 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
       expect(await store.listByUser(userId, start)).toEqual([other]);
     });
 
-    test("ends a session once, whoever else tries", async () => {
+    test("ends a session once when many callers end it concurrently", async () => {
       const { fingerprint } = await begin();
       const ends = Array.from({ length: 20 }, () => store.end(fingerprint, start));
       expect((await Promise.all(ends)).filter(Boolean)).toHaveLength(1);
     });
 
-    test("forgets an expired session everywhere, and not the one that lasts longer", async () => {
+    test("an expired session is absent for every method, and a renewed one is not", async () => {
       const userId = crypto.randomUUID();
       const idle = await begin(userId);
       const renewed = await begin(userId);
@@ -104,10 +115,10 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
       expect(await store.end(idle.fingerprint, expiry)).toBeUndefined();
     });
 
-    test("steps up one generation and keeps the session", async () => {
+    test("a renewal moves the session to the next generation and keeps its other fields", async () => {
       const session = await begin();
       const now = start + 5_000;
-      const stepped = {
+      const rotated = {
         ...session,
         generation: 1,
         renewedAt: now,
@@ -116,12 +127,12 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
         idleExpiresAt: now + lifetimes.renewal,
         graceEndsAt: near(now + lifetimes.grace),
       };
-      expect(await renew(session, 0, now)).toEqual({ outcome: "stepped", session: stepped });
-      expect(await store.read(session.fingerprint, now)).toEqual(stepped);
-      expect(await store.listByUser(session.userId, now)).toEqual([stepped]);
+      expect(await renew(session, 0, now)).toEqual({ outcome: "rotated", session: rotated });
+      expect(await store.read(session.fingerprint, now)).toEqual(rotated);
+      expect(await store.listByUser(session.userId, now)).toEqual([rotated]);
     });
 
-    test("remembers the last eight networks that a session was renewed from, latest first", async () => {
+    test("records the last eight networks of a session's renewals, latest first", async () => {
       const session = await begin();
       const { fingerprint } = session;
       const names = Array.from({ length: 9 }, (_, i) => `198.51.${i}.0/24`);
@@ -138,40 +149,40 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
       });
     });
 
-    test("makes one step of 50 renewals at once, and the rest converge on it", async () => {
+    test("of 50 concurrent renewals one rotates the session, and the others get the same session", async () => {
       const session = await begin();
       const outcomes = await Promise.all(
         Array.from({ length: 50 }, () => renew(session, 0, start + 1)),
       );
-      expect(outcomes.filter(({ outcome }) => outcome === "stepped")).toHaveLength(1);
-      expect(outcomes.filter(({ outcome }) => outcome === "converged")).toHaveLength(49);
-      const stepped = await store.read(session.fingerprint, start + 1);
+      expect(outcomes.filter(({ outcome }) => outcome === "rotated")).toHaveLength(1);
+      expect(outcomes.filter(({ outcome }) => outcome === "replayed")).toHaveLength(49);
+      const rotated = await store.read(session.fingerprint, start + 1);
       expect(outcomes.map((renewal) => "session" in renewal && renewal.session)).toEqual(
-        Array.from({ length: 50 }, () => stepped),
+        Array.from({ length: 50 }, () => rotated),
       );
     });
 
-    test("converges until the grace is over, and then takes the token for reused", async () => {
+    test("a replay returns the current session within the grace period, and is reuse afterwards", async () => {
       const session = await begin();
       await renew(session, 0, start);
       const current = await store.read(session.fingerprint, start);
       const graceEnd = start + lifetimes.grace;
-      const converged = { outcome: "converged", session: current };
-      expect(await renew(session, 0, graceEnd - moment)).toEqual(converged);
+      const replayed = { outcome: "replayed", session: current };
+      expect(await renew(session, 0, graceEnd - clockTolerance)).toEqual(replayed);
       const reused = { outcome: "reused", session: current };
-      expect(await renew(session, 0, graceEnd + moment)).toEqual(reused);
-      // The verdict has changed nothing: whoever waits for it ends the session.
-      expect(await store.read(session.fingerprint, graceEnd + moment)).toEqual(current);
+      expect(await renew(session, 0, graceEnd + clockTolerance)).toEqual(reused);
+      // The outcome changes nothing: the caller ends the session.
+      expect(await store.read(session.fingerprint, graceEnd + clockTolerance)).toEqual(current);
     });
 
-    test("takes a grandparent's token for reused, even within the grace", async () => {
+    test("a token two generations old is reuse, even within the grace period", async () => {
       const session = await begin();
       await renew(session, 0, start);
       await renew(session, 1, start);
       expect(await renew(session, 0, start + 1)).toMatchObject({ outcome: "reused" });
     });
 
-    test("converges on the renewals since it was asked, however late, and by whatever clock", async () => {
+    test("a renewal that was read before concurrent renewals is a replay, however late and by any clock", async () => {
       const session = await begin();
       const { fingerprint } = session;
       await renew(session, 0, start);
@@ -179,13 +190,8 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
       const current = await store.read(fingerprint, start);
       for (const now of [start - 60_000, start + lifetimes.grace + 60_000]) {
         const late = (generation: number, generationAtRead: number) =>
-          store.renew(
-            fingerprint,
-            { generation, generationAtRead: generationAtRead, network },
-            lifetimes,
-            now,
-          );
-        // Good when it was asked, as the current one or as the one before.
+          store.renew(fingerprint, { generation, generationAtRead, network }, lifetimes, now);
+        // The token was good at the read, as the current or the previous one.
         for (const [generation, generationAtRead] of [
           [0, 0],
           [0, 1],
@@ -193,25 +199,25 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
           [2, 3],
         ] as const)
           expect(await late(generation, generationAtRead)).toEqual({
-            outcome: "converged",
+            outcome: "replayed",
             session: current,
           });
-        // Long used by then, whoever renews at the same time.
+        // The token was used up at the read, whatever is renewed concurrently.
         expect(await late(0, 2)).toMatchObject({ outcome: "reused" });
         expect(await late(1, 3)).toMatchObject({ outcome: "reused" });
       }
       expect(await store.read(fingerprint, start)).toEqual(current);
     });
 
-    test("steps past a token from ahead, since the store has lost a renewal", async () => {
+    test("a token ahead of the store rotates past its generation, because the store has lost a renewal", async () => {
       const session = await begin();
       expect(await renew(session, 7, start)).toMatchObject({
-        outcome: "stepped",
+        outcome: "rotated",
         session: { generation: 8 },
       });
     });
 
-    test("lets nothing pass the absolute expiry", async () => {
+    test("no renewal extends a session past its absolute expiry", async () => {
       const session = await begin();
       const end = session.absoluteExpiresAt;
       let generation = 0;
@@ -227,14 +233,14 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
 
     reissueContract(() => store);
 
-    test("notes that a session was used, and nothing else", async () => {
+    test("touch changes only lastSeenAt", async () => {
       const session = await begin();
       await store.touch(session.fingerprint, start + 1);
       const touched = { ...session, lastSeenAt: start + 1 };
       expect(await store.read(session.fingerprint, start + 1)).toEqual(touched);
     });
 
-    test("brings no session back by a touch or a renewal", async () => {
+    test("a touch or a renewal does not restore an ended session", async () => {
       const session = await begin();
       await store.end(session.fingerprint, start);
       await store.touch(session.fingerprint, start);
@@ -244,7 +250,7 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
       expect(await store.read("never", start)).toBeUndefined();
     });
 
-    test("stays ended when the end races with renewals and touches", async () => {
+    test("a session stays ended when its end races with renewals and touches", async () => {
       const session = await begin();
       const renewals = Array.from({ length: 20 }, async (_, i) => {
         if (i === 10) await store.end(session.fingerprint, start);
@@ -256,7 +262,7 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
       expect(await store.listByUser(session.userId, start)).toEqual([]);
     });
 
-    test("takes text as it comes", async () => {
+    test("stores text of any characters unchanged", async () => {
       const userAgent = "Mozilla/5.0 (\"quoted\"; 'too') \u{1F512}\r\n{}$1\0";
       const odd = { ...device, userAgent };
       const session = beginSession(crypto.randomUUID(), "a {user}", odd, lifetimes, start);
@@ -265,7 +271,7 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
       expect(await store.listByUser("a {user}", start)).toEqual([session]);
     });
 
-    test("answers a ping", async () => {
+    test("ping resolves", async () => {
       await expect(store.ping()).resolves.toBeUndefined();
     });
   });

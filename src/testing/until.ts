@@ -1,4 +1,4 @@
-/** Waits for what no event tells of, with a deadline instead of a sleep. */
+/** Polls for conditions that no event reports, with a deadline instead of a sleep. */
 import { setTimeout as pause } from "node:timers/promises";
 
 export async function until(
@@ -8,7 +8,7 @@ export async function until(
 ): Promise<void> {
   const deadline = performance.now() + milliseconds;
   while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`In vain: waited for ${what}`);
+    if (performance.now() > deadline) throw new Error(`Timed out waiting for ${what}`);
     await pause(5);
   }
 }

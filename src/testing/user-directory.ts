@@ -1,8 +1,8 @@
-/** What every user directory keeps to, whatever it is made of. */
+/** The contract suite of user directories. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { UserDirectory } from "../users/directory.ts";
 
-/** @param open gives an empty directory, closed by the suite */
+/** @param open returns an empty directory, which the suite closes */
 export function userDirectoryContract(name: string, open: () => Promise<UserDirectory>): void {
   describe(`${name} as a user directory`, () => {
     let users: UserDirectory;
@@ -31,19 +31,19 @@ export function userDirectoryContract(name: string, open: () => Promise<UserDire
       expect(await users.passwordHash(ada.id)).toBe("ada's hash");
     });
 
-    test("users have ids of their own", async () => {
+    test("each user gets a unique id", async () => {
       const [ada, bob] = [await create("ada@example.com"), await create("bob@example.com")];
       expect(ada.id).not.toBe(bob.id);
       expect(await users.byId(bob.id)).toEqual(bob);
     });
 
-    test("nobody is found under what names nobody", async () => {
-      expect(await users.byId("nobody")).toBeUndefined();
-      expect(await users.byEmail("nobody@example.com")).toBeUndefined();
-      expect(await users.passwordHash("nobody")).toBeUndefined();
+    test("an unknown id or e-mail finds no user", async () => {
+      expect(await users.byId("unknown")).toBeUndefined();
+      expect(await users.byEmail("unknown@example.com")).toBeUndefined();
+      expect(await users.passwordHash("unknown")).toBeUndefined();
     });
 
-    test("an id of any characters is no error", async () => {
+    test("an unknown id of any characters is not an error", async () => {
       for (const id of [
         "",
         "\0",
@@ -62,38 +62,38 @@ export function userDirectoryContract(name: string, open: () => Promise<UserDire
       }
     });
 
-    test("of many that are asked for at once each is found, beside those that name nobody", async () => {
+    test("concurrent reads find each existing user, among unknown ids", async () => {
       const [ada, bob] = [await create("ada@example.com"), await create("bob@example.com")];
-      const nobody = ["\0", "\uD800", "{}", ""];
-      const ids = [ada.id, ...nobody, bob.id, ada.id];
+      const unknown = ["\0", "\uD800", "{}", ""];
+      const ids = [ada.id, ...unknown, bob.id, ada.id];
       expect(await Promise.all(ids.map((id) => users.byId(id)))).toEqual([
         ada,
-        ...nobody.map(() => undefined),
+        ...unknown.map(() => undefined),
         bob,
         ada,
       ]);
     });
 
-    test("an e-mail is taken once, and the first user stays as it was", async () => {
+    test("a second registration of an e-mail is refused and leaves the first user unchanged", async () => {
       const ada = await create("ada@example.com", "first");
       expect(await users.create("ada@example.com", "second", 2)).toBe("taken");
       expect(await users.byEmail("ada@example.com")).toEqual({ user: ada, passwordHash: "first" });
     });
 
-    test("of racing registrations of one e-mail one gets it", async () => {
+    test("of concurrent registrations of one e-mail exactly one succeeds", async () => {
       const racing = Array.from({ length: 10 }, () => users.create("ada@example.com", "hash", 1));
       const taken = (await Promise.all(racing)).filter((user) => user === "taken");
       expect(taken).toHaveLength(9);
     });
 
-    test("e-mails and hashes are kept as they stand", async () => {
+    test("e-mails and hashes are stored unchanged", async () => {
       const email = "zoë'; drop table users; --@例え.example";
       const user = await create(email, "$argon2id$'\"\\%");
       expect(await users.byEmail(email)).toEqual({ user, passwordHash: "$argon2id$'\"\\%" });
       expect(await users.byEmail(email.toUpperCase())).toBeUndefined();
     });
 
-    test("a password hash is replaced only while it is the one that was read", async () => {
+    test("a password hash is replaced only if it still is the expected one", async () => {
       const ada = await create("ada@example.com", "first");
       const bob = await create("bob@example.com", "first");
       const racing = ["second", "third"].map((next) =>
@@ -102,10 +102,10 @@ export function userDirectoryContract(name: string, open: () => Promise<UserDire
       expect((await Promise.all(racing)).filter(Boolean)).toHaveLength(1);
       expect(await users.passwordHash(ada.id)).toMatch(/^(second|third)$/);
       expect(await users.passwordHash(bob.id)).toBe("first");
-      expect(await users.replacePasswordHash("nobody", "first", "second")).toBe(false);
+      expect(await users.replacePasswordHash("unknown", "first", "second")).toBe(false);
     });
 
-    test("a user is locked and unlocked", async () => {
+    test("a user can be locked and unlocked", async () => {
       const ada = await create("ada@example.com");
       await users.setLocked(ada.id, true);
       expect(await users.byId(ada.id)).toEqual({ ...ada, locked: true });
@@ -114,7 +114,7 @@ export function userDirectoryContract(name: string, open: () => Promise<UserDire
       expect(await users.byId(ada.id)).toEqual(ada);
     });
 
-    test("a deleted user is gone, and a later one of that e-mail is somebody else", async () => {
+    test("a deleted user is not found, and a later user with that e-mail has another id", async () => {
       const ada = await create("ada@example.com");
       await users.delete(ada.id);
       expect(await users.byId(ada.id)).toBeUndefined();
@@ -122,9 +122,9 @@ export function userDirectoryContract(name: string, open: () => Promise<UserDire
       expect((await create("ada@example.com")).id).not.toBe(ada.id);
     });
 
-    test("to lock or delete nobody is no error", async () => {
-      await users.setLocked("nobody", true);
-      await users.delete("nobody");
+    test("locking or deleting an unknown id is not an error", async () => {
+      await users.setLocked("unknown", true);
+      await users.delete("unknown");
     });
   });
 }

@@ -1,4 +1,4 @@
-/** What people do with their accounts: register, sign in, change the password. */
+/** Account operations of users: register, sign in, change the password. */
 import type { AttemptRefusal } from "../session/audit.ts";
 import type { ClientPath } from "../lib/concurrency-limiter.ts";
 import { networkPathOf } from "../lib/client-network.ts";
@@ -10,30 +10,30 @@ import type { Passwords, Verification } from "./passwords.ts";
 export interface FieldProblem {
   /** The argument's name in the schema. */
   readonly field: string;
-  /** For people. */
+  /** For display to the user. */
   readonly message: string;
 }
 
-/** Something about the input is to be changed; every fault is listed. */
+/** The input is invalid; every problem is listed. */
 export interface Invalid {
   readonly outcome: "invalid";
   readonly fields: readonly FieldProblem[];
 }
 
-/** Too many passwords are being hashed; nothing happened. */
+/** Too many passwords are being hashed; nothing was changed. */
 export interface Busy {
   readonly outcome: "busy";
 }
 
-/** Which it was is for the audit trail, and not for the client to know. */
+/** The cause is for the audit trail only: the client must not learn it. */
 export interface Refused {
   readonly outcome: "refused";
   readonly cause: Exclude<AttemptRefusal, "TAKEN" | "INVALID">;
-  /** Absent where there is no such user. */
+  /** Absent if there is no such user. */
   readonly userId?: string;
 }
 
-/** There is a user of that e-mail. */
+/** Another user has that e-mail. */
 export interface Taken {
   readonly outcome: "taken";
 }
@@ -44,22 +44,22 @@ export type Registration =
 export interface Accepted {
   readonly outcome: "accepted";
   readonly user: User;
-  /** What it was checked against, or what was made of it since. */
+  /** The hash that the password was verified against, or the upgraded hash that replaced it. */
   readonly passwordHash: string;
 }
 
 export type Authentication = Accepted | Refused | Busy;
 export type PasswordChange = { readonly outcome: "changed" } | Refused | Invalid | Busy;
 
-/** A change that others keep getting ahead of is tried so often. */
+/** How often a change is tried while concurrent changes overtake it. */
 const maxTries = 3;
 
 /**
- * Everything rejects with `StoreUnavailable` when the directory cannot be asked.
+ * Every method rejects with `StoreUnavailable` if the directory is unavailable.
  *
- * Passwords are hashed for all clients in turn. A client is an account at an address, so each call takes
- * the client's `address`; null where it is unknown, which all unknown ones share. The account is the one
- * that the caller names, whether it exists or not.
+ * Clients are served round-robin when passwords are hashed. A client is an account at an address, so each
+ * call takes the client's `address`, or null for the one that all unknown addresses share. The account is
+ * the one that the caller names, whether it exists or not.
  */
 export class Accounts {
   readonly #directory: UserDirectory;
@@ -92,8 +92,8 @@ export class Accounts {
   }
 
   /**
-   * Costs one verification, whatever the outcome, so that the time tells nobody who has an account. Only
-   * a right password costs one more where the hash is outdated, which is then made anew.
+   * Takes the time of one verification, whatever the outcome, so that the time does not reveal whether an
+   * account exists. If the password is right and its hash outdated, it takes one hash more to upgrade it.
    */
   async authenticate(
     email: string,
@@ -113,7 +113,7 @@ export class Accounts {
     return { outcome: "accepted", user, passwordHash };
   }
 
-  /** Whether the password that was accepted would be so again: a mismatch if not, or the user is gone. */
+  /** Checks again a password that was accepted: a mismatch if it was changed since, "gone" if the user is disabled. */
   async stillAccepts(
     { user, passwordHash }: Accepted,
     password: string,
@@ -124,12 +124,12 @@ export class Accounts {
       this.isUserDisabled(user.id),
     ]);
     if (current === undefined || isUserDisabled) return "gone";
-    // Another hash is another password, or the same one's since another login made it anew.
+    // Another hash: either the password was changed, or another login upgraded the hash.
     if (current === passwordHash) return "match";
     return this.#passwords.verify(current, password, clientAt(address, user.email));
   }
 
-  /** Ending the user's other sessions afterwards is the caller's. */
+  /** Changes the password. The caller then ends the user's other sessions. */
   async changePassword(
     userId: string,
     current: string,
@@ -141,7 +141,7 @@ export class Accounts {
     if (problem !== undefined) return invalid({ newPassword: problem });
     for (let tries = 0; tries < maxTries; tries += 1) {
       const change = await this.#tryChange(userId, current, next, client);
-      // By another change, which has this one refused, or by a login that made the hash anew.
+      // Overtaken by another change, so that the next try is refused, or by a login that upgraded the hash.
       if (change !== "overtaken") return change;
     }
     return { outcome: "busy" };
@@ -170,7 +170,7 @@ export class Accounts {
     return replaced ? { outcome: "changed" } : "overtaken";
   }
 
-  /** Resolves to the hash that the user has now, unless somebody else replaced it meanwhile. */
+  /** Resolves to the upgraded hash, or to the given one if it was not upgraded here. */
   async #upgraded(
     userId: string,
     passwordHash: string,
@@ -179,7 +179,7 @@ export class Accounts {
   ): Promise<string> {
     if (!this.#passwords.isOutdated(passwordHash)) return passwordHash;
     const next = await this.#passwords.hash(password, client);
-    // There will be another login.
+    // A later login upgrades it.
     if (next === "busy") return passwordHash;
     const replaced = await this.#directory.replacePasswordHash(userId, passwordHash, next);
     return replaced ? next : passwordHash;
@@ -192,7 +192,7 @@ export class Accounts {
   }
 }
 
-/** @param account absent for what cannot be an account's name: all of these are one client of the address */
+/** @param account absent for a name that no account can have: all of these are one client of the address */
 function clientAt(address: string | null, account = ""): ClientPath {
   return [...networkPathOf(address), account];
 }

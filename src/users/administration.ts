@@ -1,4 +1,4 @@
-/** What an operator does with users and their sessions: who is locked or deleted is out at once. */
+/** The operator's actions on users and sessions. Locking or deleting a user ends the user's sessions at once. */
 import type { Actor, Audit } from "../session/audit.ts";
 import type { Session } from "../session/session.ts";
 import type { Sessions } from "../session/sessions.ts";
@@ -7,26 +7,26 @@ import type { User, UserDirectory } from "./directory.ts";
 import { normaliseEmail } from "./email.ts";
 
 export interface AdministrationOptions {
-  /** Absent where they are kept on another machine: then there are only sessions to list and to end. */
+  /** Absent if the directory is on another machine: then only sessions can be listed and ended. */
   readonly users: UserDirectory | undefined;
   readonly sessions: Sessions;
   readonly audit: Audit;
 }
 
-/** What became of a user and his sessions. */
+/** The result of locking or deleting a user. */
 export interface Removal {
   /** Whether there is, or was, such a user. */
   readonly found: boolean;
-  /** How many sessions this call ended. */
+  /** The number of sessions that this call ended. */
   readonly endedSessions: number;
 }
 
 const operator: Actor = { by: "operator" };
 
 /**
- * Everything rejects with `StoreUnavailable` when the directory or the store cannot be asked. Then it
- * may be half done, and is safe to repeat: the lock comes first, so that what is left are sessions that
- * no renewal extends.
+ * Every method rejects with `StoreUnavailable` if the directory or the store is unavailable. Then it may be
+ * partly done and is safe to repeat: the user is locked first, so no renewal extends the sessions that
+ * remain.
  */
 export class Administration {
   readonly #options: AdministrationOptions;
@@ -35,12 +35,12 @@ export class Administration {
     this.#options = options;
   }
 
-  /** @param who an e-mail address, however it is written, or an id */
-  async find(who: string): Promise<User | undefined> {
+  /** @param emailOrId an e-mail address, normalised or not, or an id */
+  async find(emailOrId: string): Promise<User | undefined> {
     const { users } = this.#options;
-    const email = normaliseEmail(who);
+    const email = normaliseEmail(emailOrId);
     const found = email === undefined ? undefined : await users?.byEmail(email);
-    return found?.user ?? users?.byId(who);
+    return found?.user ?? users?.byId(emailOrId);
   }
 
   /** The user's live sessions, newest first. */
@@ -48,17 +48,17 @@ export class Administration {
     return this.#options.sessions.list(userId);
   }
 
-  /** Ends a session with the reason `ENDED_BY_OPERATOR`; resolves to how many this call ended: 1, or 0. */
+  /** Ends a session with the reason `ENDED_BY_OPERATOR`. Resolves to the number that this call ended: 1 or 0. */
   async endSession(fingerprint: string): Promise<number> {
     return this.#options.sessions.end(fingerprint, "ENDED_BY_OPERATOR", operator);
   }
 
-  /** Ends all of a user's sessions likewise. He may sign in again. */
+  /** Ends all of a user's sessions with the same reason. The user may sign in again. */
   async endSessions(userId: string): Promise<number> {
     return this.#options.sessions.endAll(userId, "ENDED_BY_OPERATOR", operator);
   }
 
-  /** Locks a user and ends all of his sessions, with the reason `USER_GONE`. */
+  /** Locks a user and ends all of the user's sessions, with the reason `USER_GONE`. */
   async lock(userId: string): Promise<Removal> {
     const { audit } = this.#options;
     const users = this.#users;
@@ -70,7 +70,7 @@ export class Administration {
     return { found: user !== undefined, endedSessions: await this.#endGone(userId) };
   }
 
-  /** Lets a user sign in again; resolves to whether there is such a user. */
+  /** Unlocks a user. Resolves to whether there is such a user. */
   async unlock(userId: string): Promise<boolean> {
     const { audit } = this.#options;
     const users = this.#users;
@@ -82,7 +82,7 @@ export class Administration {
     return user !== undefined;
   }
 
-  /** Removes a user and ends all of his sessions, with the reason `USER_GONE`. The e-mail is free again. */
+  /** Deletes a user and ends all of the user's sessions, with the reason `USER_GONE`. The e-mail becomes free. */
   async delete(userId: string): Promise<Removal> {
     const { audit } = this.#options;
     const users = this.#users;
@@ -100,7 +100,7 @@ export class Administration {
     return users;
   }
 
-  /** A login that came first has listed its session, and one that comes later finds the user gone. */
+  /** No session is missed: an earlier login has listed its session, and a later one finds the user disabled. */
   #endGone(userId: string): Promise<number> {
     return this.#options.sessions.endAll(userId, "USER_GONE", operator);
   }

@@ -1,9 +1,9 @@
-/** Attempts that are counted and not yet judged: what they take up in a count may be given back soon. */
+/** Counts attempts in flight: they use up a limit, but may soon return their share of it. */
 
 export class AttemptsInFlight {
   readonly #byCount = new Map<string, number>();
 
-  /** How many are in flight under that count. */
+  /** The number of attempts in flight under that count. */
   of(count: string): number {
     return this.#byCount.get(count) ?? 0;
   }

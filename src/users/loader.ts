@@ -1,8 +1,8 @@
-/** Reads users by their ids: those that are asked for in one turn of the event loop at once, and each anew. */
+/** Reads users by id, in one batch per turn of the event loop and without a cache. */
 import DataLoader from "dataloader";
 import type { User } from "./directory.ts";
 
-/** @param read resolves to those of the users that there are, in any order */
+/** @param read resolves to the existing users, in any order */
 export function userLoader(
   read: (ids: readonly string[]) => Promise<readonly User[]>,
 ): (id: string) => Promise<User | undefined> {
@@ -11,7 +11,7 @@ export function userLoader(
       const users = new Map((await read(ids)).map((user) => [user.id, user]));
       return ids.map((id) => users.get(id));
     },
-    // A user who is locked or gone is so for the next who asks.
+    // No cache: the next read must see that a user is locked or deleted.
     { cache: false, batchScheduleFn: setImmediate },
   );
   return (id) => loader.load(id);

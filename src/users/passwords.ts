@@ -1,10 +1,10 @@
-/** Hashes and verifies passwords with argon2id, a bounded number at a time, for all clients in turn. */
+/** Hashes and verifies passwords with argon2id. Limits concurrency and serves clients round-robin. */
 import { availableParallelism } from "node:os";
 import { hash, verify, type Options } from "@node-rs/argon2";
 import { ConcurrencyLimiter, type ClientPath } from "../lib/concurrency-limiter.ts";
 import { isCommon } from "./common-passwords.ts";
 
-/** What a hash takes to compute, and what whoever guesses has to spend on each guess. */
+/** The cost of computing a hash, and so of each guess of an attacker. */
 export interface HashCost {
   /** KiB. */
   readonly argon2Memory: number;
@@ -12,15 +12,15 @@ export interface HashCost {
   readonly argon2Parallelism: number;
 }
 
-/** The OWASP Password Storage Cheat Sheet's. */
+/** As the OWASP Password Storage Cheat Sheet recommends. */
 const owasp: HashCost = { argon2Memory: 19_456, argon2Passes: 2, argon2Parallelism: 1 };
 
 const minCharacters = 8;
 const maxBytes = 1024;
 
 /**
- * What is wrong with a password that somebody chose; undefined when nothing is. After NIST SP 800-63B any
- * characters will do, and none are asked for.
+ * The problem of a new password, for display to the user; undefined if it is acceptable. By NIST SP 800-63B
+ * all characters are allowed, and none are required.
  */
 export function passwordProblem(password: string): string | undefined {
   if (isOverlong(password)) return `Use at most ${maxBytes} bytes.`;
@@ -31,34 +31,34 @@ export function passwordProblem(password: string): string | undefined {
     : undefined;
 }
 
-/** An argon2 hash in its own notation. */
+/** An argon2 hash in PHC string format. */
 export type PasswordHash = `$argon2${string}`;
 
-/** `busy`: the queue had no place for this client and nothing was computed. */
+/** `busy`: the queue was full for this client, and nothing was computed. */
 export type Verification = "match" | "mismatch" | "busy";
 
 export interface PasswordOptions {
   /**
-   * Of new hashes.
+   * The cost of new hashes.
    *
    * @default 19 MiB, two passes, no parallelism
    */
   readonly cost?: HashCost;
   /**
-   * How many hashes are computed at once.
+   * The number of hashes that are computed concurrently.
    *
-   * @default one thread fewer than there are, of the CPU's or of libuv's pool; at least 1
+   * @default one less than the CPU's threads or libuv's pool, whichever is smaller; at least 1
    */
   readonly parallelism?: number;
   /**
-   * How many hashes may wait, over all clients; see `ConcurrencyLimiter` for the order, and for which of
-   * them are refused as `busy` when there are more.
+   * The number of hashes that may wait, of all clients together. `ConcurrencyLimiter` decides their order
+   * and which of them are refused as `busy` if there are more.
    *
    * @default 64
    */
   readonly queue?: number;
   /**
-   * How many hashes of one client may wait.
+   * The number of hashes of one client that may wait.
    *
    * @default 32
    */
@@ -66,15 +66,15 @@ export interface PasswordOptions {
 }
 
 /**
- * Every password takes the same time, right or wrong, whoever's or nobody's; but a hash of another cost,
- * until it is made anew, takes the time of that.
+ * Every verification takes the same time, whether the password is right and whether the user exists. Only
+ * a hash of another cost takes the time of that cost until it is upgraded.
  */
 export class Passwords {
   readonly #cost: Options;
-  /** What a hash of that cost begins with. */
-  readonly #notation: string;
-  /** No password's hash: it only costs what a hash costs to verify. */
-  readonly #nobody: string;
+  /** The prefix of hashes of that cost. */
+  readonly #prefix: string;
+  /** The hash of no password: verifying it only takes the usual time. */
+  readonly #dummyHash: string;
   readonly #limiter: ConcurrencyLimiter;
 
   constructor({
@@ -85,8 +85,8 @@ export class Passwords {
   }: PasswordOptions = {}) {
     // The algorithm defaults to argon2id.
     this.#cost = { memoryCost: memory, timeCost: passes, parallelism: lanes };
-    this.#notation = `$argon2id$v=19$m=${memory},t=${passes},p=${lanes}$`;
-    this.#nobody = `${this.#notation}${"A".repeat(22)}$${"A".repeat(43)}`;
+    this.#prefix = `$argon2id$v=19$m=${memory},t=${passes},p=${lanes}$`;
+    this.#dummyHash = `${this.#prefix}${"A".repeat(22)}$${"A".repeat(43)}`;
     this.#limiter = new ConcurrencyLimiter({
       atOnce: parallelism,
       waiting: queue,
@@ -97,7 +97,7 @@ export class Passwords {
   /**
    * Hashes a password without a `passwordProblem`.
    *
-   * @param client whose turn it takes; without one, calls share the turns of one client
+   * @param client the client that waits. Calls without one count as one client.
    */
   async hash(password: string, client: ClientPath = []): Promise<PasswordHash | "busy"> {
     return this.#limiter.run(
@@ -107,28 +107,28 @@ export class Passwords {
   }
 
   /**
-   * Compares a password with a hash. Rejects when `against` is not an argon2 hash.
+   * Compares a password with a hash. Rejects if `against` is not an argon2 hash.
    *
    * @param client as for `hash`
    */
   async verify(against: string, password: string, client: ClientPath = []): Promise<Verification> {
-    // An overlong password was never accepted, so it is not worth its own hashing, only the usual time.
+    // An overlong password was never accepted, so it is not hashed itself: only the usual time is spent.
     const [target, candidate] = isOverlong(password)
-      ? [this.#nobody, ""]
+      ? [this.#dummyHash, ""]
       : [against, canonical(password)];
     return this.#limiter.run(client, async () =>
       (await verify(target, candidate)) ? "match" : "mismatch",
     );
   }
 
-  /** Takes the time of `verify` where there is no hash to verify against. */
+  /** Spends the time of `verify` if there is no hash to verify against. */
   async verifyNothing(password: string, client?: ClientPath): Promise<Verification> {
-    return this.verify(this.#nobody, password, client);
+    return this.verify(this.#dummyHash, password, client);
   }
 
-  /** Whether it was made at another cost, or by another algorithm, than new ones are. */
+  /** Whether the hash differs in cost or algorithm from new ones. */
   isOutdated(passwordHash: string): boolean {
-    return !passwordHash.startsWith(this.#notation);
+    return !passwordHash.startsWith(this.#prefix);
   }
 }
 
@@ -136,12 +136,12 @@ function isOverlong(password: string): boolean {
   return Buffer.byteLength(password) > maxBytes;
 }
 
-/** NIST SP 800-63B: the same password from another keyboard is the same password. */
+/** NIST SP 800-63B §5.1.1.2: normalised, a password is the same from every keyboard. */
 function canonical(password: string): string {
   return password.normalize("NFKC");
 }
 
-/** Hashing runs in libuv's pool, which files and DNS need too: all of it would stall them. */
+/** Hashing runs in libuv's thread pool. It leaves a thread for file and DNS operations, which would stall otherwise. */
 function spareThreads(): number {
   const pool = Number(process.env["UV_THREADPOOL_SIZE"]) || 4;
   return Math.max(1, Math.min(availableParallelism(), pool) - 1);

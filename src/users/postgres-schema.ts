@@ -1,9 +1,9 @@
-/** The tables of the users in PostgreSQL, and how they get from one version to the next. */
+/** The tables of users in PostgreSQL and their migrations. */
 import type { Client } from "pg";
 
 /**
- * Each is applied once, in this order, and is never changed afterwards: what is to be different is one
- * more. Nodes of the version before run on meanwhile, so nothing may be taken from them.
+ * Each is applied once, in this order, and never changed afterwards: a change is a new migration. Nodes of
+ * the previous version keep running meanwhile, so a migration must not remove anything that they use.
  */
 const migrations: readonly string[] = [
   `CREATE TABLE curfew_users (
@@ -15,16 +15,16 @@ const migrations: readonly string[] = [
   )`,
 ];
 
-/** Whoever migrates holds it: a number of ours among all that use advisory locks in the database. */
+/** The advisory lock of migrations: an arbitrary number that other users of the database are unlikely to use. */
 const lock = 0x637572666577;
 
 /**
- * Applies what is missing, in one transaction. Where nothing is, nothing is written and no right to make
- * tables is needed; a database of a later version is left as it is.
+ * Applies missing migrations in one transaction. If none is missing, it writes nothing and needs no
+ * privilege to create tables. It leaves a database of a later version as it is.
  */
 export async function migrate(client: Client): Promise<void> {
   if ((await knownVersion(client)) >= migrations.length) return;
-  // Whoever had to wait sees then what was done meanwhile.
+  // READ COMMITTED: after waiting for the lock, a node sees the migrations that another node applied.
   await client.query("BEGIN ISOLATION LEVEL READ COMMITTED");
   await client.query("SELECT pg_advisory_xact_lock($1)", [lock]);
   await client.query("CREATE TABLE IF NOT EXISTS curfew_migrations (version integer PRIMARY KEY)");
@@ -37,7 +37,7 @@ export async function migrate(client: Client): Promise<void> {
   await client.query("COMMIT");
 }
 
-/** Of use outside of a transaction only: in one, PostgreSQL may still take the table for absent. */
+/** Only for use outside a transaction: inside one, PostgreSQL may still see the table as absent. */
 async function knownVersion(client: Client): Promise<number> {
   const { rows } = await client.query<{ readonly is_there: boolean }>(
     "SELECT to_regclass('curfew_migrations') IS NOT NULL AS is_there",

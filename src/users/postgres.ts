@@ -1,4 +1,4 @@
-/** Users in PostgreSQL: the directory that many machines share. */
+/** The user directory in PostgreSQL, which many nodes share. */
 import { randomUUID } from "node:crypto";
 import { Socket } from "node:net";
 import { Client, Pool } from "pg";
@@ -7,16 +7,16 @@ import type { User, UserDirectory } from "./directory.ts";
 import { userLoader } from "./loader.ts";
 import { migrate } from "./postgres-schema.ts";
 
-/** The time-outs are in milliseconds. */
+/** Time-outs in milliseconds. */
 export interface PostgresLimits {
-  /** How long a query waits for a connection: a new one, or one of the pool. */
+  /** How long a query waits for a connection, new or from the pool. */
   readonly connectTimeout: number;
-  /** Less than `answerTimeout`: the server gives up on a statement before the client gives up on the server. */
+  /** Less than `answerTimeout`: the server cancels a statement before the client gives up on the server. */
   readonly statementTimeout: number;
   readonly answerTimeout: number;
-  /** A start waits for those that came first, and for what they change in a large table. */
+  /** How long a start waits for the migrations of other nodes, and for its own on large tables. */
   readonly migrationTimeout: number;
-  /** How long `close` waits for a server that hangs. */
+  /** How long `close` waits for a server that does not respond. */
   readonly closeTimeout: number;
   /** Per node. */
   readonly maxConnections: number;
@@ -24,8 +24,8 @@ export interface PostgresLimits {
 
 const example = "Example: DATABASE_URL=postgres://user:password@localhost:5432/curfew";
 
-/** `character_not_in_repertoire`: PostgreSQL keeps no text with a null character in it. */
-const unspeakable = "22021";
+/** `character_not_in_repertoire`: PostgreSQL refuses text with a null character. */
+const characterNotInRepertoire = "22021";
 
 interface Row {
   readonly id: string;
@@ -36,7 +36,7 @@ interface Row {
   readonly locked: boolean;
 }
 
-/** What a statement is given. */
+/** A parameter of a statement. */
 type Value = string | number | boolean | readonly string[];
 
 export class PostgresUsers implements UserDirectory {
@@ -49,7 +49,7 @@ export class PostgresUsers implements UserDirectory {
   });
   #closed: Promise<void> | undefined;
 
-  /** Connects when it is first asked something; `open` has also looked whether it can. */
+  /** Connects at the first query. `open` also checks the connection. */
   constructor(url: string, limits: PostgresLimits) {
     const { statementTimeout, answerTimeout, maxConnections, closeTimeout } = limits;
     this.#closeTimeout = closeTimeout;
@@ -58,15 +58,15 @@ export class PostgresUsers implements UserDirectory {
       max: maxConnections,
       stream: () => this.#newSocket(),
     });
-    // What breaks while nobody uses it is replaced when somebody does.
+    // The pool replaces a connection that breaks while it is idle.
     this.#pool.on("error", () => {});
   }
 
   /**
-   * Brings the tables up to date, once however many nodes start at a time.
+   * Connects and applies missing migrations, once however many nodes start concurrently.
    *
    * @param url `postgres://user:password@host:port/database`
-   * @throws Error naming the setting and what is wrong with it; no password is in its message
+   * @throws Error that names the setting and the problem, without the password
    */
   static async open(url: string, limits: PostgresLimits): Promise<PostgresUsers> {
     const { connectTimeout, migrationTimeout, answerTimeout } = limits;
@@ -76,7 +76,7 @@ export class PostgresUsers implements UserDirectory {
         ...settings(url, connectTimeout, migrationTimeout, migrationTimeout + answerTimeout),
         stream: () => socket,
       });
-      // When it breaks, whoever waits for an answer is told.
+      // If the connection breaks, pending queries reject.
       client.on("error", () => {});
       await client.connect();
       await migrate(client);
@@ -84,8 +84,8 @@ export class PostgresUsers implements UserDirectory {
     } catch (error) {
       socket.destroy();
       const reason = reasonOf(error);
-      // oxlint-disable-next-line eslint/preserve-caught-error -- what it holds besides may be the password
-      throw new Error(`DATABASE_URL: PostgreSQL at ${placeOf(url)}: ${reason}. ${example}`);
+      // oxlint-disable-next-line eslint/preserve-caught-error -- the error may contain the password
+      throw new Error(`DATABASE_URL: PostgreSQL at ${hostOf(url)}: ${reason}. ${example}`);
     }
     return new PostgresUsers(url, limits);
   }
@@ -103,7 +103,7 @@ export class PostgresUsers implements UserDirectory {
   }
 
   async byId(id: string): Promise<User | undefined> {
-    // Asked for together with others, it would leave them without an answer.
+    // In a batch, an invalid id would fail the other reads as well.
     return id.includes("\0") ? undefined : this.#load(id);
   }
 
@@ -138,15 +138,15 @@ export class PostgresUsers implements UserDirectory {
     await this.#get("SELECT * FROM curfew_users LIMIT 0");
   }
 
-  /** Waits for what is under way, but not for a server that hangs. */
+  /** Waits for queries in flight, but not for a server that does not respond. */
   async close(): Promise<void> {
     this.#closed ??= this.#end();
     await this.#closed;
   }
 
   async #end(): Promise<void> {
-    const hangUp = () => this.#sockets.forEach((socket) => socket.destroy());
-    const timer = setTimeout(hangUp, this.#closeTimeout);
+    const destroyAll = () => this.#sockets.forEach((socket) => socket.destroy());
+    const timer = setTimeout(destroyAll, this.#closeTimeout);
     await this.#pool.end();
     clearTimeout(timer);
   }
@@ -161,19 +161,20 @@ export class PostgresUsers implements UserDirectory {
     return (await this.#all(sql, ...values))[0];
   }
 
-  /** The pool drops a connection on which anything failed. */
+  /** The pool discards a connection after an error on it. */
   async #all(sql: string, ...values: readonly Value[]): Promise<Row[]> {
     try {
       return (await this.#pool.query<Row>(sql, [...values])).rows;
     } catch (cause) {
-      // It was in an id that somebody made up: there is none like it.
-      if (cause instanceof Error && "code" in cause && cause.code === unspeakable) return [];
+      // The client sent an id with that character: no user has one.
+      if (cause instanceof Error && "code" in cause && cause.code === characterNotInRepertoire)
+        return [];
       throw new StoreUnavailable("The users cannot be read or written", { cause });
     }
   }
 }
 
-/** What the URL says of the same things counts instead. */
+/** Parameters of the URL override these. */
 function settings(connectionString: string, connect: number, statement: number, answer: number) {
   return {
     connectionString,
@@ -185,12 +186,12 @@ function settings(connectionString: string, connect: number, statement: number, 
   };
 }
 
-function placeOf(url: string): string {
+function hostOf(url: string): string {
   const { host = "", searchParams } = URL.parse(url) ?? {};
   return host || searchParams?.get("host") || "localhost";
 }
 
-/** Of several addresses of one host, the error of each is in the errors of one without a message. */
+/** If a host has several addresses, the error has no message and contains the error of each address. */
 function reasonOf(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(reasonOf).join("; ");
   return error instanceof Error ? error.message : String(error);

@@ -1,4 +1,4 @@
-/** Users in a SQLite file: the directory for one machine. */
+/** The user directory in a SQLite file, for the processes of one machine. */
 import { randomUUID } from "node:crypto";
 import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from "node:sqlite";
 import { StoreUnavailable } from "../session/store.ts";
@@ -17,12 +17,12 @@ type Row = Record<string, SQLOutputValue>;
 
 export class SqliteUsers implements UserDirectory {
   readonly #database: DatabaseSync;
-  /** By their text; each is prepared once. */
+  /** Prepared statements by their SQL. */
   readonly #statements = new Map<string, StatementSync>();
 
   readonly #load = userLoader(async (ids) => this.#byIds(ids));
 
-  /** Makes the table where it is missing. The database stays its opener's, to share and to close. */
+  /** Creates the table if it is missing. The caller owns the database: it may share it, and it closes it. */
   constructor(database: DatabaseSync) {
     database.exec(table);
     this.#database = database;
@@ -78,7 +78,7 @@ export class SqliteUsers implements UserDirectory {
 
   async close(): Promise<void> {}
 
-  /** One statement is one look at the file. */
+  /** One statement reads the file once for all ids. */
   #byIds(ids: readonly string[]): User[] {
     const sql = "SELECT users.* FROM json_each(?) JOIN users ON users.id = json_each.value";
     return this.#run(sql, (statement) => statement.all(JSON.stringify(ids))).map(toUser);

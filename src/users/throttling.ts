@@ -1,4 +1,4 @@
-/** Bounds how many passwords are tried and how many accounts are made, by account and by address. */
+/** Rate limits for password attempts, registrations and refused renewals, by account and by address. */
 import { hash } from "node:crypto";
 import {
   RateLimiterMemory,
@@ -9,17 +9,17 @@ import {
 import { countedNetworksOf, networkOf } from "../lib/client-network.ts";
 import { AttemptsInFlight } from "./attempts-in-flight.ts";
 
-/** Too many attempts of that kind; this one was not made. */
+/** The rate limit is exceeded; the attempt was not made. */
 export interface Throttled {
   readonly outcome: "throttled";
-  /** After so many it will be made, if no others come in between. */
+  /** Seconds to wait before retrying. Other attempts in between may use up the limit again. */
   readonly retryAfterSeconds: number;
 }
 
-/** What came of an attempt: `untried` counts for nothing. */
+/** The result of an attempt. `untried` does not count. */
 export type Verdict = "failed" | "succeeded" | "untried";
 
-/** What counts an attempt: the account is whatever it is made on, absent where there cannot be one. */
+/** An attempt to count. `account` is the name that the client gave, absent if no account can have it. */
 export interface Attempt<Result> {
   readonly account?: string | undefined;
   readonly address: string | null;
@@ -28,41 +28,41 @@ export interface Attempt<Result> {
 }
 
 /**
- * Counts attempts by account and address together, and by address, and never by account alone: failures
- * elsewhere keep no owner out of their account. An IPv6 address also counts for the /56 and the /48 around
- * it, with larger limits, so neighbours in these may use them up together.
+ * Counts attempts by account and address together, and by address, but never by account alone: failures
+ * from other addresses do not lock owners out of their accounts. An IPv6 address also counts for the /56
+ * and the /48 around it, with larger limits, which neighbours may use up together.
  *
- * - An attempt is counted before it is made, so that of many at once no more are made than may fail. One
- *   that finds a count full because others are in flight is told to come back in a second, since these may
- *   succeed; only failures that are certain are told the whole window.
- * - It counts for nothing when it is `untried`, and when `make` rejects.
- * - Where attempts cannot be counted together with other nodes, they are counted on this one.
+ * - An attempt is counted before it is made, so that of concurrent ones no more are made than may fail. If
+ *   the limit is reached only with attempts in flight, which may succeed, `retryAfterSeconds` is 1. If it is
+ *   reached by certain failures, it is the rest of the window.
+ * - An attempt does not count if it is `untried` or `make` rejects.
+ * - If attempts cannot be counted together with other nodes, this node counts its own.
  */
 export interface Throttle {
   /**
-   * Tries a password. A success forgets what failed before on that account from that address, and counts
-   * towards a limit of its own.
+   * Tries a password. A success resets the failures on that account from that address, and counts towards a
+   * limit of its own.
    */
   guess<Result>(attempt: Attempt<Result>): Promise<Result | Throttled>;
-  /** Makes an account; that one succeeds is no reason to let more be made. */
+  /** Registers an account. A success counts as well: it does not reset the limit. */
   register<Result>(attempt: Attempt<Result>): Promise<Result | Throttled>;
   /**
-   * Counts a renewal that was refused. Those that succeed are never counted nor throttled: a session
-   * lives on, whatever others at its address do.
+   * Counts a refused renewal. Successful ones are neither counted nor throttled: other clients at the same
+   * address cannot keep a session from being renewed.
    */
   renewalRefused(address: string | null): Promise<Throttled | undefined>;
 }
 
 export interface Limits {
-  /** Passwords that fail on one account from one address, within the window. */
+  /** Wrong passwords on one account from one address, per window. */
   readonly maxLoginFailures: number;
-  /** Passwords that are right on one account from one address, within the window. */
+  /** Right passwords on one account from one address, per window. */
   readonly maxLoginsPerAccount: number;
-  /** Passwords that fail from one address on any accounts; and, apart from these, refused renewals. */
+  /** Wrong passwords from one address on any accounts, per window; and, counted separately, refused renewals. */
   readonly maxFailuresPerAddress: number;
-  /** Accounts made, or not made because the e-mail was taken, from one address. */
+  /** Registrations from one address, per window, including those refused because the e-mail was taken. */
   readonly maxRegistrationsPerAddress: number;
-  /** Milliseconds from the first of them until all are forgotten. */
+  /** The length of the window, which begins with the first attempt (ms). */
   readonly attemptWindow: number;
 }
 
@@ -71,7 +71,7 @@ interface Count {
   readonly key: string;
 }
 
-/** Limiters by the share of a network, which is what their points are multiplied by. */
+/** The limiter for networks of a share, which multiplies the limit: see `CountedNetwork`. */
 type LimiterOf = (share: number) => RateLimiterAbstract;
 
 export class Throttling implements Throttle {
@@ -82,7 +82,7 @@ export class Throttling implements Throttle {
   readonly #renewals: LimiterOf;
   readonly #inFlight = new AttemptsInFlight();
 
-  /** @param redis an ioredis client, for nodes that count together; in this process without one */
+  /** @param redis an ioredis client, for nodes that count together. Without one, this process counts alone. */
   constructor(limits: Limits, redis?: object) {
     const limiter = (name: string, points: number) => createLimiter(name, points, limits, redis);
     this.#byAccount = limiter("account", limits.maxLoginFailures);
@@ -90,9 +90,9 @@ export class Throttling implements Throttle {
     const limiters = (name: string, points: number): LimiterOf => {
       const byShare = new Map<number, RateLimiterAbstract>();
       return (share) => {
-        const own = byShare.get(share) ?? limiter(nameFor(name, share), points * share);
-        byShare.set(share, own);
-        return own;
+        const ofShare = byShare.get(share) ?? limiter(nameFor(name, share), points * share);
+        byShare.set(share, ofShare);
+        return ofShare;
       };
     };
     this.#byAddress = limiters("address", limits.maxFailuresPerAddress);
@@ -107,7 +107,7 @@ export class Throttling implements Throttle {
     const ofAccount = { limiter: this.#byAccount, key };
     const ofSuccess = { limiter: this.#successes, key };
     const failures = [...ofAddress, ofAccount];
-    // The networks first: a client over such a limit adds no keys of accounts.
+    // Networks first: a client over the limit of its network creates no keys of accounts.
     return this.#within([...failures, ofSuccess], attempt, async (verdict) => {
       if (verdict === "succeeded")
         await Promise.all([giveBack(ofAddress), ofAccount.limiter.delete(key)]);
@@ -127,7 +127,7 @@ export class Throttling implements Throttle {
     return full === undefined ? undefined : throttled(full.wait);
   }
 
-  /** Makes the attempt if all of the counts have room for it. */
+  /** Makes the attempt if it is within all limits. */
   async #within<Result>(
     counts: readonly Count[],
     { make, judge }: Pick<Attempt<Result>, "make" | "judge">,
@@ -135,10 +135,10 @@ export class Throttling implements Throttle {
   ): Promise<Result | Throttled> {
     const inFlight = this.#inFlight;
     const names = counts.map(nameOf);
-    const isTaken = counts.some(
+    const isFullInFlight = counts.some(
       ({ limiter }, index) => inFlight.of(names[index] ?? "") >= limiter.points,
     );
-    if (isTaken) return throttled(0);
+    if (isFullInFlight) return throttled(0);
     for (const name of names) inFlight.add(name);
     try {
       const full = await takeAll(counts);
@@ -157,24 +157,24 @@ export class Throttling implements Throttle {
   }
 }
 
-/** The client's own network keeps the name that older versions count by. */
+/** A client's own network has the name that earlier versions use. */
 function nameFor(name: string, share: number): string {
   return share === 1 ? name : `${name}-x${share}`;
 }
 
-/** The widest network first: a client over its limit adds no keys of the networks in it. */
+/** The widest network first: a client over its limit creates no keys of the networks within it. */
 function countsOf(limiterOf: LimiterOf, address: string | null): readonly Count[] {
   return countedNetworksOf(address)
     .map(({ name, share }) => ({ limiter: limiterOf(share), key: keyOf(name) }))
     .toReversed();
 }
 
-/** Names a count among all counts. */
+/** A name that is unique among all counts. */
 function nameOf({ limiter, key }: Count): string {
   return `${limiter.keyPrefix}:${key}`;
 }
 
-/** A window is fixed: what is refused in it does not make it longer. */
+/** The window is fixed: refused attempts do not extend it. */
 function createLimiter(
   name: string,
   points: number,
@@ -184,12 +184,12 @@ function createLimiter(
   const options = {
     keyPrefix: `curfew:attempts:${name}`,
     points,
-    // A fraction of a second would be none to Redis, and no window for ever.
+    // Whole seconds: with Redis, a fraction is rounded down to 0, which is a window without end.
     duration: Math.ceil(attemptWindow / 1000),
   };
   const inProcess = new RateLimiterMemory(options);
   if (redis === undefined) return inProcess;
-  // What Redis cannot count is counted here: neither unbounded nor locked out while it is away.
+  // While Redis is down, this process counts: attempts are neither unlimited nor all refused.
   return new RateLimiterRedis({
     ...options,
     storeClient: redis,
@@ -198,20 +198,20 @@ function createLimiter(
   });
 }
 
-/** Of a fixed length, whatever a client sends; it shows neither an e-mail address nor a network. */
+/** A hash: of fixed length, whatever a client sends, and it reveals neither an e-mail address nor a network. */
 function keyOf(network: string, account = ""): string {
   const text = `${network}\n${account}`;
   return hash("sha256", text, "buffer").subarray(0, 16).toString("base64url");
 }
 
-/** A count without room. */
+/** A limit that is reached. */
 interface Full {
   readonly count: Count;
-  /** Milliseconds until all counts have room. */
+  /** Milliseconds until the attempt is within all limits. */
   readonly wait: number;
 }
 
-/** Counts in all of them or, where one is full, in none. */
+/** Counts in all of them or, if one is full, in none. */
 async function takeAll(counts: readonly Count[]): Promise<Full | undefined> {
   for (const [index, count] of counts.entries()) {
     const wait = await take(count);
@@ -223,7 +223,7 @@ async function takeAll(counts: readonly Count[]): Promise<Full | undefined> {
   return undefined;
 }
 
-/** Milliseconds until there is room, without counting. */
+/** Milliseconds until an attempt is within the limit. Does not count. */
 async function waitOf({ limiter, key }: Count): Promise<number> {
   const state = await limiter.get(key);
   return state !== null && state.consumedPoints >= limiter.points ? state.msBeforeNext : 0;
@@ -246,7 +246,7 @@ async function giveBackUnlessFailed(verdict: Verdict, counts: readonly Count[]):
 async function giveBack(counts: readonly Count[]): Promise<void> {
   const back = async ({ limiter, key }: Count) => {
     const { consumedPoints } = await limiter.reward(key);
-    // The window has passed meanwhile: nobody gets more than the limit in the next one.
+    // The window has ended meanwhile: a negative count would raise the limit of the next one.
     if (consumedPoints < 0) await limiter.delete(key);
   };
   await Promise.all(counts.map(back));

@@ -1,4 +1,4 @@
-/** What a socket takes of a node and of the network, counted. */
+/** The cost of a socket on a node and on the network, by count. */
 import { expect, it } from "vitest";
 import { testApp } from "../helpers/app.ts";
 import { startCurfew } from "../helpers/curfew.ts";
@@ -8,7 +8,7 @@ import { RawSocket } from "../helpers/raw-socket.ts";
 import { connect, type TestSocket } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
 
-it("a node has as many timers with two hundred sockets as with none", async () => {
+it("two hundred idle sockets add no timer to the node", async () => {
   using server = await startMeasured();
   const timers = async () => (await server.glance()).resources["Timeout"];
   const sockets: TestSocket[] = [];
@@ -22,17 +22,17 @@ it("a node has as many timers with two hundred sockets as with none", async () =
   };
   const before = await timers();
   await open(200);
-  // graphql-ws waits for `connection_init` with one of its own, and for as long where that has come.
+  // graphql-ws sets a timer of its own for `connection_init`, and keeps it after the message has arrived.
   await until(async () => (await timers()) === before, "no timer of a socket");
   await Promise.all(sockets.map((socket) => socket[Symbol.asyncDispose]()));
 });
 
-it("a frame is its message and no byte more but the header", async () => {
+it("a WebSocket frame is the message plus its header and nothing more", async () => {
   await using curfew = await startCurfew(testApp().schema);
   const { accessToken } = await register(curfew.url);
   await using socket = await RawSocket.open(curfew.socketUrl);
   let read = socket.tcp.bytesRead;
-  /** The next frame, with how many bytes came since the last one. */
+  /** The next frame, with the number of bytes since the previous one. */
   const next = async () => {
     const frame = await socket.frames.next();
     const bytes = socket.tcp.bytesRead - read;
@@ -42,7 +42,7 @@ it("a frame is its message and no byte more but the header", async () => {
   socket.send({ type: "connection_init", payload: { token: accessToken } });
   const ack = await next();
   expect(ack.frame).toContain('"connection_ack"');
-  // Over 125 bytes, two more for the length.
+  // Above 125 bytes, the length takes two more bytes.
   expect(ack.bytes).toBe((ack.frame.length > 125 ? 4 : 2) + ack.frame.length);
 
   socket.send({ id: "1", type: "subscribe", payload: { query: "subscription { said }" } });

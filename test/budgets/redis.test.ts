@@ -1,4 +1,4 @@
-/** How often Redis is asked: what is counted does not depend on the machine, as what is timed does. */
+/** The number of Redis commands per operation: unlike times, counts do not depend on the machine. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { testApp } from "../helpers/app.ts";
 import { ask, login, logout, newEmail, register, renew, type SignedIn } from "../helpers/http.ts";
@@ -14,11 +14,11 @@ let commands: Monitor;
 let user: SignedIn;
 beforeAll(async () => {
   redis = await startRedis();
-  // No recheck falls into a count.
+  // No recheck may run while commands are counted.
   const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
   nodes = await startNodes(redis, { ...testApp().schema, ...unchecked });
   commands = await monitor(redis);
-  // Redis is sent the text of a script once.
+  // The text of a script is sent to Redis only once.
   const first = await register(nodes.here.url);
   await renew(nodes.here.url, first.renewalToken);
   await logout(nodes.here.url, first.accessToken);
@@ -30,7 +30,7 @@ afterAll(async () => {
   await redis[Symbol.asyncDispose]();
 });
 
-/** Of sessions, one or many. */
+/** Commands that read one or many sessions. */
 const read = "mget";
 const query = "{ viewer { user { id } session { id } } }";
 
@@ -40,7 +40,7 @@ async function subscriptions(): Promise<Map<string, number>> {
   return new Map(channels.map((channel, i) => [channel, Number(counts[2 * i + 1])]));
 }
 
-it("a request with a token is one command, and one without a token none", async () => {
+it("a request with a token takes one command, and one without a token none", async () => {
   const asking = async () => {
     const token = user.accessToken;
     for (let i = 0; i < 20; i += 1)
@@ -50,26 +50,26 @@ it("a request with a token is one command, and one without a token none", async 
   expect(await commands.during(() => ask(nodes.here.url, query))).toEqual([]);
 });
 
-it("a renewal is a read, two scripts, of the session and of its index, and one message", async () => {
+it("a renewal takes one read, two scripts (session and index) and one message", async () => {
   const { renewalToken } = await register(nodes.here.url);
   const renewing = () => renew(nodes.here.url, renewalToken);
   expect(await commands.during(renewing)).toEqual([read, "evalsha", "evalsha", "publish"]);
 });
 
-it("a login is counted by address, account and success, begins a session, says so and looks how many there are", async () => {
+it("a login takes the counts of the rate limits, the writes of the session, one message and one listing", async () => {
   const email = newEmail();
   await register(nodes.here.url, email);
   const counted = ["evalsha", "evalsha", "evalsha"];
   const takenBack = ["evalsha", "del"];
   const begun = ["set", "evalsha", "publish"];
   const signingIn = () => login(nodes.here.url, email);
-  // Redis learns the scripts of the limits with the first one.
+  // The first login loads the scripts of the rate limits.
   await signingIn();
   const sent = await commands.during(signingIn);
   expect(sent).toEqual([...counted, ...takenBack, ...begun, "zscan", read]);
 });
 
-it("a logout is the check of the request, its end, the index and one message, however many sockets it closes", async () => {
+it("a logout takes the same few commands however many sockets it closes", async () => {
   const { accessToken } = await register(nodes.here.url);
   const open = () => connect(nodes.there.socketUrl, accessToken);
   const sockets = await Promise.all(Array.from({ length: 20 }, open));
@@ -84,7 +84,7 @@ it("a logout is the check of the request, its end, the index and one message, ho
   for (const socket of sockets) expect(await socket.closed).toMatchObject({ code: 4401 });
 });
 
-it("a session has one subscription on each node, for all of its sockets there, and none after them", async () => {
+it("all sockets of a session on a node share one subscription, which ends with the last of them", async () => {
   const { accessToken, sessionId } = await register(nodes.here.url);
   const opened: Awaited<ReturnType<typeof connect>>[] = [];
   const opening = async () => {
@@ -102,7 +102,7 @@ it("a session has one subscription on each node, for all of its sockets there, a
   await until(async () => (await subscriptions()).size === 0, "the subscriptions to be gone");
 });
 
-it("an operation on a socket is one command", async () => {
+it("an operation on a socket takes one command", async () => {
   await using socket = await connect(nodes.here.socketUrl, user.accessToken);
   const asking = async () => {
     socket.subscribe("1", query);

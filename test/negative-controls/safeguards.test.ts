@@ -1,4 +1,4 @@
-/** Each safeguard is what holds the promise: the same course of events, with it and without it. */
+/** Negative controls: the same course of events with and without each safeguard proves that the safeguard matters. */
 import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
@@ -28,9 +28,9 @@ import { device, lifetimes } from "../helpers/sessions.ts";
 import { connect, TestSocket } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
 
-/** So that nothing is found out by a recheck. */
+/** So long that no recheck runs. */
 const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
-/** Milliseconds for what should come, and for what should not. */
+/** How long to wait for events that should happen, and for events that should not (ms). */
 const waitFor = { expected: patience, unexpected: 500 };
 
 setFlagsFromString("--expose-gc");
@@ -50,7 +50,7 @@ function sessionsOn(parts: Pick<ConstructorParameters<typeof Sessions>[0], "stor
   });
 }
 
-/** A server with parts of its own, and the use cases as another node of the same store has them. */
+/** A server with its own backends, and the use cases of another node with the same store. */
 async function startNode(
   replacements: Parameters<typeof intercept<PubSub>>[1],
   options?: CurfewOptions,
@@ -67,7 +67,7 @@ async function closes({ closed }: TestSocket, isExpected: boolean): Promise<bool
   return Promise.race([closed.then(() => true), pause(time, false, { ref: false })]);
 }
 
-/** The session ends while its first socket's subscription is on its way. */
+/** The session ends while the subscription for its first socket is in flight. */
 async function endWhileSubscribing(waits: boolean): Promise<boolean> {
   const gate = Promise.withResolvers<void>();
   const { curfew, elsewhere } = await startNode({
@@ -88,7 +88,7 @@ async function endWhileSubscribing(waits: boolean): Promise<boolean> {
   return await closes(socket, waits);
 }
 
-/** The message of an end is lost in a gap, of which the topics tell when it is over. */
+/** The message of an end is lost in a gap, which the pub/sub reports afterwards. */
 async function endInGap(rechecksOnReturn: boolean): Promise<boolean> {
   const listeners: (() => void)[] = [];
   const { curfew, store } = await startNode({
@@ -103,7 +103,7 @@ async function endInGap(rechecksOnReturn: boolean): Promise<boolean> {
   return await closes(socket, rechecksOnReturn);
 }
 
-/** The message of an end is lost, and nothing tells of that. */
+/** The message of an end is lost, and nothing reports that. */
 async function endUnheard(rechecks: boolean): Promise<boolean> {
   const { curfew, store } = await startNode({}, rechecks ? { recheckInterval: 50 } : {});
   await using _ = curfew;
@@ -115,8 +115,8 @@ async function endUnheard(rechecks: boolean): Promise<boolean> {
 }
 
 /**
- * An operation comes on a socket that is known to end and whose turn to close has not come, or is being
- * checked when that becomes known. No directive guards it, and the session lives: nothing else refuses it.
+ * An operation arrives on a socket that is marked closed and waits in the close queue, or is being
+ * checked when it is marked. No directive guards it, and the session is live: nothing else refuses it.
  */
 async function operateAfterTheEnd(isGated: boolean, isUnderWay: boolean): Promise<boolean> {
   let calls = 0;
@@ -148,11 +148,11 @@ async function operateAfterTheEnd(isGated: boolean, isUnderWay: boolean): Promis
   else operate();
   if (isGated) await pause(waitFor.unexpected);
   else await until(() => calls > 0, "the operation to be executed");
-  // What comes after the end is not even looked at; what came before is answered, but not done.
+  // An operation after the end is ignored; one before it gets a response but is not executed.
   return calls === 0 && (isUnderWay || socket.messages.pending.length === 0);
 }
 
-/** Nobody reads 5,000 events of 4 KB. */
+/** A client does not read 5,000 events of 4 KB. */
 async function readNothing(isBounded: boolean): Promise<boolean> {
   const heap = () => (collectGarbage(), process.memoryUsage().heapUsed);
   const stream = isBounded ? new Stream<string>(() => {}) : new Stream<string>(() => {}, Infinity);
@@ -163,7 +163,7 @@ async function readNothing(isBounded: boolean): Promise<boolean> {
   return grown < 8 * 1024 * 1024;
 }
 
-/** The connections of a thousand sessions end in one turn of the event loop. */
+/** The connections of a thousand sessions are closed in one turn of the event loop. */
 async function endTogether(inSlices: boolean): Promise<boolean> {
   const pubsub = memoryPubSub();
   const store = breakable(memoryStore());
@@ -206,7 +206,7 @@ async function endTogether(inSlices: boolean): Promise<boolean> {
   return atOnce <= 200;
 }
 
-/** The store does not answer for one session of two, for longer than the grace. */
+/** The store does not reply for one of two sessions, for longer than the grace period. */
 async function loseOnePart(answersForEach: boolean): Promise<boolean> {
   let away: string | undefined;
   const cause = new StoreUnavailable("Its shard is away");
@@ -229,7 +229,7 @@ async function loseOnePart(answersForEach: boolean): Promise<boolean> {
   return !(await closes(kept, !answersForEach));
 }
 
-/** The subscriber's link dies and TCP does not say so; another subscriber beside it, with its probe, finds out. */
+/** The subscriber's connection dies without a TCP error; the probe of a second subscriber detects that. */
 async function dieSilently(probes: boolean): Promise<boolean> {
   await using redis = await startRedis();
   await using proxy = await startProxy(redis.port);
@@ -257,16 +257,25 @@ async function dieSilently(probes: boolean): Promise<boolean> {
 }
 
 it.each([
-  ["waiting until the subscription is confirmed", endWhileSubscribing],
-  ["the recheck when the subscriber is back", endInGap],
+  ["waiting for the acknowledgement of a subscription", endWhileSubscribing],
+  ["the recheck after the subscriber reconnects", endInGap],
   ["the periodic recheck", endUnheard],
-  ["the probe of the subscriber's link", dieSilently],
-  ["the gate before connections that have ended", (on: boolean) => operateAfterTheEnd(on, false)],
-  ["the gate before what is under way on them", (on: boolean) => operateAfterTheEnd(on, true)],
-  ["the bound of a subscription's queue", readNothing],
-  ["closing in slices", endTogether],
-  ["an answer of its own for each session", loseOnePart],
-])("%s holds the promise, and nothing else does", async (_, holds) => {
-  expect(await holds(true)).toBe(true);
-  expect(await holds(false)).toBe(false);
-});
+  ["the probe of the subscriber's connection", dieSilently],
+  [
+    "refusing operations on connections that are marked closed",
+    (on: boolean) => operateAfterTheEnd(on, false),
+  ],
+  [
+    "discarding operations in flight on such connections",
+    (on: boolean) => operateAfterTheEnd(on, true),
+  ],
+  ["the bounded queue of a subscription", readNothing],
+  ["closing in batches", endTogether],
+  ["a separate lookup result for each session", loseOnePart],
+])(
+  "%s is necessary: with it the promise holds, without it the promise is broken",
+  async (_, holds) => {
+    expect(await holds(true)).toBe(true);
+    expect(await holds(false)).toBe(false);
+  },
+);

@@ -1,4 +1,4 @@
-/** What sessions write into the audit trail: each fact once, with who did it and from where. */
+/** The audit trail of sessions: each fact once, with its actor and origin. */
 import { describe, expect, test } from "vitest";
 import { StoreUnavailable, type SessionStore } from "../../src/session/store.ts";
 import { day, device, lifetimes, startDomain } from "../helpers/domain.ts";
@@ -9,13 +9,13 @@ const elsewhere = { userAgent: "Other/2.0", ipAddress: "198.51.100.7" };
 const there = { address: elsewhere.ipAddress, userAgent: elsewhere.userAgent };
 const nowhere = { address: null, userAgent: null };
 
-test("a session's life is written down: its login, its renewal and its end, each once", async () => {
+test("a session's login, renewal and end are each audited once", async () => {
   const { sessions, login, renew, audited, clock } = startDomain();
   const { session, tokens } = await login();
   const { fingerprint, userId } = session;
   clock.advance(day);
   const renewal = await sessions.renew(tokens.renewalToken, elsewhere);
-  // The same pair again is no other renewal, and a use is no fact.
+  // A replay is no second renewal, and using a token is no fact.
   const again = await renew(tokens.renewalToken);
   await sessions.authenticate(again.tokens.accessToken);
   const actor = { by: "session", fingerprint, device: elsewhere } as const;
@@ -40,7 +40,7 @@ describe("an end", () => {
       { by: "session", fingerprint: "another", device: elsewhere },
       { by: "otherSession", bySession: "another", ...there },
     ],
-  ] as const)("by %j says so", async (actor, expected) => {
+  ] as const)("by %j names that actor", async (actor, expected) => {
     const { sessions, login, audited } = startDomain();
     const { session } = await login();
     await sessions.end(session.fingerprint, "ENDED_BY_USER", actor);
@@ -49,7 +49,7 @@ describe("an end", () => {
     expect(audited.slice(1)).toEqual([fact]);
   });
 
-  test("of each of a user's other sessions is a fact of its own", async () => {
+  test("is audited separately for each of a user's other sessions", async () => {
     const { sessions, login, audited } = startDomain();
     const kept = (await login()).session.fingerprint;
     const others = [(await login()).session.fingerprint, (await login()).session.fingerprint];
@@ -60,7 +60,7 @@ describe("an end", () => {
     for (const end of ends) expect(end).toMatchObject({ by: "otherSession", bySession: kept });
   });
 
-  test("for the limit of sessions is the system's", async () => {
+  test("by the session limit names the system", async () => {
     const { login, audited, clock } = startDomain({ maxSessionsPerUser: 1 });
     const { session } = await login();
     clock.advance(1);
@@ -71,7 +71,7 @@ describe("an end", () => {
     ]);
   });
 
-  test("of which the store said nothing is written down as unknown, and not again when it is repeated", async () => {
+  test("that the store does not confirm is audited as unknown, once even if it is repeated", async () => {
     let isLost = false;
     const store = intercept<SessionStore>(memoryStore(), {
       end:
@@ -93,7 +93,7 @@ describe("an end", () => {
     expect(audited.slice(1)).toEqual([{ event: "endUnknown", ...fact }]);
   });
 
-  test("that comes by itself is nobody's: the last fact said when it would be", async () => {
+  test("by expiry is not audited: the last fact contains the time", async () => {
     const { login, access, clock, audited } = startDomain();
     const { tokens } = await login();
     clock.advance(lifetimes.renewal);
@@ -103,7 +103,7 @@ describe("an end", () => {
 });
 
 describe("a renewal", () => {
-  test("by a used token is an end, and a reuse by whoever sent it", async () => {
+  test("with a used token is audited as an end by the system and a reuse by the client", async () => {
     const { sessions, login, renew, clock, audited } = startDomain();
     const { session, tokens } = await login();
     await renew(tokens.renewalToken);
@@ -116,7 +116,7 @@ describe("a renewal", () => {
     ]);
   });
 
-  test("that is refused says why, and of which session where the token is one", async () => {
+  test("that is refused is audited with its reason, and with the session if the token is valid", async () => {
     const { sessions, login, logout, audited } = startDomain();
     const { session, tokens } = await login();
     for (const token of ["", "abc", tokens.accessToken]) await sessions.renew(token, elsewhere);
@@ -132,7 +132,7 @@ describe("a renewal", () => {
     ]);
   });
 
-  test("for a user who is gone ends the session, and is refused", async () => {
+  test("for a disabled user is audited as an end and a refusal", async () => {
     const { login, renewal, gone, audited } = startDomain();
     const { tokens } = await login();
     gone.add("ada");

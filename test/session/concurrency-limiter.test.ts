@@ -1,4 +1,4 @@
-/** Whose turn it is, and who is refused, when more clients call a shared dependency than may at once. */
+/** The order in which the limiter serves clients, and the calls that it refuses. */
 import { AsyncLocalStorage } from "node:async_hooks";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -21,7 +21,7 @@ function harness(limits: ConstructorParameters<typeof ConcurrencyLimiter>[0]) {
     });
     calls.push(outcome);
   };
-  /** Lets calls react to what has happened. */
+  /** Lets pending reactions run. */
   const settle = () => new Promise(setImmediate);
   const finishOne = async () => {
     running.shift()?.();
@@ -47,18 +47,18 @@ describe("a limiter with free capacity", () => {
     await finishAll();
   });
 
-  it("passes on what the work resolves to, and rejects as it rejects", async () => {
+  it("resolves and rejects as the work does", async () => {
     const limiter = new ConcurrencyLimiter({ atOnce: 1, waiting: 1 });
     expect(await limiter.run(["a"], async () => 7)).toBe(7);
     const error = new Error("from the work");
     await expect(limiter.run(["a"], () => Promise.reject(error))).rejects.toBe(error);
-    // A failure gives its capacity back.
+    // A failed call releases its capacity.
     expect(await limiter.run(["a"], async () => 8)).toBe(8);
   });
 });
 
-describe("a limiter whose capacity is taken", () => {
-  it("serves clients in turn, and the calls of one client in their order", async () => {
+describe("a limiter without free capacity", () => {
+  it("serves clients round-robin, and the calls of one client in their order", async () => {
     const { started, call, finishAll } = harness({ atOnce: 1, waiting: 10 });
     call(["first"]);
     for (const name of ["a1", "a2", "a3", "a4"]) call(["a"], name);
@@ -68,7 +68,7 @@ describe("a limiter whose capacity is taken", () => {
     expect(started).toEqual(["first", "a1", "b1", "c1", "a2", "b2", "a3", "a4"]);
   });
 
-  it("serves groups in turn first, and the clients of a group in turn", async () => {
+  it("serves groups round-robin, and within a group its clients round-robin", async () => {
     const { started, call, finishAll } = harness({ atOnce: 1, waiting: 20 });
     call(["first"]);
     for (const account of ["a", "b", "c"])
@@ -78,7 +78,7 @@ describe("a limiter whose capacity is taken", () => {
     expect(started).toEqual(["first", "xa1", "ya1", "xb1", "ya2", "xc1", "xa2", "xb2", "xc2"]);
   });
 
-  it("takes a path that is the beginning of another for a client of its own", async () => {
+  it("treats a path that is a prefix of another as a separate client", async () => {
     const { started, call, finishAll } = harness({ atOnce: 1, waiting: 10 });
     call(["first"]);
     for (const path of [["a", "b"], ["a", "b"], ["a"], []]) call(path, path.join("/") || "none");
@@ -108,7 +108,7 @@ describe("a limiter whose queue is full", () => {
     await finishAll();
   });
 
-  it("displaces the newest call of the client with the most for a client with fewer", async () => {
+  it("displaces the newest call of the client with the most waiting calls", async () => {
     const { started, refused, call, settle, finishAll } = harness({ atOnce: 1, waiting: 4 });
     call(["first"]);
     for (const name of ["a1", "a2", "a3"]) call(["a"], name);
@@ -116,13 +116,13 @@ describe("a limiter whose queue is full", () => {
     call(["c"], "c1");
     call(["b"], "b2");
     await settle();
-    // After c1 the queue has two of a, and one each of b and c: a second of b would only trade places.
+    // After c1 the queue has two calls of a, and one each of b and c: a second call of b would only swap with one of a.
     expect(refused).toEqual(["a3", "b2"]);
     await finishAll();
     expect(started).toEqual(["first", "a1", "b1", "c1", "a2"]);
   });
 
-  it("displaces inside the newcomer's own group where no other group has more", async () => {
+  it("displaces within the new call's own group when no other group has more", async () => {
     const { refused, call, settle, finishAll } = harness({ atOnce: 1, waiting: 4 });
     call(["first"]);
     for (const name of ["xa1", "xa2", "xa3"]) call(["x", "a"], name);
@@ -133,7 +133,7 @@ describe("a limiter whose queue is full", () => {
     await finishAll();
   });
 
-  it("refuses a client that has as many waiting as one client may", async () => {
+  it("refuses a client at its own limit of waiting calls", async () => {
     const { refused, call, settle, finishAll } = harness({ atOnce: 1, waiting: 9, waitingEach: 2 });
     call(["first"]);
     for (const name of ["a1", "a2", "a3"]) call(["a"], name);
@@ -157,7 +157,7 @@ const steps = fc.array(
   },
 );
 
-/** Runs a schedule and hands each state to the check. */
+/** Runs a schedule and passes each state to the check. */
 async function play(
   schedule: readonly (ClientPath | "finish")[],
   limits: { readonly atOnce: number; readonly waiting: number },
@@ -177,10 +177,10 @@ async function play(
   return { ...state, calls };
 }
 
-describe("whatever is called and finishes in whatever order", () => {
+describe("in any order of calls and completions", () => {
   const limits = { atOnce: 2, waiting: 5 };
 
-  it("no more run or wait than may, and capacity is not left unused while calls wait", () =>
+  it("the limits hold, and no capacity is unused while calls wait", () =>
     fc.assert(
       fc.asyncProperty(steps, async (schedule) => {
         const { finishAll } = await play(schedule, limits, ({ limiter, running }) => {
@@ -193,7 +193,7 @@ describe("whatever is called and finishes in whatever order", () => {
       { numRuns: 100 },
     ));
 
-  it("each call either runs once or is refused once, and nothing stays behind", () =>
+  it("each call either runs once or is refused once, and nothing is left over", () =>
     fc.assert(
       fc.asyncProperty(steps, async (schedule) => {
         const { started, refused, calls, limiter, finishAll } = await play(

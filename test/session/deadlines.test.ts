@@ -6,7 +6,7 @@ import { raiseFault } from "../helpers/domain.ts";
 const start = Date.UTC(2030, 0, 1);
 const resolution = 250;
 
-test("a deadline is never met early, and at most its resolution late", () => {
+test("a deadline's callback never runs early, and at most one slot late", () => {
   fc.assert(
     fc.property(fc.nat({ max: 10_000 }), fc.nat({ max: 1_000 }), (delay, offset) => {
       const deadlines = new Deadlines(start + offset, raiseFault);
@@ -22,7 +22,7 @@ test("a deadline is never met early, and at most its resolution late", () => {
   );
 });
 
-test("a deadline is met once", () => {
+test("a deadline's callback runs once", () => {
   const deadlines = new Deadlines(start, raiseFault);
   let met = 0;
   deadlines.set(start + 1_000, () => (met += 1));
@@ -31,7 +31,7 @@ test("a deadline is met once", () => {
   expect(deadlines.size).toBe(0);
 });
 
-test("a deadline of long ago is met at the next tick that comes", () => {
+test("a deadline in the past runs at the next tick", () => {
   const deadlines = new Deadlines(start, raiseFault);
   let met = 0;
   deadlines.tick(start + 10_000);
@@ -40,7 +40,7 @@ test("a deadline of long ago is met at the next tick that comes", () => {
   expect(met).toBe(1);
 });
 
-test("what a run sets for a time already past still runs", () => {
+test("a deadline that a callback sets in the past still runs", () => {
   const deadlines = new Deadlines(start, raiseFault);
   const met: string[] = [];
   deadlines.set(start + 1_000, () => {
@@ -53,7 +53,7 @@ test("what a run sets for a time already past still runs", () => {
   expect(deadlines.size).toBe(0);
 });
 
-test("a run that throws stops no other, and is told of", () => {
+test("a callback that throws is reported and stops no other", () => {
   const faults: unknown[] = [];
   const fault = new Error("broken");
   const deadlines = new Deadlines(start, (_what, error) => faults.push(error));
@@ -68,7 +68,7 @@ test("a run that throws stops no other, and is told of", () => {
   expect(faults).toEqual([fault]);
 });
 
-test("a run may cancel another that is due at the same time", () => {
+test("a callback may cancel another of the same slot", () => {
   const deadlines = new Deadlines(start, raiseFault);
   const met: string[] = [];
   deadlines.set(start + 1_000, () => {
@@ -80,7 +80,7 @@ test("a run may cancel another that is due at the same time", () => {
   expect(met).toEqual(["first"]);
 });
 
-test("a run may cancel itself, which changes nothing", () => {
+test("a callback may cancel itself without effect", () => {
   const deadlines = new Deadlines(start, raiseFault);
   const cancel = deadlines.set(start, () => cancel());
   deadlines.tick(start);
@@ -88,7 +88,7 @@ test("a run may cancel itself, which changes nothing", () => {
   expect(deadlines.size).toBe(0);
 });
 
-test("to cancel one of two that are due together leaves the other", () => {
+test("cancelling one of two deadlines of a slot leaves the other", () => {
   const deadlines = new Deadlines(start, raiseFault);
   const met: string[] = [];
   const cancel = deadlines.set(start + 1_000, () => met.push("first"));
@@ -100,7 +100,7 @@ test("to cancel one of two that are due together leaves the other", () => {
   expect(met).toEqual(["second"]);
 });
 
-test("to cancel what was met harms nothing that is due at that time again, after the clock went back", () => {
+test("cancelling a deadline that has run leaves later ones of the same slot, after the clock is set back", () => {
   const deadlines = new Deadlines(start, raiseFault);
   const met: string[] = [];
   const cancel = deadlines.set(start + 1_000, () => met.push("first"));
@@ -113,7 +113,7 @@ test("to cancel what was met harms nothing that is due at that time again, after
   expect(met).toEqual(["first", "second"]);
 });
 
-test("a clock that goes back meets nothing twice and nothing early", () => {
+test("after the clock is set back, no callback runs twice or early", () => {
   const deadlines = new Deadlines(start, raiseFault);
   let met = 0;
   deadlines.tick(start + 5_000);
@@ -125,7 +125,7 @@ test("a clock that goes back meets nothing twice and nothing early", () => {
   expect(met).toBe(1);
 });
 
-test("a clock that was set back is the clock from then on", () => {
+test("after the clock is set back, new deadlines follow the new time", () => {
   const deadlines = new Deadlines(start, raiseFault);
   const met: string[] = [];
   deadlines.set(start + 1_000, () => met.push("before"));
@@ -137,7 +137,7 @@ test("a clock that was set back is the clock from then on", () => {
   expect(met).toEqual(["after", "before"]);
 });
 
-test("a clock that leaps from 1970 to today meets what is due, and at once", () => {
+test("a clock that jumps from 1970 to today runs the due callbacks without delay", () => {
   const deadlines = new Deadlines(0, raiseFault);
   const met: string[] = [];
   deadlines.set(2_000, () => met.push("second"));
@@ -147,16 +147,16 @@ test("a clock that leaps from 1970 to today meets what is due, and at once", () 
   expect(met).toEqual(["first", "second"]);
 });
 
-/** One entry of a plain list, which is what deadlines amount to. */
+/** An entry of a plain list, the model of the deadlines. */
 interface Entry {
   readonly due: number;
-  /** When it has to be met by, if there is a tick. */
+  /** The latest time for the callback, if there is a tick. */
   readonly latest: number;
   open: boolean;
   cancel: () => void;
 }
 
-test("whatever is set, cancelled and ticked, it does what a plain list would do", () => {
+test("any sequence of sets, cancels and ticks has the same result as with a plain list", () => {
   const step = fc.oneof(
     fc.record({ what: fc.constant("set" as const), time: fc.integer({ min: -500, max: 5_000 }) }),
     fc.record({ what: fc.constant("cancel" as const), which: fc.nat({ max: 20 }) }),

@@ -17,7 +17,7 @@ describe("a logout", () => {
   );
 
   test.each(["accessToken", "renewalToken"] as const)(
-    "by an %s of generations ago ends it too",
+    "by an %s of an earlier generation ends the session",
     async (kind) => {
       const { login, logout, renew, access, renewal } = startDomain();
       const first = await login();
@@ -29,7 +29,7 @@ describe("a logout", () => {
     },
   );
 
-  test("by an expired access token ends it, and its renewal token with it", async () => {
+  test("by an expired access token ends the session and its renewal token", async () => {
     const { login, logout, renewal, clock } = startDomain();
     const { tokens } = await login();
     clock.advance(lifetimes.access + day);
@@ -47,7 +47,7 @@ describe("a logout", () => {
     expect(await access(renewed.tokens.accessToken)).toBe("ENDED");
   });
 
-  test("of a session that is over succeeds, ends nothing, and lets the nodes look for themselves", async () => {
+  test("of an ended session succeeds, ends nothing, and makes the nodes recheck it", async () => {
     const { login, logout, hear, witnessed } = startDomain();
     const { session, tokens } = await login();
     const heard = await hear(session.fingerprint);
@@ -58,7 +58,7 @@ describe("a logout", () => {
     expect(witnessed.map(({ type }) => type)).toEqual(["ended", "uncertain", "uncertain"]);
   });
 
-  test("of a session that has run out ends nothing", async () => {
+  test("of an expired session ends nothing", async () => {
     const { login, logout, clock, witnessed } = startDomain();
     const { tokens, session } = await login();
     clock.advance(lifetimes.renewal);
@@ -67,7 +67,7 @@ describe("a logout", () => {
   });
 
   test.each(["", "garbage", "curfew_access_", `curfew_access_${"A".repeat(88)}`])(
-    "by %j ends nothing",
+    "by the invalid token %j ends nothing",
     async (token) => {
       const { login, logout, access } = startDomain();
       const { tokens } = await login();
@@ -76,7 +76,7 @@ describe("a logout", () => {
     },
   );
 
-  test("right after the login leaves it ended", async () => {
+  test("right after the login ends the session", async () => {
     const { login, logout, access, sessions } = startDomain();
     const { tokens } = await login();
     await logout(tokens.accessToken);
@@ -84,7 +84,7 @@ describe("a logout", () => {
     expect(await sessions.list("ada")).toEqual([]);
   });
 
-  test("fifty times at once ends it once", async () => {
+  test("fifty times concurrently ends the session once", async () => {
     const { login, logout, hear } = startDomain();
     const { session, tokens } = await login();
     const heard = await hear(session.fingerprint);
@@ -93,7 +93,7 @@ describe("a logout", () => {
     expect(heard.filter((what) => what !== "uncertain")).toEqual(["LOGOUT"]);
   });
 
-  test("leaves the user's other sessions and everybody else's alone", async () => {
+  test("leaves the user's other sessions and other users' sessions open", async () => {
     const { login, logout, access, hear } = startDomain();
     const [ended, other, stranger] = [await login(), await login(), await login("bob")];
     const heard = await hear(other.session.fingerprint);
@@ -105,7 +105,7 @@ describe("a logout", () => {
 });
 
 describe("ending from another device", () => {
-  test("ends one session of one's own", async () => {
+  test("ends one of the user's own sessions", async () => {
     const { login, access, sessions, hear } = startDomain();
     const [here, there] = [await login(), await login()];
     const heard = await hear(there.session.fingerprint);
@@ -117,7 +117,7 @@ describe("ending from another device", () => {
     expect(heard).toEqual(["ENDED_BY_USER"]);
   });
 
-  test("ends nobody else's, nor one that never was", async () => {
+  test("ends no session of another user and no unknown session", async () => {
     const { login, access, sessions, witnessed } = startDomain();
     const { session, tokens } = await login("ada");
     expect(await sessions.endOwn("eve", session.fingerprint, "ENDED_BY_USER")).toBe(0);
@@ -126,7 +126,7 @@ describe("ending from another device", () => {
     expect(witnessed).toEqual([]);
   });
 
-  test("of all the others keeps the caller's, and everybody else's", async () => {
+  test("of all others keeps the caller's session and other users' sessions", async () => {
     const { login, access, sessions, witnessed } = startDomain();
     const own = await login();
     const others = [await login(), await login(), await login()];
@@ -142,7 +142,7 @@ describe("ending from another device", () => {
     expect(await sessions.endOthers("ada", fingerprint, "PASSWORD_CHANGED")).toBe(0);
   });
 
-  test("of all but an unknown one ends all", async () => {
+  test("of all except an unknown session ends all", async () => {
     const { login, sessions } = startDomain();
     await Promise.all([login(), login()]);
     expect(await sessions.endOthers("ada", "", "USER_GONE")).toBe(2);

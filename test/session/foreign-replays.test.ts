@@ -1,15 +1,13 @@
-/** A thief who renews right after the owner, inside the grace period, is noticed by the network. */
+/** Foreign replays detect a thief who renews right after the owner, within the grace period. */
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { sessionNetworkOf } from "../../src/lib/client-network.ts";
 import {
-  beginSession,
   countForeignReplay,
   decideRenewal,
   rotateSession,
-  type Device,
-  type Session,
-} from "../../src/session/session.ts";
+} from "../../src/session/renewal-rules.ts";
+import { beginSession, type Device, type Session } from "../../src/session/session.ts";
 import type { PubSub } from "../../src/session/pubsub.ts";
 import { device, lifetimes, minute, startDomain, type Domain } from "../helpers/domain.ts";
 import { intercept } from "../helpers/parts.ts";
@@ -18,7 +16,7 @@ import { next, startWatched } from "../helpers/watch.ts";
 const elsewhere = { userAgent: "Thief/1.0", ipAddress: "198.51.100.7" };
 const neighbour = { userAgent: "Thief/1.0", ipAddress: "192.0.2.250" };
 
-/** The owner renews, and the thief follows with the same token, for so many generations; the thief's outcomes. */
+/** For a number of generations, the owner renews and the thief replays the same token. Returns the thief's outcomes. */
 async function follow(
   { login, sessions, clock }: Pick<Domain, "login" | "sessions" | "clock">,
   generations: number,
@@ -40,7 +38,7 @@ async function follow(
 }
 
 describe("a thief who follows each renewal", () => {
-  test("from another network is noticed at once, and ended with the session at the third time", async () => {
+  test("from another network is audited each time, and the third replay ends the session", async () => {
     const domain = startDomain();
     const { outcomes, fingerprint, token } = await follow(domain, 3);
     expect(outcomes).toEqual(["renewed", "renewed", "REUSED"]);
@@ -57,27 +55,27 @@ describe("a thief who follows each renewal", () => {
     expect(ends).toMatchObject([{ reason: "RENEWAL_REUSED" }]);
   });
 
-  test("ends nothing where foreign replays are written down only, and is noticed each time", async () => {
+  test("is audited each time and ends nothing when foreign replays are only audited", async () => {
     const domain = startDomain({ foreignReplays: "audit" });
     const { outcomes } = await follow(domain, 5);
     expect(outcomes).toEqual(Array.from({ length: 5 }, () => "renewed"));
     expect(domain.audited.filter(({ event }) => event === "foreignReplay")).toHaveLength(5);
   });
 
-  test("from the owner's own network is not noticed", async () => {
+  test("from the owner's network is not detected", async () => {
     const domain = startDomain();
     const { outcomes } = await follow(domain, 8, neighbour);
     expect(outcomes).toEqual(Array.from({ length: 8 }, () => "renewed"));
     expect(domain.audited.filter(({ event }) => event === "foreignReplay")).toEqual([]);
   });
 
-  test("from an unknown address cannot be judged", async () => {
+  test("from an unknown address is not detected", async () => {
     const domain = startDomain();
     const { outcomes } = await follow(domain, 5, { ...elsewhere, ipAddress: null });
     expect(outcomes).toEqual(Array.from({ length: 5 }, () => "renewed"));
   });
 
-  test("is written down once for each generation, however often the token is replayed", async () => {
+  test("is audited once per generation, however often the token is replayed", async () => {
     const domain = startDomain();
     const { tokens } = await domain.login();
     await domain.sessions.renew(tokens.renewalToken, device);
@@ -89,7 +87,7 @@ describe("a thief who follows each renewal", () => {
 });
 
 describe("the owner's devices", () => {
-  test("hear of a foreign replay once for each generation, with the address", async () => {
+  test("receive one event per generation for foreign replays, with the address", async () => {
     const domain = startWatched();
     const { tokens, session } = await domain.login();
     const stream = await domain.watch();
@@ -107,7 +105,7 @@ describe("the owner's devices", () => {
     expect(await next(stream)).toMatchObject({ type: "ENDED" });
   });
 
-  test("learn of a replay whose message was lost, without the address", async () => {
+  test("receive the event of a replay whose message was lost, without the address", async () => {
     const domain = startWatched();
     const { tokens } = await domain.login();
     const first = await domain.renew(tokens.renewalToken);
@@ -128,46 +126,46 @@ describe("an honest client", () => {
   );
   const network = fc.constantFrom(...networks, "unknown");
 
-  /** Plays renewals: who steps, and from where the answer that was lost is asked for again. */
+  /** Simulates renewals: the network of each, and the networks from which it is retried after a lost response. */
   function play(script: readonly { from: string; retries: readonly string[] }[]) {
     let session: Session = { ...beginSession("f", "ada", device, lifetimes, 0) };
     let now = 0;
-    const verdicts: string[][] = [];
+    const decisions: string[][] = [];
     const counts: number[] = [];
     for (const { from, retries } of script) {
       now += 20 * minute;
       const { generation } = session;
       session = rotateSession(session, { generation, network: from }, lifetimes, now);
       const generationAtRead = session.generation;
-      verdicts.push(
+      decisions.push(
         retries.map((again, i) => {
-          const verdict = decideRenewal(
+          const decision = decideRenewal(
             session,
-            { generation, generationAtRead: generationAtRead, network: again },
+            { generation, generationAtRead, network: again },
             now + i,
           );
-          if (verdict === "convergeForeign") session = countForeignReplay(session);
-          return verdict;
+          if (decision === "foreignReplay") session = countForeignReplay(session);
+          return decision;
         }),
       );
       counts.push(session.foreignReplays);
     }
-    return { verdicts, counts, session };
+    return { decisions, counts, session };
   }
 
-  test("that retries within the grace period, from networks in turn, counts once a generation", () => {
+  test("that retries within the grace period from several networks counts once per generation", () => {
     const retries = fc.array(network, { maxLength: 8 });
     fc.assert(
       fc.property(network, retries, (from, again) => {
-        const { verdicts } = play([{ from, retries: again }]);
-        const foreign = verdicts.flat().filter((verdict) => verdict === "convergeForeign");
+        const { decisions } = play([{ from, retries: again }]);
+        const foreign = decisions.flat().filter((decision) => decision === "foreignReplay");
         expect(foreign.length).toBeLessThanOrEqual(1);
-        expect(verdicts.flat()).not.toContain("reuse");
+        expect(decisions.flat()).not.toContain("reuse");
       }),
     );
   });
 
-  test("that moves between networks is known in each that it has renewed from", () => {
+  test("that moves between networks it has renewed from has no foreign replays", () => {
     const moves = fc.array(
       fc.record({ from: network, retries: fc.array(network, { maxLength: 4 }) }),
       { maxLength: 12 },
@@ -175,13 +173,13 @@ describe("an honest client", () => {
     fc.assert(
       fc.property(moves, (script) => {
         const seenEverywhere = networks.map((from) => ({ from, retries: [] }));
-        const { verdicts } = play([...seenEverywhere, ...script]);
-        for (const verdict of verdicts.flat()) expect(verdict).toBe("converge");
+        const { decisions } = play([...seenEverywhere, ...script]);
+        for (const decision of decisions.flat()) expect(decision).toBe("replay");
       }),
     );
   });
 
-  test("is never ended for two lost answers in a row, nor for any number with a good one in between", () => {
+  test("keeps its session after two lost responses in a row, or after any number with a received one in between", () => {
     const lost = fc.record({ from: network, retries: fc.array(network, { maxLength: 4 }) });
     const good = fc.record({ from: network, retries: fc.constant([]) });
     const course = fc
@@ -189,16 +187,16 @@ describe("an honest client", () => {
       .map((parts) => parts.flat());
     fc.assert(
       fc.property(course, (script) => {
-        expect(play(script).verdicts.flat()).not.toContain("reuse");
+        expect(play(script).decisions.flat()).not.toContain("reuse");
       }),
     );
   });
 
-  test("that lost an answer on the move counts one, and two generations later nothing is left of it", () => {
+  test("with one lost response counts one foreign replay, which no longer matters two generations later", () => {
     const [home = "", mobile = ""] = networks;
     const quiet = { from: home, retries: [] };
-    const { verdicts, session } = play([{ from: home, retries: [mobile] }, quiet, quiet]);
-    expect(verdicts).toEqual([["convergeForeign"], [], []]);
+    const { decisions, session } = play([{ from: home, retries: [mobile] }, quiet, quiet]);
+    expect(decisions).toEqual([["foreignReplay"], [], []]);
     const again = play([
       { from: home, retries: [mobile] },
       quiet,

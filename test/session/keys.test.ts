@@ -24,26 +24,26 @@ function reading(ring: readonly string[], token: string, time = now): string {
   return read.ok ? "accepted" : read.reason;
 }
 
-test("a ring signs with its first key, and tokens say which that was", () => {
+test("a ring signs with its first key, and tokens contain that key's id", () => {
   const [newest, oldest] = new KeyRing([b, a]).ids;
   expect(statedKeyId(mint(b, a))).toBe(newest);
   expect(statedKeyId(mint(a))).toBe(oldest);
   expect(statedKeyId("garbage")).toBeUndefined();
 });
 
-test("old tokens pass until their expiry when a key is added, and not once theirs is retired", () => {
+test("old tokens are accepted until their expiry after a key is added, and refused after their key is removed", () => {
   const old = mint(a);
   expect(reading([b, a], old, session.accessExpiresAt - 1)).toBe("accepted");
   expect(reading([b, a], old, session.accessExpiresAt)).toBe("EXPIRED");
   expect(reading([b], old)).toBe("BAD_SIGNATURE");
 });
 
-test("two nodes in the middle of a change of keys accept each other's tokens", () => {
+test("two nodes in the middle of a key rotation accept each other's tokens", () => {
   expect(reading([b, a], mint(a, c))).toBe("accepted");
   expect(reading([a, b], mint(b, a))).toBe("accepted");
 });
 
-test("a signature holds for everything before it", () => {
+test("a change of any byte makes the signature invalid", () => {
   const ring = new KeyRing([a]);
   const token = mintToken(ring, { kind: "access", generation: 3, expiresAt: now + 1, secret });
   const body = Buffer.from(token.slice(-88), "base64url");
@@ -61,7 +61,7 @@ test("an unknown key id verifies nothing, whatever the signature", () => {
   expect(ring.verify(new Uint8Array(6), content, ring.sign(content))).toBe(false);
 });
 
-test("a ring needs a secret and prints none", () => {
+test("a ring needs at least one secret and never prints it", () => {
   expect(() => new KeyRing([])).toThrow("at least one secret");
   const ring = new KeyRing([a]);
   const printed = [JSON.stringify(ring), inspect(ring), inspect(ring, { showHidden: true })];

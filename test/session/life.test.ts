@@ -4,8 +4,8 @@ import { type CloseReason } from "../../src/protocol/close-reasons.ts";
 import { raiseFault } from "../helpers/domain.ts";
 import { until } from "../helpers/until.ts";
 
-/** A life that counts who listens to it. */
-class CountedLife extends ConnectionLifecycle {
+/** A lifecycle that counts its listeners. */
+class CountedLifecycle extends ConnectionLifecycle {
   listeners = 0;
 
   override onEnd(listener: (ending: CloseReason) => void): () => void {
@@ -24,31 +24,31 @@ function listenTo(lifecycle: ConnectionLifecycle): CloseReason[] {
   return heard;
 }
 
-test("the first ending counts, and everybody is told once", () => {
+test("the first close reason counts, and every listener is called once", () => {
   const lifecycle = new ConnectionLifecycle(raiseFault);
   const [one, two] = [listenTo(lifecycle), listenTo(lifecycle)];
   expect(lifecycle.closeReason).toBeUndefined();
   lifecycle.end("SESSION_ENDED");
   lifecycle.end("SERVICE_RESTART");
-  expect(lifecycle.closeReason).toBe("ENDED");
-  expect([one, two]).toEqual([["ENDED"], ["ENDED"]]);
+  expect(lifecycle.closeReason).toBe("SESSION_ENDED");
+  expect([one, two]).toEqual([["SESSION_ENDED"], ["SESSION_ENDED"]]);
 });
 
-test("who comes after the end is told at once", () => {
+test("a listener that is added after the end is called at once", () => {
   const lifecycle = new ConnectionLifecycle(raiseFault);
   lifecycle.end("SESSION_EXPIRED");
-  expect(listenTo(lifecycle)).toEqual(["EXPIRED"]);
+  expect(listenTo(lifecycle)).toEqual(["SESSION_EXPIRED"]);
 });
 
-test("who is told may listen again, and is told again", () => {
+test("a listener may add another one, which is called too", () => {
   const lifecycle = new ConnectionLifecycle(raiseFault);
   const heard: CloseReason[] = [];
   lifecycle.onEnd(() => lifecycle.onEnd((ending) => heard.push(ending)));
   lifecycle.end("SESSION_ENDED");
-  expect(heard).toEqual(["ENDED"]);
+  expect(heard).toEqual(["SESSION_ENDED"]);
 });
 
-test("who forgot it in time is not told", () => {
+test("a removed listener is not called", () => {
   const lifecycle = new ConnectionLifecycle(raiseFault);
   const heard: CloseReason[] = [];
   lifecycle.onEnd((ending) => heard.push(ending))();
@@ -56,7 +56,7 @@ test("who forgot it in time is not told", () => {
   expect(heard).toEqual([]);
 });
 
-test("who throws, at once or by a promise, is told of and stops nobody", async () => {
+test("a listener that throws or rejects is reported and stops no other", async () => {
   const faults: unknown[] = [];
   const lifecycle = new ConnectionLifecycle((_what, error) => faults.push(error));
   const [first, second, third] = [new Error("first"), new Error("second"), new Error("third")];
@@ -69,43 +69,43 @@ test("who throws, at once or by a promise, is told of and stops nobody", async (
   lifecycle.onEnd(() => {
     throw third;
   });
-  expect(heard).toEqual(["ENDED"]);
+  expect(heard).toEqual(["SESSION_ENDED"]);
   await until(() => faults.length === 3);
   expect(faults).toEqual(expect.arrayContaining([first, second, third]));
 });
 
-test("a condemned life is known to end before anybody is told", () => {
+test("a lifecycle that is marked closed has a close reason before any listener is called", () => {
   const lifecycle = new ConnectionLifecycle(raiseFault);
   const heard = listenTo(lifecycle);
   lifecycle.markClosed("SESSION_ENDED");
-  expect(lifecycle.closeReason).toBe("ENDED");
+  expect(lifecycle.closeReason).toBe("SESSION_ENDED");
   expect(heard).toEqual([]);
   lifecycle.end("SERVICE_RESTART");
-  expect(heard).toEqual(["ENDED"]);
+  expect(heard).toEqual(["SESSION_ENDED"]);
 });
 
-test("who comes to a condemned life is told with the others", () => {
+test("a listener that is added after marking is called with the others", () => {
   const lifecycle = new ConnectionLifecycle(raiseFault);
   lifecycle.markClosed("SESSION_ENDED");
   const heard = listenTo(lifecycle);
   expect(heard).toEqual([]);
   lifecycle.end("SESSION_ENDED");
-  expect(heard).toEqual(["ENDED"]);
+  expect(heard).toEqual(["SESSION_ENDED"]);
 });
 
-test("a life that is held ends when it is released", () => {
+test("a deferred close ends the lifecycle when it is flushed", () => {
   const lifecycle = new ConnectionLifecycle(raiseFault);
   const heard = listenTo(lifecycle);
   lifecycle.deferClose();
   lifecycle.end("SESSION_ENDED");
-  expect(lifecycle.closeReason).toBe("ENDED");
+  expect(lifecycle.closeReason).toBe("SESSION_ENDED");
   expect(heard).toEqual([]);
   lifecycle.flushClose();
   lifecycle.flushClose();
-  expect(heard).toEqual(["ENDED"]);
+  expect(heard).toEqual(["SESSION_ENDED"]);
 });
 
-test("a life that is held twice ends when it is released twice", () => {
+test("a close that is deferred twice needs two flushes", () => {
   const lifecycle = new ConnectionLifecycle(raiseFault);
   const heard = listenTo(lifecycle);
   lifecycle.deferClose();
@@ -114,28 +114,28 @@ test("a life that is held twice ends when it is released twice", () => {
   lifecycle.flushClose();
   expect(heard).toEqual([]);
   lifecycle.flushClose();
-  expect(heard).toEqual(["ENDED"]);
+  expect(heard).toEqual(["SESSION_ENDED"]);
 });
 
-test("nothing holds the life of a client that has left", () => {
+test("the close of a client that has left is not deferred", () => {
   const lifecycle = new ConnectionLifecycle(raiseFault);
   const heard = listenTo(lifecycle);
   lifecycle.deferClose();
   lifecycle.end("CLIENT_GONE");
-  expect(heard).toEqual(["LEFT"]);
+  expect(heard).toEqual(["CLIENT_GONE"]);
 });
 
-test("a life that is released lives on when nothing ended it, and can end later", () => {
+test("flushing without a close reason keeps the lifecycle open, and it can end later", () => {
   const lifecycle = new ConnectionLifecycle(raiseFault);
   const heard = listenTo(lifecycle);
   lifecycle.deferClose();
   lifecycle.flushClose();
   expect(heard).toEqual([]);
   lifecycle.end("SESSION_EXPIRED");
-  expect(heard).toEqual(["EXPIRED"]);
+  expect(heard).toEqual(["SESSION_EXPIRED"]);
 });
 
-test("a race gives what the promise gives, or its failure", async () => {
+test("a race resolves or rejects as the promise does", async () => {
   const lifecycle = new ConnectionLifecycle(raiseFault);
   const never = (): never => expect.unreachable();
   await expect(lifecycle.race(Promise.resolve(1), never)).resolves.toBe(1);
@@ -144,16 +144,16 @@ test("a race gives what the promise gives, or its failure", async () => {
   );
 });
 
-test("a race gives the ending when that comes first", async () => {
+test("a race resolves to the result for the close reason when the end comes first", async () => {
   const lifecycle = new ConnectionLifecycle(raiseFault);
   const pending = Promise.withResolvers<string>();
   const race = lifecycle.race(pending.promise, (ending) => ending as string);
   lifecycle.end("SESSION_ENDED");
   pending.resolve("too late");
-  await expect(race).resolves.toBe("ENDED");
+  await expect(race).resolves.toBe("SESSION_ENDED");
 });
 
-test("a race fails when what is made of its end does", async () => {
+test("a race rejects when the callback for its end throws", async () => {
   const lifecycle = new ConnectionLifecycle(raiseFault);
   const fault = new Error("broken");
   const race = lifecycle.race(new Promise(() => {}), () => {
@@ -163,26 +163,26 @@ test("a race fails when what is made of its end does", async () => {
   await expect(race).rejects.toBe(fault);
 });
 
-test("a race of a life that is over is lost at once", async () => {
+test("a race after the end resolves at once", async () => {
   const lifecycle = new ConnectionLifecycle(raiseFault);
   lifecycle.end("SESSION_EXPIRED");
   await expect(
     lifecycle.race(new Promise<CloseReason>(() => {}), (ending) => ending),
-  ).resolves.toBe("EXPIRED");
+  ).resolves.toBe("SESSION_EXPIRED");
 });
 
-test("races leave no listener behind, however they end", async () => {
-  const lifecycle = new CountedLife(raiseFault);
+test("races leave no listener behind, whatever their result", async () => {
+  const lifecycle = new CountedLifecycle(raiseFault);
   for (let i = 0; i < 1_000; i++) await lifecycle.race(Promise.resolve(i), () => -1);
   await lifecycle.race(Promise.reject(new Error()), () => "").catch(() => {});
   expect(lifecycle.listeners).toBe(0);
 });
 
-test("a promise that fails after the end troubles nobody", async () => {
+test("a rejection after the end is ignored", async () => {
   const lifecycle = new ConnectionLifecycle(raiseFault);
   const pending = Promise.withResolvers<CloseReason>();
   const race = lifecycle.race(pending.promise, (ending) => ending);
   lifecycle.end("SESSION_ENDED");
   pending.reject(new Error("too late"));
-  await expect(race).resolves.toBe("ENDED");
+  await expect(race).resolves.toBe("SESSION_ENDED");
 });

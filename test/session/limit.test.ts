@@ -1,11 +1,11 @@
-/** How many sessions a user may have: a login beyond that ends the oldest. */
+/** The limit of sessions per user: a login beyond it ends the oldest. */
 import { describe, expect, test } from "vitest";
 import { StoreUnavailable, type SessionStore } from "../../src/session/store.ts";
 import { device, startDomain } from "../helpers/domain.ts";
 import { intercept, memoryStore } from "../helpers/parts.ts";
 
 describe("a login beyond the limit", () => {
-  test("ends the oldest session, and tells why", async () => {
+  test("ends the oldest session with the reason SESSION_LIMIT", async () => {
     const { login, hear, access, clock } = startDomain({ maxSessionsPerUser: 2 });
     const first = await login();
     const heard = await hear(first.session.fingerprint);
@@ -19,14 +19,14 @@ describe("a login beyond the limit", () => {
       expect(await access(tokens.accessToken)).toBe("signedIn");
   });
 
-  test("ends nobody else's", async () => {
+  test("ends no session of another user", async () => {
     const { login, access } = startDomain({ maxSessionsPerUser: 1 });
     const { tokens } = await login("ada");
     await login("bob");
     expect(await access(tokens.accessToken)).toBe("signedIn");
   });
 
-  test("ends all that a lower limit leaves too many", async () => {
+  test("ends all sessions beyond a lowered limit", async () => {
     const { login, node, sessions, clock } = startDomain();
     for (let i = 0; i < 250; i += 1) {
       clock.advance(1);
@@ -39,7 +39,7 @@ describe("a login beyond the limit", () => {
     expect(left[0]?.fingerprint).toBe(last.session.fingerprint);
   });
 
-  test("stands when the oldest cannot be ended, and the next one ends them", async () => {
+  test("succeeds when the oldest sessions cannot be ended, and the next login ends them", async () => {
     let isDown = false;
     const store = intercept<SessionStore>(memoryStore(), {
       listByUser: (real) => async (userId, now) => {
@@ -65,7 +65,7 @@ describe("a login beyond the limit", () => {
 });
 
 test.each([1, 3])(
-  "of thirty logins at once, on two nodes and in one millisecond, as many sessions stay as may: %i",
+  "thirty concurrent logins on two nodes in one millisecond leave exactly the limit of %i",
   async (maxSessionsPerUser) => {
     const { sessions, node } = startDomain({ maxSessionsPerUser });
     const other = node();

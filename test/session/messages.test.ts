@@ -13,10 +13,10 @@ import { device, lifetimes } from "../helpers/domain.ts";
 const fingerprint = "a fingerprint";
 const session = beginSession(fingerprint, "ada", device, lifetimes, Date.UTC(2030, 0, 1));
 
-/** What a message is after it went over the wire. */
+/** The message after serialisation. */
 const sent = (message: unknown): unknown => JSON.parse(JSON.stringify(message));
 
-test("what is said is heard as it was said", () => {
+test("every message is read as it was sent", () => {
   const renewed = { type: "renewed", fingerprint, session };
   expect(readSessionMessage(sent(renewed))).toEqual(renewed);
   for (const reason of endReasons) {
@@ -29,20 +29,20 @@ test("what is said is heard as it was said", () => {
   expect(readUserMessage(sent(started))).toEqual(started);
 });
 
-test("what a later version adds is left out", () => {
+test("fields of a later version are dropped", () => {
   const renewed = { type: "renewed", fingerprint, session };
   expect(readSessionMessage({ ...renewed, colour: "red" })).toEqual(renewed);
 });
 
 test.each(["BOREDOM", "constructor"])(
-  "an end for an unknown reason, %s, is looked up",
+  "an end with the unknown reason %s is read as uncertain",
   (reason) => {
     const ended = { type: "ended", fingerprint, session, reason };
     expect(readSessionMessage(sent(ended))).toEqual({ type: "uncertain", fingerprint });
   },
 );
 
-test("a session without a known device is a session", () => {
+test("a session with an unknown device is valid", () => {
   const unknown = { ...session, userAgent: null, ipAddress: null };
   expect(readUserMessage(sent({ type: "started", session: unknown }))).toBeDefined();
 });
@@ -56,13 +56,13 @@ test.each([
   ["no session", { type: "renewed", fingerprint }],
   ["no fingerprint", { type: "renewed", session }],
   ["the fingerprint of another session", { type: "renewed", fingerprint: "other", session }],
-  ["a doubt about nothing", { type: "uncertain" }],
+  ["an uncertain message without a fingerprint", { type: "uncertain" }],
   ["null for a session", { type: "renewed", fingerprint, session: null }],
   ["text", "renewed"],
   ["null", null],
   ["nothing", undefined],
   ["a list", [{ type: "renewed", fingerprint, session }]],
-])("is ignored: %s", (_, message) => {
+])("a message is ignored: %s", (_, message) => {
   expect(readSessionMessage(message)).toBeUndefined();
   expect(readUserMessage(message)).toBeUndefined();
 });
@@ -71,7 +71,7 @@ const fields = Object.keys(session).filter(
   (name) => name !== "userAgent" && name !== "ipAddress",
 ) as (keyof Session)[];
 
-test.each(fields)("is ignored: a session with a broken %s", (field) => {
+test.each(fields)("a message is ignored: a session with an invalid %s", (field) => {
   for (const broken of [undefined, null, {}, Number.NaN, 0.5, -Infinity]) {
     const message = { fingerprint, session: { ...session, [field]: broken } };
     expect(readSessionMessage({ ...message, type: "renewed" })).toBeUndefined();
@@ -79,12 +79,12 @@ test.each(fields)("is ignored: a session with a broken %s", (field) => {
   }
 });
 
-test("one kind of message is not taken for the other", () => {
+test("a session message is not read as a user message, or vice versa", () => {
   expect(readSessionMessage({ type: "started", fingerprint, session })).toBeUndefined();
   expect(readUserMessage({ type: "renewed", session })).toBeUndefined();
 });
 
-test("nothing that JSON can carry makes a reader throw", () => {
+test("no JSON value makes a reader throw", () => {
   fc.assert(
     fc.property(fc.jsonValue(), (message) => {
       expect(readSessionMessage(message)).toBeUndefined();
@@ -93,6 +93,6 @@ test("nothing that JSON can carry makes a reader throw", () => {
   );
 });
 
-test("a session and a user of the same name have topics of their own", () => {
+test("a session and a user with the same id have different topics", () => {
   expect(sessionTopic("ada")).not.toBe(userTopic("ada"));
 });

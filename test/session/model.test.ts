@@ -50,13 +50,13 @@ afterAll(() => disposals.disposeAsync());
 const stores = {
   SQLite: {
     runs: 400,
-    blur: 0,
+    clockTolerance: 0,
     open: async () => new SqliteSessions(disposals.use(new DatabaseSync(":memory:"))),
   },
   Redis: {
     runs: 150,
-    // No sum of the waits above.
-    blur: 2_700,
+    // Unequal to any sum of the waits above.
+    clockTolerance: 2_700,
     open: async () => {
       const redis = disposals.use(await startRedis());
       const store = new RedisSessions(await commandClient(redis.url, 5_000));
@@ -66,16 +66,16 @@ const stores = {
   },
 };
 
-describe.each(Object.entries(stores))("sessions in %s", (_, { runs, blur, open }) => {
+describe.each(Object.entries(stores))("sessions in %s", (_, { runs, clockTolerance, open }) => {
   let store: Awaited<ReturnType<typeof open>>;
   beforeAll(async () => {
     store = await open();
   });
 
-  test("do what the model does, whatever happens in whatever order", () =>
+  test("behave like the reference model in random sequences of steps", () =>
     fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40, size: "max" }), async (steps) => {
-        const world = new World(store, blur);
+        const world = new World(store, clockTolerance);
         for (const one of steps) {
           await world.do(one);
           await world.check();

@@ -1,4 +1,4 @@
-/** Which addresses count as one network. */
+/** Networks of client addresses. */
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import {
@@ -20,7 +20,7 @@ test.each([
   ["::1", "::/64"],
   ["fe80::1%eth0", "fe80::/64"],
   ["1::2:3:4:5:6:7", "1:0:2:3::/64"],
-])("the address %s is in the network %s", (address, network) =>
+])("the address %s has the network %s", (address, network) =>
   expect(networkOf(address)).toBe(network),
 );
 
@@ -37,7 +37,7 @@ test.each([
 );
 
 test.each([
-  "somebody",
+  "someone",
   "192.0.2.1.5",
   "x192.0.2.1",
   "192.0.2.1:80x",
@@ -45,7 +45,9 @@ test.each([
   "[2001:db8::1]x",
   "1:2:3%eth0",
   "",
-])("text that is no address counts as it stands: %j", (text) => expect(networkOf(text)).toBe(text));
+])("text that is no address is returned unchanged: %j", (text) =>
+  expect(networkOf(text)).toBe(text),
+);
 
 test("text that is no address counts by its first 100 characters", () =>
   expect(networkOf("x".repeat(1_000))).toBe("x".repeat(100)));
@@ -62,7 +64,7 @@ test.each([
   ["::ffff:203.0.113.9", "203.0.113.0/24"],
   ["2001:db8:1:2:3:4:5:6", "2001:db8:1::/48"],
   ["2001:db8:1:ffff::1", "2001:db8:1::/48"],
-  ["somebody", "unknown"],
+  ["someone", "unknown"],
   [null, "unknown"],
 ])("a session at %s is renewed from the network %s", (address, network) =>
   expect(sessionNetworkOf(address)).toBe(network),
@@ -87,17 +89,17 @@ test("limits count an IPv6 address for its /64 and, with larger shares, for the 
   ]);
 });
 
-test.each(["192.0.2.1", "::ffff:192.0.2.1", "64:ff9b::192.0.2.1", null, "somebody", "any text/64"])(
-  "limits count %s for one network alone",
+test.each(["192.0.2.1", "::ffff:192.0.2.1", "64:ff9b::192.0.2.1", null, "someone", "any text/64"])(
+  "limits count %s for one network only",
   (address) => {
     expect(countedNetworksOf(address)).toEqual([{ name: networkOf(address), share: 1 }]);
     expect(networkPathOf(address)).toEqual([networkOf(address)]);
   },
 );
 
-test("two IPv6 addresses are counted together in as many networks as their common bits reach", () => {
+test("two IPv6 addresses share each counted network whose prefix they share", () => {
   const groups = fc.array(fc.nat({ max: 0xffff }), { minLength: 8, maxLength: 8 });
-  // Global addresses: there, no IPv4 address is inside.
+  // Global addresses, which contain no IPv4 address.
   const text = (parts: readonly number[]) =>
     [0x2001, 0xdb8, ...parts.slice(2)].map((part) => part.toString(16)).join(":");
   fc.assert(

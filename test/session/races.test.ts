@@ -1,4 +1,4 @@
-/** What happens to a session between two steps of one request, and sessions that nobody audits. */
+/** Concurrent changes between two steps of one request, and sessions without an audit trail. */
 import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
 import { KeyRing } from "../../src/session/keys.ts";
@@ -9,7 +9,7 @@ import { device, lifetimes, raiseFault, secret, startDomain } from "../helpers/d
 import { intercept, memoryStore } from "../helpers/parts.ts";
 import { next, startWatched } from "../helpers/watch.ts";
 
-/** A store in which something else happens just before a renewal is carried out. */
+/** A store that runs a callback just before a renewal. */
 function beforeRenewal(act: (store: SessionStore, fingerprint: string) => Promise<unknown>) {
   const store = memoryStore();
   return intercept(store, {
@@ -22,7 +22,7 @@ function beforeRenewal(act: (store: SessionStore, fingerprint: string) => Promis
   });
 }
 
-test("a session that ends while it is renewed is ended, and that is why", async () => {
+test("a renewal of a session that ends meanwhile is refused with ENDED", async () => {
   const store = beforeRenewal((one, fingerprint) => one.end(fingerprint, Date.UTC(2030, 0, 1)));
   const { login, sessions, audited } = startDomain({ store });
   const { tokens } = await login();
@@ -33,7 +33,7 @@ test("a session that ends while it is renewed is ended, and that is why", async 
   expect(audited.at(-1)).toMatchObject({ event: "renewalRefused", reason: "ENDED" });
 });
 
-test("of two that use a stolen token at once, one ends the session, and one fact is written down", async () => {
+test("two concurrent reuses end the session once and are audited once", async () => {
   const { login, renew, node, clock, audited } = startDomain();
   const { tokens } = await login();
   await renew(tokens.renewalToken);
@@ -49,7 +49,7 @@ test("of two that use a stolen token at once, one ends the session, and one fact
   expect(audited.filter(({ event }) => event === "reuse")).toHaveLength(1);
 });
 
-test("all of a user's sessions end together, and nobody else's", async () => {
+test("endAll ends all of a user's sessions and no other user's", async () => {
   const { login, sessions, access } = startDomain();
   const mine = [await login(), await login()];
   const other = await login("bob");
@@ -58,7 +58,7 @@ test("all of a user's sessions end together, and nobody else's", async () => {
   expect(await access(other.tokens.accessToken)).toBe("signedIn");
 });
 
-test("sessions that nobody audits live and end as others do", async () => {
+test("sessions without an audit trail start, renew and end as others do", async () => {
   const { store, pubsub, clock } = startDomain();
   const sessions = new Sessions({
     store,
@@ -79,7 +79,7 @@ test("sessions that nobody audits live and end as others do", async () => {
   expect(await sessions.end(session.fingerprint, "LOGOUT")).toBe(0);
 });
 
-test("a watcher that hears of an end for a reason it does not know reads what became of it", async () => {
+test("a watch that receives an unknown end reason rereads the sessions", async () => {
   const { watch, login, store, pubsub, clock } = startWatched();
   const { session } = await login();
   const stream = await watch();

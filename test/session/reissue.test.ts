@@ -1,4 +1,4 @@
-/** A session that starts over after a changed password: nothing from before is worth anything. */
+/** Reissuing a session after a password change: no earlier token is accepted. */
 import { describe, expect, test } from "vitest";
 import type { Issued } from "../../src/session/sessions.ts";
 import { StoreUnavailable, type SessionStore } from "../../src/session/store.ts";
@@ -11,14 +11,14 @@ function claimsOf({ sessions }: Domain, token: string) {
   return claims;
 }
 
-/** Starts the session of that access token over; it has to succeed. */
+/** Reissues the session of the access token, and fails the test if that is refused. */
 async function reissue(domain: Domain, { tokens }: Issued): Promise<Issued> {
   const renewal = await domain.sessions.reissue(claimsOf(domain, tokens.accessToken), device);
   if (renewal.outcome === "refused") throw new Error(`Refused: ${renewal.reason}`);
   return renewal;
 }
 
-/** What holds once the change is answered: these pairs are worth nothing, and that one is accepted. */
+/** Asserts that the earlier pairs are refused and the new one is accepted. */
 async function expectOnly(domain: Domain, mine: Issued, before: readonly Issued[]): Promise<void> {
   for (const { tokens } of before) {
     expect(await domain.access(tokens.accessToken)).toBe("SUPERSEDED");
@@ -29,7 +29,7 @@ async function expectOnly(domain: Domain, mine: Issued, before: readonly Issued[
   expect(await domain.access(mine.tokens.accessToken)).toBe("signedIn");
 }
 
-/** A store in which something else happens just before, or after, a step of that kind. */
+/** A store that runs a callback just before or after a method. */
 function around(kind: "renew" | "reissue", point: "before" | "after") {
   let act: () => Promise<unknown> = async () => {};
   const wrap =
@@ -46,9 +46,9 @@ function around(kind: "renew" | "reissue", point: "before" | "after") {
   return { store, once: (next: () => Promise<unknown>) => void (act = next) };
 }
 
-describe("a session that starts over", () => {
+describe("a reissued session", () => {
   test.each(["current", "before", "long before"] as const)(
-    "refuses the tokens from before, of the %s generation too, and lives on",
+    "refuses all earlier tokens when the caller's is of the %s generation, and stays live",
     async (which) => {
       const domain = startDomain();
       const first = await domain.login();
@@ -66,7 +66,7 @@ describe("a session that starts over", () => {
     },
   );
 
-  test("writes each refused renewal down as such, ends nothing and uses nothing up", async () => {
+  test("audits each refused renewal, ends nothing and uses no token up", async () => {
     const domain = startDomain();
     const login = await domain.login();
     const mine = await reissue(domain, login);
@@ -79,7 +79,7 @@ describe("a session that starts over", () => {
     expect(await domain.store.read(mine.session.fingerprint, domain.clock.now)).toEqual(before);
   });
 
-  test("is not ended by a logout with a token from before, and is by one from after", async () => {
+  test("is ended by a logout with a new token but not with an earlier one", async () => {
     const domain = startDomain();
     const login = await domain.login();
     const mine = await reissue(domain, login);
@@ -91,7 +91,7 @@ describe("a session that starts over", () => {
     expect(await domain.sessions.endByToken(newer, "LOGOUT")).toBe(0);
   });
 
-  test("tells the other nodes, with the least generation that is accepted", async () => {
+  test("is published to the other nodes with its minGeneration", async () => {
     const domain = startDomain();
     const login = await domain.login();
     domain.witnessed.length = 0;
@@ -101,7 +101,7 @@ describe("a session that starts over", () => {
     ]);
   });
 
-  test("does nothing while the store is away, says so, and has all look for themselves", async () => {
+  test("is not changed while the store is unavailable: the call rejects and publishes an uncertain message", async () => {
     const { part: store, goDown, comeBack } = breakable(memoryStore());
     const domain = startDomain({ store });
     const login = await domain.login();
@@ -115,7 +115,7 @@ describe("a session that starts over", () => {
     await expectOnly(domain, mine, [login]);
   });
 
-  test("may be asked again where the store's answer was lost, and then refuses the lost pair too", async () => {
+  test("can be reissued again after the store's reply was lost, and then refuses the lost pair too", async () => {
     const step = around("reissue", "after");
     const domain = startDomain({ store: step.store });
     const login = await domain.login();
@@ -127,8 +127,8 @@ describe("a session that starts over", () => {
   });
 });
 
-describe("a thief's renewal gets nothing that outlives a changed password", () => {
-  test("when it steps before the change reaches the store", async () => {
+describe("a thief's renewal gets no token that is accepted after a password change", () => {
+  test("when it rotates the session before the change reaches the store", async () => {
     const step = around("reissue", "before");
     const domain = startDomain({ store: step.store });
     const login = await domain.login();
@@ -144,7 +144,7 @@ describe("a thief's renewal gets nothing that outlives a changed password", () =
     await expectOnly(domain, mine, stolen === undefined ? [login] : [login, stolen]);
   });
 
-  test("when it steps several times before the change reaches the store", async () => {
+  test("when it rotates the session several times before the change reaches the store", async () => {
     const step = around("reissue", "before");
     const domain = startDomain({ store: step.store });
     const login = await domain.login();
@@ -158,7 +158,7 @@ describe("a thief's renewal gets nothing that outlives a changed password", () =
   });
 
   test.each([0, 1])(
-    "when it read the session before the change and is carried out after it, %i generations old",
+    "when it reads the session before the change and renews after it, %i generations old",
     async (age) => {
       const step = around("renew", "before");
       const domain = startDomain({ store: step.store });
@@ -173,7 +173,7 @@ describe("a thief's renewal gets nothing that outlives a changed password", () =
     },
   );
 
-  test("when it comes right after the change, inside what was the grace period", async () => {
+  test("when it comes right after the change, within the former grace period", async () => {
     const domain = startDomain();
     const first = await domain.login();
     const second = await domain.renew(first.tokens.renewalToken);
@@ -183,7 +183,7 @@ describe("a thief's renewal gets nothing that outlives a changed password", () =
     await expectOnly(domain, mine, [first, second]);
   });
 
-  test("when two changes are made at once: one pair alone is accepted afterwards", async () => {
+  test("when two changes are concurrent: only one pair is accepted afterwards", async () => {
     const domain = startDomain();
     const login = await domain.login();
     const both = await Promise.all([reissue(domain, login), reissue(domain, login)]);

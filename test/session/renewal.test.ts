@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { day, device, lifetimes, minute, startDomain, textsOf } from "../helpers/domain.ts";
 
 describe("a renewal", () => {
-  test("gives a new pair of the same session, with what it knew of it", async () => {
+  test("returns a new pair of the same session, with its user and device", async () => {
     const { login, renew, access, clock } = startDomain();
     const { session, tokens } = await login();
     clock.advance(minute);
@@ -20,7 +20,7 @@ describe("a renewal", () => {
     expect(await access(renewed.tokens.accessToken)).toBe("signedIn");
   });
 
-  test("that others overtake is taken for no theft, however late it is, and forks nothing", async () => {
+  test("that concurrent renewals overtake is no reuse, however late it is, and makes no second generation", async () => {
     const { login, renew, access, clock, node } = startDomain();
     const { tokens } = await login();
     const gate = Promise.withResolvers<boolean>();
@@ -36,7 +36,7 @@ describe("a renewal", () => {
     expect(await access(last.tokens.accessToken)).toBe("signedIn");
   });
 
-  test("with a token that was used long before is reuse, whoever renews at the same time", async () => {
+  test("with a token that was used up before is reuse, whatever is renewed concurrently", async () => {
     const { login, renew, access, node } = startDomain();
     const { tokens: stolen } = await login();
     const second = await renew(stolen.renewalToken);
@@ -59,7 +59,7 @@ describe("a renewal", () => {
     expect(await access(tokens.accessToken)).toBe("SUPERSEDED");
   });
 
-  test("is told to the other nodes, with the new deadline", async () => {
+  test("is published to the other nodes with the new expiry", async () => {
     const { login, renew, hear, witnessed } = startDomain();
     const { session, tokens } = await login();
     const heard = await hear(session.fingerprint);
@@ -68,7 +68,7 @@ describe("a renewal", () => {
     expect(witnessed).toMatchObject([{ type: "renewed", session: renewed.session }]);
   });
 
-  test("can follow an access token that expired long ago", async () => {
+  test("succeeds after the access token expired long ago", async () => {
     const { login, renewal, access, clock } = startDomain();
     const { tokens } = await login();
     clock.advance(lifetimes.renewal - 1);
@@ -76,7 +76,7 @@ describe("a renewal", () => {
     expect(await renewal(tokens.renewalToken)).toBe("renewed");
   });
 
-  test("cannot follow the expiry of its own token, with which the session has ended", async () => {
+  test("is refused after its own token, and the session with it, has expired", async () => {
     const { login, renewal, sessions, clock } = startDomain();
     const { tokens } = await login();
     clock.advance(lifetimes.renewal);
@@ -84,7 +84,7 @@ describe("a renewal", () => {
     expect(await sessions.list("ada")).toEqual([]);
   });
 
-  test("extends nothing past the absolute lifetime, after which it is refused", async () => {
+  test("does not extend the session past its absolute lifetime and is refused afterwards", async () => {
     const { login, renew, renewal, access, clock } = startDomain();
     let { session, tokens } = await login();
     const end = session.absoluteExpiresAt;
@@ -112,7 +112,7 @@ describe("a renewal", () => {
 });
 
 describe("a renewal token used again", () => {
-  test("within the grace gives the very same pair, and no second step", async () => {
+  test("within the grace period returns the same pair without a second rotation", async () => {
     const { login, renew, clock, hear } = startDomain();
     const { session, tokens } = await login();
     const heard = await hear(session.fingerprint);
@@ -124,7 +124,7 @@ describe("a renewal token used again", () => {
     expect(heard).toEqual(["renewed"]);
   });
 
-  test("after the grace is stolen, also while the owner renews", async () => {
+  test("after the grace period is reuse, also while the owner renews", async () => {
     let meanwhile = async () => {};
     const isUserDisabled = async () => {
       const act = meanwhile;
@@ -140,7 +140,7 @@ describe("a renewal token used again", () => {
     expect(await renewal(tokens.renewalToken)).toBe("REUSED");
   });
 
-  test("by fifty at once on two nodes gives one step and one pair", async () => {
+  test("in fifty concurrent renewals on two nodes rotates once and returns one pair", async () => {
     const { login, sessions, node, access, hear } = startDomain();
     const { session, tokens } = await login();
     const heard = await hear(session.fingerprint);
@@ -159,7 +159,7 @@ describe("a renewal token used again", () => {
     expect(await sessions.list("ada")).toMatchObject([{ generation: 1 }]);
   });
 
-  test("after the grace ends the session, for thief and owner alike", async () => {
+  test("after the grace period ends the session, for thief and owner alike", async () => {
     const { login, renew, renewal, access, sessions, clock, hear } = startDomain();
     const { session, tokens } = await login();
     const heard = await hear(session.fingerprint);
@@ -172,7 +172,7 @@ describe("a renewal token used again", () => {
     expect(heard).toEqual(["renewed", "RENEWAL_REUSED"]);
   });
 
-  test("after the grace by fifty at once is announced exactly once", async () => {
+  test("in fifty concurrent renewals after the grace period publishes one end", async () => {
     const { login, renew, renewal, clock, hear, witnessed } = startDomain();
     const { session, tokens } = await login();
     await renew(tokens.renewalToken);
@@ -190,7 +190,7 @@ describe("a renewal token used again", () => {
     ).toHaveLength(1);
   });
 
-  test("that is a grandparent's ends the session even within the grace", async () => {
+  test("two generations later ends the session even within the grace period", async () => {
     const { login, renew, renewal, access } = startDomain();
     const first = await login();
     const second = await renew(first.tokens.renewalToken);
@@ -199,7 +199,7 @@ describe("a renewal token used again", () => {
     expect(await access(third.tokens.accessToken)).toBe("ENDED");
   });
 
-  test("leaves the user's other sessions alone", async () => {
+  test("leaves the user's other sessions open", async () => {
     const { login, renew, renewal, access, clock } = startDomain();
     const [stolen, other] = [await login(), await login()];
     await renew(stolen.tokens.renewalToken);
@@ -209,8 +209,8 @@ describe("a renewal token used again", () => {
   });
 });
 
-describe("a user who is gone", () => {
-  test("gets no new pair, and his session ends", async () => {
+describe("a disabled user", () => {
+  test("gets no new pair, and the session ends", async () => {
     const { login, renewal, access, gone, hear, sessions } = startDomain();
     const { session, tokens } = await login();
     const heard = await hear(session.fingerprint);
@@ -222,7 +222,7 @@ describe("a user who is gone", () => {
     expect(heard).toEqual(["USER_GONE"]);
   });
 
-  test("gets no pair within the grace either", async () => {
+  test("gets no pair within the grace period either", async () => {
     const { login, renew, renewal, gone, sessions } = startDomain();
     const { tokens } = await login();
     await renew(tokens.renewalToken);
@@ -232,7 +232,7 @@ describe("a user who is gone", () => {
   });
 });
 
-test("users who cannot be looked up keep their sessions and their tokens", async () => {
+test("while users cannot be looked up, their sessions stay open and their tokens unused", async () => {
   const users = { known: false };
   const isUserDisabled = async () => {
     if (!users.known) throw new Error("The directory is down");
@@ -248,7 +248,7 @@ test("users who cannot be looked up keep their sessions and their tokens", async
   expect(heard).toEqual(["renewed"]);
 });
 
-describe("starting over", () => {
+describe("reissuing a session", () => {
   const claimsOf = (domain: ReturnType<typeof startDomain>, token: string) => {
     const claims = domain.sessions.identify(token);
     if (claims === undefined) throw new Error("Not one of ours");
@@ -256,7 +256,7 @@ describe("starting over", () => {
   };
 
   test.each(["accessToken", "renewalToken"] as const)(
-    "by an %s of whatever generation steps up once and supersedes all before",
+    "by an %s of any generation rotates once and supersedes all earlier tokens",
     async (kind) => {
       const domain = startDomain();
       const first = await domain.login();
@@ -267,7 +267,7 @@ describe("starting over", () => {
     },
   );
 
-  test("is refused once the session has ended", async () => {
+  test("is refused after the session has ended", async () => {
     const domain = startDomain();
     const { tokens } = await domain.login();
     await domain.logout(tokens.accessToken);
@@ -275,7 +275,7 @@ describe("starting over", () => {
     expect(rotated).toMatchObject({ outcome: "refused", reason: "ENDED" });
   });
 
-  test("supersedes the caller's token even where the store has lost its renewal", async () => {
+  test("supersedes the caller's token even if the store has lost its renewal", async () => {
     const domain = startDomain();
     const { session, tokens } = await domain.login();
     const renewed = await domain.renew(tokens.renewalToken);
@@ -286,7 +286,7 @@ describe("starting over", () => {
   });
 });
 
-test("a store that has lost a renewal takes the later token, and the session goes on", async () => {
+test("a store that has lost a renewal accepts the later token, and the session continues", async () => {
   const { login, renew, renewal, access, store, clock } = startDomain();
   const { session, tokens } = await login();
   const renewed = await renew(tokens.renewalToken);

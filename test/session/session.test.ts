@@ -1,11 +1,10 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { decideRenewal, rotateSession } from "../../src/session/renewal-rules.ts";
 import {
   beginSession,
   sessionsBeyondLimit,
   isLive,
-  decideRenewal,
-  rotateSession,
   type Session,
 } from "../../src/session/session.ts";
 import { device, lifetimes, network } from "../helpers/domain.ts";
@@ -13,8 +12,8 @@ import { device, lifetimes, network } from "../helpers/domain.ts";
 const now = Date.UTC(2030, 0, 1);
 const begun = beginSession("a fingerprint", "ada", device, lifetimes, now);
 
-describe("a session that begins", () => {
-  test("is of the first generation and has its full lifetimes", () => {
+describe("a new session", () => {
+  test("has generation 0 and its full lifetimes", () => {
     expect(begun).toEqual({
       foreignReplays: 0,
       foreignReplayGeneration: 0,
@@ -34,7 +33,7 @@ describe("a session that begins", () => {
     });
   });
 
-  test("lives until its idle expiry and not at it", () => {
+  test("is live until the millisecond before its idle expiry", () => {
     expect(isLive(begun, begun.idleExpiresAt - 1)).toBe(true);
     expect(isLive(begun, begun.idleExpiresAt)).toBe(false);
   });
@@ -44,7 +43,7 @@ describe("a renewal", () => {
   const later = now + 1_000;
   const renewed = rotateSession(begun, { generation: 0, network }, lifetimes, later);
 
-  test("moves the expiries and the generation, and nothing of what the session is", () => {
+  test("changes the expiries and the generation, and no other field", () => {
     expect(renewed).toEqual({
       ...begun,
       generation: 1,
@@ -56,33 +55,38 @@ describe("a renewal", () => {
     });
   });
 
-  test("leaves the session it was made from as it was", () => {
+  test("does not change the given session object", () => {
     const frozen = Object.freeze({ ...begun });
     expect(() => rotateSession(frozen, { generation: 0, network }, lifetimes, later)).not.toThrow();
   });
 
   test.each([
-    ["the current generation steps up", 1, 0, "step"],
-    ["the one before converges within the grace", 0, lifetimes.grace - 1, "converge"],
-    ["the one before is reused when the grace is over", 0, lifetimes.grace, "reuse"],
-    ["one ahead steps up: the store has lost a renewal", 2, 0, "step"],
-    ["one far ahead steps up, at any time", 9, lifetimes.renewal - 1, "step"],
-  ])("by a token of %s", (_, generation, wait, verdict) => {
+    ["the current generation rotates", 1, 0, "rotate"],
+    [
+      "the previous generation is a replay within the grace period",
+      0,
+      lifetimes.grace - 1,
+      "replay",
+    ],
+    ["the previous generation is reuse after the grace period", 0, lifetimes.grace, "reuse"],
+    ["a later generation rotates, because the store has lost a renewal", 2, 0, "rotate"],
+    ["a much later generation rotates, at any time", 9, lifetimes.renewal - 1, "rotate"],
+  ])("with a token of %s", (_, generation, wait, verdict) => {
     expect(decideRenewal(renewed, { generation, generationAtRead: 1 }, later + wait)).toBe(verdict);
   });
 
-  test("by a grandparent's token is reuse, even within the grace", () => {
+  test("with a token two generations old is reuse, even within the grace period", () => {
     const twice = rotateSession(renewed, { generation: 1, network }, lifetimes, later);
     expect(decideRenewal(twice, { generation: 0, generationAtRead: 2 }, later)).toBe("reuse");
-    expect(decideRenewal(twice, { generation: 1, generationAtRead: 2 }, later)).toBe("converge");
+    expect(decideRenewal(twice, { generation: 1, generationAtRead: 2 }, later)).toBe("replay");
   });
 
   test.each([
-    ["with what was the current token then, converges", 0, 0, "converge"],
-    ["with the one before it, converges", 0, 1, "converge"],
-    ["with a grandparent's, is reuse: it was long used then", 0, 2, "reuse"],
-    ["and that comes when it is the current one, steps up", 3, 2, "step"],
-  ])("asked before the last one was made, %s", (_, generation, generationAtRead, verdict) => {
+    ["with the token that was current then, is a replay", 0, 0, "replay"],
+    ["with the token before that, is a replay", 0, 1, "replay"],
+    ["with a token two generations old, is reuse: it was used up then", 0, 2, "reuse"],
+    ["with a token that is current when it arrives, rotates", 3, 2, "rotate"],
+  ])("read before the last rotation, %s", (_, generation, generationAtRead, verdict) => {
     const twice = rotateSession(renewed, { generation: 1, network }, lifetimes, later);
     const thrice = rotateSession(twice, { generation: 2, network }, lifetimes, later);
     for (const wait of [-lifetimes.grace, 0, lifetimes.grace, lifetimes.renewal - 1])
@@ -91,22 +95,22 @@ describe("a renewal", () => {
       ).toBe(verdict);
   });
 
-  test("follows the generation of the token where the store is behind", () => {
+  test("continues from the token's generation if the store is behind", () => {
     expect(rotateSession(begun, { generation: 4, network }, lifetimes, later).generation).toBe(5);
   });
 
-  test("gives no grace to a session never renewed", () => {
+  test("has no grace period in a session that was never renewed", () => {
     const ungraced = { ...begun, generation: 1 };
     expect(decideRenewal(ungraced, { generation: 0, generationAtRead: 1 }, now)).toBe("reuse");
   });
 });
 
-describe("whatever the settings and however often it is renewed", () => {
+describe("for any lifetimes and any number of renewals", () => {
   const time = fc.integer({ min: 1, max: 1_000_000 });
   const settings = fc.record({ access: time, renewal: time, absolute: time, grace: time });
   const waits = fc.array(fc.nat({ max: 500_000 }), { maxLength: 20 });
 
-  /** The session after each renewal, for as long as it lives. */
+  /** The session after each renewal, while it is live. */
   function* history(given: typeof lifetimes, pauses: readonly number[]): Generator<Session> {
     let session = beginSession("a fingerprint", "ada", device, given, now);
     let at = now;
@@ -119,7 +123,7 @@ describe("whatever the settings and however often it is renewed", () => {
     }
   }
 
-  test("access ends no later than idle, and idle no later than the absolute expiry", () => {
+  test("the access expiry is at most the idle expiry, and that at most the absolute expiry", () => {
     fc.assert(
       fc.property(settings, waits, (given, pauses) => {
         for (const session of history(given, pauses)) {
@@ -130,7 +134,7 @@ describe("whatever the settings and however often it is renewed", () => {
     );
   });
 
-  test("nothing moves the absolute expiry", () => {
+  test("the absolute expiry never changes", () => {
     fc.assert(
       fc.property(settings, waits, (given, pauses) => {
         for (const session of history(given, pauses))
@@ -139,7 +143,7 @@ describe("whatever the settings and however often it is renewed", () => {
     );
   });
 
-  test("each lifetime starts at the renewal, unless a longer one cuts it", () => {
+  test("each lifetime starts at the renewal, limited by the longer ones", () => {
     fc.assert(
       fc.property(settings, waits, (given, pauses) => {
         for (const session of history(given, pauses)) {
@@ -152,7 +156,7 @@ describe("whatever the settings and however often it is renewed", () => {
     );
   });
 
-  test("a renewal is a step up of one generation", () => {
+  test("a renewal increments the generation by one", () => {
     fc.assert(
       fc.property(settings, waits, (given, pauses) => {
         for (const [index, { generation }] of [...history(given, pauses)].entries())
@@ -162,15 +166,15 @@ describe("whatever the settings and however often it is renewed", () => {
   });
 });
 
-describe("honest clients, whose renewals are carried out however late and in whatever order", () => {
+describe("honest clients, whose renewals are carried out late and in any order", () => {
   const request = fc.record({
-    /** From one request to the next. */
+    /** The delay between two requests. */
     pause: fc.nat({ max: 3 * lifetimes.grace }),
-    /** From the moment when the session is read for it to the verdict. */
+    /** The delay between the read of the session and the decision. */
     delay: fc.oneof(fc.nat({ max: 10 }), fc.nat({ max: 10 * lifetimes.grace })),
   });
 
-  /** Each uses the token that is current when he asks. */
+  /** Each client uses the token that is current when it sends its request. */
   function verdicts(
     requests: readonly { readonly pause: number; readonly delay: number }[],
     judge: typeof decideRenewal,
@@ -198,7 +202,7 @@ describe("honest clients, whose renewals are carried out however late and in wha
         event.at,
       );
       said.add(verdict);
-      if (verdict === "step")
+      if (verdict === "rotate")
         session = rotateSession(
           session,
           { generation: generationAtRead, network },
@@ -213,11 +217,11 @@ describe("honest clients, whose renewals are carried out however late and in wha
       expect(verdicts(requests, judge)).not.toContain("reuse");
     });
 
-  test("are never taken for thieves", () => {
+  test("never cause a reuse", () => {
     fc.assert(property(decideRenewal), { numRuns: 1_000 });
   });
 
-  test("would be by a rule that does not know what they saw", () => {
+  test("would cause a reuse by a rule that ignores the generation at the read", () => {
     const blind: typeof decideRenewal = (session, { generation }, at) =>
       decideRenewal(session, { generation, generationAtRead: session.generation }, at);
     expect(fc.check(property(blind), { numRuns: 1_000 }).failed).toBe(true);
@@ -232,7 +236,7 @@ describe("too many sessions", () => {
   });
   const names = (sessions: readonly Session[]) => sessions.map(({ fingerprint }) => fingerprint);
 
-  test("are the oldest, in whatever order they are given", () => {
+  test("are the oldest ones, in any order of the list", () => {
     const [a, b, c] = [session("a", 1), session("b", 2), session("c", 3)];
     for (const sessions of [
       [a, b, c],
@@ -243,7 +247,7 @@ describe("too many sessions", () => {
     expect(sessionsBeyondLimit([c, a, b], 3)).toEqual([]);
   });
 
-  test("that began together are the same ones on all nodes", () => {
+  test("that started in the same millisecond are the same ones on all nodes", () => {
     const [a, b, c] = [session("a", 1), session("b", 1), session("c", 1)];
     for (const sessions of [
       [a, b, c],

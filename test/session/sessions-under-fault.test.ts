@@ -6,17 +6,17 @@ import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
 import { lifetimes, minute, raise, second, startDomain, type Domain } from "../helpers/domain.ts";
 import { until } from "../helpers/until.ts";
 
-/** Topics that take no message while they are down. */
+/** A pub/sub that rejects every message while it is down. */
 class BrokenTopics extends MemoryPubSub {
   down = true;
 
   override async publish(topic: string, message: unknown): Promise<void> {
-    if (this.down) throw new StoreUnavailable("Nobody there");
+    if (this.down) throw new StoreUnavailable("Down for a test");
     await super.publish(topic, message);
   }
 }
 
-/** A real store that counts what it is asked, takes its time when it is told to, and can be down. */
+/** A real store that counts its calls, can be delayed and can be down. */
 function wrapStore() {
   const store = new SqliteSessions(new DatabaseSync(":memory:"));
   const state = { down: false, calls: [] as string[], before: async (_call: string) => {} };
@@ -26,7 +26,7 @@ function wrapStore() {
       async (...args: never[]) => {
         state.calls.push(name);
         await state.before(name);
-        if (state.down) throw new StoreUnavailable("Nobody there");
+        if (state.down) throw new StoreUnavailable("Down for a test");
         return (store[name] as (...given: never[]) => Promise<unknown>)(...args);
       },
   });
@@ -39,7 +39,7 @@ describe("a message that cannot be sent", () => {
     return { ...startDomain({ pubsub }), pubsub };
   };
 
-  test("does not keep a login, a renewal or a logout from happening", async () => {
+  test("does not make a login, a renewal or a logout fail", async () => {
     const { login, renew, access, logout } = startMute();
     const { tokens } = await login();
     const renewed = await renew(tokens.renewalToken);
@@ -48,7 +48,7 @@ describe("a message that cannot be sent", () => {
     expect(await access(renewed.tokens.accessToken)).toBe("ENDED");
   });
 
-  test("is reported, and this node knows nevertheless", async () => {
+  test("is reported, and reaches this node's listeners nevertheless", async () => {
     const { login, logout, witnessed, faults } = startMute();
     const { session, tokens } = await login();
     await logout(tokens.accessToken);
@@ -57,7 +57,7 @@ describe("a message that cannot be sent", () => {
     expect(faults).toEqual([fault, fault]);
   });
 
-  test("of reuse ends the session all the same", async () => {
+  test("about a reuse does not keep the session from ending", async () => {
     const { login, renew, renewal, access, clock, witnessed } = startMute();
     const { tokens } = await login();
     const renewed = await renew(tokens.renewalToken);
@@ -68,7 +68,7 @@ describe("a message that cannot be sent", () => {
   });
 });
 
-test("a witness is told before the message goes out, and not after it took his leave", async () => {
+test("a local listener is called before the message is published, and not after it was removed", async () => {
   const { sessions, login, logout, hear } = startDomain();
   const [one, two] = [await login(), await login()];
   const heard = await hear(one.session.fingerprint);
@@ -81,7 +81,7 @@ test("a witness is told before the message goes out, and not after it took his l
   expect(heardBefore).toEqual([0]);
 });
 
-test("a witness who fails keeps no other, and no message, from an end", async () => {
+test("a local listener that fails stops neither other listeners nor the message", async () => {
   const { sessions, login, logout, hear, faults } = startDomain();
   const { session, tokens } = await login();
   const heard = await hear(session.fingerprint);
@@ -92,11 +92,11 @@ test("a witness who fails keeps no other, and no message, from an end", async ()
   expect(witnessed).toEqual(["ended"]);
   await until(() => heard.length > 0);
   expect(heard).toEqual(["LOGOUT"]);
-  expect(faults).toEqual(["a witness of a session's change failed"]);
+  expect(faults).toEqual(["a local listener of session changes failed"]);
 });
 
-describe("a store that cannot be asked", () => {
-  test("makes nobody signed in and nobody signed out", async () => {
+describe("an unavailable store", () => {
+  test("makes authentication unavailable, neither signed in nor signed out", async () => {
     const state = wrapStore();
     const { login, access, sessions } = startDomain({ store: state.store });
     const { session, tokens } = await login();
@@ -114,7 +114,7 @@ describe("a store that cannot be asked", () => {
     expect(await access(tokens.accessToken)).toBe("signedIn");
   });
 
-  test("fails a login, a renewal, a logout and a list, and promises nothing but to look again", async () => {
+  test("rejects a login, a renewal, a logout and a list, and publishes only uncertain messages", async () => {
     const state = wrapStore();
     const { login, renewal, logout, sessions, witnessed } = startDomain({ store: state.store });
     const { tokens, session } = await login();
@@ -133,7 +133,7 @@ describe("a store that cannot be asked", () => {
     expect(await renewal(tokens.renewalToken)).toBe("renewed");
   });
 
-  test("is not asked about a token that says enough itself", async () => {
+  test("is not read for a token that is refused without it", async () => {
     const state = wrapStore();
     const { login, access, renewal, clock } = startDomain({ store: state.store });
     const { tokens } = await login();
@@ -145,7 +145,7 @@ describe("a store that cannot be asked", () => {
     expect(state.calls).toEqual([]);
   });
 
-  test("is asked once for an access token, and touched once a minute", async () => {
+  test("is read once per access token, and touched once a minute", async () => {
     const state = wrapStore();
     const { login, access, clock } = startDomain({ store: state.store });
     const { tokens } = await login();
@@ -158,7 +158,7 @@ describe("a store that cannot be asked", () => {
     expect(state.calls.filter((call) => call === "touch")).toHaveLength(3);
   });
 
-  test("does not fail the caller when only the note of his visit fails", async () => {
+  test("does not fail the caller when only the touch fails", async () => {
     const state = wrapStore();
     const { login, access, clock, faults } = startDomain({ store: state.store });
     const { tokens } = await login();
@@ -168,10 +168,10 @@ describe("a store that cannot be asked", () => {
     };
     expect(await access(tokens.accessToken)).toBe("signedIn");
     await Promise.resolve();
-    expect(faults).toEqual(["the last use of a session was not noted"]);
+    expect(faults).toEqual(["the last use of a session was not recorded"]);
   });
 
-  test("which is not its own doing, is no outage but an error", async () => {
+  test("whose error is no StoreUnavailable makes the call reject", async () => {
     const state = wrapStore();
     const { login, access } = startDomain({ store: state.store });
     const { tokens } = await login();
@@ -180,7 +180,7 @@ describe("a store that cannot be asked", () => {
   });
 });
 
-describe("a renewal that races with the end of its session", () => {
+describe("a renewal concurrent with the end of its session", () => {
   type Pair = { readonly accessToken: string; readonly renewalToken: string };
 
   async function expectNothingAccepted(domain: Domain, pairs: Pair[]) {
@@ -191,7 +191,7 @@ describe("a renewal that races with the end of its session", () => {
     expect(await domain.sessions.list("ada")).toEqual([]);
   }
 
-  test("and comes first leaves nothing accepted", async () => {
+  test("leaves no token accepted when the renewal comes first", async () => {
     const domain = startDomain();
     const { tokens } = await domain.login();
     const renewed = await domain.renew(tokens.renewalToken);
@@ -199,7 +199,7 @@ describe("a renewal that races with the end of its session", () => {
     await expectNothingAccepted(domain, [tokens, renewed.tokens]);
   });
 
-  test("and comes second is refused", async () => {
+  test("is refused when the end comes first", async () => {
     const domain = startDomain();
     const { tokens } = await domain.login();
     await domain.logout(tokens.accessToken);
@@ -207,7 +207,7 @@ describe("a renewal that races with the end of its session", () => {
     await expectNothingAccepted(domain, [tokens]);
   });
 
-  test("and is overtaken while the user is looked up leaves nothing accepted", async () => {
+  test("leaves no token accepted when the end comes during the user lookup", async () => {
     const asked = Promise.withResolvers<void>();
     const answer = Promise.withResolvers<boolean>();
     const domain = startDomain({
@@ -229,10 +229,10 @@ describe("a renewal that races with the end of its session", () => {
   test.each([
     ["a logout", ({ logout }: Domain, token: string) => logout(token)],
     [
-      "a change of the password elsewhere",
+      "a password change elsewhere",
       ({ sessions }: Domain) => sessions.endOthers("ada", "elsewhere", "PASSWORD_CHANGED"),
     ],
-  ])("fifty times over with %s, in whatever order, leaves nothing accepted", async (_, end) => {
+  ])("leaves no token accepted in fifty runs with %s", async (_, end) => {
     const domain = startDomain();
     for (let round = 0; round < 50; round++) {
       const { tokens } = await domain.login();

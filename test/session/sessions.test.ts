@@ -3,7 +3,7 @@ import { KeyRing } from "../../src/session/keys.ts";
 import { device, lifetimes, minute, second, secret, startDomain } from "../helpers/domain.ts";
 
 describe("a login", () => {
-  test("gives a pair of tokens, and the access token gives the session and its user", async () => {
+  test("returns a pair of tokens, whose access token authenticates the session and its user", async () => {
     const { login, sessions } = startDomain();
     const { session, tokens } = await login("ada");
     const authentication = await sessions.authenticate(tokens.accessToken);
@@ -15,7 +15,7 @@ describe("a login", () => {
     expect(session.userId).toBe("ada");
   });
 
-  test("is a session of its own each time, and leaves the others alone", async () => {
+  test("starts a new session each time and leaves the others unchanged", async () => {
     const { login, access, sessions } = startDomain();
     const logins = await Promise.all(Array.from({ length: 100 }, () => login()));
     const distinct = (values: readonly string[]) => new Set(values).size;
@@ -26,7 +26,7 @@ describe("a login", () => {
     for (const { tokens } of logins) expect(await access(tokens.accessToken)).toBe("signedIn");
   });
 
-  test("asks for 128 random bits", async () => {
+  test("uses 128 random bits", async () => {
     const sizes: number[] = [];
     const { login } = startDomain({
       randomBytes: (size) => {
@@ -38,7 +38,7 @@ describe("a login", () => {
     expect(sizes).toEqual([16]);
   });
 
-  test("keeps no token and no secret in the store", async () => {
+  test("stores neither a token nor a secret", async () => {
     const secretBytes = Buffer.alloc(16, 0xab);
     const { login, store, clock } = startDomain({ randomBytes: () => secretBytes });
     const { session, tokens } = await login();
@@ -53,7 +53,7 @@ describe("a login", () => {
 });
 
 describe("an access token", () => {
-  test("is missing, malformed, forged, of the wrong kind or expired: each says so", async () => {
+  test("is refused with a reason if missing, malformed, forged, of the wrong kind or expired", async () => {
     const { login, access, clock, node } = startDomain();
     const { tokens } = await login();
     const stranger = node({ ring: new KeyRing([secret("another")]) });
@@ -67,7 +67,7 @@ describe("an access token", () => {
     expect(await access(tokens.accessToken)).toBe("EXPIRED");
   });
 
-  test("is good until the millisecond before its expiry", async () => {
+  test("is accepted until the millisecond before its expiry", async () => {
     const { login, access, clock } = startDomain();
     const { session, tokens } = await login();
     clock.now = session.accessExpiresAt - 1;
@@ -76,12 +76,12 @@ describe("an access token", () => {
     expect(await access(tokens.accessToken)).toBe("EXPIRED");
   });
 
-  test("of no lifetime is expired from the first", async () => {
+  test("with a lifetime of zero is expired at once", async () => {
     const { login, access } = startDomain({ lifetimes: { ...lifetimes, access: 0 } });
     expect(await access((await login()).tokens.accessToken)).toBe("EXPIRED");
   });
 
-  test("is not the public id of the session, which opens nothing and harms nothing", async () => {
+  test("cannot be replaced by the public id of the session", async () => {
     const { login, access, renewal, logout } = startDomain();
     const { session, tokens } = await login();
     const { fingerprint } = session;
@@ -93,7 +93,7 @@ describe("an access token", () => {
     expect(await access(tokens.accessToken)).toBe("signedIn");
   });
 
-  test("passes on a node with another newest key, and not once its own key is retired", async () => {
+  test("is accepted on a node with another newest key, and refused after its own key is removed", async () => {
     const { login, node } = startDomain({ ring: new KeyRing([secret("a")]) });
     const { tokens } = await login();
     const next = node({ ring: new KeyRing([secret("b"), secret("a")]) });
@@ -107,8 +107,8 @@ describe("an access token", () => {
   });
 });
 
-describe("what began with an access token and runs on", () => {
-  test("goes on through renewals, whenever its token expires, and not past the end of its session", async () => {
+describe("a recheck of a running operation", () => {
+  test("accepts it through renewals and its token's expiry, until the session ends", async () => {
     const { login, renew, sessions, clock } = startDomain();
     const { tokens } = await login();
     const { claims } = await sessions.authenticate(tokens.accessToken);
@@ -123,8 +123,8 @@ describe("what began with an access token and runs on", () => {
   });
 });
 
-describe("when a session was last seen", () => {
-  test("is noted once a minute, however often it is used", async () => {
+describe("lastSeenAt", () => {
+  test("is written once a minute, however often the session is used", async () => {
     const { login, access, clock, sessions } = startDomain();
     const { session, tokens } = await login();
     const generationAtRead = new Set<number>();
@@ -138,7 +138,7 @@ describe("when a session was last seen", () => {
     expect([...generationAtRead]).toEqual(minutes);
   });
 
-  test("says nothing of a mere look at the list", async () => {
+  test("is not changed by listing the sessions", async () => {
     const { login, clock, sessions } = startDomain();
     const { session } = await login();
     clock.advance(5 * minute);
@@ -148,7 +148,7 @@ describe("when a session was last seen", () => {
 });
 
 describe("the list of a user's sessions", () => {
-  test("is newest first, tells when and where from, and nobody else's", async () => {
+  test("is newest first, with times and devices, without other users' sessions", async () => {
     const { login, sessions, clock, renew } = startDomain();
     const first = await login();
     clock.advance(second);
@@ -158,10 +158,10 @@ describe("the list of a user's sessions", () => {
     const { session: renewed } = await renew(first.tokens.renewalToken);
     expect(await sessions.list("ada")).toEqual([latest.session, renewed]);
     expect(renewed).toMatchObject({ ...device, createdAt: first.session.createdAt });
-    expect(await sessions.list("nobody")).toEqual([]);
+    expect(await sessions.list("unknown")).toEqual([]);
   });
 
-  test("loses what has ended or run out, and keeps what lives longer", async () => {
+  test("leaves out ended and expired sessions and contains renewed ones", async () => {
     const { login, sessions, clock, logout, renew } = startDomain();
     const [idle, used, ended] = [await login(), await login(), await login()];
     await logout(ended.tokens.accessToken);

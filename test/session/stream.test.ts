@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
 import { Stream, StreamOverflow } from "../../src/lib/bounded-queue.ts";
 
-/** A stream of numbers that counts how often it was cleaned up. */
+/** A queue of numbers that counts how often it was closed. */
 function open(capacity?: number) {
   const closes = { count: 0 };
   return { stream: new Stream<number>(() => void (closes.count += 1), capacity), closes };
@@ -10,7 +10,7 @@ function open(capacity?: number) {
 const value = (one: number) => ({ done: false, value: one });
 const done = { done: true, value: undefined };
 
-test("what is pushed is read, in order, whether it was waited for or not", async () => {
+test("values are read in order, whether the read or the push comes first", async () => {
   const { stream } = open();
   const [first, second] = [stream.next(), stream.next()];
   for (const one of [1, 2, 3, 4]) stream.push(one);
@@ -19,7 +19,7 @@ test("what is pushed is read, in order, whether it was waited for or not", async
   );
 });
 
-test("it is read by for await, and leaving the loop cleans up once", async () => {
+test("for await reads the queue, and leaving the loop closes it once", async () => {
   const { stream, closes } = open();
   for (const one of [1, 2, 3]) stream.push(one);
   const read: number[] = [];
@@ -31,8 +31,8 @@ test("it is read by for await, and leaving the loop cleans up once", async () =>
   expect(closes.count).toBe(1);
 });
 
-describe("the source closes it", () => {
-  test("and what is queued can still be read", async () => {
+describe("a source that closes the queue", () => {
+  test("leaves queued values readable", async () => {
     const { stream, closes } = open();
     stream.push(1);
     stream.close();
@@ -45,7 +45,7 @@ describe("the source closes it", () => {
     expect(closes.count).toBe(1);
   });
 
-  test("and everybody who waits is let go", async () => {
+  test("ends all pending reads", async () => {
     const { stream } = open();
     const waiting = [stream.next(), stream.next()];
     stream.close();
@@ -53,8 +53,8 @@ describe("the source closes it", () => {
   });
 });
 
-describe("the reader leaves", () => {
-  test("while a read of his waits, and it ends", async () => {
+describe("a reader that leaves", () => {
+  test("ends its own pending read", async () => {
     const { stream, closes } = open();
     const waiting = stream.next();
     expect(await stream.return()).toEqual(done);
@@ -62,7 +62,7 @@ describe("the reader leaves", () => {
     expect(closes.count).toBe(1);
   });
 
-  test("and nothing that was queued is delivered any more", async () => {
+  test("drops the queued values", async () => {
     const { stream } = open();
     stream.push(1);
     await stream.return();
@@ -70,7 +70,7 @@ describe("the reader leaves", () => {
     expect(await stream.next()).toEqual(done);
   });
 
-  test("twice, and it is cleaned up once", async () => {
+  test("twice closes the queue once", async () => {
     const { stream, closes } = open();
     await stream.return();
     await stream.return();
@@ -78,7 +78,7 @@ describe("the reader leaves", () => {
     expect(closes.count).toBe(1);
   });
 
-  test("with an error, and it is his own", async () => {
+  test("by throw gets its own error back", async () => {
     const { stream, closes } = open();
     const error = new Error("the reader broke");
     await expect(stream.throw(error)).rejects.toBe(error);
@@ -86,7 +86,7 @@ describe("the reader leaves", () => {
     expect(closes.count).toBe(1);
   });
 
-  test("by the end of its scope", async () => {
+  test("at the end of its scope closes the queue", async () => {
     const { stream, closes } = open();
     {
       await using scoped = stream;
@@ -96,8 +96,8 @@ describe("the reader leaves", () => {
   });
 });
 
-describe("a reader too slow for it", () => {
-  test("is told at the next read, gets nothing more, and is cleaned up once", async () => {
+describe("a reader that is too slow", () => {
+  test("gets an overflow error at the next read and nothing more, and the queue closes once", async () => {
     const { stream, closes } = open(2);
     for (const one of [1, 2]) stream.push(one);
     expect(closes.count).toBe(0);
@@ -109,7 +109,7 @@ describe("a reader too slow for it", () => {
     expect(closes.count).toBe(1);
   });
 
-  test("is the one who lets a thousand events wait, unless it is said otherwise", async () => {
+  test("is one with more than a thousand queued values by default", async () => {
     const { stream } = open();
     for (let one = 0; one < 1_000; one++) stream.push(one);
     expect(await stream.next()).toEqual(value(0));
@@ -118,7 +118,7 @@ describe("a reader too slow for it", () => {
     await expect(stream.next()).rejects.toThrow("More than 1000 events");
   });
 
-  test("is not one who keeps up, however much comes", async () => {
+  test("is not one that keeps up, however many values come", async () => {
     const { stream } = open(1);
     for (let one = 0; one < 5_000; one++) {
       stream.push(one);
@@ -127,7 +127,7 @@ describe("a reader too slow for it", () => {
   });
 });
 
-test("a reader that lets too many bytes wait gets an error, however few values they are", async () => {
+test("a reader with too many queued bytes gets an error, however few values they are", async () => {
   const closes = vi.fn();
   const bytes = { most: 10, of: (one: number) => one };
   const stream = new Stream<number>(closes, 100, bytes);
@@ -143,7 +143,7 @@ test("a reader that lets too many bytes wait gets an error, however few values t
   expect(await stream.next()).toEqual(done);
 });
 
-test("a stream that fails rejects the read that waits, ends the others and is cleaned up once", async () => {
+test("a queue that fails rejects the first pending read, ends the others and closes once", async () => {
   const { stream, closes } = open();
   expect(stream.isWaiting).toBe(false);
   const [first, second] = [stream.next(), stream.next()];

@@ -2,7 +2,8 @@ import { createHmac, randomBytes } from "node:crypto";
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import { KeyRing } from "../../src/session/keys.ts";
-import { beginSession, rotateSession } from "../../src/session/session.ts";
+import { rotateSession } from "../../src/session/renewal-rules.ts";
+import { beginSession } from "../../src/session/session.ts";
 import { checkToken, mintPair, readToken, SessionSecret } from "../../src/session/token.ts";
 import { device, lifetimes, network, secret as ringSecret, textsOf } from "../helpers/domain.ts";
 
@@ -13,7 +14,7 @@ const secret = new SessionSecret(bytes);
 const session = beginSession(secret.fingerprint, "ada", device, lifetimes, now);
 const pair = mintPair(ring, secret, session);
 
-/** Where the parts of a token's body are. */
+/** Offsets of the fields in a token's body. */
 const at = { version: 0, keyId: 1, kind: 7, generation: 8, secret: 18, mac: 34 } as const;
 
 function bodyOf(token: string): Buffer {
@@ -24,7 +25,7 @@ function accessToken(body: Uint8Array): string {
   return `curfew_access_${Buffer.from(body).toString("base64url")}`;
 }
 
-/** The access token with some of its body written over, and its signature left as it was. */
+/** The access token with a changed body and the original signature. */
 function forged(change: (body: Buffer) => void): string {
   const body = bodyOf(pair.accessToken);
   change(body);
@@ -32,7 +33,7 @@ function forged(change: (body: Buffer) => void): string {
 }
 
 describe("a pair of tokens", () => {
-  test("reads back as what it was made from", () => {
+  test("reads back with the claims that it was minted with", () => {
     const claims = { generation: 0, fingerprint: secret.fingerprint };
     expect(checkToken(ring, pair.accessToken, "access", now)).toMatchObject({
       ok: true,
@@ -44,7 +45,7 @@ describe("a pair of tokens", () => {
     });
   });
 
-  test("says its kind in front, for people and for scanners of leaked secrets", () => {
+  test("has its kind as a prefix, for people and secret scanners", () => {
     expect(pair.accessToken).toMatch(/^curfew_access_[\w-]{88}$/);
     expect(pair.renewalToken).toMatch(/^curfew_renewal_[\w-]{88}$/);
   });
@@ -70,16 +71,16 @@ describe("a pair of tokens", () => {
   });
 });
 
-/** Whatever makes a text of a value, on purpose or not. */
+/** The ways in which a value becomes text, on purpose or not. */
 const printers: [string, (value: unknown) => string][] = [
   ["JSON", (value: unknown) => JSON.stringify(value)],
   ["a template", (value: unknown) => String(value)],
   ["an inspector", (value: unknown) => inspect(value)],
   [
-    "a curious inspector",
+    "an inspector with hidden fields and getters",
     (value: unknown) => inspect(value, { showHidden: true, depth: null, getters: true }),
   ],
-  ["a look at its fields", (value: unknown) => Object.values(value as object).join(",")],
+  ["its enumerable fields", (value: unknown) => Object.values(value as object).join(",")],
 ];
 
 describe("a pair of tokens", () => {
@@ -90,7 +91,7 @@ describe("a pair of tokens", () => {
 });
 
 describe("a session secret", () => {
-  test("has 128 random bits, different ones each time", () => {
+  test("has 128 random bits, different for each session", () => {
     const sizes: number[] = [];
     const fingerprints = Array.from({ length: 1_000 }, () => {
       const made = SessionSecret.random((size) => {
@@ -103,12 +104,12 @@ describe("a session secret", () => {
     expect(new Set(fingerprints)).toHaveLength(1_000);
   });
 
-  test("has that length and no other", () => {
+  test("is refused with any other length", () => {
     expect(() => new SessionSecret(bytes.subarray(1))).toThrow("16 bytes");
     expect(() => SessionSecret.random(() => new Uint8Array(17))).toThrow("16 bytes");
   });
 
-  test("is not told by the fingerprint", () => {
+  test("cannot be derived from the fingerprint", () => {
     expect(Buffer.from(secret.fingerprint, "base64url")).toHaveLength(16);
     expect(Buffer.from(secret.fingerprint, "base64url")).not.toEqual(Buffer.from(bytes));
   });
@@ -128,7 +129,7 @@ describe("a session secret", () => {
     }
   });
 
-  test("is a copy: who wipes the original changes nothing", () => {
+  test("is a copy: wiping the original bytes does not change it", () => {
     const original = Uint8Array.from(bytes);
     const copy = new SessionSecret(original);
     original.fill(0);
@@ -142,7 +143,7 @@ describe("a refused token", () => {
     return reading.ok ? "accepted" : reading.reason;
   };
 
-  test("is of the wrong kind where the other is due", () => {
+  test("is of the wrong kind if the other kind is required", () => {
     expect(refusal(pair.accessToken, "renewal")).toBe("WRONG_KIND");
     expect(refusal(pair.renewalToken, "access")).toBe("WRONG_KIND");
   });
@@ -155,7 +156,7 @@ describe("a refused token", () => {
     expect(refusal(token, kind, expiry + 1)).toBe("EXPIRED");
   });
 
-  test("still says whose it is when only its kind or its time is wrong", () => {
+  test("still returns its claims when only its kind or its expiry is wrong", () => {
     const { fingerprint } = secret;
     const wrong = checkToken(ring, pair.accessToken, "renewal", now);
     const expired = checkToken(ring, pair.accessToken, "access", session.accessExpiresAt);
@@ -164,7 +165,7 @@ describe("a refused token", () => {
   });
 
   const body = pair.accessToken.slice("curfew_access_".length);
-  /** Its signature is written with signs in which the two alphabets differ. */
+  /** A token whose signature contains characters in which the two base64 alphabets differ. */
   const allOnes = bodyOf(forged((one) => one.fill(0xff, at.mac)));
 
   test.each([

@@ -1,4 +1,4 @@
-/** Many watch one user: they share one watch, and what happens costs the same for one and for thousands. */
+/** Many subscribers of one user share one watch: an event costs the same for one as for thousands. */
 import { expect, test, vi } from "vitest";
 import { userTopic } from "../../src/session/messages.ts";
 import type { Session } from "../../src/session/session.ts";
@@ -7,7 +7,7 @@ import type { Stream } from "../../src/lib/bounded-queue.ts";
 import type { SessionEvent } from "../../src/session/watch.ts";
 import { next, startWatched } from "../helpers/watch.ts";
 
-/** Watches whose pauses end when the test says so, and whose reads of the list are counted. */
+/** Watches whose pauses the test ends, and whose listings are counted. */
 function startPaced() {
   const pauses: (() => void)[] = [];
   const { sessions, watches, ...rest } = startWatched();
@@ -19,7 +19,7 @@ function startPaced() {
   return { ...rest, sessions, list, open, endPause, pauses };
 }
 
-/** Reads all along, and notes what it read. */
+/** Reads continuously and records the events. */
 function reading(stream: Stream<SessionEvent>) {
   const events: SessionEvent[] = [];
   const done = (async () => {
@@ -31,7 +31,7 @@ function reading(stream: Stream<SessionEvent>) {
 
 const settled = () => new Promise((resolve) => setTimeout(resolve));
 
-test("however many watch a user, each topic is subscribed to once and the list is read once", async () => {
+test("many subscribers of a user share one subscription per topic and one listing", async () => {
   const { open, login, pubsub, list } = startPaced();
   await login();
   const streams = await open(50);
@@ -46,7 +46,7 @@ test("however many watch a user, each topic is subscribed to once and the list i
   expect([...pubsub.joined, ...pubsub.gapListeners]).toEqual([]);
 });
 
-test("after a gap the list is read once for all who watch", async () => {
+test("after a gap the sessions are listed once for all subscribers", async () => {
   const { open, login, list, pubsub, store, clock, endPause } = startPaced();
   const { session } = await login();
   const events = (await open(30)).map(reading);
@@ -59,7 +59,7 @@ test("after a gap the list is read once for all who watch", async () => {
   for (const one of events) expect(one).toMatchObject([{ type: "ENDED", reason: null }]);
 });
 
-test("gaps and expiries while the list is read share one more read after it", async () => {
+test("gaps and expiries during a listing share one further listing", async () => {
   const { open, login, list, pubsub } = startPaced();
   for (let i = 0; i < 5; i += 1) await login();
   await open(1);
@@ -91,7 +91,7 @@ test("a subscriber that comes while the watch opens waits until it is open", asy
   expect(await (stream as Stream<SessionEvent>).next()).toMatchObject({ value: { type: "ENDED" } });
 });
 
-test("a failed opening fails all who wait for it, leaves nothing behind, and the next one opens", async () => {
+test("a watch that fails to open rejects all waiting subscribers and leaves nothing behind, and the next one opens", async () => {
   const { open, login, pubsub, deadlines } = startPaced();
   await login();
   const gate = Promise.withResolvers<void>();
@@ -130,7 +130,7 @@ test("a subscriber waits for the topic of a session that has just started", asyn
   expect(await (stream as Stream<SessionEvent>).next()).toMatchObject({ value: { type: "ENDED" } });
 });
 
-test("a session whose topic could not be subscribed to is followed for the next subscriber", async () => {
+test("a session whose topic could not be subscribed to is watched for the next subscriber", async () => {
   const { open, login, pubsub, sessions, faults } = startPaced();
   const [first] = await open(1);
   pubsub.refuse = () => true;
@@ -150,7 +150,7 @@ test("a session whose topic could not be subscribed to is followed for the next 
   await first?.return();
 });
 
-test("a subscriber hears of nothing that happened before it came", async () => {
+test("a subscriber gets no events from before its subscription", async () => {
   const { open, login, endPause } = startPaced();
   const [behind] = await open(1);
   await login();
@@ -161,7 +161,7 @@ test("a subscriber hears of nothing that happened before it came", async () => {
   expect(await next(behind as Stream<SessionEvent>)).toMatchObject({ type: "STARTED" });
 });
 
-test("renewals of one session that wait to be read become one, the latest, among what else happened", async () => {
+test("of several unread renewals of one session only the latest is delivered, in order with other events", async () => {
   const { open, login, renew, sessions, endPause } = startPaced();
   const kept = await login();
   const [stream] = await open(1);
@@ -182,7 +182,7 @@ test("renewals of one session that wait to be read become one, the latest, among
   ]);
 });
 
-test("events reach many subscribers in slices, and a renewal in between is delivered with them", async () => {
+test("events reach many subscribers in batches, and a renewal in between is delivered with them", async () => {
   const { open, login, renew, endPause, pauses } = startPaced();
   const { tokens } = await login();
   const events = (await open(100)).map(reading);
@@ -193,7 +193,7 @@ test("events reach many subscribers in slices, and a renewal in between is deliv
   expect(slice).toBeGreaterThan(0);
   expect(slice).toBeLessThanOrEqual(20);
   expect(pauses).toHaveLength(1);
-  // No pause ends, so nothing is delivered, however often the session is renewed.
+  // No pause ends, so nothing is delivered however often the session is renewed.
   let { tokens: latest } = first;
   for (let i = 0; i < 50; i += 1) ({ tokens: latest } = await renew(latest.renewalToken));
   await settled();
@@ -208,7 +208,7 @@ test("events reach many subscribers in slices, and a renewal in between is deliv
   expect(delivered).toBe(100 + slice);
 });
 
-test("a subscriber that reads nothing holds up no other, and is told later that it was too slow", async () => {
+test("a subscriber that reads nothing delays no other, and gets an overflow error later", async () => {
   const { open, login, endPause } = startPaced();
   const [stalled, other] = await open(2);
   const events = reading(other as Stream<SessionEvent>);
@@ -223,7 +223,7 @@ test("a subscriber that reads nothing holds up no other, and is told later that 
   await expect(stalled?.next()).rejects.toThrow("unread");
 });
 
-test("subscribers that leave while events wait for them leave nothing behind", async () => {
+test("subscribers that leave with unread events leave nothing behind", async () => {
   const { open, login, pubsub, deadlines, endPause } = startPaced();
   const streams = await open(60);
   const events = streams.map(reading);

@@ -5,7 +5,7 @@ import { next, startWatched } from "../helpers/watch.ts";
 
 const first = { generation: 0, generationAtRead: 0, network };
 
-test("what happened in a gap is found out after it", async () => {
+test("events during a gap are detected after it", async () => {
   const { watch, login, store, pubsub, clock } = startWatched();
   const ended = await login();
   clock.advance(1);
@@ -23,7 +23,7 @@ test("what happened in a gap is found out after it", async () => {
   ]);
 });
 
-test("a session that ends while the list is read again does not start again", async () => {
+test("a session that ends during a listing is not reported as started", async () => {
   const { watch, login, sessions, pubsub } = startWatched();
   const { session } = await login();
   const list = vi.fn((userId: string) => sessions.list(userId));
@@ -40,7 +40,7 @@ test("a session that ends while the list is read again does not start again", as
   }
 });
 
-test("a session whose renewal nobody told of is not taken for expired", async () => {
+test("a session whose renewal message was lost is not reported as expired", async () => {
   const { watch, login, store, deadlines, clock } = startWatched();
   const { session } = await login();
   const stream = await watch();
@@ -52,7 +52,7 @@ test("a session whose renewal nobody told of is not taken for expired", async ()
   expect(deadlines.size).toBe(1);
 });
 
-test("a session that ends while its expiry is looked into has ended once", async () => {
+test("a session that ends while its expiry is checked is reported as ended once", async () => {
   const { watch, login, sessions, deadlines } = startWatched();
   const { session } = await login();
   const list = vi.fn((userId: string) => sessions.list(userId));

@@ -5,7 +5,7 @@ import { StreamOverflow } from "../../src/lib/bounded-queue.ts";
 import { device, lifetimes } from "../helpers/domain.ts";
 import { next, startWatched } from "../helpers/watch.ts";
 
-test("a watcher sees a session of his start, renewed and ended by another node", async () => {
+test("a subscriber gets the start, renewal and end of its user's session on another node", async () => {
   const { watch, node, clock } = startWatched();
   const stream = await watch();
   const elsewhere = node();
@@ -31,7 +31,7 @@ test("a watcher sees a session of his start, renewed and ended by another node",
   });
 });
 
-test("a watcher sees what happens to the sessions that were there before", async () => {
+test("a subscriber gets events of sessions from before its subscription", async () => {
   const { watch, login, sessions } = startWatched();
   const [one, two] = [await login(), await login()];
   const stream = await watch();
@@ -43,7 +43,7 @@ test("a watcher sees what happens to the sessions that were there before", async
   });
 });
 
-test("a watcher sees nothing of anybody else's sessions", async () => {
+test("a subscriber gets no events of other users' sessions", async () => {
   const { watch, login, sessions } = startWatched();
   const stream = await watch();
   const { session } = await login("bob");
@@ -52,7 +52,7 @@ test("a watcher sees nothing of anybody else's sessions", async () => {
   expect(await next(stream)).toMatchObject({ type: "STARTED", session: own.session });
 });
 
-test("an expiry is seen although nobody announces it", async () => {
+test("an expiry is reported although no message announces it", async () => {
   const { watch, login, deadlines, clock } = startWatched();
   const { session } = await login();
   const stream = await watch();
@@ -61,7 +61,7 @@ test("an expiry is seen although nobody announces it", async () => {
   expect(await next(stream)).toMatchObject({ type: "ENDED", reason: "EXPIRED", session });
 });
 
-test("a renewal moves the expiry", async () => {
+test("a renewal postpones the reported expiry", async () => {
   const { watch, login, renew, deadlines, clock } = startWatched();
   const { session, tokens } = await login();
   const stream = await watch();
@@ -76,7 +76,7 @@ test("a renewal moves the expiry", async () => {
   expect(deadlines.size).toBe(0);
 });
 
-test("an end is told once: an expiry after it is not", async () => {
+test("an end is reported once, without an expiry after it", async () => {
   const { watch, login, sessions, deadlines, pubsub } = startWatched();
   const { session } = await login();
   const stream = await watch();
@@ -86,7 +86,7 @@ test("an end is told once: an expiry after it is not", async () => {
   expect(pubsub.joined).toEqual([userTopic("ada")]);
 });
 
-test("who leaves leaves no topic and no deadline behind", async () => {
+test("a subscriber that leaves leaves no topic and no deadline behind", async () => {
   const { watch, login, pubsub, deadlines } = startWatched();
   const { session } = await login();
   const stream = await watch();
@@ -99,7 +99,7 @@ test("who leaves leaves no topic and no deadline behind", async () => {
   expect(deadlines.size).toBe(0);
 });
 
-test("who leaves in the very moment a session starts leaves nothing behind either", async () => {
+test("a subscriber that leaves while a session starts leaves nothing behind", async () => {
   const { watch, node, pubsub, deadlines } = startWatched();
   const stream = await watch();
   const starting = node().start("ada", device);
@@ -119,7 +119,7 @@ test("a reader more than 1,000 events behind gets an error, and leaves nothing b
   expect(deadlines.size).toBe(0);
 });
 
-test("a reader too slow before it has begun is told so, and leaves nothing behind", async () => {
+test("a reader that overflows before its first read gets an error and leaves nothing behind", async () => {
   const { watch, login, pubsub, deadlines } = startWatched();
   pubsub.joining = async (topic) => {
     if (topic === userTopic("ada")) for (let i = 0; i <= 1_000; i++) await login();
@@ -132,7 +132,7 @@ test("a reader too slow before it has begun is told so, and leaves nothing behin
 test.each([
   ["the topic of the user", (topic: string) => topic === userTopic("ada")],
   ["the topic of one session", (topic: string) => topic !== userTopic("ada")],
-])("a watch that cannot have %s fails, and leaves nothing behind", async (_, refuse) => {
+])("a watch that cannot subscribe to %s rejects and leaves nothing behind", async (_, refuse) => {
   const { watch, login, pubsub, deadlines } = startWatched();
   await login();
   await login();
@@ -142,14 +142,14 @@ test.each([
   expect(deadlines.size).toBe(0);
 });
 
-test("a watch that cannot list the sessions fails, and leaves nothing behind", async () => {
+test("a watch that cannot list the sessions rejects and leaves nothing behind", async () => {
   const { watch, pubsub } = startWatched();
   const list = async () => Promise.reject(new StoreUnavailable("No such luck"));
   await expect(watch("ada", { list })).rejects.toThrow(StoreUnavailable);
   expect([...pubsub.joined, ...pubsub.gapListeners]).toEqual([]);
 });
 
-test("a new session that cannot be watched is told of, and the watch goes on", async () => {
+test("a new session that cannot be watched is reported, and the watch continues", async () => {
   const { watch, login, pubsub, faults, deadlines } = startWatched();
   const stream = await watch();
   pubsub.refuse = () => true;
@@ -161,7 +161,7 @@ test("a new session that cannot be watched is told of, and the watch goes on", a
   expect(deadlines.size).toBe(1);
 });
 
-test("what is not a message, or is about another session, is ignored", async () => {
+test("invalid messages and messages about another session are ignored", async () => {
   const { watch, login, pubsub, sessions } = startWatched();
   const { session } = await login();
   const other = await login();

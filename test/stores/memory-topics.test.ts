@@ -1,4 +1,4 @@
-/** Topics within one process: the contract, and what is left behind. */
+/** The pub/sub in memory: the contract and its own behaviour. */
 import { expect, test } from "vitest";
 import { MemoryPubSub } from "../../src/stores/memory/pubsub.ts";
 import { pubSubContract } from "../../src/testing/pubsub.ts";
@@ -9,7 +9,7 @@ pubSubContract("Memory", async () => {
   return { here: pubsub, there: pubsub, errors, dispose: () => pubsub.close() };
 });
 
-test("a listener that leaves does not hear what was already said", async () => {
+test("a listener that leaves does not get messages published before", async () => {
   const pubsub = new MemoryPubSub(() => {});
   let heard = 0;
   const leave = await pubsub.subscribe("a", () => heard++);
@@ -20,7 +20,7 @@ test("a listener that leaves does not hear what was already said", async () => {
   expect(heard).toBe(0);
 });
 
-test("a listener does not hear what was said before it came", async () => {
+test("a listener does not get messages published before its subscription", async () => {
   const pubsub = new MemoryPubSub(() => {});
   let heard = 0;
   await pubsub.subscribe("a", () => {});
@@ -31,13 +31,13 @@ test("a listener does not hear what was said before it came", async () => {
   expect(heard).toBe(0);
 });
 
-test("a message that JSON cannot carry is the publisher's fault", async () => {
+test("publish rejects a message that JSON cannot represent", async () => {
   const pubsub = new MemoryPubSub(() => {});
   await pubsub.subscribe("a", () => {});
   await expect(pubsub.publish("a", 1n)).rejects.toThrow(TypeError);
 });
 
-test("tells of a gap that somebody else made, until the listener leaves", () => {
+test("missed messages of another process are reported until the listener leaves", () => {
   const errors: unknown[] = [];
   const pubsub = new MemoryPubSub((error) => errors.push(error));
   const heard: string[] = [];

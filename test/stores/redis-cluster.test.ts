@@ -1,4 +1,4 @@
-/** Sessions and topics in a Redis Cluster: the contracts, and what only a cluster does. */
+/** Sessions and pub/sub in a Redis Cluster: the contracts and the behaviour of clusters. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { closeClient } from "../../src/stores/redis/client.ts";
 import { durabilityWarnings } from "../../src/stores/redis/durability.ts";
@@ -24,7 +24,7 @@ afterAll(async () => {
   await cluster[Symbol.asyncDispose]();
 });
 
-/** Longer than the commands of a test take together on any machine (ms). */
+/** Longer than all commands of a test take on any machine (ms). */
 const timeLimit = 30_000;
 
 async function openStore() {
@@ -44,7 +44,7 @@ async function openNode() {
     await pubsub.close();
     await closeClient(publisher);
   };
-  /** The one that the subscriber is linked to. */
+  /** The node that the subscriber is connected to. */
   const node = () => cluster.at(subscriber.stream.remotePort ?? 0);
   return { pubsub, errors, gaps: () => gaps, node, close, [Symbol.asyncDispose]: close };
 }
@@ -64,7 +64,7 @@ pubSubContract("Redis Cluster", async () => {
 
 const recordOf = (fingerprint: string) => `curfew:session:{${fingerprint}}`;
 
-test("sessions of one user are spread over the masters, and read from all of them", async () => {
+test("sessions of one user are spread over the masters and read from all of them", async () => {
   await using store = await openStore();
   const sessions = Array.from({ length: 2500 }, () => newSession("spread"));
   await Promise.all(sessions.map((session) => store.create(session)));
@@ -76,7 +76,7 @@ test("sessions of one user are spread over the masters, and read from all of the
   expect(counts.every((count) => Number(count) > 500)).toBe(true);
 });
 
-test("while a slot is moved, its sessions are read and written, and nobody else's fail", async () => {
+test("while a slot is moved, sessions in it and in other slots can be read and written", async () => {
   await using store = await openStore();
   const sessions = Array.from({ length: 200 }, () => newSession());
   await Promise.all(sessions.map((session) => store.create(session)));
@@ -92,16 +92,16 @@ test("while a slot is moved, its sessions are read and written, and nobody else'
   expect(await store.readMany(fingerprints, start)).toEqual(sessions.map(liveReading));
   await cluster.moveKeys(slot, source, target);
   expect(await store.readMany(fingerprints, start)).toEqual(sessions.map(liveReading));
-  // Neither has seen the script or knows where to ask: the one says ASK, the other NOSCRIPT.
+  // Neither node has the script: one replies ASK, the other NOSCRIPT.
   await target.command("SCRIPT", "FLUSH");
   const renewed = await renewIn(store, moved.fingerprint, 0, start);
-  expect(renewed).toMatchObject({ outcome: "stepped", session: { generation: 1 } });
+  expect(renewed).toMatchObject({ outcome: "rotated", session: { generation: 1 } });
   await cluster.endMove(slot, source, target);
   expect(await store.end(moved.fingerprint, start)).toMatchObject({ generation: 1 });
   expect(await store.read(moved.fingerprint, start)).toBeUndefined();
 });
 
-test("an end waits for the node of the session alone, and not for that of the index", async () => {
+test("ending a session waits only for its own node, not for the node of the index", async () => {
   await using store = await openStore();
   const masterOf = async (key: string) => cluster.masterOf(await cluster.slotOf(key));
   let session = newSession();
@@ -121,7 +121,7 @@ test("an end waits for the node of the session alone, and not for that of the in
   }
 });
 
-test("messages of a topic arrive in the order they were sent in, whoever sent them", async () => {
+test("messages of a topic arrive in the order of publishing", async () => {
   await using one = await openNode();
   await using two = await openNode();
   const heard = new Map<string, unknown[]>();
@@ -140,7 +140,7 @@ test("messages of a topic arrive in the order they were sent in, whoever sent th
 });
 
 describe("a subscriber", () => {
-  test("whose link is cut goes to another node, and tells of the gap", async () => {
+  test("whose connection is closed goes to another node and reports missed messages", async () => {
     await using node = await openNode();
     const heard: unknown[] = [];
     await node.pubsub.subscribe("cut", (message) => heard.push(message));
@@ -154,7 +154,7 @@ describe("a subscriber", () => {
     }
   });
 
-  test("whose node hangs finds out, and goes to another", async () => {
+  test("whose node hangs detects that and goes to another", async () => {
     await using node = await openNode();
     await node.pubsub.subscribe("hung", () => {});
     const hung = node.node();
@@ -168,10 +168,10 @@ describe("a subscriber", () => {
     }
   });
 
-  test("whose node leaves the cluster, and would hear nothing more, goes to another", async () => {
+  test("whose node leaves the cluster goes to another", async () => {
     await using node = await openNode();
     await node.pubsub.subscribe("left", () => {});
-    // A replica is easily lost: cut the link until it leads to one.
+    // Only a replica can be removed easily: reconnect until the subscriber is on one.
     const isReplica = ({ flags }: NodeState) => flags.includes("slave");
     const states = (await cluster.states()).filter(isReplica);
     const replicas = new Set(states.map(({ port }) => cluster.at(port)));
@@ -193,10 +193,10 @@ describe("a subscriber", () => {
   });
 });
 
-test("a cluster that cannot be used is refused at the start, and said where", async () => {
+test("a start with an unusable cluster fails with its addresses and without the password", async () => {
   const none = commandClient({ nodes: ["redis://someone:hunter2@127.0.0.1:1", "127.0.0.1:2"] });
   await expect(none).rejects.toThrow(
-    /^The Redis cluster at 127\.0\.0\.1:1, 127\.0\.0\.1:2 cannot be used: nobody answers there$/,
+    /^The Redis cluster at 127\.0\.0\.1:1, 127\.0\.0\.1:2 cannot be used: nothing listens there$/,
   );
   const wrong = commandClient({ nodes: [`redis://someone:hunter2@${cluster.places[0]}`] });
   await expect(wrong).rejects.toThrow(/cannot be used: .*WRONGPASS/);
@@ -207,7 +207,7 @@ test("a cluster that cannot be used is refused at the start, and said where", as
   await expect(down).rejects.toThrow(/cannot be used: the cluster is down$/);
 });
 
-test("what its masters would forget is told once", async () => {
+test("unsafe settings of several masters are reported once", async () => {
   const client = await commandClient({ nodes: cluster.places });
   expect(await durabilityWarnings(client)).toEqual([expect.stringContaining("appendonly no")]);
   await closeClient(client);

@@ -1,4 +1,4 @@
-/** Sessions and topics in a Redis that Sentinels watch: the contracts, and a master that changes. */
+/** Sessions and pub/sub in a Redis with Sentinels: the contracts and a failover. */
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { closeClient } from "../../src/stores/redis/client.ts";
 import { RedisSessions } from "../../src/stores/redis/sessions.ts";
@@ -51,7 +51,7 @@ pubSubContract("Redis with Sentinels", async () => {
   return { here: one.pubsub, there: two.pubsub, errors: one.errors, dispose };
 });
 
-test("a name that the Sentinels do not know, or Sentinels that are not there, are refused", async () => {
+test("a start with an unknown master name or unreachable Sentinels fails", async () => {
   await expect(commandClient(address("another"))).rejects.toThrow(
     /^The Redis that the Sentinels at .* call another cannot be used: /,
   );
@@ -61,7 +61,7 @@ test("a name that the Sentinels do not know, or Sentinels that are not there, ar
   expect(String(error)).not.toContain("hunter2");
 });
 
-test("users, passwords and the database are those of the Redis, and of the Sentinels", async () => {
+test("user, password and database apply to Redis, and the Sentinels have their own", async () => {
   const user = ["ACL", "SETUSER", "app", "on", ">p,w", "~*", "&*", "+@all"] as const;
   for (const each of [...redis.servers, ...redis.sentinels]) await each.command(...user);
   const client = await commandClient({
@@ -75,9 +75,9 @@ test("users, passwords and the database are those of the Redis, and of the Senti
   await expect(commandClient(wrong)).rejects.toThrow("WRONGPASS");
 });
 
-test("a failover that is told of while the master is being looked for ends no connection", async () => {
+test("a failover that is announced while the master is resolved does not stop reconnecting", async () => {
   const client = await commandClient(address());
-  // What ioredis does then: it has no event of its own to wait for here.
+  // Simulates ioredis in that case: it emits no event to wait for here.
   const connector = Reflect.get(client, "connector") as { disconnect(): void };
   let ends = 0;
   client.on("end", () => (ends += 1)).once("connecting", () => connector.disconnect());
@@ -88,7 +88,7 @@ test("a failover that is told of while the master is being looked for ends no co
   expect([ends, client.status]).toEqual([2, "end"]);
 });
 
-test("a Sentinel that is down is no trouble, and nothing is printed about it", async () => {
+test("a Sentinel that is down does not matter, and nothing is printed about it", async () => {
   const [gone, other] = redis.sentinels;
   if (gone === undefined || other === undefined) throw new Error("None");
   const listeners = async () =>
@@ -99,7 +99,7 @@ test("a Sentinel that is down is no trouble, and nothing is printed about it", a
     for (const open of [commandClient, subscriberClient]) {
       const before = await listeners();
       const client = await open(address());
-      // All three are tried at once, and to be refused takes no longer.
+      // All three are tried concurrently, so a refused connection takes no longer.
       await until(async () => (await listeners()) > before, "the link to another one");
       await closeClient(client);
     }
@@ -111,7 +111,7 @@ test("a Sentinel that is down is no trouble, and nothing is printed about it", a
   }
 });
 
-test("when another is made the master, commands and messages go there", async () => {
+test("after a failover, commands and messages go to the new master", async () => {
   await using node = await openNode();
   const session = newSession();
   await node.store.create(session);
@@ -129,7 +129,7 @@ test("when another is made the master, commands and messages go there", async ()
   expect(await node.store.read(session.fingerprint, start)).toEqual(session);
   await until(
     () => node.store.touch(session.fingerprint, start + 1).then(...yesNo),
-    "a write to be taken",
+    "an accepted write",
   );
   expect(await node.store.read(session.fingerprint, start)).toMatchObject({
     lastSeenAt: start + 1,

@@ -1,4 +1,4 @@
-/** Topics over Redis: the contract, and what happens when the link or Redis itself breaks. */
+/** Pub/sub over Redis: the contract, and broken connections and servers. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import { closeClient } from "../../src/stores/redis/client.ts";
@@ -20,7 +20,7 @@ afterAll(async () => {
   await redis[Symbol.asyncDispose]();
 });
 
-/** One that a test waits for (ms). */
+/** A time-out that a test waits for (ms). */
 const shortLimit = 1_000;
 
 async function openNode(timeLimit = 30_000) {
@@ -59,7 +59,7 @@ const subscribers = async (topic: string) => {
 };
 const cut = () => redis.command("CLIENT", "KILL", "TYPE", "pubsub");
 
-test("topics that are joined, or left, at once go to Redis in one command", async () => {
+test("topics joined or left in one turn are sent to Redis in one command", async () => {
   await using node = await openNode();
   const pubsub = Array.from({ length: 500 }, (_, i) => `crowd ${i}`);
   const heard: unknown[] = [];
@@ -73,7 +73,7 @@ test("topics that are joined, or left, at once go to Redis in one command", asyn
   );
   expect(await calls("subscribe")).toBe(1);
   for (const leave of leaves) leave();
-  // Joined again before anybody was told that it was left.
+  // Joined again before Redis learned that it was left.
   await node.pubsub.subscribe("crowd 0", (m) => heard.push(m));
   await until(async () => (await subscribers("crowd 1")) === 0, "the end of the others");
   expect(await calls("unsubscribe")).toBe(1);
@@ -81,8 +81,8 @@ test("topics that are joined, or left, at once go to Redis in one command", asyn
   await until(() => heard.length === 1, "the message");
 });
 
-describe("a link that is cut", () => {
-  test("twice in a row is back each time with all topics, and tells of the gap", async () => {
+describe("a broken connection", () => {
+  test("resubscribes to all topics each time and reports missed messages", async () => {
     await using node = await openNode();
     const heard: unknown[] = [];
     const all = Array.from({ length: 2500 }, (_, i) => `topic ${i}`);
@@ -97,7 +97,7 @@ describe("a link that is cut", () => {
     expect(node.gaps()).toBe(2);
   });
 
-  test("does not lose a subscription that was on its way", async () => {
+  test("does not lose a subscription in flight", async () => {
     await using node = await openNode();
     for (let round = 0; round < 20; round++) {
       const [heard, topic] = [[] as unknown[], `round ${round}`];
@@ -113,7 +113,7 @@ describe("a link that is cut", () => {
     }
   });
 
-  test("does not subscribe again to what was left in the meantime", async () => {
+  test("does not resubscribe to topics that were left meanwhile", async () => {
     await using node = await openNode();
     const leave = await node.pubsub.subscribe("left", () => {});
     await node.pubsub.subscribe("kept", () => {});
@@ -124,7 +124,7 @@ describe("a link that is cut", () => {
     expect([await subscribers("left"), await subscribers("kept")]).toEqual([0, 1]);
   });
 
-  test("makes who comes to a known topic wait until it is back", async () => {
+  test("makes a new subscriber of a known topic wait for the reconnect", async () => {
     await using node = await openNode();
     await node.pubsub.subscribe("known", () => {});
     await redis.kill();
@@ -142,7 +142,7 @@ describe("a link that is cut", () => {
 describe("a Redis that is", () => {
   afterEach(() => redis.restart());
 
-  test("down refuses subscribers in time and publishers at once, and leaves nothing behind", async () => {
+  test("down refuses subscribers within the time-out and publishers at once, and leaves nothing behind", async () => {
     await using node = await openNode(shortLimit);
     await redis.kill();
     const attempts = Array.from({ length: 50 }, () => node.pubsub.subscribe("down", () => {}));
@@ -157,7 +157,7 @@ describe("a Redis that is", () => {
     expect(await subscribers("down")).toBe(1);
   });
 
-  test("frozen is refused too, and its late acknowledgement counts for nothing", async () => {
+  test("frozen refuses subscribers within the time-out, and its late acknowledgement has no effect", async () => {
     await using node = await openNode(shortLimit);
     await node.pubsub.subscribe("before", () => {});
     redis.freeze();
@@ -168,7 +168,7 @@ describe("a Redis that is", () => {
     expect(node.gaps()).toBe(0);
   });
 
-  test("frozen for long is noticed, though nobody asks it anything", async () => {
+  test("frozen for long is detected without any command", async () => {
     await using node = await openNode();
     await node.pubsub.subscribe("probed", () => {});
     redis.freeze();
@@ -180,7 +180,7 @@ describe("a Redis that is", () => {
     expect(await subscribers("probed")).toBe(1);
   });
 
-  test("refusing a channel refuses the subscriber, with the reason", async () => {
+  test("refusing a channel makes subscribe reject with the reason", async () => {
     await using node = await openNode();
     await redis.command("ACL", "SETUSER", "default", "resetchannels");
     await expect(node.pubsub.subscribe("secret", () => {})).rejects.toMatchObject({
@@ -190,7 +190,7 @@ describe("a Redis that is", () => {
     expect(node.errors).toHaveLength(1);
   });
 
-  test("gone when everybody leaves is no trouble", async () => {
+  test("down does not affect unsubscribing", async () => {
     await using node = await openNode();
     const leaves = await Promise.all(
       [1, 2, 3].map((i) => node.pubsub.subscribe(`gone ${i}`, () => {})),
@@ -203,7 +203,7 @@ describe("a Redis that is", () => {
   });
 });
 
-test("the last listener to leave takes the subscription along, and not before", async () => {
+test("the channel is unsubscribed when its last listener leaves, and not before", async () => {
   await using node = await openNode();
   const [one, two] = [
     await node.pubsub.subscribe("counted", () => {}),
@@ -217,7 +217,7 @@ test("the last listener to leave takes the subscription along, and not before", 
   expect(await subscribers("counted")).toBe(0);
 });
 
-test("a subscription given up by closing is refused at once", async () => {
+test("closing rejects a subscription in flight at once", async () => {
   const node = await openNode(600_000);
   await redis.kill();
   await until(() => node.subscriber.status !== "ready", "the cut");
@@ -230,7 +230,7 @@ test("a subscription given up by closing is refused at once", async () => {
   await redis.restart();
 });
 
-test("what is not JSON arrives as it is", async () => {
+test("a message that is not JSON arrives as text", async () => {
   await using node = await openNode();
   const heard: unknown[] = [];
   await node.pubsub.subscribe("odd", (message) => heard.push(message));
@@ -241,7 +241,7 @@ test("what is not JSON arrives as it is", async () => {
   expect(heard).toEqual(["{not json", "", { json: true }]);
 });
 
-test("a listener of gaps that throws disturbs no other, and one that left hears of none", async () => {
+test("a throwing listener of missed messages stops no other, and a removed one is not called", async () => {
   await using node = await openNode();
   const fault = new Error("A listener's");
   let wrong = 0;

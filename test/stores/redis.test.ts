@@ -1,4 +1,4 @@
-/** Sessions in Redis: the contract, the keys, the index, and a Redis that does not answer. */
+/** Sessions in Redis: the contract, the keys, the index and outages. */
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { StoreUnavailable, type SessionStore } from "../../src/session/store.ts";
@@ -25,7 +25,7 @@ beforeAll(async () => {
 });
 afterAll(() => redis[Symbol.asyncDispose]());
 
-/** Longer than the commands of a test take together on any machine, and one that a test waits for (ms). */
+/** Time-outs (ms): one longer than all commands of a test take on any machine, and one that a test waits for. */
 const [longLimit, shortLimit] = [30_000, 1_000];
 
 async function openStore(timeLimit = longLimit) {
@@ -47,7 +47,7 @@ const recordOf = (fingerprint: string) => `curfew:session:{${fingerprint}}`;
 const members = (userId: string) => redis.command("ZRANGE", indexOf(userId), 0, -1);
 
 describe("the keys", () => {
-  test("hold the fingerprint and expire with the session", async () => {
+  test("contain the fingerprint and expire with the session", async () => {
     await using store = await openStore();
     const session = newSession();
     await store.create(session);
@@ -60,7 +60,7 @@ describe("the keys", () => {
     );
   });
 
-  test("of an index live as long as its longest session, whichever came last", async () => {
+  test("of an index expire with its longest session, in any order of logins", async () => {
     await using store = await openStore();
     const long = newSession("index", start + 1000);
     await store.create(long);
@@ -68,7 +68,7 @@ describe("the keys", () => {
     expect(await redis.command("PEXPIRETIME", indexOf("index"))).toBe(long.absoluteExpiresAt);
   });
 
-  test("are gone when the sessions have ended, renewed or not", async () => {
+  test("are deleted when the sessions have ended, renewed or not", async () => {
     await using store = await openStore();
     await redis.flush();
     const [ended, renewed] = [newSession("same"), newSession("same")];
@@ -76,7 +76,7 @@ describe("the keys", () => {
     await store.create(renewed);
     await renewIn(store, renewed.fingerprint, 0, start);
     await store.end(ended.fingerprint, start);
-    // It is unlisted without anybody waiting for that: what is sent afterwards comes after it.
+    // `end` does not wait for the removal from the index, but later commands come after it.
     await store.ping();
     expect(await members("same")).toEqual([renewed.fingerprint]);
     await store.end(renewed.fingerprint, start);
@@ -93,7 +93,7 @@ describe("the keys", () => {
     expect(await members("pruned")).toEqual([next.fingerprint]);
   });
 
-  test("of an index lose members without a record when somebody looks", async () => {
+  test("of an index lose members without a record at the next listing", async () => {
     await using store = await openStore();
     const [lapsed, live] = [newSession("looked"), newSession("looked")];
     await store.create(lapsed);
@@ -103,7 +103,7 @@ describe("the keys", () => {
     expect(await members("looked")).toEqual([live.fingerprint]);
   });
 
-  test("of an index keep a session that only this clock takes for expired", async () => {
+  test("of an index keep a session that is expired only by this node's clock", async () => {
     await using store = await openStore();
     const session = newSession("skewed");
     await store.create(session);
@@ -112,8 +112,8 @@ describe("the keys", () => {
   });
 });
 
-describe("a renewal that steps", () => {
-  test("lists its session again, which a failover may have lost from the list alone", async () => {
+describe("a renewal that rotates", () => {
+  test("lists its session again, in case a failover lost it from the index", async () => {
     await using store = await openStore();
     const session = newSession();
     await store.create(session);
@@ -126,16 +126,16 @@ describe("a renewal that steps", () => {
     );
   });
 
-  test("is made although the list cannot be written", async () => {
+  test("succeeds although the index cannot be written", async () => {
     await using store = await openStore();
     const session = newSession();
     await store.create(session);
     await redis.command("SET", indexOf(session.userId), "in the way");
     const { outcome } = await renewIn(store, session.fingerprint, 0, start);
-    expect(outcome).toBe("stepped");
+    expect(outcome).toBe("rotated");
   });
 
-  test("and lists its session after the end of it brings nothing back: the next look removes it", async () => {
+  test("lists its session again after its end without restoring it: the next listing removes the member", async () => {
     await using store = await openStore();
     const [session, other] = [newSession("late"), newSession("late")];
     await store.create(session);
@@ -146,7 +146,7 @@ describe("a renewal that steps", () => {
     expect(await members("late")).toEqual([other.fingerprint]);
   });
 
-  test("is two commands, and one that converges is one, besides the read before", async () => {
+  test("takes two commands, and a replay takes one, besides the read", async () => {
     await using store = await openStore();
     const session = newSession();
     await store.create(session);
@@ -156,7 +156,7 @@ describe("a renewal that steps", () => {
         Number(new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(stats)?.[1] ?? 0);
       return count("evalsha") + count("eval");
     };
-    // Redis has the scripts from here on.
+    // From here on, Redis has the scripts.
     await renewIn(store, session.fingerprint, 0, start);
     await store.ping();
     const before = await calls();
@@ -170,7 +170,7 @@ describe("a renewal that steps", () => {
   });
 });
 
-test("every session begun is listed, however many look and end meanwhile", async () => {
+test("every started session is listed, despite concurrent listings and ends", async () => {
   await using store = await openStore();
   await using other = await openStore();
   const stop = new AbortController();
@@ -189,7 +189,7 @@ test("every session begun is listed, however many look and end meanwhile", async
   expect(await store.listByUser("busy", start)).toHaveLength(66);
 });
 
-test("a user's very many sessions are listed page by page, and so is what has gone removed", async () => {
+test("very many sessions of a user are listed in pages, and ended ones are removed in pages", async () => {
   await using store = await openStore();
   const sessions = Array.from({ length: 2_000 }, (_, i) => newSession("crowd", start + i));
   await Promise.all(sessions.map((session) => store.create(session)));
@@ -202,13 +202,13 @@ test("a user's very many sessions are listed page by page, and so is what has go
   const stats = String(await redis.command("INFO", "commandstats"));
   const calls = (name: string) =>
     Number(new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(stats)?.[1]);
-  // Pages are of about a hundred: Redis may make one a little larger.
+  // A page has about a hundred members: Redis may return a few more.
   expect(calls("zscan")).toBeGreaterThanOrEqual(10);
   expect(calls("zrem")).toBeGreaterThanOrEqual(5);
   expect(await redis.command("ZCARD", indexOf("crowd"))).toBe(1_000);
 });
 
-test("a read is one command", async () => {
+test("a read takes one command", async () => {
   await using store = await openStore();
   const session = newSession();
   await store.create(session);
@@ -222,7 +222,7 @@ test("a read is one command", async () => {
   expect((await count()) - before + perLook).toBe(10);
 });
 
-test("reads of one moment are one command, and each has its own answer", async () => {
+test("reads of one turn take one command, and each gets its own result", async () => {
   await using store = await openStore();
   const sessions = Array.from({ length: 20 }, () => newSession());
   await Promise.all(sessions.map((session) => store.create(session)));
@@ -234,7 +234,7 @@ test("reads of one moment are one command, and each has its own answer", async (
   expect(stats).toContain("cmdstat_mget:calls=1,");
 });
 
-test("a read that begins when a session has ended shares no answer with one before", async () => {
+test("a read that starts after a session has ended does not share the reply of an earlier read", async () => {
   await using store = await openStore();
   await using proxy = await startProxy(redis.port);
   await using far = await openStoreAt(`redis://127.0.0.1:${proxy.port}`);
@@ -252,7 +252,7 @@ test("a read that begins when a session has ended shares no answer with one befo
   expect(await Promise.all([before, after])).toEqual([session, undefined]);
 });
 
-test("a device is kept as it was said, whatever that was", async () => {
+test("a user agent with lone surrogates is stored as well-formed text", async () => {
   await using store = await openStore();
   const userAgent = 'half a \ud83d, a " and a \\, \u0000 and \u2028, é, / and 🙂';
   const session = { ...newSession(), userAgent, ipAddress: null };
@@ -263,7 +263,7 @@ test("a device is kept as it was said, whatever that was", async () => {
   expect(await store.read(session.fingerprint, start)).toMatchObject({ ...kept, generation: 1 });
 });
 
-test("scripts survive being forgotten by Redis", async () => {
+test("scripts still work after Redis has forgotten them", async () => {
   await using store = await openStore();
   const session = newSession();
   await store.create(session);
@@ -271,12 +271,12 @@ test("scripts survive being forgotten by Redis", async () => {
   await redis.command("SCRIPT", "FLUSH");
   const renewals = [0, 0].map((g) => renewIn(store, session.fingerprint, g, start));
   expect((await Promise.all(renewals)).map(({ outcome }) => outcome)).toEqual([
-    "stepped",
-    "converged",
+    "rotated",
+    "replayed",
   ]);
 });
 
-test("a damaged record is no session, and keeps nobody from reading the others", async () => {
+test("a damaged record is no session and does not affect reads of others", async () => {
   await using store = await openStore();
   const [damaged, whole] = [newSession(), newSession()];
   await store.create(damaged);
@@ -295,7 +295,7 @@ test("a damaged record is no session, and keeps nobody from reading the others",
   await expect(renewIn(store, damaged.fingerprint, 0, start)).rejects.toThrow();
 });
 
-/** It answers for each by itself. */
+/** A cluster client replies for each key separately. */
 async function readOf(store: SessionStore): Promise<void> {
   const [reading] = await store.readMany(["f"], start);
   if (reading?.state === "unknown") throw reading.cause;
@@ -320,10 +320,10 @@ async function expectUnavailable(answers: Promise<unknown>[]): Promise<void> {
   }
 }
 
-describe("a Redis that does not answer", () => {
+describe("an unavailable Redis", () => {
   afterEach(() => redis.restart());
 
-  test("because it is frozen is unavailable within the time limit, and then back", async () => {
+  test("that is frozen rejects within the time-out, and works again afterwards", async () => {
     await using store = await openStore(shortLimit);
     const session = newSession();
     await store.create(session);
@@ -336,7 +336,7 @@ describe("a Redis that does not answer", () => {
     expect(await store.read(session.fingerprint, start)).toEqual(session);
   });
 
-  test("because it is frozen begins no session afterwards that it failed to begin in time", async () => {
+  test("that is frozen does not start a session later whose creation timed out", async () => {
     await using store = await openStore(shortLimit);
     const session = newSession();
     redis.freeze();
@@ -347,7 +347,7 @@ describe("a Redis that does not answer", () => {
     expect(await members(session.userId)).toEqual([]);
   });
 
-  test("because it was killed is unavailable at once, and then back", async () => {
+  test("that was killed rejects at once, and works again after its restart", async () => {
     await using store = await openStore();
     const inFlight = everyMethod(store);
     const killed = redis.kill();
@@ -359,14 +359,14 @@ describe("a Redis that does not answer", () => {
     await until(() => store.ping().then(...yesNo), "Redis to return");
   });
 
-  test("because the store is closed is unavailable, and closing again is harmless", async () => {
+  test("whose store is closed rejects, and closing again is harmless", async () => {
     const store = await openStore();
     await store.close();
     await expectUnavailable(everyMethod(store));
     await store.close();
   });
 
-  test("because it is out of memory keeps no part of a new session", async () => {
+  test("that is out of memory stores no part of a new session", async () => {
     await using store = await openStore();
     await redis.command("CONFIG", "SET", "maxmemory", 1);
     const session = newSession();
@@ -380,7 +380,7 @@ describe("a Redis that does not answer", () => {
     expect(await members(session.userId)).toEqual([]);
   });
 
-  test("because the record is of another kind changes nothing of it, and has no session there", async () => {
+  test("does not change a key of another type, which is no session", async () => {
     await using store = await openStore();
     await redis.command("HSET", recordOf("f"), "x", "y");
     await expect(renewIn(store, "f", 0, start)).rejects.toBeInstanceOf(StoreUnavailable);
@@ -388,7 +388,7 @@ describe("a Redis that does not answer", () => {
     expect(await store.read("f", start)).toBeUndefined();
   });
 
-  test("takes a session's record back when it cannot be listed", async () => {
+  test("that cannot list a new session deletes its record again", async () => {
     await using store = await openStore();
     const session = newSession();
     await redis.command("SET", indexOf(session.userId), "in the way");
@@ -398,7 +398,7 @@ describe("a Redis that does not answer", () => {
 });
 
 describe("a client", () => {
-  test("says what is wrong with the address, and never the password", async () => {
+  test("reports what is wrong with the address, without the password", async () => {
     const { port } = new URL(redis.url);
     for (const [url, says] of [
       ["127.0.0.1:6379", "looks like redis://"],
@@ -413,7 +413,7 @@ describe("a client", () => {
     }
   });
 
-  test("waits at the start for a Redis that answers late", async () => {
+  test("waits at the start for a Redis that replies late", async () => {
     redis.freeze();
     const opening = commandClient(redis.url, shortLimit);
     await pause(1.5 * shortLimit);
@@ -423,7 +423,7 @@ describe("a client", () => {
     await closeClient(client);
   });
 
-  test("gives up on a Redis that is frozen from the start", async () => {
+  test("rejects if Redis is frozen from the start", async () => {
     redis.freeze();
     await expect(commandClient(redis.url, 300)).rejects.toThrow("cannot be used");
     redis.thaw();
@@ -432,7 +432,7 @@ describe("a client", () => {
 
 const yesNo = [() => true, () => false] as const;
 
-test("a renewal that comes late, after its caller has renewed again twice, is no reuse", async () => {
+test("a renewal that arrives after its caller has renewed twice more is no reuse", async () => {
   await using store = await openStore();
   await using proxy = await startProxy(redis.port);
   const slow = new RedisSessions(
@@ -444,11 +444,11 @@ test("a renewal that comes late, after its caller has renewed again twice, is no
   proxy.stall();
   const asked = { generation: 0, generationAtRead: 0, network };
   await expect(slow.renew(fingerprint, asked, lifetimes, start)).rejects.toThrow(StoreUnavailable);
-  expect((await renewIn(store, fingerprint, 0, start + 1)).outcome).toBe("stepped");
-  expect((await renewIn(store, fingerprint, 1, start + 2)).outcome).toBe("stepped");
+  expect((await renewIn(store, fingerprint, 0, start + 1)).outcome).toBe("rotated");
+  expect((await renewIn(store, fingerprint, 1, start + 2)).outcome).toBe("rotated");
 
   proxy.heal();
-  // On the same link, and so after it.
+  // On the same connection, and so after it.
   await slow.ping();
 
   expect(await store.read(fingerprint, start + 3)).toMatchObject({ generation: 2 });

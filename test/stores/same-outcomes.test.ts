@@ -1,16 +1,15 @@
-/** All stores agree with the rules, and so with each other, whatever is done in whatever order. */
+/** All stores agree with the domain's rules, and so with each other, for random operations. */
 import * as fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   countForeignReplay,
-  isLive,
   decideRenewal,
   reissueSession,
   rotateSession,
   type ReissueRequest,
   type RenewalRequest,
-  type Session,
-} from "../../src/session/session.ts";
+} from "../../src/session/renewal-rules.ts";
+import { isLive, type Session } from "../../src/session/session.ts";
 import type { RenewalOutcome, SessionStore } from "../../src/session/store.ts";
 import { RedisSessions } from "../../src/stores/redis/sessions.ts";
 import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
@@ -23,7 +22,7 @@ type Subject = Pick<
   "create" | "read" | "renew" | "reissue" | "touch" | "end" | "listByUser"
 >;
 
-/** The rules and a Map. */
+/** The reference store: the domain's rules and a Map. */
 class Model implements Subject {
   readonly #sessions = new Map<string, Session>();
 
@@ -43,17 +42,17 @@ class Model implements Subject {
     const session = await this.read(fingerprint, now);
     if (session === undefined) return { outcome: "absent" };
     const verdict = decideRenewal(session, request, now);
-    if (verdict === "converge") return { outcome: "converged", session };
-    if (verdict === "convergeForeign") {
+    if (verdict === "replay") return { outcome: "replayed", session };
+    if (verdict === "foreignReplay") {
       const counted = countForeignReplay(session);
       this.#sessions.set(fingerprint, counted);
-      return { outcome: "convergedForeign", session: counted };
+      return { outcome: "foreignReplay", session: counted };
     }
     if (verdict === "reuse") return { outcome: "reused", session };
     if (verdict === "superseded") return { outcome: "superseded", session };
     const stepped = rotateSession(session, request, lifecycle, now);
     this.#sessions.set(fingerprint, stepped);
-    return { outcome: "stepped", session: stepped };
+    return { outcome: "rotated", session: stepped };
   }
   async reissue(
     fingerprint: string,
@@ -83,10 +82,10 @@ class Model implements Subject {
   }
 }
 
-/** Redis has a clock of its own for the grace: within this it says what the others say. */
+/** Redis measures the grace period by its own clock: outside this tolerance it agrees with the others (ms). */
 const moment = 4_000;
 
-/** More than a session remembers. */
+/** More networks than a session records. */
 const networks = Array.from({ length: 10 }, (_, i) => `198.51.${i}.0/24`);
 
 const steps = fc.array(
@@ -94,7 +93,7 @@ const steps = fc.array(
     what: fc.oneof(
       { weight: 2, arbitrary: fc.constantFrom("create", "touch", "end", "wait", "reissue") },
       { weight: 1, arbitrary: fc.constant("renew") },
-      // As an owner, and as who follows, do.
+      // As an owner and a thief who follows do.
       { weight: 4, arbitrary: fc.constantFrom("renewCurrent", "replay") },
     ),
     which: fc.nat({ max: 2 }),
@@ -129,7 +128,7 @@ beforeAll(async () => {
 });
 afterAll(() => disposals.disposeAsync());
 
-test("every store does what the rules say, step by step", async () => {
+test("every store has the outcomes of the domain's rules, step by step", async () => {
   await fc.assert(
     fc.asyncProperty(steps, async (script) => {
       const userId = crypto.randomUUID();
@@ -190,24 +189,24 @@ test("every store does what the rules say, step by step", async () => {
     }),
     { numRuns: 200 },
   );
-  expect([...said].toSorted()).toEqual([
+  expect([...occurred].toSorted()).toEqual([
     "absent",
-    "converged",
-    "convergedForeign",
+    "foreignReplay",
+    "replayed",
     "reused",
-    "stepped",
+    "rotated",
     "superseded",
   ]);
 });
 
-/** The outcomes of renewals that occurred: all of them have to. */
-const said = new Set<unknown>();
+/** The outcomes of renewals that occurred: all of them must. */
+const occurred = new Set<unknown>();
 
 function note(part: unknown): void {
-  if (typeof part === "object" && part !== null && "outcome" in part) said.add(part.outcome);
+  if (typeof part === "object" && part !== null && "outcome" in part) occurred.add(part.outcome);
 }
 
-/** The outcome of a step, or what is read after it, as a store says it that has its own clock. */
+/** The outcome of a step, or the session after it, as a store with its own clock returns it. */
 function apartFromItsClock(outcome: unknown): unknown {
   if (Array.isArray(outcome)) return outcome.map(apartFromItsClock);
   if (typeof outcome !== "object" || outcome === null) return outcome;

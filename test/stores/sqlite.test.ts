@@ -1,4 +1,4 @@
-/** Sessions in SQLite: the contract, the file, and what goes wrong with it. */
+/** Sessions in SQLite: the contract, the file and its faults. */
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -26,7 +26,7 @@ describe("a SQLite file", () => {
   });
   afterEach(() => rm(folder, { recursive: true }));
 
-  test("tells what another connection wrote to it, once, from what this one did and what was only read", async () => {
+  test("reports a write of another connection once, and neither its reads nor this connection's writes", async () => {
     using database = openDatabase(file);
     using other = openDatabase(file);
     const [store, stranger] = [new SqliteSessions(database), new SqliteSessions(other)];
@@ -39,7 +39,7 @@ describe("a SQLite file", () => {
     expect([changed(), changed()]).toEqual([true, false]);
   });
 
-  test("keeps sessions, and their ends, across a restart", async () => {
+  test("preserves sessions and their ends across a restart", async () => {
     const [kept, ended] = [newSession(), newSession()];
     {
       using database = openDatabase(file);
@@ -56,7 +56,7 @@ describe("a SQLite file", () => {
     expect(await store.listByUser(kept.userId, kept.idleExpiresAt)).toEqual([]);
   });
 
-  test("and its folder are readable by their owner only", async () => {
+  test("and its folder are readable only by their owner", async () => {
     using database = openDatabase(file);
     await new SqliteSessions(database).create(newSession());
     const modes = [join(folder, "data"), file, `${file}-wal`].map(
@@ -65,14 +65,14 @@ describe("a SQLite file", () => {
     expect(await Promise.all(modes)).toEqual([0o700, 0o600, 0o600]);
   });
 
-  test("is written through to the disk at each commit", () => {
+  test("is synced to disk at each commit", () => {
     using database = openDatabase(file);
     expect(database.prepare("PRAGMA journal_mode").get()).toMatchObject({ journal_mode: "wal" });
     expect(database.prepare("PRAGMA synchronous").get()).toMatchObject({ synchronous: 2 });
     expect(database.prepare("PRAGMA foreign_keys").get()).toMatchObject({ foreign_keys: 1 });
   });
 
-  test("is shared by two who renew at once, and only one makes the step", async () => {
+  test("is rotated once by concurrent renewals through two connections", async () => {
     using one = openDatabase(file);
     using two = openDatabase(file);
     const stores = [new SqliteSessions(one), new SqliteSessions(two)];
@@ -81,10 +81,10 @@ describe("a SQLite file", () => {
     const outcomes = await Promise.all(
       stores.map((store) => renewIn(store, fingerprint, 0, start)),
     );
-    expect(outcomes.map(({ outcome }) => outcome).toSorted()).toEqual(["converged", "stepped"]);
+    expect(outcomes.map(({ outcome }) => outcome).toSorted()).toEqual(["replayed", "rotated"]);
   });
 
-  test("loses its expired rows when somebody logs in", async () => {
+  test("loses expired rows at the next login", async () => {
     using database = openDatabase(file);
     const store = new SqliteSessions(database);
     const expired = newSession();
@@ -93,7 +93,7 @@ describe("a SQLite file", () => {
     expect(database.prepare("SELECT count(*) AS rows FROM sessions").get()).toEqual({ rows: 1 });
   });
 
-  test("that another process holds locked is unavailable, and available afterwards", async () => {
+  test("that another process has locked is unavailable until it is unlocked", async () => {
     using other = openDatabase(file);
     using database = openDatabase(file);
     database.exec("PRAGMA busy_timeout = 10");
@@ -109,7 +109,7 @@ describe("a SQLite file", () => {
     expect(await store.read(session.fingerprint, start)).toEqual(session);
   });
 
-  test("that is full is unavailable, and keeps what it has", async () => {
+  test("that is full is unavailable and keeps its sessions", async () => {
     using database = openDatabase(file);
     const store = new SqliteSessions(database);
     const session = newSession();
@@ -122,7 +122,7 @@ describe("a SQLite file", () => {
     expect(await store.end(session.fingerprint, start)).toEqual(session);
   });
 
-  test("that is closed is unavailable to every method", async () => {
+  test("that is closed makes every method reject with StoreUnavailable", async () => {
     const database = openDatabase(file);
     const store = new SqliteSessions(database);
     database.close();

@@ -1,4 +1,4 @@
-/** Registering, signing in and changing the password, with real hashing on a database in memory. */
+/** Registration, login and password change, with real hashing on a database in memory. */
 import { DatabaseSync } from "node:sqlite";
 import { beforeEach, describe, expect, test } from "vitest";
 import { StoreUnavailable } from "../../src/session/store.ts";
@@ -35,7 +35,7 @@ async function register(email = "ada@example.com", password = "correct horse") {
 }
 
 describe("registering", () => {
-  test("keeps the user under the normalised e-mail, and no password", async () => {
+  test("stores the user under the normalised e-mail, without the password", async () => {
     const user = await register(" Ada@Example.COM ");
     expect(user).toEqual({
       id: expect.any(String),
@@ -47,7 +47,7 @@ describe("registering", () => {
     expect(await users.passwordHash(user.id)).toMatch(/^\$argon2id\$/);
   });
 
-  test("reports a wrong e-mail and a wrong password together", async () => {
+  test("reports an invalid e-mail and an invalid password together", async () => {
     expect(await accounts.register("ada", "short", 1)).toEqual({
       outcome: "invalid",
       fields: [
@@ -57,7 +57,7 @@ describe("registering", () => {
     });
   });
 
-  test("reports only what is wrong", async () => {
+  test("reports only the invalid field", async () => {
     expect(await accounts.register("ada@example.com", "", 1)).toMatchObject({
       fields: [{ field: "password" }],
     });
@@ -66,7 +66,7 @@ describe("registering", () => {
     });
   });
 
-  test("refuses an e-mail that is taken, however it is spelt", async () => {
+  test("refuses an e-mail that is taken, in any spelling", async () => {
     const { id } = await register();
     expect(await accounts.register("ADA@example.com ", "another password", 2)).toEqual({
       outcome: "taken",
@@ -77,7 +77,7 @@ describe("registering", () => {
     });
   });
 
-  test("is busy when there is no room to hash, and adds nobody", async () => {
+  test("is busy when the hash queue is full, and adds no user", async () => {
     accounts = new Accounts(users, new Passwords({ parallelism: 1, queue: 0 }));
     const first = accounts.register("ada@example.com", "correct horse", 1);
     expect(await accounts.register("bob@example.com", "correct horse", 1)).toEqual({
@@ -89,13 +89,13 @@ describe("registering", () => {
 });
 
 describe("signing in", () => {
-  test("takes the e-mail in any case, with white space around it", async () => {
+  test("accepts the e-mail in any case, with white space around it", async () => {
     const user = await register();
     const answer = await accounts.authenticate("\tADA@example.com ", "correct horse");
     expect(answer).toMatchObject({ outcome: "accepted", user });
   });
 
-  test("takes the password in any Unicode form", async () => {
+  test("accepts the password in any Unicode form", async () => {
     await register("ada@example.com", "pa\u0308sswo\u0308rter");
     expect(await accounts.authenticate("ada@example.com", "p\u00E4ssw\u00F6rter")).toMatchObject({
       outcome: "accepted",
@@ -114,7 +114,7 @@ describe("signing in", () => {
     ["a wrong password of a locked user", "locked@example.com", "wrong horse", "WRONG_PASSWORD"],
     ["a deleted user's password", "deleted@example.com", "correct horse", "UNKNOWN_USER"],
   ];
-  test.each(refusals)("%s is refused like any other, after one verification", async (...given) => {
+  test.each(refusals)("%s is refused after exactly one verification", async (...given) => {
     const [, email, password, cause] = given;
     await register();
     await users.setLocked((await register("locked@example.com")).id, true);
@@ -125,7 +125,7 @@ describe("signing in", () => {
     expect(passwords.verifications).toBe(1);
   });
 
-  test("is busy when there is no room, for known and unknown e-mails alike", async () => {
+  test("is busy when the hash queue is full, for known and unknown e-mails alike", async () => {
     await register();
     accounts = new Accounts(users, new Passwords({ parallelism: 1, queue: 1 }));
     const emails = ["ada@example.com", "ada@example.com", "ada@example.com", "bob@example.com"];
@@ -134,7 +134,7 @@ describe("signing in", () => {
     expect(outcomes).toEqual(["accepted", "accepted", "busy", "busy"]);
   });
 
-  test("rejects when the directory cannot be asked", async () => {
+  test("rejects when the directory is unavailable", async () => {
     database.close();
     await expect(accounts.authenticate("ada@example.com", "correct horse")).rejects.toBeInstanceOf(
       StoreUnavailable,
@@ -148,14 +148,14 @@ describe("a hash of another cost", () => {
   });
   const isCheap = async (id: string) => /m=1024,/.test((await users.passwordHash(id)) ?? "");
 
-  /** A user whose password was hashed before the settings were changed. */
+  /** A user whose password was hashed at an earlier cost. */
   async function oldTimer() {
     const user = await users.create("ada@example.com", await cheap.hash("correct horse"), 1);
     if (user === "taken") throw new Error("taken");
     return user;
   }
 
-  /** The accounts of a directory where something happens just before each replacement of a hash. */
+  /** Accounts whose directory runs a callback just before each replacement of a hash. */
   function overtaken(act: () => Promise<unknown>): Accounts {
     const directory = intercept<UserDirectory>(users, {
       replacePasswordHash:
@@ -168,7 +168,7 @@ describe("a hash of another cost", () => {
     return new Accounts(directory, passwords);
   }
 
-  test("is made anew when its user signs in", async () => {
+  test("is upgraded when its user signs in", async () => {
     const { id, email } = await oldTimer();
     const accepted = await accounts.authenticate(email, "correct horse");
     expect(accepted).toMatchObject({ passwordHash: await users.passwordHash(id) });
@@ -177,7 +177,7 @@ describe("a hash of another cost", () => {
     expect(await accounts.authenticate(email, "correct horse")).toEqual(accepted);
   });
 
-  test("stays while nobody signs in: with a wrong password, or locked", async () => {
+  test("is not upgraded by a wrong password or a locked user", async () => {
     const { id, email } = await oldTimer();
     await accounts.authenticate(email, "wrong horse");
     await users.setLocked(id, true);
@@ -187,7 +187,7 @@ describe("a hash of another cost", () => {
     expect(await isCheap(id)).toBe(true);
   });
 
-  test("waits for another time where there is no room to hash", async () => {
+  test("is not upgraded while the hash queue is full", async () => {
     const { id, email } = await oldTimer();
     const full = new Passwords();
     full.hash = async () => "busy";
@@ -196,7 +196,7 @@ describe("a hash of another cost", () => {
     expect(await isCheap(id)).toBe(true);
   });
 
-  test("makes way for a change of the password, which makes the login void", async () => {
+  test("is not upgraded over a concurrent password change, which makes the login void", async () => {
     const { id, email } = await oldTimer();
     const change = async () => {
       const { outcome } = await accounts.changePassword(id, "correct horse", "battery staple");
@@ -211,7 +211,7 @@ describe("a hash of another cost", () => {
     });
   });
 
-  test("is made anew once by many who sign in at a time, and all of them stay", async () => {
+  test("is upgraded once by concurrent logins, which all succeed", async () => {
     const { email } = await oldTimer();
     const logins = Array.from({ length: 8 }, () => accounts.authenticate(email, "correct horse"));
     for (const login of await Promise.all(logins)) {
@@ -220,7 +220,7 @@ describe("a hash of another cost", () => {
     }
   });
 
-  test("may be made anew during a change of the password, which then counts all the same", async () => {
+  test("may be upgraded during a password change, which still succeeds", async () => {
     const { id, email } = await oldTimer();
     const racing = overtaken(() => accounts.authenticate(email, "correct horse"));
     expect(await racing.changePassword(id, "correct horse", "battery staple")).toEqual({
@@ -234,7 +234,7 @@ describe("a hash of another cost", () => {
     });
   });
 
-  test("that others never stop replacing is no wrong password", async () => {
+  test("that is replaced again and again does not count as a wrong password", async () => {
     const { id } = await oldTimer();
     const racing = overtaken(async () => {
       const current = (await users.passwordHash(id)) ?? "";
@@ -247,7 +247,7 @@ describe("a hash of another cost", () => {
 });
 
 describe("changing the password", () => {
-  test("makes the new one the only one", async () => {
+  test("makes the new password the only one", async () => {
     const { id, email } = await register();
     expect(await accounts.changePassword(id, "correct horse", "battery staple")).toEqual({
       outcome: "changed",
@@ -260,7 +260,7 @@ describe("changing the password", () => {
     });
   });
 
-  test("reports what is wrong with the new one", async () => {
+  test("reports the problem of the new password", async () => {
     const { id } = await register();
     expect(await accounts.changePassword(id, "correct horse", "short")).toEqual({
       outcome: "invalid",
@@ -268,13 +268,13 @@ describe("changing the password", () => {
     });
   });
 
-  test("is refused to a wrong password, a locked user and nobody", async () => {
+  test("is refused for a wrong password, a locked user and an unknown user", async () => {
     const { id, email } = await register();
     const change = (userId: string, current: string) =>
       accounts.changePassword(userId, current, "battery staple");
     const refused = (cause: string, userId?: string) => ({ outcome: "refused", cause, userId });
     expect(await change(id, "wrong horse")).toEqual(refused("WRONG_PASSWORD", id));
-    expect(await change("nobody", "")).toEqual(refused("UNKNOWN_USER"));
+    expect(await change("unknown", "")).toEqual(refused("UNKNOWN_USER"));
     await users.setLocked(id, true);
     expect(await change(id, "correct horse")).toEqual(refused("LOCKED", id));
     await users.setLocked(id, false);
@@ -292,7 +292,7 @@ describe("changing the password", () => {
     expect(outcomes.toSorted()).toEqual(["changed", "refused"]);
   });
 
-  test("is busy when there is no room, and changes nothing", async () => {
+  test("is busy when the hash queue is full, and changes nothing", async () => {
     const { id, email } = await register();
     const full = new Passwords({ parallelism: 1, queue: 0 });
     const hashing = full.hash("another password");
@@ -306,7 +306,7 @@ describe("changing the password", () => {
   });
 });
 
-test("a user is gone when locked, deleted or never there", async () => {
+test("a user is disabled when locked, deleted or unknown", async () => {
   const { id } = await register();
   expect(await accounts.isUserDisabled(id)).toBe(false);
   await users.setLocked(id, true);
@@ -315,5 +315,5 @@ test("a user is gone when locked, deleted or never there", async () => {
   expect(await accounts.isUserDisabled(id)).toBe(false);
   await users.delete(id);
   expect(await accounts.isUserDisabled(id)).toBe(true);
-  expect(await accounts.isUserDisabled("nobody")).toBe(true);
+  expect(await accounts.isUserDisabled("unknown")).toBe(true);
 });

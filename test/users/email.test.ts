@@ -1,11 +1,11 @@
-/** Which texts are e-mail addresses, and which of them are the same. */
+/** Normalisation of e-mail addresses. */
 import { expect, test } from "vitest";
 import { normaliseEmail } from "../../src/users/email.ts";
 
 test.each([
   ["white space around it", " \tada@example.com\n"],
   ["capitals", "Ada@EXAMPLE.com"],
-])("%s makes no difference", (_, text) => {
+])("an address is the same with %s", (_, text) => {
   expect(normaliseEmail(text)).toBe("ada@example.com");
 });
 
@@ -13,11 +13,11 @@ test("composed and decomposed letters make the same address", () => {
   expect(normaliseEmail("zoe\u0308@example.com")).toBe("zo\u00EB@example.com");
 });
 
-test("letters that only look alike do not", () => {
+test("letters that only look alike make different addresses", () => {
   expect(normaliseEmail("\uFF41da@example.com")).toBe("\uFF41da@example.com");
 });
 
-test("a normalised address stays as it is", () => {
+test("a normalised address is not changed again", () => {
   const once = normaliseEmail("\u0130Zoe\u0308+tag@Sub.B\u00FCcher.example") ?? "";
   expect(once).not.toBe("");
   expect(normaliseEmail(once)).toBe(once);
@@ -41,11 +41,11 @@ test.each([
   "Ada <ada@example.com>",
   `${"a".repeat(65)}@example.com`,
   `ada@${"a.".repeat(130)}example`,
-])("%j is no address", (text) => {
+])("%j is not an address", (text) => {
   expect(normaliseEmail(text)).toBeUndefined();
 });
 
-test("254 characters are the most", () => {
+test("an address has at most 254 characters", () => {
   const longest = `ada@${"a".repeat(242)}.example`;
   expect(longest).toHaveLength(254);
   expect(normaliseEmail(longest)).toBe(longest);

@@ -1,4 +1,4 @@
-/** How users are read by their ids: together in a turn, and never from memory. */
+/** The user loader: batches of one turn, without a cache. */
 import { expect, test } from "vitest";
 import type { User } from "../../src/users/directory.ts";
 import { userLoader } from "../../src/users/loader.ts";
@@ -10,7 +10,7 @@ const userOf = (id: string): User => ({
   locked: false,
 });
 
-/** A directory of all but Mallory, and what it was asked. */
+/** A directory of all users but Mallory that records its reads. */
 function directory() {
   const asked: (readonly string[])[] = [];
   const read = async (ids: readonly string[]) => {
@@ -20,7 +20,7 @@ function directory() {
   return { asked, load: userLoader(read) };
 }
 
-test("those of one turn are read at once, and each gets his own", async () => {
+test("loads of one turn are read in one batch, and each gets its own user", async () => {
   const { asked, load } = directory();
   const ids = ["ada", "mallory", "bob", "ada"];
   expect(await Promise.all(ids.map(load))).toEqual([
@@ -32,14 +32,14 @@ test("those of one turn are read at once, and each gets his own", async () => {
   expect(asked).toEqual([ids]);
 });
 
-test("whoever is asked for again is read again", async () => {
+test("a later load reads the user again", async () => {
   const { asked, load } = directory();
   await load("ada");
   await load("ada");
   expect(asked).toEqual([["ada"], ["ada"]]);
 });
 
-test("what cannot be read is told to all who asked", async () => {
+test("a failed read rejects all loads of its batch", async () => {
   const load = userLoader(() => Promise.reject(new Error("no answer")));
   const outcomes = await Promise.allSettled([load("ada"), load("bob")]);
   expect(outcomes.map(({ status }) => status)).toEqual(["rejected", "rejected"]);

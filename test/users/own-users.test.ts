@@ -1,4 +1,4 @@
-/** The example of docs/users.md: it is what the page shows, a directory like any other, and serves. */
+/** The example of docs/users.md: the page shows it, it passes the contract, and a server runs with it. */
 import { readFile } from "node:fs/promises";
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
@@ -23,7 +23,7 @@ function clubDatabase(): DatabaseSync {
 
 userDirectoryContract("An app's table", async () => new Members(clubDatabase()));
 
-test("who was a member before Curfew signs in, and who is banned is out at the next renewal", async () => {
+test("an existing member can sign in, and the session of a banned member ends at the next renewal", async () => {
   const database = clubDatabase();
   const hash = await new Passwords().hash(password);
   database
@@ -46,7 +46,7 @@ test("who was a member before Curfew signs in, and who is banned is out at the n
   await expect(login(curfew.url, "ada@example.com")).rejects.toThrow("is wrong");
 });
 
-test("the page shows the example as it is", async () => {
+test("docs/users.md shows the example verbatim", async () => {
   const read = (path: string) => readFile(new URL(path, import.meta.url), "utf8");
   const example = (await read("own-users.ts")).replaceAll("../../src/index.ts", "curfew");
   expect(await read("../../docs/users.md")).toContain(`\`\`\`ts\n${example}\`\`\``);

@@ -1,4 +1,4 @@
-/** The users are the members of a club, in a table that was there before Curfew. */
+/** A user directory on the existing members table of a club. */
 import { DatabaseSync } from "node:sqlite";
 import { createCurfew, loadOptions, StoreUnavailable } from "../../src/index.ts";
 import type { User, UserDirectory } from "../../src/index.ts";
@@ -36,7 +36,7 @@ export class Members implements UserDirectory {
   }
 
   async byEmail(email: string) {
-    // Addresses arrive trimmed and in small letters; this table has them as they were typed.
+    // Addresses arrive trimmed and in lower case; this table stores them as they were typed.
     const member = this.#get("SELECT * FROM members WHERE lower(mail) = ?", email);
     return member?.argon2 ? { user: toUser(member), passwordHash: member.argon2 } : undefined;
   }
@@ -66,7 +66,7 @@ export class Members implements UserDirectory {
     try {
       return this.#database.prepare(sql).get(...values) as Member | undefined;
     } catch (cause) {
-      // Then clients are told to try again, and nobody that the password is wrong.
+      // Clients then try again, instead of reporting a wrong password.
       throw new StoreUnavailable("The members cannot be read or written", { cause });
     }
   }

@@ -1,4 +1,4 @@
-/** Password rules, argon2id itself, and how much of it runs at once. */
+/** Password rules, argon2id hashes and the limit of concurrent hashing. */
 import { parseOptions } from "@node-rs/argon2";
 import { expect, test } from "vitest";
 import { passwordProblem, Passwords } from "../../src/users/passwords.ts";
@@ -11,7 +11,7 @@ test("a password is hashed by argon2id with 19 MiB, two passes and one thread", 
   expect(await passwords.hash("correct horse")).not.toBe(hash);
 });
 
-test("a password is hashed at the cost that is set, which tells hashes of another", async () => {
+test("a password is hashed at the configured cost, and hashes of another cost are outdated", async () => {
   const dear = new Passwords({
     cost: { argon2Memory: 12_288, argon2Passes: 3, argon2Parallelism: 2 },
   });
@@ -24,7 +24,7 @@ test("a password is hashed at the cost that is set, which tells hashes of anothe
   expect(dear.isOutdated(hash.replace("argon2id", "argon2i"))).toBe(true);
 });
 
-test("a hash matches its own password and no other", async () => {
+test("a hash matches only its own password", async () => {
   const hash = await passwords.hash("correct horse");
   expect(await passwords.verify(hash, "correct horse")).toBe("match");
   expect(await passwords.verify(hash, "correct horsf")).toBe("mismatch");
@@ -33,24 +33,24 @@ test("a hash matches its own password and no other", async () => {
   expect(await passwords.verify(hash, "")).toBe("mismatch");
 });
 
-test("a password goes on after a null character", async () => {
+test("a null character does not end a password", async () => {
   const hash = await passwords.hash("correct\0horse");
   expect(await passwords.verify(hash, "correct\0horse")).toBe("match");
   expect(await passwords.verify(hash, "correct\0mouse")).toBe("mismatch");
   expect(await passwords.verify(hash, "correct")).toBe("mismatch");
 });
 
-test("a password is the same from any keyboard", async () => {
+test("a password is the same in any Unicode form", async () => {
   const hash = await passwords.hash("cafe\u0301 \uFF11\uFF12\uFF13\uFF14");
   expect(await passwords.verify(hash, "caf\u00E9 1234")).toBe("match");
 });
 
-test("an overlong password never matches, not even what its hash would be", async () => {
+test("an overlong password never matches, not even its own hash", async () => {
   const overlong = "a".repeat(1025);
   expect(await passwords.verify(await passwords.hash(overlong), overlong)).toBe("mismatch");
 });
 
-test("no password matches nobody's hash, which costs what a real one does", async () => {
+test("no password matches the dummy hash, which has the cost of a real one", async () => {
   const verified: string[] = [];
   class Watched extends Passwords {
     override verify(against: string, password: string) {
@@ -66,11 +66,11 @@ test("no password matches nobody's hash, which costs what a real one does", asyn
   expect(parseOptions(nobody)).toEqual(parseOptions(await passwords.hash("correct horse")));
 });
 
-test("what is no hash rejects rather than answers", async () => {
+test("verifying against text that is no hash rejects", async () => {
   await expect(passwords.verify("correct horse", "correct horse")).rejects.toThrow();
 });
 
-test("beyond the running and the waiting ones the answer is busy, and later there is room", async () => {
+test("calls beyond the running and waiting ones are busy, and later ones are accepted again", async () => {
   const narrow = new Passwords({ parallelism: 1, queue: 2 });
   const hash = await passwords.hash("correct horse");
   const calls = Array.from({ length: 5 }, () => narrow.verify(hash, "correct horse"));
@@ -78,7 +78,7 @@ test("beyond the running and the waiting ones the answer is busy, and later ther
   expect(await narrow.verify(hash, "correct horse")).toBe("match");
 });
 
-test("hashing, verifying and verifying nothing share the room, and failures give it back", async () => {
+test("hashing and verifying share the queue, and failures release it", async () => {
   const narrow = new Passwords({ parallelism: 1, queue: 0 });
   await expect(narrow.verify("no hash", "correct horse")).rejects.toThrow();
   const hashing = narrow.hash("correct horse");
@@ -93,7 +93,7 @@ test.each([
   "19283746 5",
   "correct horse battery staple",
   `${"correct horse ".repeat(73)}!!`,
-])("a password of 8 characters to 1024 bytes is accepted, whatever they are", (password) => {
+])("a password from 8 characters to 1024 bytes of any characters is accepted", (password) => {
   expect(passwordProblem(password)).toBeUndefined();
 });
 
@@ -125,6 +125,9 @@ test.each(["", "1234567", "\u{1F511}".repeat(7), "e\u0301".repeat(7)])(
   },
 );
 
-test.each(["a".repeat(1025), "\u{1F511}".repeat(257)])("more than 1024 bytes are too long", (p) => {
-  expect(passwordProblem(p)).toBe("Use at most 1024 bytes.");
-});
+test.each(["a".repeat(1025), "\u{1F511}".repeat(257)])(
+  "a password of more than 1024 bytes is too long",
+  (p) => {
+    expect(passwordProblem(p)).toBe("Use at most 1024 bytes.");
+  },
+);

@@ -1,4 +1,4 @@
-/** Users in PostgreSQL, beyond what every directory keeps to: starts, outages, and what is told of them. */
+/** Users in PostgreSQL, beyond the contract: starts, outages and their messages. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import { openPostgresUsers } from "../helpers/adapters.ts";
@@ -16,13 +16,13 @@ beforeAll(async () => {
 });
 afterAll(() => server[Symbol.asyncDispose]());
 
-/** Users that are closed with the test. */
+/** Users in PostgreSQL that the test closes. */
 async function open(url: string) {
   const users = await openPostgresUsers(url);
   return { users, [Symbol.asyncDispose]: () => users.close() };
 }
 
-/** The way through a proxy. */
+/** The URL with the port of a proxy. */
 function through(url: string, port: number): string {
   return url.replace(/:\d+\//, `:${port}/`);
 }
@@ -32,20 +32,23 @@ userDirectoryContract("PostgreSQL", async () => openPostgresUsers(await server.n
 describe("a start", () => {
   const versions = "SELECT version FROM curfew_migrations ORDER BY version";
 
-  // Not every race meets in the same place.
-  test.each([1, 2, 3])("makes the tables once, however many start at a time: %i", async () => {
-    const url = await server.newDatabase();
-    const starts = await Promise.all(Array.from({ length: 8 }, () => openPostgresUsers(url)));
-    const [first, ...others] = starts;
-    const ada = await first?.create("ada@example.com", "hash", 1);
-    for (const other of others) {
-      expect(await other.byEmail("ada@example.com")).toEqual({ user: ada, passwordHash: "hash" });
-    }
-    expect(await server.query(url, versions)).toEqual([{ version: 1 }]);
-    await Promise.all(starts.map((users) => users.close()));
-  });
+  // Repeated, because races differ from run to run.
+  test.each([1, 2, 3])(
+    "creates the tables once when many nodes start concurrently: %i",
+    async () => {
+      const url = await server.newDatabase();
+      const starts = await Promise.all(Array.from({ length: 8 }, () => openPostgresUsers(url)));
+      const [first, ...others] = starts;
+      const ada = await first?.create("ada@example.com", "hash", 1);
+      for (const other of others) {
+        expect(await other.byEmail("ada@example.com")).toEqual({ user: ada, passwordHash: "hash" });
+      }
+      expect(await server.query(url, versions)).toEqual([{ version: 1 }]);
+      await Promise.all(starts.map((users) => users.close()));
+    },
+  );
 
-  test("leaves what it finds, of a later version too, and needs no right to make tables then", async () => {
+  test("leaves existing tables, also of a later version, and then needs no privilege to create tables", async () => {
     const url = await server.newDatabase();
     {
       await using first = await open(url);
@@ -65,7 +68,7 @@ describe("a start", () => {
     expect(await server.query(url, versions)).toHaveLength(2);
   });
 
-  test("leaves the tables of the app alone", async () => {
+  test("does not touch the app's tables", async () => {
     const url = await server.newDatabase();
     await server.query(url, "CREATE TABLE users (name text)");
     await using opened = await open(url);
@@ -77,7 +80,7 @@ describe("a start", () => {
   test.each([
     ["a wrong password", "postgres", "hunter2", 'password authentication failed for user "curfew"'],
     ["a database that is not there", "nowhere", undefined, 'database "nowhere" does not exist'],
-  ])("stops with %s, and says so", async (_case, database, secret, fault) => {
+  ])("fails for %s with that reason", async (_case, database, secret, fault) => {
     const url = server.urlOf(database, secret);
     const { code, output, errors } = await runCommand([], { DATABASE_URL: url });
     expect({ code, output }).toEqual({ code: 1, output: "" });
@@ -85,7 +88,7 @@ describe("a start", () => {
     expect(errors).toBe(`DATABASE_URL: PostgreSQL at ${place}: ${fault}. ${example}`);
   });
 
-  test("stops where nobody listens or answers, without the password", async () => {
+  test("fails if no server listens or replies, without the password in the message", async () => {
     await using proxy = await startProxy(server.port);
     proxy.stall();
     const silent = through(server.urlOf("postgres", "hunter2"), proxy.port);
@@ -101,7 +104,7 @@ describe("a start", () => {
   });
 });
 
-test("users outlive a server that is killed, and so does the directory", async () => {
+test("users and the directory survive a killed server", async () => {
   await using opened = await open(await server.newDatabase());
   const { users } = opened;
   const ada = await users.create("ada@example.com", "hash", 1);
@@ -113,12 +116,12 @@ test("users outlive a server that is killed, and so does the directory", async (
   expect(await users.byEmail("ada@example.com")).toEqual({ user: ada, passwordHash: "hash" });
 });
 
-test("a server that hangs is unavailable, and neither leaves the directory stuck nor its end", async () => {
+test("a server that hangs is unavailable, and blocks neither the directory nor its close", async () => {
   await using proxy = await startProxy(server.port);
   const url = through(await server.newDatabase(), proxy.port);
   const users = await openPostgresUsers(url);
   const ids = Array.from({ length: 30 }, () => crypto.randomUUID());
-  // As many at a time as there are connections, and more.
+  // More concurrent calls than connections.
   await Promise.all(ids.map((id) => users.byId(id)));
   proxy.stall();
   const asked = await Promise.allSettled(ids.map((id) => users.byId(id)));
@@ -126,13 +129,13 @@ test("a server that hangs is unavailable, and neither leaves the directory stuck
     expect(one).toMatchObject({ status: "rejected", reason: expect.any(StoreUnavailable) });
   }
   proxy.heal();
-  expect(await users.byId("nobody")).toBeUndefined();
+  expect(await users.byId("unknown")).toBeUndefined();
   proxy.stall();
   await users.close();
   await users.close();
 });
 
-test("a statement that waits for a lock is given up by the server too", async () => {
+test("the server cancels a statement that waits too long for a lock", async () => {
   const url = await server.newDatabase();
   await using opened = await open(url);
   const ada = await opened.users.create("ada@example.com", "hash", 1);
@@ -162,7 +165,7 @@ describe("a server with its users in PostgreSQL", () => {
     expect(await login(there.url, email)).toMatchObject({ userId });
   });
 
-  test("answers that it is unavailable while they are, and ends nothing", async () => {
+  test("returns SERVICE_UNAVAILABLE while PostgreSQL is down, and ends nothing", async () => {
     await using proxy = await startProxy(server.port);
     const databaseUrl = through(await server.newDatabase(), proxy.port);
     await using curfew = await startCurfew({ databaseUrl });

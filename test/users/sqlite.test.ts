@@ -1,4 +1,4 @@
-/** Users in SQLite, beyond what every directory keeps to. */
+/** Users in SQLite, beyond the contract. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -26,7 +26,7 @@ test("users survive a restart", async () => {
   }
 });
 
-test("a database that cannot be asked is unavailable, with the reason", async () => {
+test("a closed database is unavailable, with the reason", async () => {
   const database = new DatabaseSync(":memory:");
   const users = new SqliteUsers(database);
   database.close();
@@ -35,7 +35,7 @@ test("a database that cannot be asked is unavailable, with the reason", async ()
   await expect(asked).rejects.toHaveProperty("cause.message", "database is not open");
 });
 
-test("an id with a null character in it is not the one before that", async () => {
+test("an id is not cut off at a null character", async () => {
   const users = new SqliteUsers(new DatabaseSync(":memory:"));
   const ada = await users.create("ada@example.com", "hash", 1);
   const id = ada === "taken" ? ada : ada.id;
@@ -43,7 +43,7 @@ test("an id with a null character in it is not the one before that", async () =>
   expect(await users.byId(`${id}\0`)).toBeUndefined();
 });
 
-test("closing the directory leaves the database to its opener", async () => {
+test("closing the directory leaves the caller's database open", async () => {
   const database = new DatabaseSync(":memory:");
   await new SqliteUsers(database).close();
   expect(database.isOpen).toBe(true);

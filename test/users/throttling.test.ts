@@ -1,4 +1,4 @@
-/** How attempts are counted: in one process, and by many nodes in one Redis. */
+/** Rate limits, counted in one process and by many nodes in one Redis. */
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { closeClient, type RedisClient } from "../../src/stores/redis/client.ts";
@@ -17,12 +17,12 @@ const home = "192.0.2.1";
 const elsewhere = "198.51.100.7";
 
 let addresses = 0;
-/** That no other test uses. */
+/** An account that no other test uses. */
 function newAddress(): string {
   return `203.0.113.${(addresses += 1)}`;
 }
 
-/** Part of addresses that no other test uses. */
+/** A part of addresses that no other test uses. */
 let block = 1;
 
 function hex(number: number): string {
@@ -45,7 +45,7 @@ function attempt(verdict: Verdict) {
   return { make: async () => verdict, judge: (result: Verdict) => result };
 }
 
-/** The outcomes of so many guesses, all begun at once. */
+/** The outcomes of concurrent guesses. */
 async function guesses(
   throttle: Throttling,
   count: number,
@@ -71,13 +71,13 @@ describe.each([
   const create = (given: Partial<Limits> = {}) =>
     new Throttling({ ...limits, ...given }, backend());
 
-  test("that come at once are made as often as may fail, and no more", async () => {
+  test("that are concurrent are made only as often as they may fail", async () => {
     const outcomes = await guesses(create(), 50, { account: "ada", address: newAddress() });
     expect(tally(outcomes, "failed")).toBe(limits.maxLoginFailures);
     expect(tally(outcomes, "throttled")).toBe(50 - limits.maxLoginFailures);
   });
 
-  test("on one account from one address keep nobody from it elsewhere", async () => {
+  test("on one account from one address do not lock it for other addresses", async () => {
     const throttle = create();
     const account = newAddress();
     await guesses(throttle, 10, { account, address: newAddress() });
@@ -86,7 +86,7 @@ describe.each([
     ).toEqual(["succeeded"]);
   });
 
-  test("are forgotten on an account when one succeeds, and at the address they are not", async () => {
+  test("are reset for the account by a success, but not for the address", async () => {
     const throttle = create();
     const address = newAddress();
     for (let round = 0; round < 3; round += 1) {
@@ -99,7 +99,7 @@ describe.each([
     ]);
   });
 
-  test("from one address are bounded over all accounts, and where there is no account", async () => {
+  test("from one address are limited over all accounts, and without an account", async () => {
     const throttle = create();
     const address = newAddress();
     for (let i = 0; i < 6; i += 1) await guesses(throttle, 1, { account: `user-${i}`, address });
@@ -107,7 +107,7 @@ describe.each([
     expect(await guesses(throttle, 1, { account: "ada", address })).toEqual(["throttled"]);
   });
 
-  test("that were throttled count for nothing themselves", async () => {
+  test("that were throttled do not count themselves", async () => {
     const throttle = create();
     const address = newAddress();
     await guesses(throttle, 100, { account: "ada", address });
@@ -115,7 +115,7 @@ describe.each([
     expect(others.toSorted()).toEqual(["failed", "failed", "failed", "throttled"]);
   });
 
-  test("that were not tried, or could not be judged, count for nothing", async () => {
+  test("that were not tried or that reject do not count", async () => {
     const throttle = create();
     const address = newAddress();
     const broken = { account: "ada", address, make: () => Promise.reject(new Error("down")) };
@@ -126,7 +126,7 @@ describe.each([
     expect(await guesses(throttle, 1, { account: "ada", address })).toEqual(["failed"]);
   });
 
-  test("have room again after the seconds that were told, whatever was asked meanwhile", async () => {
+  test("are allowed again after retryAfterSeconds, whatever was throttled meanwhile", async () => {
     const throttle = create({ attemptWindow: 4000 });
     const one = { account: "ada", address: newAddress(), ...attempt("failed") };
     for (let i = 0; i < limits.maxLoginFailures; i += 1)
@@ -138,7 +138,7 @@ describe.each([
     expect(await throttle.guess(one)).toBe("failed");
   });
 
-  test("to register are bounded whether or not they succeed", async () => {
+  test("to register are limited whether or not they succeed", async () => {
     const throttle = create();
     const address = newAddress();
     const one = (verdict: Verdict) => throttle.register({ address, ...attempt(verdict) });
@@ -151,7 +151,7 @@ describe.each([
     });
   });
 
-  test("to renew are bounded apart from the others", async () => {
+  test("to renew are limited separately from the others", async () => {
     const throttle = create();
     const address = newAddress();
     for (let i = 0; i < limits.maxFailuresPerAddress; i += 1)
@@ -160,7 +160,7 @@ describe.each([
     expect(await guesses(throttle, 1, { account: "ada", address })).toEqual(["failed"]);
   });
 
-  test("that fill a count while they are in flight ask others to come back in a second, not in a window", async () => {
+  test("that reach a limit only in flight make others retry after a second, not after a window", async () => {
     const throttle = create();
     const gate = Promise.withResolvers<Verdict>();
     const address = newAddress();
@@ -173,7 +173,7 @@ describe.each([
     await Promise.all(first);
     expect(await guesses(throttle, 2, { account: "ada", address })).toEqual(["failed", "failed"]);
 
-    // Two have failed: of three at once one is made, and the others may or may not find it in flight.
+    // Two have failed: of three concurrent ones, one is made, and the others may or may not find it in flight.
     const outcomes = await guesses(throttle, 3, { account: "ada", address });
     expect(tally(outcomes, "failed")).toBe(1);
     expect(await throttle.guess({ account: "ada", address, ...attempt("failed") })).toEqual({
@@ -182,7 +182,7 @@ describe.each([
     });
   });
 
-  test("that are right are bounded by account and address, with a limit of their own", async () => {
+  test("that succeed are limited by account and address, with a separate limit", async () => {
     const throttle = create({ maxLoginsPerAccount: 2 });
     const [account, address] = [newAddress(), newAddress()];
     const right = { account, address, verdict: "succeeded" } as const;
@@ -216,7 +216,7 @@ describe.each([
     },
   );
 
-  test("from neighbouring IPv4 addresses are counted for each address alone", async () => {
+  test("from neighbouring IPv4 addresses are counted for each address separately", async () => {
     const throttle = create();
     const outcomes: string[] = [];
     for (let i = 0; i < 20; i += 1)
@@ -228,7 +228,7 @@ describe.each([
     block += 1;
   });
 
-  test("come from one client where the IPv6 network is one, or the address is unknown", async () => {
+  test("from one IPv6 network, or from unknown addresses, are counted as one client's", async () => {
     const throttle = create({ maxLoginFailures: 1 });
     const account = newAddress();
     await guesses(throttle, 1, { account, address: "2001:db8::1" });
@@ -241,13 +241,13 @@ describe.each([
 });
 
 describe("in the process", () => {
-  test("the time that is told is that of the fuller limit", async () => {
+  test("retryAfterSeconds is that of the limit that takes longest", async () => {
     vi.useFakeTimers();
     const throttle = new Throttling({ ...limits, maxFailuresPerAddress: 3 });
     await guesses(throttle, 1, { account: "bob", address: home });
     vi.advanceTimersByTime(600_000);
     await guesses(throttle, 2, { account: "ada", address: home });
-    // The address has room in 300 seconds, and then the account has.
+    // The address is within its limit in 300 seconds, the account after that.
     const full = await throttle.guess({ account: "ada", address: home, ...attempt("failed") });
     expect(full).toEqual({ outcome: "throttled", retryAfterSeconds: 300 });
     const lower = new Throttling({ ...limits, maxFailuresPerAddress: 3, maxLoginFailures: 2 });
@@ -260,7 +260,7 @@ describe("in the process", () => {
     expect(await guesses(lower, 1, { account: "ada", address: home })).toEqual(["failed"]);
   });
 
-  test("an attempt that outlasts its window gives nobody more in the next", async () => {
+  test("an attempt that outlasts its window does not raise the limit of the next", async () => {
     vi.useFakeTimers();
     const throttle = new Throttling(limits);
     const gate = Promise.withResolvers<Verdict>();
@@ -279,7 +279,7 @@ describe("in the process", () => {
     expect(tally(outcomes, "failed")).toBe(limits.maxLoginFailures);
   });
 
-  test("nothing stays when the window has passed, and no timer keeps the process", async () => {
+  test("after the window nothing is left, and no timer keeps the process alive", async () => {
     vi.useFakeTimers();
     const throttle = new Throttling(limits);
     await guesses(throttle, 10, { account: "ada", address: home });
@@ -298,7 +298,7 @@ describe("in Redis", () => {
     expect(outcomes.toSorted()).toEqual(["failed", "throttled"]);
   });
 
-  test("keys tell nothing of whom they count, and pass with the window", async () => {
+  test("keys do not reveal accounts or addresses, and expire with the window", async () => {
     await redis.flush();
     const throttle = new Throttling(limits, client);
     await guesses(throttle, 1, { account: "ada@example.com", address: elsewhere });
@@ -312,7 +312,7 @@ describe("in Redis", () => {
   });
 
   test.each(["frozen", "killed"])(
-    "a server that is %s throttles nobody out and lets nobody through: each node counts for itself",
+    "while Redis is %s, each node counts for itself: attempts are neither unlimited nor all refused",
     async (how) => {
       await using other = await startRedis();
       const link = await commandClient(other.url, 200);

@@ -1,19 +1,19 @@
-/** Where Redis is, as operators write it: one server, the nodes of a cluster, or Sentinels and a name. */
+/** Redis addresses as operators write them: one server, nodes of a cluster, or Sentinels and a master name. */
 export interface ClusterAddress {
-  /** `host:port` or URLs, of some of the nodes. */
+  /** Some of the nodes, as `host:port` or URLs. */
   readonly nodes: readonly string[];
 }
 
 export interface SentinelAddress {
-  /** `host:port` or URLs; user, password and TLS in these are for the Sentinels themselves. */
+  /** `host:port` or URLs. Their user, password and TLS are for the Sentinels themselves. */
   readonly sentinels: readonly string[];
-  /** What they call the master, or a URL with that as its host, for user, password, TLS and database. */
+  /** The master's name, or a URL with the name as its host, for user, password, TLS and database. */
   readonly name: string;
 }
 
 export type RedisAddress = string | ClusterAddress | SentinelAddress;
 
-/** In ioredis's words. */
+/** Connection options with the names of ioredis. */
 export interface Endpoint {
   readonly host: string;
   readonly port: number;
@@ -27,7 +27,7 @@ const sentinelPort = 26_379;
 
 export const wrongUrl = "The Redis URL is wrong: it looks like redis://user:password@host:6379/0";
 
-/** @throws Error that does not quote the text, since it may hold a password. */
+/** @throws Error that does not quote the text, because it may contain a password */
 export function endpoint(text: string, defaultPort = 6379): Endpoint {
   const url = URL.parse(text.includes("://") ? text : `redis://${text}`);
   if (url === null || !/^rediss?:$/.test(url.protocol) || !url.hostname || !isDatabase(url))
@@ -47,15 +47,15 @@ export function sentinelEndpoint(text: string): Endpoint {
   return endpoint(text, sentinelPort);
 }
 
-/** For messages: nothing secret. */
+/** Describes the address in messages, without secrets. */
 export function describeAddress(address: RedisAddress): string {
-  const places = (endpoints: readonly Endpoint[]) => endpoints.map(hostAndPort).join(", ");
+  const list = (endpoints: readonly Endpoint[]) => endpoints.map(hostAndPort).join(", ");
   if (typeof address === "string") return `Redis at ${hostAndPort(endpoint(address))}`;
   if ("nodes" in address)
-    return `The Redis cluster at ${places(address.nodes.map((node) => endpoint(node)))}`;
+    return `The Redis cluster at ${list(address.nodes.map((node) => endpoint(node)))}`;
   const { name, sentinels } = address;
   const { host } = endpoint(name);
-  return `The Redis that the Sentinels at ${places(sentinels.map(sentinelEndpoint))} call ${host}`;
+  return `The Redis that the Sentinels at ${list(sentinels.map(sentinelEndpoint))} call ${host}`;
 }
 
 export function hostAndPort({ host, port }: Pick<Endpoint, "host" | "port">): string {

@@ -1,38 +1,39 @@
-/** The channels that a Redis connection is kept subscribed to, whenever it breaks. */
+/** Keeps a Redis connection subscribed to its channels across reconnects. */
+import { chunksOf } from "../../lib/in-batches.ts";
 import { ignore, type RedisClient } from "./client.ts";
 
 interface Channel {
-  /** The link on which Redis acknowledged the subscription. */
+  /** The number of the connection on which Redis acknowledged the subscription. */
   acknowledgedOn: number | undefined;
   waiting: PromiseWithResolvers<void> | undefined;
 }
 
-/** So many channels go into one command. */
+/** Channels per command. */
 const batchSize = 1000;
 
 /**
- * Says what is wanted while there is a link, and says all of it again on each new one. So nothing
- * queues up while Redis is away, and what was left in the meantime is simply not asked for.
+ * Sends changes while connected, and subscribes to all channels again on each new connection. So nothing is
+ * queued while Redis is down, and channels that were left meanwhile are not subscribed again.
  */
 export class Channels {
   readonly #client: RedisClient;
   readonly #channels = new Map<string, Channel>();
-  /** Joined or left in this turn of the event loop: all of them go out together. */
+  /** Channels joined or left in this turn of the event loop, which are sent together. */
   readonly #changed = new Set<string>();
-  readonly #onReturn: () => void;
+  readonly #onResubscribed: () => void;
   readonly #onError: (error: unknown) => void;
-  /** Counts the links: an acknowledgement died with the link it came on. */
-  #link = 0;
+  /** Counts connections: an acknowledgement is valid only for the connection that it came on. */
+  #connection = 0;
 
   /**
-   * @param onReturn is called when a new link has all channels again
-   * @param onError is told when Redis refuses a channel
+   * @param onResubscribed called when a new connection is subscribed to all channels again
+   * @param onError receives the error when Redis refuses a channel
    */
-  constructor(client: RedisClient, onReturn: () => void, onError: (error: unknown) => void) {
+  constructor(client: RedisClient, onResubscribed: () => void, onError: (error: unknown) => void) {
     this.#client = client;
-    this.#onReturn = onReturn;
+    this.#onResubscribed = onResubscribed;
     this.#onError = onError;
-    client.on("close", this.#lose).on("ready", this.#returned);
+    client.on("close", this.#disconnected).on("ready", this.#reconnected);
   }
 
   join(name: string): void {
@@ -46,80 +47,75 @@ export class Channels {
     this.#change(name);
   }
 
-  /** Resolves when Redis has acknowledged the channel on the present link, or else on a later one. */
+  /** Resolves when Redis has acknowledged the channel on the current connection, or else on a later one. */
   async joined(name: string): Promise<void> {
     const channel = this.#channels.get(name);
     if (channel === undefined) throw new Error("Closed");
-    if (channel.acknowledgedOn === this.#link) return;
+    if (channel.acknowledgedOn === this.#connection) return;
     channel.waiting ??= Promise.withResolvers();
     await channel.waiting.promise;
   }
 
   close(): void {
-    this.#client.off("close", this.#lose).off("ready", this.#returned);
+    this.#client.off("close", this.#disconnected).off("ready", this.#reconnected);
     for (const channel of this.#channels.values()) fail(channel, new Error("Closed"));
     this.#channels.clear();
   }
 
   #change(name: string): void {
-    if (this.#changed.size === 0) setImmediate(() => this.#say());
+    if (this.#changed.size === 0) setImmediate(() => this.#sendChanges());
     this.#changed.add(name);
   }
 
-  #say(): void {
+  #sendChanges(): void {
     const changed = [...this.#changed];
     this.#changed.clear();
     if (this.#client.status !== "ready") return;
     const left = changed.filter((name) => !this.#channels.has(name));
-    for (const names of inBatches(left)) this.#client.unsubscribe(...names).catch(ignore);
+    for (const names of chunksOf(left, batchSize)) this.#client.unsubscribe(...names).catch(ignore);
     const joined = changed.flatMap((name) => {
       const channel = this.#channels.get(name);
       return channel === undefined ? [] : [[name, channel] as const];
     });
-    for (const channels of inBatches(joined)) void this.#subscribe(channels);
+    for (const channels of chunksOf(joined, batchSize)) void this.#subscribe(channels);
   }
 
-  readonly #lose = (): void => {
-    this.#link++;
+  readonly #disconnected = (): void => {
+    this.#connection++;
   };
 
-  readonly #returned = (): void => void this.#restore();
+  readonly #reconnected = (): void => void this.#resubscribe();
 
-  async #restore(): Promise<void> {
-    const link = this.#link;
-    const batches = inBatches([...this.#channels]).map((some) => this.#subscribe(some));
+  async #resubscribe(): Promise<void> {
+    const connection = this.#connection;
+    const batches = chunksOf([...this.#channels], batchSize).map((batch) => this.#subscribe(batch));
     const acknowledged = (await Promise.all(batches)).every(Boolean);
-    if (link !== this.#link) return;
-    if (acknowledged) this.#onReturn();
-    // Linked but deaf is the worst state; another link is another try.
+    if (connection !== this.#connection) return;
+    if (acknowledged) this.#onResubscribed();
+    // Connected without subscriptions is the worst state: reconnecting tries again.
     else if (this.#client.status === "ready") this.#client.disconnect(true);
   }
 
   async #subscribe(channels: readonly (readonly [string, Channel])[]): Promise<boolean> {
-    const link = this.#link;
+    const connection = this.#connection;
     try {
       await this.#client.subscribe(...channels.map(([name]) => name));
     } catch (error) {
-      // Otherwise the link broke, and the next one brings the acknowledgement.
+      // Otherwise the connection broke, and the next one brings the acknowledgement.
       if (error instanceof Error && error.name === "ReplyError") {
         for (const [, channel] of channels) fail(channel, error);
         this.#onError(error);
       }
       return false;
     }
-    if (link !== this.#link) return false;
+    if (connection !== this.#connection) return false;
     for (const [, channel] of channels) {
-      channel.acknowledgedOn = link;
+      channel.acknowledgedOn = connection;
       channel.waiting?.resolve();
       channel.waiting = undefined;
     }
     return true;
   }
-}
-
-function inBatches<T>(items: readonly T[]): (readonly T[])[] {
-  const count = Math.ceil(items.length / batchSize);
-  return Array.from({ length: count }, (_, i) => items.slice(i * batchSize, (i + 1) * batchSize));
 }
 
 function fail(channel: Channel, error: Error): void {

@@ -1,4 +1,4 @@
-/** Connections to Redis that fail fast, never repeat a command by themselves and notice a dead link. */
+/** Redis clients that fail fast, never repeat a command by themselves and detect a dead connection. */
 import { Cluster, Redis } from "ioredis";
 import {
   describeAddress,
@@ -13,22 +13,22 @@ import { allReached, clusterClient, ClusterPath, type LinkOptions } from "./clus
 
 export type RedisClient = Redis | Cluster;
 
-/** How many time limits a start waits for an answer of Redis: a machine on which much starts is busy. */
-const lateStarts = 10;
+/** How many time-outs a start waits for Redis to reply: a machine is busy while much starts on it. */
+const timeoutsAtStart = 10;
 
-/** Milliseconds each. */
+/** All in milliseconds. */
 export interface RedisLimits {
-  /** From sending a command, or a batch of them, to its answer. */
+  /** From sending a command, or a batch of them, to its reply. */
   readonly commandTimeout: number;
-  /** Of an attempt to connect, and of a link that is silent although an answer is due. */
+  /** For an attempt to connect, and for a connection that is silent while a reply is due. */
   readonly linkTimeout: number;
-  /** Between probes of the link of subscriptions. */
+  /** Between probes of the connection for subscriptions. */
   readonly probeInterval: number;
 }
 
 /**
- * What fails, fails at once: a command that waits for Redis to return, or that is sent a second time
- * because only its answer was lost, does more harm than an error.
+ * Commands fail at once: an error does less harm than a command that waits for Redis to return, or that is
+ * sent twice because only its reply was lost.
  */
 const failFast = ({ linkTimeout }: RedisLimits) =>
   ({
@@ -38,15 +38,15 @@ const failFast = ({ linkTimeout }: RedisLimits) =>
     connectTimeout: linkTimeout,
     socketTimeout: linkTimeout,
     sentinelCommandTimeout: linkTimeout,
-    /** From one attempt to connect to the next: whoever waits for a failover should not wait for this. */
+    /** Short delays between attempts to connect: they add to the duration of a failover. */
     retryStrategy: (times: number) => Math.min(50 * 2 ** times, 1000) * (0.5 + Math.random() / 2),
-    /** A master that has become a replica: whoever leads to Redis may lead to the new master by now. */
+    /** The master has become a replica: the same address may lead to the new master by now. */
     reconnectOnError: ({ message }: Error) => message.startsWith("READONLY"),
   }) satisfies LinkOptions;
 
 /**
- * For everything but subscriptions. To one server commands go out in batches, and a batch waits for
- * the one before: where Redis hangs, a command fails after at most twice the `commandTimeout`.
+ * The client for everything except subscriptions. To one server it sends commands in batches, and a batch
+ * waits for the one before: if Redis hangs, a command fails after at most twice the `commandTimeout`.
  */
 export async function commandClient(
   address: RedisAddress,
@@ -58,20 +58,20 @@ export async function commandClient(
     : plainClient(address, {
         ...options,
         enableAutoPipelining: true,
-        // A batch of its own, which waits for no other.
+        // A batch by itself, which does not wait for others.
         autoPipeliningIgnoredCommands: ["mget"],
       });
-  await usable(client, address, limits, limits.commandTimeout);
+  await untilUsable(client, address, limits, limits.commandTimeout);
   if (client instanceof Cluster) await allReached(client);
   return client;
 }
 
 /**
- * For subscriptions. Nobody waits for an answer here, so a probe finds out whether the link is dead.
- * Who uses it subscribes again after each 'ready': ioredis would, but says neither when nor whether it
- * succeeded, and a failure of its own is an unhandled rejection.
+ * The client for subscriptions. It waits for no replies, so a probe detects a dead connection. The caller
+ * subscribes again after each 'ready': ioredis could do it, but does not report when or whether it
+ * succeeded, and its failure is an unhandled rejection.
  *
- * @param commands the client beside it, which knows a cluster's nodes as they come and go
+ * @param commands the client for commands, which knows the current nodes of a cluster
  */
 export async function subscriberClient(
   address: RedisAddress,
@@ -91,23 +91,23 @@ export async function subscriberClient(
     }, limits.probeInterval).unref();
   });
   client.on("close", () => clearInterval(probe));
-  await usable(client, address, limits, limits.linkTimeout);
+  await untilUsable(client, address, limits, limits.linkTimeout);
   return client;
 }
 
 const closed = new WeakSet<RedisClient>();
 
-/** Resolves when the link is down and stays so. To close twice is harmless. */
+/** Resolves when the connection is closed for good. Idempotent. */
 export async function closeClient(client: RedisClient): Promise<void> {
-  // Between two attempts to connect there is no link, and no event would tell of its end.
-  const linked = client.status !== "end" && client.status !== "reconnecting";
+  // Between two attempts to connect there is no connection, and no 'end' event follows.
+  const isConnected = client.status !== "end" && client.status !== "reconnecting";
   const ended = new Promise((resolve) => client.once("end", resolve));
   closed.add(client);
   client.disconnect();
-  if (linked) await ended;
+  if (isConnected) await ended;
 }
 
-/** For failures that somebody else is told of. */
+/** For failures that are reported elsewhere. */
 export function ignore(): void {}
 
 function isCluster(address: RedisAddress): address is ClusterAddress {
@@ -117,53 +117,53 @@ function isCluster(address: RedisAddress): address is ClusterAddress {
 function plainClient(address: string | SentinelAddress, options: LinkOptions): Redis {
   if (typeof address === "object") {
     const client = new Redis({ ...options, ...sentinelOptions(address), replyMapping: "legacy" });
-    // Told of a failover while it looks for the master, ioredis would give the link up for good.
+    // If a failover is announced while ioredis looks for the master, it would give up reconnecting.
     return client.on("end", () => {
       if (!closed.has(client)) client.connect().catch(ignore);
     });
   }
-  // ioredis takes what is no URL for the path of a socket.
+  // ioredis would take text that is no URL for the path of a Unix socket.
   if (!address.includes("://")) throw new Error(wrongUrl);
   endpoint(address);
   return new Redis(address, { ...options, replyMapping: "legacy" });
 }
 
 /**
- * Waits for the link; what cannot be reached now is not waited for.
+ * Waits until the client is ready. Rejects if the address cannot be reached at once.
  *
- * @param timeLimit milliseconds after which an answer is late
+ * @param timeLimit milliseconds after which a reply is late
  */
-async function usable(
+async function untilUsable(
   client: RedisClient,
   address: RedisAddress,
   { linkTimeout }: RedisLimits,
   timeLimit: number,
 ): Promise<void> {
-  // Every command tells of its own failure; ioredis would print them all once more.
+  // Every command reports its own failure; without a listener, ioredis would print each again.
   client.on("error", ignore);
   try {
-    await ready(client, linkTimeout, lateStarts * timeLimit);
+    await untilReady(client, linkTimeout, timeoutsAtStart * timeLimit);
   } catch (error) {
     void closeClient(client);
     const { lastNodeError: cause = error } = error as { lastNodeError?: unknown };
     const reason = cause instanceof Error ? cause.message : String(cause);
-    const said = reason.replace("Connection is closed.", "nobody answers there");
-    // oxlint-disable-next-line eslint/preserve-caught-error -- its command may hold the password
-    throw new Error(`${describeAddress(address)} cannot be used: ${said}`);
+    const shown = reason.replace("Connection is closed.", "nothing listens there");
+    // oxlint-disable-next-line eslint/preserve-caught-error -- its command may contain the password
+    throw new Error(`${describeAddress(address)} cannot be used: ${shown}`);
   }
 }
 
-function ready(client: RedisClient, linkTimeout: number, patience: number): Promise<void> {
+function untilReady(client: RedisClient, linkTimeout: number, lateLimit: number): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const began = performance.now();
-  // A cluster seems down to a node that has left it, or just comes: another one is asked then.
+  // A node that has left the cluster, or is just joining, sees it as down: ioredis then tries another.
   const tryAgain = (): void => {
     if (performance.now() - began > linkTimeout) reject(new Error("the cluster is down"));
   };
-  // After an answer that was late, ioredis asks again on a new link.
+  // After a late reply, ioredis retries on a new connection.
   const failed = (error: Error): void => {
     const isLate = /^(Command timed out|Socket timeout)/.test(error.message);
-    if (!isLate || performance.now() - began > patience) reject(error);
+    if (!isLate || performance.now() - began > lateLimit) reject(error);
   };
   client.once("ready", resolve).on("error", failed).on("close", tryAgain);
   return promise.finally(() =>

@@ -1,37 +1,36 @@
-/** Redis Cluster: a client for commands that never waits or repeats, and a path for subscriptions. */
+/** Redis Cluster: a client for commands that neither queues nor repeats them, and a connector for subscriptions. */
 import { createConnection } from "node:net";
 import { connect as createTlsConnection } from "node:tls";
 import { crc32 } from "node:zlib";
 import { AbstractConnector, Cluster, type Redis, type RedisOptions } from "ioredis";
 import { endpoint, hostAndPort, type ClusterAddress, type Endpoint } from "./address.ts";
 
-/** All but what ioredis's types need to see in its place. */
+/** Without `replyMapping`: ioredis's types need to see it in a literal. */
 export type LinkOptions = Omit<RedisOptions, "replyMapping">;
 
-/** How often it asks which node has which slots, in milliseconds; a MOVED makes it ask at once. */
+/** How often the client reads which node has which slots (ms). A MOVED reply makes it read them at once. */
 const slotsRefreshInterval = 5000;
 
 /**
- * Each command goes out by itself: ioredis's pipelines send reads of many slots again and again until
- * they fail together, if one of the slots is just being moved. Whether it goes to another node after a
- * MOVED or an ASK, with which the first one refused it, is all that is ever sent twice: a node that is
- * lost, or a cluster that is down, is an error at once.
+ * Sends each command by itself: if one of its slots is being moved, ioredis repeats a pipeline of reads
+ * until all of them fail. A command is sent a second time only after MOVED or ASK, with which the first node
+ * refused it. A lost node or a cluster that is down is an error at once.
  */
 export function clusterClient({ nodes }: ClusterAddress, options: LinkOptions): Cluster {
-  const places = nodes.map((node) => endpoint(node));
+  const endpoints = nodes.map((node) => endpoint(node));
   const { reconnectOnError: _, retryStrategy: __, enableOfflineQueue: ___, ...rest } = options;
-  const cluster = new Cluster(places.map(hostAndPortOf), {
+  const cluster = new Cluster(endpoints.map(hostAndPortOf), {
     enableOfflineQueue: false,
     maxRedirections: 5,
     retryDelayOnFailover: 0,
     retryDelayOnClusterDown: 0,
     slotsRefreshInterval,
-    // Names stay names, or no certificate would fit.
+    // Host names are not resolved here, or no certificate would match.
     dnsLookup: (name, found) => found(null, name),
-    redisOptions: { ...rest, ...credentialsOf(places), replyMapping: "legacy" },
+    redisOptions: { ...rest, ...credentialsOf(endpoints), replyMapping: "legacy" },
   });
-  // Otherwise a node would be linked by its first command, and others that come meanwhile be refused.
-  // Not before it is ready, which it finds out over a link of its own making.
+  // Connects to new nodes early: else the first command would connect, and others meanwhile be refused.
+  // Not before the cluster is ready, which it finds out over a connection of its own.
   const reachNew = (node: Redis): void => {
     if (cluster.status === "ready") void reach(node);
   };
@@ -40,26 +39,26 @@ export function clusterClient({ nodes }: ClusterAddress, options: LinkOptions): 
     .on("+node", (node: Redis) => setImmediate(reachNew, node));
 }
 
-/** Resolves when there is a link to each node, or it has failed. */
+/** Resolves when each node is connected or has failed to connect. */
 export async function allReached(cluster: Cluster): Promise<void> {
   await Promise.all(cluster.nodes().map(reach));
 }
 
 async function reach(node: Redis): Promise<void> {
-  // It waits for the link if that is being made.
+  // A ping waits for a connection that is being opened.
   if (node.status !== "end") await node.ping().catch(() => {});
 }
 
 /**
- * The client, with all messages of a topic going out from one node, as long as the same ones are
- * there: ioredis would send each from any node, and they would overtake each other.
+ * The client, with all messages of a topic published through one node while the set of nodes is unchanged:
+ * ioredis would send each through any node, and messages could overtake each other.
  */
 export function publishingInOrder(cluster: Cluster): Cluster {
   const publish = async (topic: string, message: string): Promise<number> => {
-    const linked = cluster.nodes("master").filter(({ status }) => status === "ready");
-    const places = linked.map(({ options: { host = "", port = 0 } }) => `${host} ${port}`);
-    const place = places.toSorted()[crc32(topic) % places.length];
-    return (linked[places.indexOf(place ?? "")] ?? cluster).publish(topic, message);
+    const connected = cluster.nodes("master").filter(({ status }) => status === "ready");
+    const names = connected.map(({ options: { host = "", port = 0 } }) => `${host} ${port}`);
+    const name = names.toSorted()[crc32(topic) % names.length];
+    return (connected[names.indexOf(name ?? "")] ?? cluster).publish(topic, message);
   };
   return new Proxy(cluster, {
     get: (target, name): unknown => (name === "publish" ? publish : Reflect.get(target, name)),
@@ -67,21 +66,21 @@ export function publishingInOrder(cluster: Cluster): Cluster {
 }
 
 /**
- * Leads a subscriber to any one of the nodes, since a message reaches them all, and to another one each
- * time that the link is lost. The subscriber inside of ioredis's cluster client would be replaced
- * without a word, and what was said meanwhile be missed.
+ * Connects a subscriber to any one of the nodes, since every message reaches all of them, and to another
+ * one after each disconnect. ioredis's cluster client would replace its own subscriber without an event, so
+ * missed messages would go unnoticed.
  */
 export class ClusterPath {
   readonly options: LinkOptions;
-  readonly #places: readonly Endpoint[];
+  readonly #seeds: readonly Endpoint[];
   readonly #commands: unknown;
   #current: Endpoint | undefined;
 
   constructor({ nodes }: ClusterAddress, commands: unknown) {
-    this.#places = nodes.map((node) => endpoint(node));
+    this.#seeds = nodes.map((node) => endpoint(node));
     this.#commands = commands;
     const next = () => this.#next();
-    const credentials = credentialsOf(this.#places);
+    const credentials = credentialsOf(this.#seeds);
     const { tls } = credentials;
     class Connector extends AbstractConnector {
       constructor() {
@@ -90,8 +89,8 @@ export class ClusterPath {
 
       override connect() {
         this.connecting = true;
-        const place = { ...hostAndPortOf(next()), ...tls };
-        this.stream = tls ? createTlsConnection(place) : createConnection(place);
+        const target = { ...hostAndPortOf(next()), ...tls };
+        this.stream = tls ? createTlsConnection(target) : createConnection(target);
         this.stream.once("error", (error: Error) => (this.firstError = error));
         return Promise.resolve(this.stream);
       }
@@ -99,17 +98,17 @@ export class ClusterPath {
     this.options = { ...credentials, Connector };
   }
 
-  /** Whether its node has left the cluster: then it hears nothing more, and says nothing of it. */
+  /** Whether the node has left the cluster: then it receives no more messages, without an error. */
   isStale(): boolean {
     const known = this.#known();
-    return known.length > 0 && !known.some((place) => isSame(place, this.#current));
+    return known.length > 0 && !known.some((node) => isSame(node, this.#current));
   }
 
   #next(): Endpoint {
     const known = this.#known();
-    const places = known.length > 0 ? known : this.#places;
-    const others = places.filter((place) => !isSame(place, this.#current));
-    const choice = others.length > 0 ? others : places;
+    const nodes = known.length > 0 ? known : this.#seeds;
+    const others = nodes.filter((node) => !isSame(node, this.#current));
+    const choice = others.length > 0 ? others : nodes;
     const next = choice[Math.floor(Math.random() * choice.length)];
     if (next === undefined) throw new Error("A cluster has at least one node");
     return (this.#current = next);
@@ -121,7 +120,7 @@ export class ClusterPath {
   }
 }
 
-/** A cluster's nodes are one to who asks: the same user, password and TLS for all. */
+/** User, password and TLS of the first node, which apply to all nodes of the cluster. */
 function credentialsOf([first]: readonly Endpoint[]) {
   const { username, password, tls } = first ?? {};
   return {

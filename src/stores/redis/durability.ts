@@ -1,8 +1,8 @@
-/** Tells an operator whose Redis would forget what it acknowledged: a logout that is forgotten is undone. */
+/** Warns operators if Redis may lose acknowledged writes: a lost logout makes its session valid again. */
 import { Cluster, type Redis } from "ioredis";
 import type { RedisClient } from "./client.ts";
 
-/** What is unsafe about the servers' settings, one sentence each; none where they do not show them. */
+/** Warnings about unsafe settings of the servers; none if a server hides its settings. */
 export async function durabilityWarnings(client: RedisClient): Promise<string[]> {
   const servers = client instanceof Cluster ? client.nodes("master") : [client];
   const warnings = await Promise.all(servers.map(warningsOf));
@@ -12,7 +12,7 @@ export async function durabilityWarnings(client: RedisClient): Promise<string[]>
 async function warningsOf(client: Redis): Promise<string[]> {
   const settings = await Promise.all(
     ["appendonly", "maxmemory-policy"].map(async (name) => {
-      // Hosted servers hide their settings; theirs are not for us to judge.
+      // Hosted servers hide their settings, which their operator is responsible for.
       const reply: unknown = await client.config("GET", name).catch(() => []);
       return Array.isArray(reply) ? String(reply[1] ?? "") : "";
     }),

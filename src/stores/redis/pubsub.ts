@@ -1,7 +1,8 @@
-/** Topics across machines: graphql-redis-subscriptions, on a connection that cannot let it down. */
+/** Pub/sub across nodes through Redis. */
 import { RedisPubSub as GraphqlRedisPubSub } from "graphql-redis-subscriptions";
 import { Cluster } from "ioredis";
 import { callSafely } from "../../lib/report-error.ts";
+import { timedOut, withTimeout } from "../../lib/timeout.ts";
 import { StoreUnavailable } from "../../session/store.ts";
 import type { Listener, PubSub, Unsubscribe } from "../../session/pubsub.ts";
 import { Channels } from "./channels.ts";
@@ -9,14 +10,14 @@ import { closeClient, type RedisClient } from "./client.ts";
 import { publishingInOrder } from "./cluster.ts";
 
 export interface RedisPubSubOptions {
-  /** Stays its opener's, to share and to close. */
+  /** Owned by the caller, which may share it and closes it. */
   readonly publisher: RedisClient;
-  /** Taken over: `close` closes it. */
+  /** Owned by the pub/sub: `close` closes it. */
   readonly subscriber: RedisClient;
-  /** Is told what listeners throw, and when Redis refuses a subscription. */
+  /** Receives what listeners throw, and Redis's refusals of subscriptions. */
   readonly onError: (error: unknown) => void;
   /**
-   * For the acknowledgement of a subscription, in milliseconds.
+   * How long `subscribe` waits for Redis to acknowledge a subscription (ms).
    *
    * @default 2000
    */
@@ -24,13 +25,15 @@ export interface RedisPubSubOptions {
 }
 
 /**
- * RedisPubSub publishes, reads messages, hands them to the listeners of their channel and counts
- * these. Four of its faults are kept out:
- * - a SUBSCRIBE that fails is an unhandled rejection and leaves its maps filled, and
- * - an UNSUBSCRIBE that fails is an unhandled rejection: it talks to {@link Channels}, where nothing
- *   fails, and who subscribes waits there for the acknowledgement;
- * - a listener that unsubscribes breaks the loop over the listeners, and
- * - a listener that throws ends it: they are called after the loop, one by one.
+ * graphql-redis-subscriptions, the package that GraphQL servers commonly use for this, publishes, parses
+ * messages and dispatches them to the listeners of their channel.
+ * Its subscription bookkeeping is replaced because a session that ends must not go unnoticed:
+ * - a SUBSCRIBE or UNSUBSCRIBE that fails is an unhandled rejection, and a failed SUBSCRIBE stays in its
+ *   maps. It talks to {@link Channels} instead, where neither fails and `subscribe` waits for the
+ *   acknowledgement;
+ * - a listener that unsubscribes or throws breaks its loop over the listeners. Here listeners are called
+ *   after the loop, one by one;
+ * - ioredis, which it leaves resubscribing to, does not report when all channels are subscribed again.
  */
 export class RedisPubSub implements PubSub {
   readonly #pubsub: GraphqlRedisPubSub;
@@ -41,7 +44,7 @@ export class RedisPubSub implements PubSub {
   constructor(options: RedisPubSubOptions) {
     const { publisher, subscriber, onError } = options;
     this.#options = options;
-    this.#channels = new Channels(subscriber, () => this.#tellOfGap(), onError);
+    this.#channels = new Channels(subscriber, () => this.#reportMissedMessages(), onError);
     this.#pubsub = new GraphqlRedisPubSub({
       publisher: publisher instanceof Cluster ? publishingInOrder(publisher) : publisher,
       subscriber: channelsAs(subscriber, this.#channels),
@@ -60,7 +63,7 @@ export class RedisPubSub implements PubSub {
       listening = false;
     };
     try {
-      await within(this.#options.timeLimit ?? 2000, this.#channels.joined(topic));
+      await this.#acknowledged(topic);
       return leave;
     } catch (cause) {
       leave();
@@ -68,11 +71,17 @@ export class RedisPubSub implements PubSub {
     }
   }
 
+  async #acknowledged(topic: string): Promise<void> {
+    const { timeLimit = 2000 } = this.#options;
+    if ((await withTimeout(this.#channels.joined(topic), timeLimit)) === timedOut)
+      throw new Error(`No reply within ${timeLimit} ms`);
+  }
+
   async publish(topic: string, message: unknown): Promise<void> {
     try {
       await this.#pubsub.publish(topic, message);
     } catch (cause) {
-      throw new StoreUnavailable("Redis did not take a message", { cause });
+      throw new StoreUnavailable("Redis did not accept a message", { cause });
     }
   }
 
@@ -80,14 +89,14 @@ export class RedisPubSub implements PubSub {
     try {
       await this.#options.subscriber.ping();
     } catch (cause) {
-      throw new StoreUnavailable("Redis sends no messages", { cause });
+      throw new StoreUnavailable("The connection for subscriptions does not respond", { cause });
     }
   }
 
   onMessagesMissed(listener: () => void): Unsubscribe {
-    const tell = (): void => listener();
-    this.#gapListeners.add(tell);
-    return () => this.#gapListeners.delete(tell);
+    const call = (): void => listener();
+    this.#gapListeners.add(call);
+    return () => this.#gapListeners.delete(call);
   }
 
   async close(): Promise<void> {
@@ -96,12 +105,12 @@ export class RedisPubSub implements PubSub {
     await closeClient(this.#options.subscriber);
   }
 
-  #tellOfGap(): void {
-    for (const tell of this.#gapListeners) callSafely(tell, this.#options.onError);
+  #reportMissedMessages(): void {
+    for (const call of this.#gapListeners) callSafely(call, this.#options.onError);
   }
 }
 
-/** The connection as RedisPubSub gets to see it: subscriptions go to the channels and succeed. */
+/** The connection as graphql-redis-subscriptions sees it: subscriptions go to the channels and succeed. */
 function channelsAs(client: RedisClient, channels: Channels): RedisClient {
   const replaced = {
     subscribe(name: string, done: (error: null) => void): void {
@@ -109,24 +118,11 @@ function channelsAs(client: RedisClient, channels: Channels): RedisClient {
       done(null);
     },
     unsubscribe: (name: string): void => channels.leave(name),
-    /** It asks for this at each end of a subscription, whether or not there was a pattern. */
+    /** Called when any subscription ends, with or without a pattern. */
     punsubscribe(): void {},
   };
   return new Proxy(client, {
     get: (target, name): unknown =>
       Reflect.get(Object.hasOwn(replaced, name) ? replaced : target, name),
   });
-}
-
-async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => late.reject(new Error(`Not within ${milliseconds} ms`)),
-    milliseconds,
-  ).unref();
-  try {
-    return await Promise.race([promise, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

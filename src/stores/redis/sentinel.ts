@@ -1,22 +1,22 @@
-/** How to be led by Sentinels to the master of the day. */
+/** Connects through Sentinels to the current master. */
 import { SentinelConnector, type Redis, type SentinelConnectionOptions } from "ioredis";
 import { endpoint, sentinelEndpoint, type SentinelAddress } from "./address.ts";
 import type { LinkOptions } from "./cluster.ts";
 
-/** Milliseconds from one attempt to hear from a Sentinel again to the next. */
+/** Interval between attempts to reconnect to a Sentinel (ms). */
 const reconnectInterval = 3000;
 
 export function sentinelOptions({ sentinels, name }: SentinelAddress): LinkOptions {
-  const places = sentinels.map(sentinelEndpoint);
-  const { username, password, tls } = places[0] ?? {};
+  const endpoints = sentinels.map(sentinelEndpoint);
+  const { username, password, tls } = endpoints[0] ?? {};
   const { host, port: _, ...master } = endpoint(name);
   return {
     Connector,
-    sentinels: places.map((place) => ({ host: place.host, port: place.port })),
+    sentinels: endpoints.map((sentinel) => ({ host: sentinel.host, port: sentinel.port })),
     ...(username !== undefined && { sentinelUsername: username }),
     ...(password !== undefined && { sentinelPassword: password }),
     ...(tls && { sentinelTLS: tls }),
-    // An old master that still runs takes commands for seconds after there is a new one.
+    // A demoted master that still runs accepts commands for seconds after a failover.
     failoverDetector: true,
     sentinelReconnectStrategy: () => reconnectInterval,
     name: host,
@@ -25,14 +25,14 @@ export function sentinelOptions({ sentinels, name }: SentinelAddress): LinkOptio
   };
 }
 
-/** One Sentinel that is down is no trouble; ioredis would print an error at each attempt to reach it. */
+/** Silences ioredis, which prints an error at each attempt to reach a Sentinel that is down. The others suffice. */
 class Connector extends SentinelConnector {
   constructor(options: unknown) {
     super(options as SentinelConnectionOptions);
-    // It is private, and nothing else has the links to the Sentinels.
-    type Link = (...args: unknown[]) => Redis;
-    const link = Reflect.get(this, "connectToSentinel") as Link;
-    const quiet: Link = (...args) => link.apply(this, args).on("error", () => {});
+    // A private method, but the only access to the connections to Sentinels.
+    type Connect = (...args: unknown[]) => Redis;
+    const connect = Reflect.get(this, "connectToSentinel") as Connect;
+    const quiet: Connect = (...args) => connect.apply(this, args).on("error", () => {});
     Reflect.set(this, "connectToSentinel", quiet);
   }
 }

@@ -1,52 +1,49 @@
-/** Sessions in Redis: the store that many machines share. */
+/** The session store in Redis, which many nodes share. */
 import DataLoader from "dataloader";
 import { Cluster } from "ioredis";
-import {
-  isLive,
-  expiryOf,
-  type Lifetimes,
-  type ReissueRequest,
-  type RenewalRequest,
-  type Session,
-} from "../../session/session.ts";
+import type { ReissueRequest, RenewalRequest } from "../../session/renewal-rules.ts";
+import { isLive, expiryOf, type Lifetimes, type Session } from "../../session/session.ts";
 import {
   StoreUnavailable,
   type RenewalOutcome,
   type SessionLookup,
   type SessionStore,
 } from "../../session/store.ts";
+import { chunksOf } from "../../lib/in-batches.ts";
 import { closeClient, ignore, type RedisClient } from "./client.ts";
 import { decode, encode } from "./record.ts";
 import { defineScripts } from "./scripts.ts";
 
 /**
- * So many reads go out at once, and so many members come of an index: neither Redis nor the event loop
- * is held up for long, and the time limit is one for Redis and not for the crowd.
+ * Reads per batch, and members per page of an index. A batch blocks neither Redis nor the event loop for
+ * long, and the command time-out measures Redis rather than the number of callers.
  */
 const batchSize = 100;
 
 /**
- * A session is one text, and each change of it one command or script on its key. Which sessions a user has is
- * told by an index beside them, in another slot and therefore not in the same step. It is a hint, and
- * it lists every session that was begun, because
- * - a session is listed only after its record was written, and begun once it is listed: a member
- *   without a record is a session that has ended, which nothing brings back, and whoever removes it,
- *   however late, removes no live one;
- * - a member's score, and the least lifetime of the index, is `absoluteExpiresAt`, which no renewal
- *   moves;
- * - what a failover lost of the index alone is listed again by the next renewal. Where that comes late,
- *   after the end of its session, it lists what has no record: whoever looks next removes it.
+ * A session is one text, and each change of it one command or script on its key. A separate index lists the
+ * sessions of each user. It is in another slot of a cluster, so both cannot change in one atomic step. The
+ * index is a hint, and it lists every session that was started, because
+ * - a session is listed after its record was written, and its tokens are issued after it is listed. So a
+ *   member without a record is a session that has ended for good, and its removal, however late, never
+ *   removes a live session;
+ * - a member's score, and the minimum TTL of the index, is `absoluteExpiresAt`, which no renewal changes;
+ * - if a failover loses entries of the index alone, the next renewal lists the session again. If that comes
+ *   after the session has ended, it lists a member without a record, which the next listing removes.
  */
 export class RedisSessions implements SessionStore {
   readonly #client: RedisClient;
-  /** The reads of one turn of the event loop go out together. */
-  readonly #reads = new DataLoader<string, string | null>((some) => this.#texts(some), {
-    cache: false,
-    maxBatchSize: batchSize,
-    batchScheduleFn: setImmediate,
-  });
+  /** Sends the reads of one turn of the event loop together. */
+  readonly #reads = new DataLoader<string, string | null>(
+    (fingerprints) => this.#texts(fingerprints),
+    {
+      cache: false,
+      maxBatchSize: batchSize,
+      batchScheduleFn: setImmediate,
+    },
+  );
 
-  /** Takes the client over: `close` closes it. */
+  /** Takes ownership of the client: `close` closes it. */
   constructor(client: RedisClient) {
     defineScripts(client);
     this.#client = client;
@@ -56,10 +53,10 @@ export class RedisSessions implements SessionStore {
     const { fingerprint, createdAt, idleExpiresAt } = session;
     const key = sessionKey(fingerprint);
     try {
-      await ask(this.#client.set(key, encode(session), "PXAT", idleExpiresAt));
+      await send(this.#client.set(key, encode(session), "PXAT", idleExpiresAt));
       await this.#list(session, createdAt);
     } catch (error) {
-      // Nobody gets a token of this session. Sent last, this also undoes what is only late.
+      // No token of this session is issued. As the last command, this also undoes a write that was only late.
       void this.#client.del(key).catch(ignore);
       throw error;
     }
@@ -70,25 +67,20 @@ export class RedisSessions implements SessionStore {
   }
 
   async readMany(fingerprints: readonly string[], now: number): Promise<SessionLookup[]> {
-    const readings: SessionLookup[] = [];
-    for (const some of batchesOf(fingerprints))
-      for (const [i, text] of (await this.#texts(some)).entries())
-        readings.push(toReading(some[i] ?? "", text, now));
-    return readings;
+    const lookups: SessionLookup[] = [];
+    for (const batch of chunksOf(fingerprints, batchSize))
+      for (const [i, text] of (await this.#texts(batch)).entries())
+        lookups.push(toLookup(batch[i] ?? "", text, now));
+    return lookups;
   }
 
   async renew(
     fingerprint: string,
-    {
-      generation,
-      generationAtRead,
-      network,
-      foreignReplaysEnd: followingEnds = true,
-    }: RenewalRequest,
+    { generation, generationAtRead, network, foreignReplaysEnd = true }: RenewalRequest,
     lifetimes: Lifetimes,
     now: number,
   ): Promise<RenewalOutcome> {
-    const [outcome, text] = await ask(
+    const [outcome, text] = await send(
       this.#client.curfewRenew(
         sessionKey(fingerprint),
         now,
@@ -97,16 +89,16 @@ export class RedisSessions implements SessionStore {
         now + lifetimes.access,
         now + lifetimes.renewal,
         lifetimes.grace,
-        // Zero, unless the clock is a test's: then time passes in Redis as it does there.
+        // Zero, unless a test passes its own clock: then time passes in Redis as in the test.
         now - Date.now(),
         network,
-        followingEnds ? 1 : 0,
+        foreignReplaysEnd ? 1 : 0,
       ),
     );
     if (outcome === "absent") return { outcome };
     const session = decode(fingerprint, text);
     if (session === undefined) return { outcome: "absent" };
-    if (outcome === "stepped") void this.#list(session, now).catch(ignore);
+    if (outcome === "rotated") void this.#list(session, now).catch(ignore);
     return { outcome, session };
   }
 
@@ -116,7 +108,7 @@ export class RedisSessions implements SessionStore {
     lifetimes: Lifetimes,
     now: number,
   ): Promise<Session | undefined> {
-    const text = await ask(
+    const text = await send(
       this.#client.curfewReissue(
         sessionKey(fingerprint),
         now,
@@ -133,24 +125,27 @@ export class RedisSessions implements SessionStore {
   }
 
   async touch(fingerprint: string, now: number): Promise<void> {
-    await ask(this.#client.curfewTouch(sessionKey(fingerprint), now));
+    await send(this.#client.curfewTouch(sessionKey(fingerprint), now));
   }
 
   async end(fingerprint: string, now: number): Promise<Session | undefined> {
-    const session = toSession(fingerprint, await ask(this.#client.getdel(sessionKey(fingerprint))));
+    const session = toSession(
+      fingerprint,
+      await send(this.#client.getdel(sessionKey(fingerprint))),
+    );
     if (session === undefined) return undefined;
-    // Nobody waits for this: where the index is, another node of a cluster may hang.
+    // Not awaited: the index may be on another node of a cluster, and that node may hang.
     void this.#unlist(session.userId, [fingerprint]);
     return onlyLive(session, now);
   }
 
   async listByUser(userId: string, now: number): Promise<readonly Session[]> {
-    // A scan may name a member twice.
+    // A scan may return a member twice.
     const sessions = new Map<string, Session>();
     let cursor = "0";
     do {
       const page = this.#client.zscan(userKey(userId), cursor, "COUNT", batchSize);
-      const [next, membersAndScores] = await ask(page);
+      const [next, membersAndScores] = await send(page);
       const fingerprints = membersAndScores.filter((_, i) => i % 2 === 0);
       for (const session of await this.#listed(userId, fingerprints))
         sessions.set(session.fingerprint, session);
@@ -162,19 +157,19 @@ export class RedisSessions implements SessionStore {
   }
 
   async ping(): Promise<void> {
-    await ask(this.#client.ping());
+    await send(this.#client.ping());
   }
 
   async close(): Promise<void> {
     await closeClient(this.#client);
   }
 
-  /** The records of these members of an index, which loses those that have none. */
+  /** Reads the records of members of an index, and removes the members that have none. */
   async #listed(userId: string, fingerprints: readonly string[]): Promise<readonly Session[]> {
     const records: (Session | undefined)[] = [];
-    for (const some of batchesOf(fingerprints))
-      records.push(...(await Promise.all(some.map((fingerprint) => this.#record(fingerprint)))));
-    // By the record alone: a session past its time here may be live by the clock that renews it.
+    for (const batch of chunksOf(fingerprints, batchSize))
+      records.push(...(await Promise.all(batch.map((fingerprint) => this.#record(fingerprint)))));
+    // Whether it expired does not count: another node's clock may be behind and renew it.
     const gone = fingerprints.filter((_, i) => records[i] === undefined);
     if (gone.length > 0) await this.#unlist(userId, gone);
     return records.filter((session) => session !== undefined);
@@ -184,8 +179,8 @@ export class RedisSessions implements SessionStore {
     return toSession(fingerprint, await this.#reads.load(fingerprint));
   }
 
-  /** In their order. To one server in one command; in a cluster each goes to where it is. */
-  async #texts(fingerprints: readonly string[]): Promise<TextAnswer[]> {
+  /** In the order of the fingerprints: one command to one server; in a cluster, one to the node of each key. */
+  async #texts(fingerprints: readonly string[]): Promise<TextReply[]> {
     const client = this.#client;
     const keys = fingerprints.map(sessionKey);
     if (client instanceof Cluster)
@@ -194,16 +189,16 @@ export class RedisSessions implements SessionStore {
   }
 
   async #list({ userId, fingerprint, absoluteExpiresAt }: Session, now: number): Promise<void> {
-    await ask(this.#client.curfewList(userKey(userId), now, absoluteExpiresAt, fingerprint));
+    await send(this.#client.curfewList(userKey(userId), now, absoluteExpiresAt, fingerprint));
   }
 
-  /** The sessions have ended, whether or not this succeeds: what stays is removed at a later look. */
+  /** The sessions have ended whether or not this succeeds: a later listing removes the members that remain. */
   async #unlist(userId: string, fingerprints: readonly string[]): Promise<void> {
     await this.#client.zrem(userKey(userId), ...fingerprints).catch(ignore);
   }
 }
 
-/** The braces make the rest of the name count for nothing in a cluster: one session, one slot. */
+/** The braces make the fingerprint the hash tag, which alone determines the slot in a cluster. */
 function sessionKey(fingerprint: string): string {
   return `curfew:session:{${fingerprint}}`;
 }
@@ -220,29 +215,25 @@ function onlyLive(session: Session | undefined, now: number): Session | undefine
   return session && isLive(session, now) ? session : undefined;
 }
 
-/** What is under a key, or why there is no answer. */
-type TextAnswer = string | null | StoreUnavailable;
+/** The value of a key, null if there is none, or the reason that it could not be read. */
+type TextReply = string | null | StoreUnavailable;
 
-function toReading(fingerprint: string, text: TextAnswer, now: number): SessionLookup {
+function toLookup(fingerprint: string, text: TextReply, now: number): SessionLookup {
   if (text instanceof StoreUnavailable) return { state: "unknown", cause: text };
   const session = onlyLive(toSession(fingerprint, text), now);
   if (session === undefined) return { state: "absent" };
   return { state: "live", standing: expiryOf(session) };
 }
 
-function* batchesOf<T>(items: readonly T[]): Generator<readonly T[]> {
-  for (let i = 0; i < items.length; i += batchSize) yield items.slice(i, i + batchSize);
-}
-
-/** Whatever keeps Redis from answering, its error replies included, is no answer. */
-async function ask<T>(answer: Promise<T>): Promise<T> {
+/** Reports every failure as {@link StoreUnavailable}, error replies of Redis included. */
+async function send<T>(reply: Promise<T>): Promise<T> {
   try {
-    return await answer;
+    return await reply;
   } catch (cause) {
     throw unavailable(cause);
   }
 }
 
 function unavailable(cause: unknown): StoreUnavailable {
-  return new StoreUnavailable("Redis did not do it", { cause });
+  return new StoreUnavailable("Redis did not execute a command", { cause });
 }

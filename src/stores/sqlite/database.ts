@@ -1,10 +1,10 @@
-/** Opens the SQLite file that users and sessions of one machine share. */
+/** Opens the SQLite file for the users and sessions of one machine. */
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
 /**
- * A folder or file that is missing is made, readable by its owner only.
+ * Opens the file. Creates a missing folder or file, readable by its owner only.
  *
  * @param busyTimeout how long a write waits for another process (ms); the event loop waits with it
  */
@@ -14,14 +14,14 @@ export function openDatabase(file: string, busyTimeout: number): DatabaseSync {
     enableForeignKeyConstraints: true,
     timeout: busyTimeout,
   });
-  // FULL: an acknowledged logout survives the loss of power too.
+  // FULL: an acknowledged logout survives a power failure.
   database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
   return database;
 }
 
 /**
- * Whether another connection, of this process or another, wrote to the file since this was last asked.
- * It is a look at shared memory, of some microseconds.
+ * Returns a function that reports whether another connection, of this process or another, has written to
+ * the file since the last call. It reads shared memory, which takes a few microseconds.
  */
 export function foreignWrites(database: DatabaseSync): () => boolean {
   const version = database.prepare("PRAGMA data_version");
@@ -34,11 +34,11 @@ export function foreignWrites(database: DatabaseSync): () => boolean {
   };
 }
 
-/** Before SQLite opens it, since its side files take over the file's mode. */
+/** Called before SQLite opens the file, because its side files inherit the file's mode. */
 function makePrivate(file: string): void {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   closeSync(openSync(file, "a", 0o600));
-  // Side files that are there already, of a copy for example, keep the mode that they have.
-  for (const each of [file, `${file}-wal`, `${file}-shm`])
-    if (existsSync(each)) chmodSync(each, 0o600);
+  // Existing side files, of a copy for example, keep their mode, so it is set here.
+  for (const path of [file, `${file}-wal`, `${file}-shm`])
+    if (existsSync(path)) chmodSync(path, 0o600);
 }

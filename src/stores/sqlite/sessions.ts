@@ -1,17 +1,14 @@
-/** Sessions in a SQLite file: the store for one machine. */
+/** The session store in a SQLite file, for the processes of one machine. */
 import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite";
 import {
   countForeignReplay,
-  isLive,
   decideRenewal,
   reissueSession,
   rotateSession,
-  type Lifetimes,
   type ReissueRequest,
   type RenewalRequest,
-  type Session,
-  type SessionExpiry,
-} from "../../session/session.ts";
+} from "../../session/renewal-rules.ts";
+import { isLive, type Lifetimes, type Session, type SessionExpiry } from "../../session/session.ts";
 import {
   StoreUnavailable,
   type RenewalOutcome,
@@ -19,126 +16,112 @@ import {
   type SessionStore,
 } from "../../session/store.ts";
 
-/** The columns are named after the fields of a session, so that a row is one. */
-const columns = [
-  "fingerprint",
-  "userId",
-  "generation",
-  "createdAt",
-  "renewedAt",
-  "lastSeenAt",
-  "accessExpiresAt",
-  "idleExpiresAt",
-  "absoluteExpiresAt",
-  "graceEndsAt",
-  "userAgent",
-  "ipAddress",
-  "minGeneration",
-  "networks",
-  "foreignReplays",
-  "foreignReplayGeneration",
-] as const satisfies readonly (keyof Session)[];
+/** The columns of the first version. They are named after the fields of a session, so that a row is one. */
+const firstColumns = {
+  fingerprint: "TEXT PRIMARY KEY",
+  userId: "TEXT NOT NULL",
+  generation: "INTEGER NOT NULL",
+  createdAt: "INTEGER NOT NULL",
+  renewedAt: "INTEGER NOT NULL",
+  lastSeenAt: "INTEGER NOT NULL",
+  accessExpiresAt: "INTEGER NOT NULL",
+  idleExpiresAt: "INTEGER NOT NULL",
+  absoluteExpiresAt: "INTEGER NOT NULL",
+  graceEndsAt: "INTEGER NOT NULL",
+  userAgent: "TEXT",
+  ipAddress: "TEXT",
+} as const satisfies Partial<Record<keyof Session, string>>;
 
-const schema = `
-  CREATE TABLE IF NOT EXISTS sessions (
-    fingerprint TEXT PRIMARY KEY,
-    userId TEXT NOT NULL,
-    generation INTEGER NOT NULL,
-    createdAt INTEGER NOT NULL,
-    renewedAt INTEGER NOT NULL,
-    lastSeenAt INTEGER NOT NULL,
-    accessExpiresAt INTEGER NOT NULL,
-    idleExpiresAt INTEGER NOT NULL,
-    absoluteExpiresAt INTEGER NOT NULL,
-    graceEndsAt INTEGER NOT NULL,
-    userAgent TEXT,
-    ipAddress TEXT,
-    minGeneration INTEGER NOT NULL DEFAULT 0,
-    networks TEXT NOT NULL DEFAULT '',
-    foreignReplays INTEGER NOT NULL DEFAULT 0,
-    foreignReplayGeneration INTEGER NOT NULL DEFAULT 0
-  ) STRICT, WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS sessionsByUser ON sessions (userId);
-  CREATE INDEX IF NOT EXISTS sessionsByIdleExpiry ON sessions (idleExpiresAt);
-`;
-
-/** Columns that files of earlier versions lack. */
+/** Columns of later versions, which are added to older files. A new field of a session belongs here. */
 const laterColumns = {
   minGeneration: "INTEGER NOT NULL DEFAULT 0",
   networks: "TEXT NOT NULL DEFAULT ''",
   foreignReplays: "INTEGER NOT NULL DEFAULT 0",
   foreignReplayGeneration: "INTEGER NOT NULL DEFAULT 0",
-} as const satisfies Partial<Record<keyof Session, string>>;
+} as const satisfies Partial<Record<keyof Session, `${string} DEFAULT ${string}`>>;
+
+const columns = { ...firstColumns, ...laterColumns } satisfies Record<keyof Session, string>;
+const columnNames = Object.keys(columns);
+
+const schema = `
+  CREATE TABLE IF NOT EXISTS sessions (
+    ${Object.entries(columns)
+      .map(([name, type]) => `${name} ${type}`)
+      .join(",\n    ")}
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS sessionsByUser ON sessions (userId);
+  CREATE INDEX IF NOT EXISTS sessionsByIdleExpiry ON sessions (idleExpiresAt);
+`;
 
 export class SqliteSessions implements SessionStore {
   readonly #database: DatabaseSync;
   readonly #find: StatementSync;
-  readonly #standing: StatementSync;
-  readonly #ofUser: StatementSync;
+  readonly #findExpiry: StatementSync;
+  readonly #listByUser: StatementSync;
   readonly #write: StatementSync;
   readonly #touch: StatementSync;
   readonly #delete: StatementSync;
   readonly #prune: StatementSync;
 
-  /** Makes the table where it is missing. The database stays its opener's, to share and to close. */
+  /** Creates the table if it is missing. The caller owns the database: it may share it, and it closes it. */
   constructor(database: DatabaseSync) {
     database.exec(schema);
     addMissingColumns(database);
     this.#database = database;
     this.#find = database.prepare("SELECT * FROM sessions WHERE fingerprint = ?");
-    this.#standing = database.prepare(
+    this.#findExpiry = database.prepare(
       "SELECT accessExpiresAt, idleExpiresAt, minGeneration, networks FROM sessions WHERE fingerprint = ? AND idleExpiresAt > ?",
     );
-    this.#ofUser = database.prepare(
+    this.#listByUser = database.prepare(
       "SELECT * FROM sessions WHERE userId = ? AND idleExpiresAt > ? ORDER BY createdAt DESC",
     );
-    this.#write = database.prepare(`REPLACE INTO sessions (${columns.join(", ")})
-      VALUES (${columns.map((column) => `:${column}`).join(", ")})`);
+    this.#write = database.prepare(`REPLACE INTO sessions (${columnNames.join(", ")})
+      VALUES (${columnNames.map((column) => `:${column}`).join(", ")})`);
     this.#touch = database.prepare(
       "UPDATE sessions SET lastSeenAt = :now WHERE fingerprint = :fingerprint AND idleExpiresAt > :now",
     );
     this.#delete = database.prepare("DELETE FROM sessions WHERE fingerprint = ? RETURNING *");
-    // A bounded number at once: no login waits for all that has expired in a quiet month.
+    // At most 1000: a login must not wait while all sessions that expired in a quiet month are deleted.
     this.#prune = database.prepare(`DELETE FROM sessions WHERE fingerprint IN (
       SELECT fingerprint FROM sessions WHERE idleExpiresAt <= ? LIMIT 1000)`);
   }
 
   async create(session: Session): Promise<void> {
-    this.#atomically(() => {
+    this.#transaction(() => {
       this.#prune.run(session.createdAt);
       this.#write.run({ ...session });
     });
   }
 
   async read(fingerprint: string, now: number): Promise<Session | undefined> {
-    return this.#ask(() => this.#live(fingerprint, now));
+    return this.#run(() => this.#live(fingerprint, now));
   }
 
   async readMany(fingerprints: readonly string[], now: number) {
-    return this.#ask(() =>
+    return this.#run(() =>
       fingerprints.map((fingerprint): SessionLookup => {
-        const row = this.#standing.get(fingerprint, now);
-        return row ? { state: "live", standing: toStanding(row) } : { state: "absent" };
+        const row = this.#findExpiry.get(fingerprint, now);
+        return row ? { state: "live", standing: toExpiry(row) } : { state: "absent" };
       }),
     );
   }
 
   async renew(fingerprint: string, request: RenewalRequest, lifetimes: Lifetimes, now: number) {
-    return this.#atomically((): RenewalOutcome => {
+    return this.#transaction((): RenewalOutcome => {
       const session = this.#live(fingerprint, now);
       if (session === undefined) return { outcome: "absent" };
       switch (decideRenewal(session, request, now)) {
-        case "step": {
-          const stepped = rotateSession(session, request, lifetimes, now);
-          this.#write.run({ ...stepped });
-          return { outcome: "stepped", session: stepped };
+        case "rotate": {
+          const rotated = rotateSession(session, request, lifetimes, now);
+          this.#write.run({ ...rotated });
+          return { outcome: "rotated", session: rotated };
         }
-        case "converge":
-          return { outcome: "converged", session };
-        case "convergeForeign": {
+        case "replay":
+          return { outcome: "replayed", session };
+        case "foreignReplay": {
           const counted = countForeignReplay(session);
           this.#write.run({ ...counted });
-          return { outcome: "convergedForeign", session: counted };
+          return { outcome: "foreignReplay", session: counted };
         }
         case "reuse":
           return { outcome: "reused", session };
@@ -149,7 +132,7 @@ export class SqliteSessions implements SessionStore {
   }
 
   async reissue(fingerprint: string, request: ReissueRequest, lifetimes: Lifetimes, now: number) {
-    return this.#atomically((): Session | undefined => {
+    return this.#transaction((): Session | undefined => {
       const session = this.#live(fingerprint, now);
       if (session === undefined) return undefined;
       const reissued = reissueSession(session, request, lifetimes, now);
@@ -159,21 +142,21 @@ export class SqliteSessions implements SessionStore {
   }
 
   async touch(fingerprint: string, now: number): Promise<void> {
-    this.#ask(() => this.#touch.run({ fingerprint, now }));
+    this.#run(() => this.#touch.run({ fingerprint, now }));
   }
 
   async end(fingerprint: string, now: number): Promise<Session | undefined> {
-    // `all`, not `get`: it runs to the end, and so tells when the commit fails.
-    const [session] = this.#ask(() => this.#delete.all(fingerprint)).map(toSession);
+    // `all`, not `get`: it runs the statement to its end, and so throws if the commit fails.
+    const [session] = this.#run(() => this.#delete.all(fingerprint)).map(toSession);
     return session && isLive(session, now) ? session : undefined;
   }
 
   async listByUser(userId: string, now: number): Promise<readonly Session[]> {
-    return this.#ask(() => this.#ofUser.all(userId, now)).map(toSession);
+    return this.#run(() => this.#listByUser.all(userId, now)).map(toSession);
   }
 
   async ping(): Promise<void> {
-    this.#ask(() => this.#find.get(""));
+    this.#run(() => this.#find.get(""));
   }
 
   async close(): Promise<void> {}
@@ -184,40 +167,40 @@ export class SqliteSessions implements SessionStore {
     return session && isLive(session, now) ? session : undefined;
   }
 
-  /** IMMEDIATE takes the write lock before the read, so that no other process comes in between. */
-  #atomically<T>(change: () => T): T {
-    return this.#ask(() => {
+  /** IMMEDIATE takes the write lock before the read, so that no other process writes in between. */
+  #transaction<T>(change: () => T): T {
+    return this.#run(() => {
       this.#database.exec("BEGIN IMMEDIATE");
       try {
         const result = change();
         this.#database.exec("COMMIT");
         return result;
       } finally {
-        // SQLite rolls back by itself after some faults, and then refuses to do so again.
+        // After some errors SQLite has rolled back already, and a second ROLLBACK would throw.
         if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
       }
     });
   }
 
-  #ask<T>(question: () => T): T {
+  #run<T>(statement: () => T): T {
     try {
-      return question();
+      return statement();
     } catch (cause) {
-      throw new StoreUnavailable("SQLite did not do it", { cause });
+      throw new StoreUnavailable("SQLite did not execute a statement", { cause });
     }
   }
 }
 
-/** The table is STRICT, so the columns hold what it says. The copy gives the row a prototype. */
+/** The table is STRICT, so the columns have the declared types. The copy gives the row a prototype. */
 function toSession(row: Record<string, SQLOutputValue>): Session {
   return { ...row } as unknown as Session;
 }
 
-function toStanding(row: Record<string, SQLOutputValue>): SessionExpiry {
+function toExpiry(row: Record<string, SQLOutputValue>): SessionExpiry {
   return { ...row } as unknown as SessionExpiry;
 }
 
-/** The schema's statement does nothing where the table is there already. */
+/** The schema's CREATE TABLE does not change an existing table. */
 function addMissingColumns(database: DatabaseSync): void {
   const present = new Set(
     database

@@ -1,7 +1,7 @@
-/** Sessions as they should be: the rules in plain fields, with no store, no messages and no cryptography. */
+/** The reference model: the rules of sessions on plain fields, without store, messages or cryptography. */
 import { day, lifetimes as defaults } from "../../helpers/domain.ts";
 
-/** With an absolute one so short that a few renewals come up against it. */
+/** The absolute lifetime is so short that a few renewals reach it. */
 export const lifetimes = { ...defaults, absolute: 45 * day };
 
 export interface ModelSession {
@@ -54,14 +54,14 @@ export class Reference {
     return session;
   }
 
-  /** What an access check says to a token. */
+  /** The result of an access check. */
   access(token: ModelToken): string {
     const refusal = this.#refusal(token, "access");
     if (refusal !== undefined) return refusal;
     return token.generation < token.session.generation ? "SUPERSEDED" : "signedIn";
   }
 
-  /** What a renewal with that token comes to; and it does so. */
+  /** Applies a renewal with the token and returns its result. */
   renew(token: ModelToken): string {
     const refusal = this.#refusal(token, "renewal");
     if (refusal !== undefined) return refusal;
@@ -79,7 +79,7 @@ export class Reference {
     return "REUSED";
   }
 
-  /** What comes of starting over, with whatever token. */
+  /** Reissues the session and returns the result. */
   reissue(session: ModelSession): string {
     if (!this.isLive(session)) return "ENDED";
     session.generation += 1;
@@ -89,7 +89,7 @@ export class Reference {
     return "renewed";
   }
 
-  /** How many sessions a logout with that token ends. */
+  /** Applies a logout with the token and returns the number of ended sessions. */
   logout(token: ModelToken): number {
     return token.generation < token.session.minGeneration ? 0 : this.end(token.session);
   }

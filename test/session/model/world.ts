@@ -1,4 +1,4 @@
-/** Does each step to the real sessions and to the reference, and compares what comes of it. */
+/** Applies each step to the real sessions and to the reference model, and compares the results. */
 import { randomUUID } from "node:crypto";
 import { expect } from "vitest";
 import { KeyRing } from "../../../src/session/keys.ts";
@@ -9,16 +9,16 @@ import { lifetimes, Reference, type ModelSession, type ModelToken } from "./refe
 
 const users = ["ada", "bob"] as const;
 
-/** Sessions and tokens are picked by number, modulo how many there are. */
+/** Sessions and tokens are chosen by number, modulo their count. */
 export type Step =
   | { readonly do: "login"; readonly user: (typeof users)[number] }
   | { readonly do: "renew" | "renewAtOnce" | "reissue" | "logout"; readonly token: number }
   | { readonly do: "endOthers"; readonly session: number }
-  /** With the token of so many generations before the current one. */
+  /** With the token that is `age` generations older than the current one. */
   | { readonly do: "renewOf"; readonly session: number; readonly age: number }
   | { readonly do: "end"; readonly user: (typeof users)[number]; readonly session: number }
   | { readonly do: "wait"; readonly time: number }
-  /** To a moment in a session's life, or to just before it. */
+  /** Until a time of a session, or until just before it. */
   | {
       readonly do: "waitFor";
       readonly session: number;
@@ -32,16 +32,16 @@ export type Moment = "graceEndsAt" | "accessExpiresAt" | "idleExpiresAt";
 export class World {
   readonly #domain: Domain;
   readonly #model: Reference;
-  readonly #blur: number;
-  /** Stores outlive worlds, so each world has users of its own. */
+  readonly #clockTolerance: number;
+  /** Stores are shared by several runs, so each run has its own users. */
   readonly #name = randomUUID();
   #subject: Sessions;
 
-  /** @param blur milliseconds by which the store's clock for the grace may be off */
-  constructor(store: SessionStore, blur: number) {
-    this.#blur = blur;
+  /** @param clockTolerance how far the store's clock for the grace period may differ (ms) */
+  constructor(store: SessionStore, clockTolerance: number) {
+    this.#clockTolerance = clockTolerance;
     this.#domain = startDomain({ store, lifetimes });
-    // Redis clears away by the wall clock what has expired.
+    // Redis deletes expired keys by the wall clock.
     this.#domain.clock.now = Date.now();
     this.#model = new Reference(this.#domain.clock.now);
     this.#subject = this.#restart();
@@ -94,7 +94,7 @@ export class World {
     if (token !== undefined) await act(token);
   }
 
-  /** What holds after every step. */
+  /** Asserts the invariants after a step. */
   async check(): Promise<void> {
     const { tokens } = this.#model;
     const answers = await Promise.all(tokens.map(({ text }) => this.#access(text)));
@@ -105,7 +105,7 @@ export class World {
     expect(this.#domain.faults).toEqual([]);
   }
 
-  /** Said once more without the model's rules, so that no mistake can hide in both. */
+  /** Independent of the model's rules, so that no mistake is hidden in both. */
   #checkAccepted(accepted: readonly ModelToken[]): void {
     for (const { session, expiresAt } of accepted) {
       expect(session.ended).toBe(false);
@@ -116,7 +116,7 @@ export class World {
     }
   }
 
-  /** Only of what has ended: to what lives, a renewal does something. */
+  /** Only for ended sessions: a renewal would change a live one. */
   async #checkEnded(): Promise<void> {
     const over = this.#model.tokens.filter(({ session }) => !this.#model.isLive(session));
     const renewals = await Promise.all(over.map(({ text }) => this.#subject.renew(text)));
@@ -132,8 +132,8 @@ export class World {
   }
 
   #waitFor(session: ModelSession, moment: Moment, isEarly: boolean): void {
-    const blur = moment === "graceEndsAt" ? this.#blur : 0;
-    const time = session[moment] + (isEarly ? -1 - blur : blur);
+    const clockTolerance = moment === "graceEndsAt" ? this.#clockTolerance : 0;
+    const time = session[moment] + (isEarly ? -1 - clockTolerance : clockTolerance);
     this.#wait(Math.max(time - this.#model.now, 0));
   }
 
@@ -157,7 +157,7 @@ export class World {
     if (token !== undefined) await this.#renew(token, 1);
   }
 
-  /** By so many callers at once. */
+  /** Renews by several concurrent callers. */
   async #renew(token: ModelToken, callers: number): Promise<void> {
     const before = token.session.generation;
     const renewals = await Promise.all(
@@ -197,7 +197,7 @@ export class World {
     for (const other of others) this.#model.end(other);
   }
 
-  /** The claims of any token, expired or not, as long as its key is in the ring. */
+  /** The claims of any token, expired or not, if its key is in the ring. */
   #identify(token: ModelToken) {
     const claims = this.#subject.identify(token.text);
     expect(claims?.fingerprint).toBe(
@@ -210,7 +210,7 @@ export class World {
     if (renewal.outcome === "renewed") this.#keep(session, renewal);
   }
 
-  /** A pair is always that of the session's current generation, and the same for all who get it. */
+  /** A pair always has the session's current generation, and is the same for all callers. */
   #keep(session: ModelSession, { session: record, tokens }: Issued): void {
     expect(record).toMatchObject(this.#record(session));
     const { generation, accessExpiresAt, idleExpiresAt } = session;
@@ -227,12 +227,15 @@ export class World {
     else expect(same).toEqual(pair);
   }
 
-  /** What a store should know of it. */
+  /** The expected record in a store. */
   #record({ graceEndsAt, ...rest }: ModelSession) {
     const { user: _user, ended: _ended, ...session } = rest;
     return {
       ...session,
-      graceEndsAt: expect.closeTo(graceEndsAt, -Math.log10(2 * (this.#blur + 0.5))) as number,
+      graceEndsAt: expect.closeTo(
+        graceEndsAt,
+        -Math.log10(2 * (this.#clockTolerance + 0.5)),
+      ) as number,
     };
   }
 
@@ -241,7 +244,7 @@ export class World {
     return answer.state === "refused" ? answer.reason : answer.state;
   }
 
-  /** The server again, with the keys of now. */
+  /** A new node with the current keys. */
   #restart(): Sessions {
     const { oldestKey, newestKey } = this.#model;
     const keys = Array.from({ length: newestKey - oldestKey + 1 }, (_, i) => newestKey - i);
