@@ -12,6 +12,17 @@ const closeBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1
 const recheckBuckets = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const storeBuckets = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2.5];
 
+/** Values of the label `ending`, which dashboards and alerts of operators query. */
+const endingLabels = {
+  UNAUTHENTICATED: "UNAUTHENTICATED",
+  SESSION_ENDED: "ENDED",
+  SESSION_EXPIRED: "EXPIRED",
+  TRY_AGAIN_LATER: "UNAVAILABLE",
+  TOO_MANY_CONNECTIONS: "TOO_MANY",
+  SERVICE_RESTART: "GOING_AWAY",
+  CLIENT_GONE: "LEFT",
+} as const satisfies Record<CloseReason, string>;
+
 /** Records how long a call took, by its outcome. */
 export type StoreTimer = Readonly<
   Record<"ok" | "unavailable" | "error", (milliseconds: number) => void>
@@ -164,9 +175,9 @@ export class Metrics {
     this.#connections.inc({ transport });
   }
 
-  ended(transport: "socket" | "stream", ending: CloseReason): void {
+  ended(transport: "socket" | "stream", reason: CloseReason): void {
     this.#connections.dec({ transport });
-    this.#connectionsEnded.inc({ transport, ending });
+    this.#connectionsEnded.inc({ transport, ending: endingLabels[reason] });
   }
 
   /**

@@ -6,7 +6,7 @@ import { networkOf } from "../../src/lib/client-network.ts";
 import { requestIdFrom } from "../../src/lib/log-context.ts";
 import { tokenFromHeader } from "../../src/protocol/connection-init.ts";
 import { originPolicy } from "../../src/request/origin-check.ts";
-import { knownMessage } from "../../src/graphql/plugins/error-shapes.ts";
+import { knownMessage } from "../../src/graphql/plugins/known-messages.ts";
 import { growth, isLinear, median, threadCost } from "../helpers/cost.ts";
 import { regexLiterals } from "../helpers/regex-literals.ts";
 
@@ -28,7 +28,7 @@ const unreachable: Readonly<Record<string, string>> = {
 /** How many characters reach the patterns of a file, where that is fewer than a body has. */
 const bounded: Readonly<Record<string, number>> = {
   "explorer/browser/messages.ts": 256,
-  "graphql/plugins/error-shapes.ts": 1_000,
+  "graphql/plugins/known-messages.ts": 1_000,
   "lib/client-network.ts": 100,
   "lib/log-context.ts": head,
   "request/credentials.ts": body,

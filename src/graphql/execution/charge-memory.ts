@@ -11,7 +11,7 @@ const machinery = 6_000;
  *
  * @param params what the client sent, where plugins keep it
  */
-export function mayKeep(args: ExecutionArgs, caller: Caller, params?: unknown): boolean {
+export function chargeMemory(args: ExecutionArgs, caller: Caller, params?: unknown): boolean {
   const { document, operationName, variableValues } = args;
   const bytes = () =>
     machinery +
@@ -19,5 +19,5 @@ export function mayKeep(args: ExecutionArgs, caller: Caller, params?: unknown): 
     footprintOf(variableValues) +
     (params === undefined ? 0 : footprintOf(params));
   const kind = getOperationAST(document, operationName)?.operation;
-  return caller.keep(bytes, kind === OperationTypeNode.SUBSCRIPTION);
+  return caller.charge(bytes, kind === OperationTypeNode.SUBSCRIPTION);
 }

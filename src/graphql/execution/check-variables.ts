@@ -36,7 +36,7 @@ class Enough extends Error {}
  *
  * @param suggestions whether an error may name what the client probably meant
  */
-export function wrongVariables(
+export function variableErrors(
   { schema, document, operationName, variableValues }: ExecutionArgs,
   suggestions: boolean,
 ): readonly GraphQLError[] {

@@ -17,7 +17,7 @@ const allTexts = 128 * 1_024;
 const leastText = 1_024;
 
 /** Remembers what belongs to short texts: those that were used last, as long as all of them are no more than may be. */
-export function smallCache<Value extends object>() {
+export function boundedCache<Value extends object>() {
   const values = new Map<string, Value>();
   let characters = 0;
   return {
@@ -51,7 +51,7 @@ export const noCache = { get: () => undefined, set: () => {} };
 type Check = (query: string) => readonly [DocumentNode, readonly GraphQLError[]];
 
 export function cacheDocuments(check: Check): (query: string) => Compiled {
-  const known = smallCache<Compiled>();
+  const known = boundedCache<Compiled>();
   return (query) => {
     const remembered = known.get(query);
     if (remembered !== undefined) return remembered;

@@ -3,7 +3,7 @@ import type { ExecutionResult } from "graphql";
 import { isAsyncIterable } from "graphql-yoga";
 import type { Caller } from "../caller.ts";
 import { EndableStream, leave, type Result } from "./endable-stream.ts";
-import { asItIs, slowRequest, stopped } from "./execute.ts";
+import { passThrough, slowRequest, stopped } from "./execute.ts";
 
 /**
  * A plugin may answer instead of the executor, stream by itself, or hold back what was executed: so this
@@ -35,7 +35,7 @@ async function stream(source: AsyncIterable<unknown>, caller: Caller): Promise<R
   return new EndableStream(source, {
     lifecycle,
     isAnswer: source instanceof EndableStream && source.isAnswer,
-    answerTo: asItIs,
+    answerTo: passThrough,
     masked: (part) => part,
     mask: (error) => error,
     onSourceFault: () => {},

@@ -11,7 +11,7 @@ import { createYoga, type Plugin, type YogaLogger, type YogaServerOptions } from
 import { guardingPlugin } from "../authenticated.ts";
 import type { Caller } from "../caller.ts";
 import { createContext, type CurfewContext, type Services } from "../context.ts";
-import { noCache, cacheDocuments, smallCache, type Compiled } from "./document-cache.ts";
+import { noCache, cacheDocuments, boundedCache, type Compiled } from "./document-cache.ts";
 import {
   pluginPipeline,
   operationNotFound,
@@ -20,16 +20,16 @@ import {
   type Pipeline,
 } from "./plugin-pipeline.ts";
 import { maskError, tooMuchMemory } from "../errors.ts";
-import { executableOf } from "./executable.ts";
+import { reduceDocument } from "./reduce-document.ts";
 import { useSecurityHeaders } from "../plugins/use-security-headers.ts";
-import { mayKeep } from "./charge-memory.ts";
+import { chargeMemory } from "./charge-memory.ts";
 import { useQueryLimits, type QueryLimits } from "../plugins/query-limits.ts";
 import type { Result } from "./endable-stream.ts";
 import { Occurrences } from "../yoga-logger.ts";
-import type { OnMasked } from "./masked-errors.ts";
+import type { OnMasked } from "./report-masked-errors.ts";
 import { createExecute, type Execute } from "./execute.ts";
 import { useParameterErrors } from "../plugins/use-parameter-errors.ts";
-import { redactErrors } from "../plugins/redact-errors.ts";
+import { useErrorRedaction } from "../plugins/redact-errors.ts";
 
 /** What a transport passes along with each request or operation. */
 export interface ServerContext {
@@ -108,8 +108,8 @@ export function createEngine(options: EngineOptions): Engine {
       if (!operation) return [operationNotFound()];
       const sent = { document, operationName, variableValues: variables };
       const isSubscription = operation.operation === OperationTypeNode.SUBSCRIPTION;
-      const args = argsOf(isSubscription ? executableOf(sent) : sent, caller);
-      return mayKeep(args, caller) ? args : [tooMuchMemory()];
+      const args = argsOf(isSubscription ? reduceDocument(sent) : sent, caller);
+      return chargeMemory(args, caller) ? args : [tooMuchMemory()];
     },
     run,
   };
@@ -140,7 +140,7 @@ function createAdapter(options: EngineOptions, run: Execute) {
     maxRequestBodySize: options.maxMessageSize,
     multipart: false,
     // A syntax error that is remembered would be answered with the status of its first occasion.
-    parserAndValidationCache: { documentCache: smallCache(), errorCache: noCache },
+    parserAndValidationCache: { documentCache: boundedCache(), errorCache: noCache },
     cors: ({ headers }) => {
       const origin = headers.get("origin") ?? "";
       if (!allowsOrigin(origin, headers.get("host"))) return false;
@@ -153,7 +153,7 @@ function createAdapter(options: EngineOptions, run: Execute) {
       useQueryLimits({ limits: options.limits, suggestions: options.introspection }),
       useSecurityHeaders,
       useParameterErrors,
-      redactErrors({ suggestions: options.introspection }),
+      useErrorRedaction({ suggestions: options.introspection }),
       ...(options.introspection ? [] : [withoutIntrospection]),
       ...(options.plugins.length > 0
         ? [guardingPlugin(), ...options.plugins, useSessionEnd(run)]

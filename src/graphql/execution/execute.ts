@@ -16,12 +16,12 @@ import type { Caller } from "../caller.ts";
 import type { CurfewContext } from "../context.ts";
 import { EndableStream, leave, type EndableStreamOptions, type Result } from "./endable-stream.ts";
 import { endingError, tooMuchMemory } from "../errors.ts";
-import { executableOf } from "./executable.ts";
-import { mayKeep } from "./charge-memory.ts";
-import { reportMasked, type OnMasked } from "./masked-errors.ts";
+import { reduceDocument } from "./reduce-document.ts";
+import { chargeMemory } from "./charge-memory.ts";
+import { reportMaskedErrors, type OnMasked } from "./report-masked-errors.ts";
 import { redactRequestError } from "../plugins/redact-errors.ts";
 import { hasSerialFields } from "./serial-fields.ts";
-import { wrongVariables } from "./check-variables.ts";
+import { variableErrors } from "./check-variables.ts";
 
 /** Executes or subscribes, as the plugins of a Yoga have it. */
 export type ExecuteFn = (args: ExecutionArgs) => unknown;
@@ -85,7 +85,7 @@ export function createExecute({
   function masked(result: ExecutionResult): ExecutionResult {
     const hidden: GraphQLError[] = [];
     const shown = shownResult(result, hidden);
-    if (hidden.length > 0) reportMasked(hidden, onMasked);
+    if (hidden.length > 0) reportMaskedErrors(hidden, onMasked);
     return shown;
   }
 
@@ -205,21 +205,21 @@ export function createExecute({
     const isSubscription = asked?.operation === OperationTypeNode.SUBSCRIPTION;
     const isAnswer = asked?.operation === OperationTypeNode.MUTATION;
     const isSerial = asked != null && hasSerialFields(asked, whole.document);
-    const args = isSubscription ? executableOf(whole) : whole;
-    if (!mayKeep(args, caller, paramsOf(args))) {
+    const args = isSubscription ? reduceDocument(whole) : whole;
+    if (!chargeMemory(args, caller, paramsOf(args))) {
       caller.done();
       return { errors: [tooMuchMemory()] };
     }
     const checked =
       (begin: () => Begun | Promise<Begun>): Operation["begin"] =>
       () => {
-        const errors = wrongVariables(args, suggestions);
+        const errors = variableErrors(args, suggestions);
         return errors.length > 0 ? { errors } : begin();
       };
     if (by !== undefined) {
       const begin = checked(async () => (await by(args)) as Begun);
       // It is done when the plugins around this are.
-      const operation = { caller, begin, answerTo: asItIs, isAnswer, onDone: () => {} };
+      const operation = { caller, begin, answerTo: passThrough, isAnswer, onDone: () => {} };
       return isSubscription ? subscribe(operation) : request(operation, isSerial);
     }
     const onDone = () => caller.done();
@@ -232,7 +232,7 @@ export function createExecute({
           onDone,
         })
       : request(
-          { caller, begin: checked(() => answer(args)), answerTo: asItIs, isAnswer, onDone },
+          { caller, begin: checked(() => answer(args)), answerTo: passThrough, isAnswer, onDone },
           isSerial,
         );
   };
@@ -270,7 +270,7 @@ function wholeOrParts(result: Awaited<ReturnType<typeof execute<Data>>>): Result
 }
 
 /** Of a query whose answer comes in parts, the events are the parts; of what others execute, the answers. */
-export const asItIs: Operation["answerTo"] = (event) => event as ExecutionResult;
+export const passThrough: Operation["answerTo"] = (event) => event as ExecutionResult;
 
 export function stopped(ending: CloseReason): ExecutionResult {
   return { errors: [endingError(ending)] };

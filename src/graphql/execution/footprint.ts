@@ -17,7 +17,7 @@ const shortestSlice = 13;
 const onlyLatin1 = /^[\0-\xff]*$/;
 
 /** A text that keeps no other: V8 makes what is cut out of a text a view of the whole. */
-export function textOfItsOwn(text: string): string {
+export function copyText(text: string): string {
   if (text.length < shortestSlice) return text;
   const encoding = text.isWellFormed() ? "utf8" : "utf16le";
   return Buffer.from(text, encoding).toString(encoding);

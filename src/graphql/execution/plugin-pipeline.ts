@@ -12,8 +12,8 @@ import type { Caller } from "../caller.ts";
 import type { CurfewContext } from "../context.ts";
 import type { Result } from "./endable-stream.ts";
 import { tooMuchMemory } from "../errors.ts";
-import { executableOf } from "./executable.ts";
-import { mayKeep } from "./charge-memory.ts";
+import { reduceDocument } from "./reduce-document.ts";
+import { chargeMemory } from "./charge-memory.ts";
 import { endWithSession } from "./enforce-session-end.ts";
 import type { ExecuteFn, Execute } from "./execute.ts";
 
@@ -72,8 +72,8 @@ export function pluginPipeline(
       const contextValue = await enveloped.contextFactory();
       const isSubscription = operation === OperationTypeNode.SUBSCRIPTION;
       const whole = { schema, document, operationName, variableValues, contextValue };
-      const args = isSubscription ? executableOf(whole) : whole;
-      if (!mayKeep(args, caller, payload)) return [tooMuchMemory()];
+      const args = isSubscription ? reduceDocument(whole) : whole;
+      if (!chargeMemory(args, caller, payload)) return [tooMuchMemory()];
       const execute = isSubscription ? enveloped.subscribe : enveloped.execute;
       executed.set(args, async () => {
         try {

@@ -24,8 +24,8 @@ import {
 } from "graphql";
 import type { Plugin } from "graphql-yoga";
 import { tooComplex } from "../errors.ts";
-import { mayLocate } from "./locations.ts";
-import { overlapsExceed } from "./overlaps.ts";
+import { showsLocations } from "./error-locations.ts";
+import { hasTooManyOverlaps } from "./overlapping-fields.ts";
 
 /** Of each operation, with its fragments counted wherever they are spread. */
 interface Size {
@@ -73,7 +73,7 @@ export function useQueryLimits({ limits, suggestions }: QueryLimitsOptions): Plu
   const limitedParse: typeof parse = (source, options) => {
     try {
       const text = typeof source === "string" ? source : source.body;
-      const noLocation = options?.noLocation === true || !mayLocate(text);
+      const noLocation = options?.noLocation === true || !showsLocations(text);
       return parse(source, { ...options, noLocation, maxLexicalTokens: limits.maxQueryTokens });
     } catch (error) {
       throw explained(error, limits);
@@ -132,7 +132,7 @@ function excessesOf(
         return tooComplex(`${has}; at most ${limits[limitOf[measure]]} are allowed.`, operation);
       });
   });
-  if (excesses.length > 0 || !overlapsExceed(document, maxComparisons)) return excesses;
+  if (excesses.length > 0 || !hasTooManyOverlaps(document, maxComparisons)) return excesses;
   return [
     tooComplex("The document selects the same fields, or spreads fragments, too many times."),
   ];

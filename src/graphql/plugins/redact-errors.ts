@@ -1,8 +1,8 @@
 /** GraphQL's own errors quote the values of a request, where a password may stand. These errors do not. */
 import { GraphQLError, Kind, type ASTNode, type VariableDefinitionNode } from "graphql";
 import type { Plugin } from "graphql-yoga";
-import { knownMessage } from "./error-shapes.ts";
-import { mayLocate } from "./locations.ts";
+import { knownMessage } from "./known-messages.ts";
+import { showsLocations } from "./error-locations.ts";
 
 export interface RedactOptions {
   /** Whether a message may name what the client probably meant, and so a part of the schema. */
@@ -10,7 +10,7 @@ export interface RedactOptions {
 }
 
 /** Redacts the errors of parsing and validation. */
-export function redactErrors({ suggestions }: RedactOptions): Plugin {
+export function useErrorRedaction({ suggestions }: RedactOptions): Plugin {
   return {
     onParse:
       () =>
@@ -101,7 +101,7 @@ function redacted(error: GraphQLError, suggestions: boolean, otherwise: string):
 /** Without the nodes: the error may be kept for long, and they hold the document. */
 function copyOf({ path, extensions, source, positions }: GraphQLError, message: string) {
   const where =
-    source !== undefined && positions !== undefined && mayLocate(source.body)
+    source !== undefined && positions !== undefined && showsLocations(source.body)
       ? { source, positions: positions.slice(0, maxLocations) }
       : {};
   return asRedacted(new GraphQLError(message, { ...where, path, extensions }));

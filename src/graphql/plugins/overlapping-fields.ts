@@ -31,7 +31,7 @@ interface Group {
 class TooMany extends Error {}
 
 /** Whether there are more pairs to compare than the limit. It takes time in proportion to the limit, at most. */
-export function overlapsExceed(document: DocumentNode, limit: number): boolean {
+export function hasTooManyOverlaps(document: DocumentNode, limit: number): boolean {
   try {
     new Comparisons(document, limit).count();
     return false;

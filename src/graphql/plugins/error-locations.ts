@@ -9,7 +9,7 @@ const maxLines = 1_000;
  * the text: 100 errors after a hundred thousand line breaks take it more than a second. A document by hand or of
  * a build has far fewer lines.
  */
-export function mayLocate(text: string): boolean {
+export function showsLocations(text: string): boolean {
   if (text.length > maxLength) return false;
   let lines = 1;
   for (let i = 0; i < text.length; i += 1) {

@@ -1,12 +1,12 @@
 /** Few documents are remembered, by what they take. */
 import { expect, it } from "vitest";
-import { smallCache } from "../../src/graphql/execution/document-cache.ts";
+import { boundedCache } from "../../src/graphql/execution/document-cache.ts";
 
 const text = (i: number, length: number) => `${i}`.padEnd(length, "x");
 
 /** How many of a thousand are left. */
 function left(length: number): number {
-  const cache = smallCache<object>();
+  const cache = boundedCache<object>();
   for (let i = 0; i < 1_000; i += 1) cache.set(text(i, length), {});
   return Array.from({ length: 1_000 }, (_, i) => cache.get(text(i, length))).filter(Boolean).length;
 }
@@ -16,7 +16,7 @@ it("remembers 128 short documents, or 32 of the longest, and none that is longer
 });
 
 it("remembers those that were used last", () => {
-  const cache = smallCache<object>();
+  const cache = boundedCache<object>();
   for (let i = 0; i < 1_000; i += 1) {
     cache.set(text(i, 10), {});
     expect(cache.get(text(0, 10))).toBeDefined();
@@ -26,7 +26,7 @@ it("remembers those that were used last", () => {
 });
 
 it("counts a document that is set again once", () => {
-  const cache = smallCache<object>();
+  const cache = boundedCache<object>();
   cache.set("other", {});
   for (let i = 0; i < 1_000; i += 1) cache.set("same", {});
   expect(cache.get("other")).toBeDefined();

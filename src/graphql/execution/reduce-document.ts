@@ -7,7 +7,7 @@ import {
   type FragmentDefinitionNode,
   type OperationDefinitionNode,
 } from "graphql";
-import { textOfItsOwn } from "./footprint.ts";
+import { copyText } from "./footprint.ts";
 
 type Executed = Pick<ExecutionArgs, "document" | "operationName" | "variableValues">;
 
@@ -21,7 +21,7 @@ const reducedDocuments = new WeakSet<DocumentNode>();
  * variables that it declares. Locations are left out: each would keep all tokens and the whole source text.
  * Errors of such an operation have no `locations`, which the GraphQL specification leaves optional.
  */
-export function executableOf<Args extends Executed>(args: Args): Args {
+export function reduceDocument<Args extends Executed>(args: Args): Args {
   const { document, operationName, variableValues } = args;
   if (reducedDocuments.has(document)) return args;
   const name = operationName ?? "";
@@ -66,7 +66,7 @@ function reduced({ definitions }: DocumentNode, name: string): DocumentNode {
 function copier(onSpread: (name: string) => void) {
   const texts = new Map<string, string>();
   const textOf = (text: string) => {
-    const known = texts.get(text) ?? textOfItsOwn(text);
+    const known = texts.get(text) ?? copyText(text);
     texts.set(known, known);
     return known;
   };

@@ -1,7 +1,7 @@
 /** A long-lived operation keeps the part of its document that it executes, and nothing else of it. */
 import { getOperationAST, Kind, parse, print, visit, type DocumentNode } from "graphql";
 import { describe, expect, it } from "vitest";
-import { executableOf } from "../../src/graphql/execution/executable.ts";
+import { reduceDocument } from "../../src/graphql/execution/reduce-document.ts";
 
 const text = /* GraphQL */ `
   query Other($unused: String) {
@@ -34,7 +34,7 @@ const text = /* GraphQL */ `
 
 function reduce(document: DocumentNode, operationName: string | null = "Wanted") {
   const variableValues = { first: 1, text: "text", unused: "x".repeat(1_000), other: {} };
-  return executableOf({ document, operationName, variableValues });
+  return reduceDocument({ document, operationName, variableValues });
 }
 
 describe("the part of a document that is executed", () => {
@@ -78,6 +78,6 @@ describe("the part of a document that is executed", () => {
     const one = parse("subscription ($__proto__: Int, $toString: Int) { events(a: $__proto__) }");
     const values = JSON.parse('{"__proto__": 1}') as Record<string, unknown>;
     const args = { document: one, operationName: null, variableValues: values };
-    expect(Object.entries(executableOf(args).variableValues ?? {})).toEqual([["__proto__", 1]]);
+    expect(Object.entries(reduceDocument(args).variableValues ?? {})).toEqual([["__proto__", 1]]);
   });
 });

@@ -8,7 +8,7 @@ export type OnMasked = (error: unknown, count: number) => void;
 const maxCauses = 10;
 
 /** A list of ten thousand items that all fail for one reason is one report, and a request makes ten at most. */
-export function reportMasked(errors: readonly unknown[], onMasked: OnMasked): void {
+export function reportMaskedErrors(errors: readonly unknown[], onMasked: OnMasked): void {
   const causes = new Map<string, { error: unknown; count: number }>();
   let last: { error: unknown; count: number } | undefined;
   for (const error of errors) {
