@@ -1,29 +1,30 @@
-/** The last look at an answer: whatever plugins made of it, it ends with its session. */
+/** Ends a result with its session after all plugins have processed it. */
 import type { ExecutionResult } from "graphql";
 import { isAsyncIterable } from "graphql-yoga";
 import type { Caller } from "../caller.ts";
 import { EndableStream, leave, type Result } from "./endable-stream.ts";
-import { passThrough, slowRequest, stopped } from "./execute.ts";
+import { passThrough, slowRequestTime, stopped } from "./execute.ts";
 
 /**
- * A plugin may answer instead of the executor, stream by itself, or hold back what was executed: so this
- * comes after all of them, and puts under the session what is not there yet.
+ * Runs after all plugins and registers the operation under its session if that has not happened yet. A plugin may
+ * return a result instead of the executor, return a stream of its own, or delay the executor's result.
  */
 export async function endWithSession(result: Result, caller: Caller): Promise<Result> {
-  return isAsyncIterable(result) ? stream(result, caller) : answer(result, caller);
+  return isAsyncIterable(result) ? endStream(result, caller) : endResult(result, caller);
 }
 
-async function answer(result: ExecutionResult, caller: Caller): Promise<Result> {
+async function endResult(result: ExecutionResult, caller: Caller): Promise<Result> {
   const { lifecycle } = caller;
-  if (caller.age > slowRequest && !caller.repliesBeforeClose) await caller.join("slowRequest");
-  const { closeReason: ending } = lifecycle;
-  // Where there is no Node HTTP, he counts as gone from here on.
+  if (caller.age > slowRequestTime && !caller.repliesBeforeClose) await caller.join("slowRequest");
+  const { closeReason } = lifecycle;
+  // Outside of Node's HTTP server, `done` ends the lifecycle as if the client had left.
   caller.done();
-  const isStopped = ending !== undefined && ending !== "CLIENT_GONE" && !caller.repliesBeforeClose;
-  return isStopped ? stopped(ending) : result;
+  const isStopped =
+    closeReason !== undefined && closeReason !== "CLIENT_GONE" && !caller.repliesBeforeClose;
+  return isStopped ? stopped(closeReason) : result;
 }
 
-async function stream(source: AsyncIterable<unknown>, caller: Caller): Promise<Result> {
+async function endStream(source: AsyncIterable<unknown>, caller: Caller): Promise<Result> {
   const { lifecycle } = caller;
   const onClose = () => caller.done();
   await caller.join("stream");
@@ -34,11 +35,11 @@ async function stream(source: AsyncIterable<unknown>, caller: Caller): Promise<R
   }
   return new EndableStream(source, {
     lifecycle,
-    isAnswer: source instanceof EndableStream && source.isAnswer,
-    answerTo: passThrough,
+    isMutation: source instanceof EndableStream && source.isMutation,
+    resultOf: passThrough,
     masked: (part) => part,
     mask: (error) => error,
-    onSourceFault: () => {},
+    onSourceError: () => {},
     onClose,
   });
 }

@@ -1,22 +1,22 @@
-/** Which documents have locations in their errors. */
+/** Decides which documents have locations in their errors. */
 
-/** Characters. */
-const maxLength = 65_536;
-const maxLines = 1_000;
+/** Characters of a document. */
+const maxLocatedLength = 65_536;
+const maxLocatedLines = 1_000;
 
 /**
- * Whether an error may say at which line it is. For each error graphql-js counts the lines from the beginning of
- * the text: 100 errors after a hundred thousand line breaks take it more than a second. A document by hand or of
- * a build has far fewer lines.
+ * Returns whether the errors of a document have locations. graphql-js counts the lines from the beginning of the text
+ * for each error, which takes more than a second for 100 errors after 100,000 line breaks. Documents that people or
+ * build tools write have far fewer lines.
  */
 export function showsLocations(text: string): boolean {
-  if (text.length > maxLength) return false;
+  if (text.length > maxLocatedLength) return false;
   let lines = 1;
   for (let i = 0; i < text.length; i += 1) {
     const code = text.charCodeAt(i);
     if (code === lineFeed || code === carriageReturn) lines += 1;
   }
-  return lines <= maxLines;
+  return lines <= maxLocatedLines;
 }
 
 const lineFeed = 0x0a;
