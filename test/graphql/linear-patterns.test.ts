@@ -31,7 +31,6 @@ const bounded: Readonly<Record<string, number>> = {
   "graphql/plugins/known-messages.ts": 1_000,
   "lib/client-network.ts": 100,
   "lib/log-context.ts": head,
-  "request/credentials.ts": body,
   "http/server.ts": head,
   "http/fast-path.ts": head,
   "websocket/server.ts": head,

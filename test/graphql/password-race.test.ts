@@ -300,7 +300,7 @@ describe("a session that ends while its password is changed", () => {
 
 describe("a change of the password", () => {
   /** A store one of whose methods can be made to fail. */
-  function failing(method: "ofUser" | "end" | "reissue") {
+  function failing(method: "listByUser" | "end" | "reissue") {
     let isDown = false;
     const store = intercept<SessionStore>(memoryStore(), {
       [method]:
@@ -314,7 +314,7 @@ describe("a change of the password", () => {
     startCurfew({ ...options, backends: { store } });
 
   it("is not made while the sessions that it would end cannot be found", async () => {
-    const { store, goDown, comeBack } = failing("ofUser");
+    const { store, goDown, comeBack } = failing("listByUser");
     await using curfew = await start(store);
     const email = newEmail();
     const { accessToken } = await register(curfew.url, email);

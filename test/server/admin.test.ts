@@ -218,7 +218,7 @@ it.each([
     "no data",
     { DATA_DIR: "/nowhere" },
     ["lock", "a"],
-    /^Not done: there is no data in \/nowhere\n/,
+    /^Nothing was done: there is no data in \/nowhere\n/,
   ],
 ])("exits with 2 for %s", async (_case, env, args, expected) => {
   const outcome = await runCommand(["admin", ...args], env);

@@ -39,11 +39,11 @@ describe("help", () => {
 
 describe("a mistake", () => {
   it.each([
-    [["srve"], "srve is no command. Did you mean serve?\nTry: curfew --help\n"],
-    [["inspct", "x"], "inspct is no command. Did you mean inspect?\nTry: curfew --help\n"],
+    [["srve"], "srve is not a command. Did you mean serve?\nTry: curfew --help\n"],
+    [["inspct", "x"], "inspct is not a command. Did you mean inspect?\nTry: curfew --help\n"],
     [
       [`curfew_access_${"x".repeat(88)}`],
-      "That is no command. Did you mean inspect?\nTry: curfew --help\n",
+      "That is not a command. Did you mean inspect?\nTry: curfew --help\n",
     ],
     [["--prot", "4000"], "--prot is not an option. Did you mean --port?\nTry: curfew --help\n"],
     [
@@ -102,7 +102,7 @@ describe(".env", () => {
     [
       "in UTF-16",
       (path) => writeFile(path, "PORT=4000\n", "utf16le"),
-      /^ {2}\.env is no text in UTF-8: save it as such\.$/m,
+      /^ {2}\.env is not UTF-8 text: save it as UTF-8\.$/m,
     ],
     [
       "not of assignments",
@@ -140,7 +140,7 @@ describe("a start", () => {
       MAX_SOCKETS_PER_ADDRESS: "0",
     });
     expect(server.greeting).toMatch(/^ {2}sessions +Redis$/m);
-    expect(server.greeting).toMatch(/^ {2}users +memory, gone at exit$/m);
+    expect(server.greeting).toMatch(/^ {2}users +memory, lost at exit$/m);
     expect(server.greeting).toMatch(/^ {2}keys +[0-9a-f]{12}, [0-9a-f]{12}$/m);
     expect(server.greeting).toMatch(
       /^ {2}limits +100 sessions a user, .*any number of an address/m,

@@ -50,14 +50,14 @@ it("tells all about an access token that is accepted", async () => {
   expect(verdict).toBe("This access token is accepted.");
   expect(code).toBe(0);
   expect(facts).toEqual({
-    key: expect.stringMatching(/^[0-9a-f]{12}, one of this server's$/),
+    key: expect.stringMatching(/^[0-9a-f]{12}, a key of this server$/),
     "server's keys": expect.stringMatching(/^[0-9a-f]{12}$/),
-    signature: "right",
+    signature: "valid",
     expires: expect.stringMatching(`^${accessTokenExpiresAt} \\(in 29m \\d+s\\)$`),
     fingerprint: sessionId,
     session: "live",
     user: userId,
-    generation: "0, the token's",
+    generation: "0, same as the token",
     created: expect.stringMatching(/Z \(\d+s ago\)$/),
     renewed: "never",
     "last seen": expect.stringMatching(/Z \(\d+s ago\)$/),
@@ -75,7 +75,7 @@ it("says that the session of a token has ended", async () => {
   expect(await inspect(accessToken, server.env)).toMatchObject({
     code: 1,
     verdict: "This access token is refused: its session has ended.",
-    facts: { session: "absent: it ended, or was never kept here" },
+    facts: { session: "absent: it ended, or was never stored here" },
   });
   expect(await inspect(renewalToken, server.env)).toMatchObject({
     code: 1,
@@ -91,12 +91,13 @@ it("tells the tokens before a renewal from those after it", async () => {
 
   expect(await inspect(before.accessToken, server.env)).toMatchObject({
     code: 1,
-    verdict: "This access token is refused: its session was renewed, and has a newer one.",
-    facts: { generation: expect.stringMatching(/^1, the token is superseded, in grace until /) },
+    verdict: "This access token is refused: its session was renewed and has a newer token.",
+    facts: { generation: expect.stringMatching(/^1, the token is superseded, with grace until /) },
   });
   expect(await inspect(before.renewalToken, server.env)).toMatchObject({
     code: 0,
-    verdict: "This renewal token is accepted: it was used just now, and gives the same pair again.",
+    verdict:
+      "This renewal token is accepted: it was used within the grace period, and returns the same pair.",
   });
   for (const [kind, token] of [
     ["access", after.accessToken],
@@ -105,7 +106,7 @@ it("tells the tokens before a renewal from those after it", async () => {
     expect(await inspect(token, server.env)).toMatchObject({
       code: 0,
       verdict: `This ${kind} token is accepted.`,
-      facts: { generation: "1, the token's", renewed: expect.stringMatching(/ago\)$/) },
+      facts: { generation: "1, same as the token", renewed: expect.stringMatching(/ago\)$/) },
     });
 });
 
@@ -118,7 +119,7 @@ it("says of a token from before a changed password why it is refused", async () 
   const { data } = await ask(server.url, query, { token: before.accessToken });
   const { accessToken, renewalToken } = data.changePassword.tokens;
 
-  const why = "it was issued before the password was changed, and is worth nothing since";
+  const why = "it was issued before the password was changed";
   const generation = "1, the token is from before the password was changed";
   for (const [kind, token] of [
     ["access", before.accessToken],
@@ -140,7 +141,8 @@ it("warns of a renewal token that was used before, without using it", async () =
 
   expect(await inspect(before.renewalToken, server.env)).toMatchObject({
     code: 1,
-    verdict: "This renewal token is refused: it was used before; once more, and its session ends.",
+    verdict:
+      "This renewal token is refused: it was used before, and using it again ends its session.",
     facts: { generation: "1, the token is superseded" },
   });
   expect(await inspect(after.accessToken, server.env)).toMatchObject({ code: 0 });
@@ -166,7 +168,7 @@ it("tells a token of another server from one that was changed", async () => {
   expect(await inspect(accessToken, elsewhere)).toMatchObject({
     code: 1,
     verdict: "This access token is refused: no key of this server signed it.",
-    facts: { key: expect.stringContaining(", none of this server's"), signature: "wrong" },
+    facts: { key: expect.stringContaining(", not a key of this server"), signature: "invalid" },
   });
   const changed = accessToken.replace(/.$/, (last) => (last === "A" ? "B" : "A"));
   expect(await inspect(changed, server.env)).toMatchObject({
@@ -181,18 +183,18 @@ it("tells a token of another server from one that was changed", async () => {
 });
 
 it.each([
-  ["hunter2", "This is refused: it begins with neither curfew_access_ nor curfew_renewal_."],
+  ["hunter2", "This text is refused: it begins with neither curfew_access_ nor curfew_renewal_."],
   [
     `curfew_access_${"x".repeat(80)}`,
     "This access token is refused: it has 80 characters after its prefix instead of 88.",
   ],
   [
     `curfew_renewal_${"x".repeat(87)}…`,
-    "This renewal token is refused: it has characters in it that no token has.",
+    "This renewal token is refused: it contains characters that tokens do not have.",
   ],
   [
     `curfew_access_${"x".repeat(88)}`,
-    "This access token is refused: what follows its prefix is of another kind or version.",
+    "This access token is refused: the part after its prefix belongs to another kind or version.",
   ],
 ])("says what is wrong with %s", async (token, verdict) => {
   expect(await inspect(token, {})).toEqual({ code: 1, verdict, facts: {} });
@@ -224,13 +226,13 @@ it("makes nothing where there is nothing, and says so", async () => {
   const { accessToken } = await register(server.url);
   await using folder = await newFolder();
   const dataDir = join(folder.path, "nothing");
-  const verdict = `This access token can be neither accepted nor refused: there is no data in ${dataDir}.`;
+  const verdict = `This access token cannot be checked: there is no data in ${dataDir}.`;
 
   expect(await inspect(accessToken, { DATA_DIR: dataDir })).toMatchObject({ code: 2, verdict });
   expect(await inspect(accessToken, { DATA_DIR: dataDir, CURFEW_SECRETS: secret })).toMatchObject({
     code: 2,
     verdict,
-    facts: { signature: "right", session: "unknown" },
+    facts: { signature: "valid", session: "unknown" },
   });
   expect(existsSync(dataDir)).toBe(false);
 });
@@ -248,7 +250,7 @@ it("asks Redis, and never takes its silence for an end", async () => {
   expect(await inspect(accessToken, env)).toMatchObject({
     code: 2,
     verdict: expect.stringMatching(
-      /^This access token can be neither accepted nor refused: its session cannot be looked up \(Redis at 127\.0\.0\.1:\d+ cannot be used: .*ECONNREFUSED.*\)\.$/,
+      /^This access token cannot be checked: its session cannot be looked up \(Redis at 127\.0\.0\.1:\d+ cannot be used: .*ECONNREFUSED.*\)\.$/,
     ),
     facts: { session: "unknown" },
   });
@@ -264,13 +266,13 @@ it("tells of a session while PostgreSQL does not tell of its user", async () => 
   expect(await inspect(renewalToken, env)).toMatchObject({ code: 0, facts: { user: userId } });
   await postgres.kill();
 
-  const facts = { session: "live", user: `${userId}, who cannot be looked up` };
+  const facts = { session: "live", user: `${userId}, cannot be looked up` };
   // As at the server, which asks for the user at a renewal alone.
   expect(await inspect(accessToken, env)).toMatchObject({ code: 0, facts });
   expect(await inspect(renewalToken, env)).toMatchObject({
     code: 2,
     verdict: expect.stringMatching(
-      /^This renewal token can be neither accepted nor refused: its user cannot be looked up \(The users cannot be read or written: .*\)\.$/,
+      /^This renewal token cannot be checked: its user cannot be looked up \(The users cannot be read or written: .*\)\.$/,
     ),
     facts,
   });
