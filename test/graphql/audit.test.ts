@@ -47,7 +47,7 @@ function change(url: string, token: string, current: string, next: string) {
   return ask(url, query, { token, variables: { current, next } });
 }
 
-it("says of each fact what it is, whom it concerns and where it came from, to the log and to the app alike", async () => {
+it("each fact reaches the log and the app with its event, user, session and client address", async () => {
   const clock = fakeClock();
   await using started = await startHeard({ clock, maxLoginFailures: 2 });
   const { curfew, heard } = started;
@@ -102,7 +102,7 @@ it("says of each fact what it is, whom it concerns and where it came from, to th
     expect(text).not.toContain(secret);
 });
 
-it("tells a logout, an end from another session and an operator's end apart", async () => {
+it("a logout, an end from another session and an operator's end have different facts", async () => {
   await using started = await startHeard();
   const { curfew, heard } = started;
   const email = newEmail();
@@ -144,7 +144,7 @@ it("tells a logout, an end from another session and an operator's end apart", as
   ]);
 });
 
-it("has each fact once, though all nodes hear of it", async () => {
+it("each fact is recorded once, although all nodes receive the message", async () => {
   await using redis = await startRedis();
   await using nodes = await startNodes(redis);
   const { here, there } = nodes;
@@ -162,7 +162,7 @@ it("has each fact once, though all nodes hear of it", async () => {
   expect(trailOf(there).map(({ event }) => event)).toContain("renewal");
 });
 
-it("lets an app's hook fail, and says so, without harm to anybody", async () => {
+it("an app's onAudit that throws or rejects is reported and has no other effect", async () => {
   const onAudit = vi
     .fn<(event: AuditEvent) => unknown>()
     .mockImplementationOnce(() => {
@@ -181,7 +181,7 @@ it("lets an app's hook fail, and says so, without harm to anybody", async () => 
   ]);
 });
 
-it("writes down locks, unlocks and deletions that changed something, and what a locked user tried", async () => {
+it("locks, unlocks and deletions that changed something are recorded, and so are a locked user's attempts", async () => {
   await using started = await startHeard();
   const { curfew, heard } = started;
   const email = newEmail();

@@ -9,7 +9,7 @@ import { device } from "../helpers/sessions.ts";
 
 const missing = { code: "UNAUTHENTICATED", reason: "MISSING" };
 
-it("guards a field, and every field of a type, and nothing else", async () => {
+it("@authenticated guards a field, or every field of a type, and nothing else", async () => {
   await using curfew = await startCurfew(testApp().schema);
   const { accessToken: token, sessionId } = await register(curfew.url);
   const query = "{ hello vault { word number } }";
@@ -29,7 +29,7 @@ it("guards a field, and every field of a type, and nothing else", async () => {
   }
 });
 
-it("guards the field of an interface in all types that have it", async () => {
+it("@authenticated on an interface's field guards it in all types that implement it", async () => {
   await using curfew = await startCurfew({
     typeDefs: `
       interface Named { name: String! @authenticated kind: String! }
@@ -49,7 +49,7 @@ it("guards the field of an interface in all types that have it", async () => {
   expect(errors).toMatchObject([{ path: ["pet", "name"], extensions: missing }]);
 });
 
-it("leaves the rest of an answer alone where the guarded field may be null", async () => {
+it("a guarded field that is nullable leaves the rest of the response intact", async () => {
   await using curfew = await startCurfew({
     typeDefs: `type Query { open: Int guarded: Int @authenticated }`,
     resolvers: { Query: { open: () => 1, guarded: () => 2 } },
@@ -59,7 +59,7 @@ it("leaves the rest of an answer alone where the guarded field may be null", asy
   expect(errors).toMatchObject([{ path: ["guarded"], extensions: missing }]);
 });
 
-it("the sessions of a user are told of each other: started, renewed, and ended for which reason", async () => {
+it("a user's sessions receive each other's events: started, renewed, ended with the reason", async () => {
   const clock = fakeClock();
   await using curfew = await startCurfew({ clock, accessTokenTtl: 3_600_000 });
   const email = newEmail();

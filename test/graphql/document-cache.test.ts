@@ -11,11 +11,11 @@ function left(length: number): number {
   return Array.from({ length: 1_000 }, (_, i) => cache.get(text(i, length))).filter(Boolean).length;
 }
 
-it("remembers 128 short documents, or 32 of the longest, and none that is longer", () => {
+it("the cache holds 128 short documents or 32 of the longest, and none that is longer", () => {
   expect([left(5), left(1_024), left(4_096), left(4_097)]).toEqual([128, 128, 32, 0]);
 });
 
-it("remembers those that were used last", () => {
+it("the cache holds the documents that were used last", () => {
   const cache = boundedCache<object>();
   for (let i = 0; i < 1_000; i += 1) {
     cache.set(text(i, 10), {});
@@ -25,7 +25,7 @@ it("remembers those that were used last", () => {
   expect(cache.get(text(999, 10))).toBeDefined();
 });
 
-it("counts a document that is set again once", () => {
+it("the cache counts a document once that is set twice", () => {
   const cache = boundedCache<object>();
   cache.set("other", {});
   for (let i = 0; i < 1_000; i += 1) cache.set("same", {});

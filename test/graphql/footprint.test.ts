@@ -103,7 +103,7 @@ inputs["that is a query, with its locations"] = (i) => ({
   query: `${long} { wait ${"wait ".repeat(230 + i)} }`,
 });
 
-describe("an operation is charged for what it takes of the heap, within a factor of two", () => {
+describe("the memory charge of an operation is within a factor of two of its heap use", () => {
   it.each(Object.entries(inputs))("%s", async (_, input) => {
     await using curfew = await startCurfew(app);
     const { accessToken } = await register(curfew.url);

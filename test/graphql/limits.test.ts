@@ -62,7 +62,7 @@ const limits = {
   maxQueryCost: 121,
 };
 
-describe("a document is let through at a limit, and told what is over it:", () => {
+describe("a document at a limit is executed, and one over it is refused with the measure:", () => {
   it.each<[string, string, string, string]>([
     [
       "tokens",
@@ -101,7 +101,7 @@ describe("a document is let through at a limit, and told what is over it:", () =
       "The operation has 3 directives; at most 2 are allowed.",
     ],
     [
-      "directives, whether there are such",
+      "directives, known or not",
       "{ __typename @skip(if: true) person { name @include(if: true) } }",
       "{ __typename @no @no @no }",
       "The operation has 3 directives; at most 2 are allowed.",
@@ -130,7 +130,7 @@ describe("a document is let through at a limit, and told what is over it:", () =
     expect(await told(curfew, over)).toEqual([{ code: "QUERY_TOO_COMPLEX", message }]);
   });
 
-  it("all that is over at once", async () => {
+  it("all exceeded limits at once", async () => {
     await using curfew = await startCurfew({ ...app, ...limits });
     const query = "{ a: people { b: friends { c: friend { d: friends { name } } } } }";
     const messages = (await told(curfew, query)).map(({ message }) => message);
@@ -141,7 +141,7 @@ describe("a document is let through at a limit, and told what is over it:", () =
     ]);
   });
 
-  it("what is nested too deeply to be read", async () => {
+  it("documents nested too deeply to parse", async () => {
     await using curfew = await startCurfew({ ...app, maxQueryTokens: 1_000_000 });
     const message = "The document is nested too deeply.";
     for (const [open, close, times] of [
@@ -155,7 +155,7 @@ describe("a document is let through at a limit, and told what is over it:", () =
     }
   });
 
-  it("fragments that double at each step, or spread themselves, at no cost", async () => {
+  it("fragments that double at each level or spread themselves, at no cost", async () => {
     await using curfew = await startCurfew(app);
     const steps = Array.from(
       { length: 200 },
@@ -178,7 +178,7 @@ describe("a document is let through at a limit, and told what is over it:", () =
   });
 });
 
-it("the defaults let through what tools ask of the schema, at its longest", async () => {
+it("the default limits allow the longest introspection query of tools", async () => {
   await using curfew = await startCurfew({ ...app, introspection: true });
   const all = getIntrospectionQuery({
     descriptions: true,
@@ -191,13 +191,13 @@ it("the defaults let through what tools ask of the schema, at its longest", asyn
   expect(await told(curfew, all)).toEqual([]);
 });
 
-it("questions about the schema are not answered in production, over HTTP or on a socket", async () => {
+it("introspection is refused in production, over HTTP and on a socket", async () => {
   await using curfew = await startCurfew({ ...app, introspection: false });
   const errors = await told(curfew, "{ __schema { types { name } } }");
   expect(errors[0]?.message).toContain("introspection has been disabled");
 });
 
-it("a body and a message have the same most bytes", async () => {
+it("an HTTP body and a socket message have the same size limit", async () => {
   await using curfew = await startCurfew({ maxMessageSize: 2_048 });
   const { accessToken } = await register(curfew.url);
   const query = (length: number) => `{ __typename }${" ".repeat(length)}`;

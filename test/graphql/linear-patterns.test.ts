@@ -90,7 +90,7 @@ function regexOf(literal: string): RegExp {
   return new RegExp(literal.slice(1, end), literal.slice(end + 1));
 }
 
-it("finds the patterns of the sources", () => {
+it("the search finds the regular expressions of the sources", () => {
   expect(literals.length).toBeGreaterThan(40);
   const put = found.filter(({ literal }) => !literal.startsWith("/"));
   const counts = Object.groupBy(put, ({ file }) => file);
@@ -104,7 +104,7 @@ it("finds the patterns of the sources", () => {
     ).toBe(true);
 });
 
-it("finds a pattern that is quadratic", () => {
+it("the check finds a quadratic pattern", () => {
   const pattern = /( cannot represent (?:a )?non[\w -]* value): [^]*$/;
   const work = (text: string) => text.replace(pattern, "$1.");
   expect(superlinear(work, pattern.source, body / 4)).toContain(" cannot represent non");

@@ -57,19 +57,22 @@ async function superlinear(send: Send, size: number): Promise<string[]> {
 /** As without introspection, and with it. */
 const options = { ...hostileApp, maxFailuresPerAddress: 20, graphiql: false };
 
-it.each([true, false])("over HTTP, with introspection %s", async (introspection) => {
-  await using curfew = await startCurfew({ ...options, introspection });
-  expect(await superlinear(http(curfew.url, "POST"), body)).toEqual([]);
-});
+it.each([true, false])(
+  "error responses take linear time over HTTP, with introspection %s",
+  async (introspection) => {
+    await using curfew = await startCurfew({ ...options, introspection });
+    expect(await superlinear(http(curfew.url, "POST"), body)).toEqual([]);
+  },
+);
 
-it("in a URL", async () => {
+it("error responses take linear time for a GET request", async () => {
   await using curfew = await startCurfew(options);
   const send = http(curfew.url, "GET");
   // Characters of a URL take up to three bytes each.
   expect(await superlinear(send, inUrl / 3)).toEqual([]);
 });
 
-it("on a socket", async () => {
+it("error responses take linear time on a socket", async () => {
   await using curfew = await startCurfew(options);
   const { accessToken } = await register(curfew.url);
   await using socket = await connect(curfew.socketUrl, accessToken);

@@ -11,7 +11,7 @@ const login = `mutation ($email: String!, $password: String!) {
   }
 }`;
 
-it("a rush of logins signs in as many as can wait, and asks the others to come back in a second", async () => {
+it("a spike of logins signs in as many as the queue holds, and asks the others to retry after one second", async () => {
   await using curfew = await startCurfew({ maxLoginFailures: 1_000 });
   const email = newEmail();
   const { userId } = await register(curfew.url, email);

@@ -36,7 +36,7 @@ describe.each(["with Curfew's own server", "with an app's own server"])("%s", (w
   };
 
   it.each(["complete", "close", "terminate", "logout"])(
-    "operations on a socket give back what they keep at a %s",
+    "the memory of operations on a socket is released after: %s",
     async (end) => {
       const ledger = watchLedger();
       await using server = await start();
@@ -56,7 +56,7 @@ describe.each(["with Curfew's own server", "with an app's own server"])("%s", (w
     },
   );
 
-  it("operations give back what they keep when they are refused or fail, on a socket and over HTTP", async () => {
+  it("the memory of refused and failed operations is released, on a socket and over HTTP", async () => {
     const ledger = watchLedger();
     await using server = await start();
     const { accessToken } = await register(server.url);
@@ -79,7 +79,7 @@ describe.each(["with Curfew's own server", "with an app's own server"])("%s", (w
     await ledger.empty();
   });
 
-  it("event streams give back what they keep when the client leaves", async () => {
+  it("the memory of an event stream is released when the client leaves", async () => {
     const ledger = watchLedger();
     await using server = await start();
     const { accessToken } = await register(server.url);
@@ -107,10 +107,10 @@ describe.each(["with Curfew's own server", "with an app's own server"])("%s", (w
   });
 });
 
-describe("an operation that would keep too much", () => {
+describe("an operation that needs too much memory", () => {
   const variables = { unused: "x".repeat(260_000) };
 
-  it("is refused over HTTP and on a socket, which serves the next one", async () => {
+  it("is refused over HTTP and on a socket, which executes the next one", async () => {
     await using curfew = await startCurfew({ ...testApp().schema, maxMemoryPerSession: 1_048_576 });
     const { accessToken: token } = await register(curfew.url);
     const refused = { extensions: { code: "TOO_MANY_REQUESTS" } };
@@ -126,7 +126,7 @@ describe("an operation that would keep too much", () => {
     }
   });
 
-  it("leaves a session whose subscriptions keep all that they may able to renew and to end", async () => {
+  it("does not stop a session that has used up its memory from being renewed and ended", async () => {
     await using curfew = await startCurfew({
       ...testApp().schema,
       maxMemoryPerSession: 1_048_576,
@@ -143,7 +143,7 @@ describe("an operation that would keep too much", () => {
     expect(await socket.closed).toMatchObject({ code: 4401 });
   });
 
-  it("disturbs none that run already, and may run when one of them has ended", async () => {
+  it("does not affect running operations, and succeeds after one of them has ended", async () => {
     await using curfew = await startCurfew({
       ...testApp().schema,
       maxMemoryPerSession: 1_048_576,
@@ -171,7 +171,7 @@ describe("an operation that would keep too much", () => {
 });
 
 describe("errors", () => {
-  it("of a query have their locations, on a socket and over HTTP", async () => {
+  it("of a query have locations, on a socket and over HTTP", async () => {
     await using curfew = await startCurfew(testApp().schema);
     const { accessToken } = await register(curfew.url);
     const errors = [{ locations: [{ line: 2, column: 3 }], path: ["broken"] }];

@@ -46,7 +46,7 @@ describe("a plugin of an app", () => {
     await stream.ended;
   });
 
-  it("may refuse an operation, on sockets too", async () => {
+  it("may refuse an operation, also on sockets", async () => {
     const refusing: Plugin = {
       onValidate: ({ params, setResult }) => {
         if (JSON.stringify(params.documentAST).includes("vault"))
@@ -62,7 +62,7 @@ describe("a plugin of an app", () => {
     expect((await socket.messages.next()).payload[0].extensions.code).toBe("NO_VAULT");
   });
 
-  it("keeps no operation beyond its session, though it executes by a function of its own", async () => {
+  it("keeps no operation alive beyond its session, even with an execute function of its own", async () => {
     const own: Plugin = {
       onExecute: ({ setExecuteFn }) => setExecuteFn((args: ExecutionArgs) => execute(args)),
     };
@@ -76,7 +76,7 @@ describe("a plugin of an app", () => {
     expect((await asked).errors?.[0]?.extensions?.["reason"]).toBe("ENDED");
   });
 
-  it("shows no client what an app's resolver threw", async () => {
+  it("does not reveal to clients what an app's resolver threw", async () => {
     await using curfew = await startCurfew({ ...testApp().schema, plugins: [noting().plugin] });
     const { accessToken: token } = await register(curfew.url);
     const hidden = { code: "INTERNAL_SERVER_ERROR" };
@@ -91,7 +91,7 @@ describe("a plugin of an app", () => {
     }
   });
 
-  it("stands beside Curfew's limits, and nothing is quoted from what it refuses", async () => {
+  it("works beside Curfew's limits, and its refusals quote nothing", async () => {
     await using curfew = await startCurfew({ maxQueryAliases: 1, plugins: [noting().plugin] });
     const { accessToken: token } = await register(curfew.url);
     await using socket = await connect(curfew.socketUrl, token);

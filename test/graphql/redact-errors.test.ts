@@ -42,7 +42,7 @@ const wrong: readonly (readonly [string, string, unknown, string])[] = [
     'Syntax Error: Expected ":", found String.',
   ],
   [
-    "an escape that is none",
+    "an invalid escape",
     '{ hello(text: "\\upassword;") }',
     1,
     "Syntax Error: Invalid Unicode escape sequence.",
@@ -50,7 +50,7 @@ const wrong: readonly (readonly [string, string, unknown, string])[] = [
   ["a number out of place", `{ hello ${number} }`, 1, "Syntax Error: Expected Name, found Int."],
 ];
 
-it.each(wrong)("%s is quoted by no transport", async (_, query, p, message) => {
+it.each(wrong)("%s is not quoted, over HTTP or on a socket", async (_, query, p, message) => {
   await using curfew = await startCurfew();
   const { accessToken } = await register(curfew.url);
   await using socket = await connect(curfew.socketUrl, accessToken);

@@ -219,7 +219,7 @@ it.each(ways.flatMap(([way, act]) => [elsewhere, neighbour].map((at) => [way, at
   },
 );
 
-it("a thief who follows right after the owner changed the password gets nothing", async () => {
+it("a thief who renews right after the owner changed the password gets nothing", async () => {
   await using scene = await start();
   const { curfew, clock } = scene;
   const { pair } = await follow(scene, 1, neighbour);

@@ -49,8 +49,8 @@ async function reasonAt(url: string, token: string) {
   return errors?.[0]?.extensions?.["reason"];
 }
 
-describe("on the file of a server that runs", () => {
-  it("lists a user's sessions, by e-mail or id, with nothing that opens one", async () => {
+describe("curfew admin on the database of a running server", () => {
+  it("lists a user's sessions, by e-mail or id, without any token", async () => {
     await using server = await startServer();
     const { url } = server.curfew;
     const email = newEmail();
@@ -70,7 +70,7 @@ describe("on the file of a server that runs", () => {
     }
   });
 
-  it("ends a session whose socket closes at once, and no other", async () => {
+  it("ends one session, whose socket closes at once, and no other", async () => {
     await using server = await startServer();
     const { url, socketUrl, sessions } = server.curfew;
     const email = newEmail();
@@ -98,7 +98,7 @@ describe("on the file of a server that runs", () => {
     });
   });
 
-  it("locks a user, whose sockets close at once and who signs in no more, until it unlocks him", async () => {
+  it("locks a user, whose sockets close at once and who cannot sign in until unlocked", async () => {
     await using server = await startServer();
     const { url, socketUrl } = server.curfew;
     const email = newEmail();
@@ -125,7 +125,7 @@ describe("on the file of a server that runs", () => {
     expect(await tryLogin(url, email)).toBe("SignedIn");
   });
 
-  it("ends all of a user's sessions, or deletes him with them", async () => {
+  it("ends all of a user's sessions, or deletes the user with them", async () => {
     await using server = await startServer();
     const { url, socketUrl } = server.curfew;
     const email = newEmail();
@@ -149,7 +149,7 @@ describe("on the file of a server that runs", () => {
       });
   });
 
-  it("ends the sessions that were left of a user who is gone, by his id", async () => {
+  it("ends the remaining sessions of a deleted user, by the user's id", async () => {
     await using server = await startServer();
     const { sessions } = server.curfew;
     await sessions.start("left behind", { userAgent: "A\u009b31m", ipAddress: null });
@@ -164,7 +164,7 @@ describe("on the file of a server that runs", () => {
   });
 });
 
-it("closes sockets on every node that shares a Redis, at once", async () => {
+it("curfew admin closes sockets at once on every node that shares a Redis", async () => {
   await using redis = await startRedis();
   const redisUrl = redis.url;
   await using here = await startServer({ redisUrl }, { REDIS_URL: redisUrl });
@@ -188,7 +188,7 @@ it("closes sockets on every node that shares a Redis, at once", async () => {
   expect(failed.errors).toMatch(/^Redis at 127\.0\.0\.1:\d+ cannot be used: /);
 });
 
-it("says that a lock may be half done when PostgreSQL is away, and does nothing else", async () => {
+it("curfew admin lock fails and changes nothing while PostgreSQL is down", async () => {
   await using postgres = await PostgresServer.start();
   const databaseUrl = await postgres.newDatabase();
   await using server = await startServer({ databaseUrl }, { DATABASE_URL: databaseUrl });
@@ -220,7 +220,7 @@ it.each([
     ["lock", "a"],
     /^Nothing was done: there is no data in \/nowhere\n/,
   ],
-])("exits with 2 for %s", async (_case, env, args, expected) => {
+])("the command exits with 2 for %s", async (_case, env, args, expected) => {
   const outcome = await runCommand(["admin", ...args], env);
   expect(outcome).toMatchObject({ code: 2, output: "" });
   expect(outcome.errors).toMatch(expected);

@@ -6,7 +6,7 @@ import { expect, it } from "vitest";
 import { askData, register } from "../helpers/http.ts";
 import { dieWithTests } from "../helpers/watchdog.ts";
 
-it("a server whose log meets a full disk serves on, and goes away when it is told to", async () => {
+it("a server whose log disk is full continues to serve, and stops on a signal", async () => {
   await using full = await open("/dev/full", "w");
   const { PATH = "" } = process.env;
   const child = spawn(process.execPath, ["src/main.ts"], {

@@ -41,7 +41,7 @@ async function startServer(options: CurfewOptions = {}) {
   return { url, env, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
-it("tells all about an access token that is accepted", async () => {
+it("inspect explains an accepted access token", async () => {
   await using server = await startServer();
   const { accessToken, sessionId, userId, accessTokenExpiresAt } = await register(server.url);
 
@@ -67,7 +67,7 @@ it("tells all about an access token that is accepted", async () => {
   });
 });
 
-it("says that the session of a token has ended", async () => {
+it("inspect reports that the token's session has ended", async () => {
   await using server = await startServer();
   const { accessToken, renewalToken } = await register(server.url);
   await logout(server.url, accessToken);
@@ -83,7 +83,7 @@ it("says that the session of a token has ended", async () => {
   });
 });
 
-it("tells the tokens before a renewal from those after it", async () => {
+it("inspect distinguishes the tokens before a renewal from those after it", async () => {
   // Longer than the commands take on any machine.
   await using server = await startServer({ renewalGrace: 600_000 });
   const before = await register(server.url);
@@ -110,7 +110,7 @@ it("tells the tokens before a renewal from those after it", async () => {
     });
 });
 
-it("says of a token from before a changed password why it is refused", async () => {
+it("inspect explains why a token from before a password change is refused", async () => {
   await using server = await startServer();
   const before = await register(server.url);
   const query = `mutation { changePassword(
@@ -134,7 +134,7 @@ it("says of a token from before a changed password why it is refused", async () 
     expect(await inspect(token, server.env)).toMatchObject({ code: 0 });
 });
 
-it("warns of a renewal token that was used before, without using it", async () => {
+it("inspect reports that a renewal token was used before, without using it", async () => {
   await using server = await startServer({ renewalGrace: 0 });
   const before = await register(server.url);
   const after = (await renew(server.url, before.renewalToken)) as SignedIn;
@@ -148,7 +148,7 @@ it("warns of a renewal token that was used before, without using it", async () =
   expect(await inspect(after.accessToken, server.env)).toMatchObject({ code: 0 });
 });
 
-it("says when a token expired", async () => {
+it("inspect reports when a token expired", async () => {
   await using server = await startServer({ clock: fakeClock(Date.now() - 3_600_000) });
   const { accessToken, renewalToken } = await register(server.url);
 
@@ -160,7 +160,7 @@ it("says when a token expired", async () => {
   expect(await inspect(renewalToken, server.env)).toMatchObject({ code: 0 });
 });
 
-it("tells a token of another server from one that was changed", async () => {
+it("inspect distinguishes a token of another server from a modified token", async () => {
   await using server = await startServer();
   const { accessToken } = await register(server.url);
 
@@ -196,11 +196,11 @@ it.each([
     `curfew_access_${"x".repeat(88)}`,
     "This access token is refused: the part after its prefix belongs to another kind or version.",
   ],
-])("says what is wrong with %s", async (token, verdict) => {
+])("inspect explains what is wrong with %s", async (token, verdict) => {
   expect(await inspect(token, {})).toEqual({ code: 1, verdict, facts: {} });
 });
 
-it("reads standard input, and takes the value of a header", async () => {
+it("inspect reads standard input, and accepts the value of an Authorization header", async () => {
   await using server = await startServer();
   const { accessToken } = await register(server.url);
 
@@ -213,7 +213,7 @@ it("reads standard input, and takes the value of a header", async () => {
   }
 });
 
-it("finds the secret that a server made for itself", async () => {
+it("inspect finds the secret that a server generated", async () => {
   await using server = await startServer({ secrets: undefined });
   const { accessToken } = await register(server.url);
 
@@ -221,7 +221,7 @@ it("finds the secret that a server made for itself", async () => {
   expect(await inspect(accessToken, { DATA_DIR })).toMatchObject({ code: 0 });
 });
 
-it("makes nothing where there is nothing, and says so", async () => {
+it("inspect reports missing data, and creates nothing", async () => {
   await using server = await startServer();
   const { accessToken } = await register(server.url);
   await using folder = await newFolder();
@@ -237,7 +237,7 @@ it("makes nothing where there is nothing, and says so", async () => {
   expect(existsSync(dataDir)).toBe(false);
 });
 
-it("asks Redis, and never takes its silence for an end", async () => {
+it("inspect asks Redis, and reports an unreachable Redis as unknown, not as an end", async () => {
   await using redis = await startRedis();
   await using server = await startServer({ redisUrl: redis.url });
   const { accessToken } = await register(server.url, newEmail());
@@ -257,7 +257,7 @@ it("asks Redis, and never takes its silence for an end", async () => {
   expect(existsSync(dataDir)).toBe(false);
 });
 
-it("tells of a session while PostgreSQL does not tell of its user", async () => {
+it("inspect reports the session while PostgreSQL is down", async () => {
   await using postgres = await PostgresServer.start();
   const databaseUrl = await postgres.newDatabase();
   await using server = await startServer({ databaseUrl });
@@ -282,7 +282,7 @@ it.each([
   ["no token", {}, [], /^Usage: /],
   ["two of them", {}, ["a", "b"], /^Usage: /],
   ["a wrong setting", { PORT: "many" }, ["a"], /^These settings are wrong:\n {2}PORT must be /],
-])("exits with 2 for %s", async (_case, env, args, expected) => {
+])("inspect exits with 2 for %s", async (_case, env, args, expected) => {
   const outcome = await runCommand(["inspect", ...args], env);
   expect(outcome).toMatchObject({ code: 2, output: "" });
   expect(outcome.errors).toMatch(expected);

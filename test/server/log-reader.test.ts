@@ -70,7 +70,7 @@ async function refuse(url: string, requests: number): Promise<void> {
     );
 }
 
-it("a server whose log goes into a pipe that is not read serves, stops, and loses no line that fits in its memory", async () => {
+it("a server whose log pipe is not read serves, stops, and loses no line that fits in memory", async () => {
   await using pipe = await openPipe();
   // Not the reader's own: a process that starts another makes what it passes on blocking.
   const end = openSync(pipe.path, constants.O_WRONLY);
@@ -96,7 +96,7 @@ it("a server whose log goes into a pipe that is not read serves, stops, and lose
   expect(await exited).toEqual([0, null]);
 });
 
-it("a server whose log goes into a socket that is not read serves and stops", async () => {
+it("a server whose log socket is not read serves and stops", async () => {
   const { url, child, exited } = await startServer("pipe");
   await refuse(url, times);
   await register(url);
@@ -105,7 +105,7 @@ it("a server whose log goes into a socket that is not read serves and stops", as
   child.stdout?.destroy();
 });
 
-it("a server whose log's reader has left serves, stops, and counts the lines that are lost", async () => {
+it("a server whose log reader has gone serves, stops, and counts the lost lines", async () => {
   const { url, child, exited } = await startServer("pipe");
   child.stdout?.destroy();
   await refuse(url, 50);
@@ -117,7 +117,7 @@ it("a server whose log's reader has left serves, stops, and counts the lines tha
   expect(await exited).toEqual([0, null]);
 });
 
-it("the last lines are written at the exit of a server whose log's reader is behind", async () => {
+it("the last lines are written at exit if the log reader is behind", async () => {
   const { url, child, exited } = await startServer("pipe");
   await refuse(url, times);
   child.kill("SIGTERM");
@@ -128,7 +128,7 @@ it("the last lines are written at the exit of a server whose log's reader is beh
   expect(text.split("\n").filter((line) => line.includes('"refused"'))).toHaveLength(times);
 });
 
-it("lines beyond what may wait are dropped, and a line in their place says how many", async () => {
+it("lines beyond the limit are dropped, and one line reports how many", async () => {
   await using pipe = await openPipe();
   const numbers = (text: string) => text.trim().split("\n").map(Number);
   const fd = openSync(pipe.path, constants.O_WRONLY | constants.O_NONBLOCK);
@@ -157,7 +157,7 @@ it("lines beyond what may wait are dropped, and a line in their place says how m
   closeSync(fd);
 });
 
-it("a reader that is too slow for long gets a report in the place of each gap", async () => {
+it("a reader that stays too slow gets a report in place of each gap", async () => {
   await using pipe = await openPipe();
   const fd = openSync(pipe.path, constants.O_WRONLY | constants.O_NONBLOCK);
   const output: LogOutput = new LogOutput(fd, {
@@ -181,7 +181,7 @@ it("a reader that is too slow for long gets a report in the place of each gap", 
   closeSync(fd);
 });
 
-it("a flush takes no longer than its time", async () => {
+it("a flush takes no longer than its timeout", async () => {
   await using pipe = await openPipe();
   const fd = openSync(pipe.path, constants.O_WRONLY | constants.O_NONBLOCK);
   const output = new LogOutput(fd, { maxWaiting: 1_000_000, onLost: () => {} });
@@ -192,7 +192,7 @@ it("a flush takes no longer than its time", async () => {
   closeSync(fd);
 });
 
-it("what stands behind standard output is written to without blocking, or is a file", () => {
+it("standard output is written without blocking, or is a file", () => {
   const fd = nonBlocking(1);
   const [own, given] = [fstatSync(fd), fstatSync(1)];
   expect(own.ino).toBe(given.ino);

@@ -90,7 +90,7 @@ describe("a server with a heap of 512 MB", () => {
   });
   afterEach(() => server.stop());
 
-  it("serves on under subscriptions with ids of 200 KB, which it closes with 4400", async () => {
+  it("continues to serve under subscriptions with ids of 200 KB, which it closes with 4400", async () => {
     const tokens = await server.start("ids", 10);
     for (const token of tokens) {
       await using socket = await connect(server.socketUrl, token, from("192.0.2.1"));
@@ -101,7 +101,7 @@ describe("a server with a heap of 512 MB", () => {
     await servesOn(server);
   });
 
-  it("serves on under subscriptions each of which has a document of 900 unused queries", async () => {
+  it("continues to serve under subscriptions whose documents have 900 unused queries", async () => {
     const unused = Array.from({ length: 900 }, (_, i) => `query Q${i}{__typename}`).join(" ");
     const query = `subscription S{sessionEvents{type}} ${unused}`;
     const before = await server.memory();
@@ -118,7 +118,7 @@ describe("a server with a heap of 512 MB", () => {
     await Promise.all(sockets.map((socket) => socket[Symbol.asyncDispose]()));
   });
 
-  it("refuses operations past the bounds of a session, a user and an address, and serves on", async () => {
+  it("refuses operations beyond the limits of a session, a user and an address, and continues to serve", async () => {
     const size = 240_000;
     const payloads = Array.from({ length: 36 }, (_, i) => ({
       query: silent,
@@ -158,7 +158,7 @@ describe("a server with a heap of 512 MB", () => {
     await Promise.all(sockets.map((socket) => socket[Symbol.asyncDispose]()));
   });
 
-  it("serves on when an account reads none of the answers that it asks for", async () => {
+  it("continues to serve if an account reads none of its responses", async () => {
     const sockets: TestSocket[] = [];
     const before = await server.memory();
     for (const token of await server.start("unread", 80)) {
@@ -173,7 +173,7 @@ describe("a server with a heap of 512 MB", () => {
     await Promise.all(sockets.map((socket) => socket[Symbol.asyncDispose]()));
   });
 
-  it("serves on when an address sends bodies and messages that do not end", async () => {
+  it("continues to serve if an address sends bodies and messages that do not end", async () => {
     const { hostname, port } = new URL(server.url);
     const open: Socket[] = [];
     const answers: string[] = [];

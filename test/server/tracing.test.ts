@@ -35,7 +35,7 @@ afterEach(() => {
 const milliseconds = ([seconds, nanoseconds]: ReadableSpan["startTime"]) =>
   seconds * 1000 + nanoseconds / 1e6;
 
-it("each call to the store is a span, under that of whoever asks", async () => {
+it("each store call is a span under the caller's span", async () => {
   const { named } = setUpSdk();
   const store = breakable(memoryStore());
   await using curfew = await startCurfew({ backends: { store: store.part } });
@@ -61,7 +61,7 @@ it("each call to the store is a span, under that of whoever asks", async () => {
   });
 });
 
-it("the way from the end of a session to its last close is a span on each node", async () => {
+it("the time from a session's end to its last close is a span on each node", async () => {
   const { named, exporter } = setUpSdk();
   await using redis = await startRedis();
   await using nodes = await startNodes(redis);
@@ -94,7 +94,7 @@ it("the way from the end of a session to its last close is a span on each node",
     expect(told).not.toContain(hidden);
 });
 
-it("where nobody set an SDK up, nothing is done for it", async () => {
+it("without an SDK, tracing does nothing", async () => {
   expect(await startTracing()).toBeUndefined();
   await using curfew = await startCurfew();
   const { accessToken } = await register(curfew.url);
