@@ -10,7 +10,7 @@ import {
   type ExistingBackends,
 } from "../node/backends.ts";
 import { misused, type Command } from "./command.ts";
-import { messageOf, moment, noData, table } from "./report.ts";
+import { messageOf, timeText, noData, formatTable } from "./report.ts";
 import type { KeyRing } from "../session/keys.ts";
 import type { Session } from "../session/session.ts";
 import { Sessions } from "../session/sessions.ts";
@@ -152,11 +152,11 @@ function listing(name: string, sessions: readonly Session[], now: number): strin
     [
       "",
       session.fingerprint,
-      ...table([
-        ["  created", moment(session.createdAt, now)],
-        ["  renewed", session.generation === 0 ? "never" : moment(session.renewedAt, now)],
-        ["  last seen", moment(session.lastSeenAt, now)],
-        ["  expires", moment(session.idleExpiresAt, now)],
+      ...formatTable([
+        ["  created", timeText(session.createdAt, now)],
+        ["  renewed", session.generation === 0 ? "never" : timeText(session.renewedAt, now)],
+        ["  last seen", timeText(session.lastSeenAt, now)],
+        ["  expires", timeText(session.idleExpiresAt, now)],
         ["  address", printable(session.ipAddress)],
         ["  user agent", printable(session.userAgent)],
       ]),

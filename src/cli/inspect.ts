@@ -3,7 +3,7 @@ import { text } from "node:stream/consumers";
 import type { Options } from "../config/load.ts";
 import { existingRing, openExistingBackends, type ExistingBackends } from "../node/backends.ts";
 import { misused, type Command } from "./command.ts";
-import { messageOf, moment, noData, table, type Fact } from "./report.ts";
+import { messageOf, timeText, noData, formatTable, type Fact } from "./report.ts";
 import { decideRenewal, type Session } from "../session/session.ts";
 import { readToken, statedKeyId, type Claims } from "../session/token.ts";
 
@@ -14,14 +14,14 @@ Use the same settings as the server: DATA_DIR, CURFEW_SECRETS, DATABASE_URL, RED
 Exits with 0 if the server would accept the token now, 1 if not, 2 if that is unknown.`;
 
 /** Whether the server would accept the token now, and the reason. */
-interface Verdict {
+interface TokenVerdict {
   readonly result: "accepted" | "refused" | "unknown";
   readonly why?: string;
 }
 
 const exitCodes = { accepted: 0, refused: 1, unknown: 2 } as const;
 
-interface Report extends Verdict {
+interface Report extends TokenVerdict {
   readonly facts: readonly Fact[];
 }
 
@@ -44,7 +44,7 @@ export const inspectToken: Command = async (operands, load) => {
   const token = await tokenFrom(operands);
   if (token === undefined) return misused(inspectUsage);
   const report = await inspect(token, options, Date.now());
-  console.log([verdictText(token, report), ...table(report.facts)].join("\n"));
+  console.log([verdictText(token, report), ...formatTable(report.facts)].join("\n"));
   return exitCodes[report.result];
 };
 
@@ -76,7 +76,7 @@ async function inspect(token: string, options: Options, now: number): Promise<Re
   const finding = await findSession(claims, options, now);
   facts.push(
     ["generation", String(claims.generation)],
-    ["expires", moment(claims.expiresAt, now)],
+    ["expires", timeText(claims.expiresAt, now)],
     ["fingerprint", claims.fingerprint],
     ...factsOf(finding, claims, now),
   );
@@ -84,7 +84,7 @@ async function inspect(token: string, options: Options, now: number): Promise<Re
 }
 
 /** Checks in the same order as the server. */
-function decide(claims: Claims, finding: Finding, now: number): Verdict {
+function decide(claims: Claims, finding: Finding, now: number): TokenVerdict {
   if (claims.expiresAt <= now) return { result: "refused", why: "it has expired" };
   if (finding.state === "unknown") return { result: "unknown", why: finding.why };
   if (finding.state === "absent") return { result: "refused", why: "its session has ended" };
@@ -153,18 +153,18 @@ function factsOf(finding: Finding, { generation }: Claims, now: number): Fact[] 
       : generation >= session.generation
         ? "same as the token"
         : generation === session.generation - 1 && now < session.graceEndsAt
-          ? `the token is superseded, with grace until ${moment(session.graceEndsAt, now)}`
+          ? `the token is superseded, with grace until ${timeText(session.graceEndsAt, now)}`
           : "the token is superseded";
   return [
     ["session", "live"],
     ["  user", `${session.userId}${user.isUserDisabled ? ", deleted or locked" : remark}`],
     ["  generation", `${session.generation}, ${tokenState}`],
-    ["  created", moment(session.createdAt, now)],
-    ["  renewed", session.generation === 0 ? "never" : moment(session.renewedAt, now)],
-    ["  last seen", moment(session.lastSeenAt, now)],
-    ["  access until", moment(session.accessExpiresAt, now)],
-    ["  renewal until", moment(session.idleExpiresAt, now)],
-    ["  ends by", moment(session.absoluteExpiresAt, now)],
+    ["  created", timeText(session.createdAt, now)],
+    ["  renewed", session.generation === 0 ? "never" : timeText(session.renewedAt, now)],
+    ["  last seen", timeText(session.lastSeenAt, now)],
+    ["  access until", timeText(session.accessExpiresAt, now)],
+    ["  renewal until", timeText(session.idleExpiresAt, now)],
+    ["  ends by", timeText(session.absoluteExpiresAt, now)],
   ];
 }
 
@@ -177,7 +177,7 @@ function flaw(token: string): string {
   return "the part after its prefix belongs to another kind or version";
 }
 
-function verdictText(token: string, { result, why }: Verdict): string {
+function verdictText(token: string, { result, why }: TokenVerdict): string {
   const kind = /^curfew_(access|renewal)_/.exec(token)?.[1];
   const subject = kind === undefined ? "This text" : `This ${kind} token`;
   const reason = why === undefined ? "" : `: ${why}`;

@@ -5,13 +5,13 @@ import { resolve } from "node:path";
 export type Fact = readonly [label: string, value: string];
 
 /** Formats rows in two columns. */
-export function table(facts: readonly Fact[]): string[] {
+export function formatTable(facts: readonly Fact[]): string[] {
   const width = Math.max(...facts.map(([label]) => label.length)) + 2;
   return facts.map(([label, value]) => label.padEnd(width) + value);
 }
 
 /** Formats a time in ISO 8601, with its distance from now. */
-export function moment(time: number, now: number): string {
+export function timeText(time: number, now: number): string {
   const span = spanText(Math.abs(time - now));
   return `${new Date(time).toISOString()} (${time > now ? `in ${span}` : `${span} ago`})`;
 }

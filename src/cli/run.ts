@@ -4,7 +4,7 @@ import { readCommandLine, type CommandLine } from "../config/flags.ts";
 import { closestMatch } from "../config/closest-match.ts";
 import type { Command } from "./command.ts";
 import { loadEnvFile } from "./env-file.ts";
-import { help, version } from "./help.ts";
+import { help, packageVersion } from "./help.ts";
 import { nodeVersionError } from "./node-version.ts";
 import { messageOf } from "./report.ts";
 
@@ -20,13 +20,13 @@ type CommandName = keyof typeof commands;
 const commandNames = Object.keys(commands) as CommandName[];
 
 /** @returns the exit code; a started server continues until it receives a signal */
-export async function run(args: readonly string[]): Promise<number> {
+export async function runCommandLine(args: readonly string[]): Promise<number> {
   const line = readCommandLine(args);
   const [first = "serve", ...operands] = line.operands;
   const name = commandNames.find((one) => one === first);
   if (line.asks !== undefined) {
     const about = line.operands.length > 0 ? name : undefined;
-    console.log(line.asks === "version" ? version() : await help(about));
+    console.log(line.asks === "version" ? packageVersion() : await help(about));
     return 0;
   }
   if (name === undefined) {

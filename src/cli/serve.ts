@@ -4,7 +4,7 @@ import type { Options } from "../config/load.ts";
 import { createCurfew, type Curfew } from "../node/create-curfew.ts";
 import { envFileWarning } from "./env-file.ts";
 import { misused, type Command } from "./command.ts";
-import { table, type Fact } from "./report.ts";
+import { formatTable, type Fact } from "./report.ts";
 
 export const serveUsage = `Usage: curfew [serve] [options]
 Serves GraphQL until it receives a signal to stop.`;
@@ -43,7 +43,7 @@ function greeting({ url, startup }: Curfew, { dataDir, graphiql }: Options): str
     ...[...startup.warnings, ...fileWarnings].map((warning): Fact => ["  warning", warning]),
   ];
   return `Curfew serves GraphQL at ${url}
-${table(facts).join("\n")}
+${formatTable(facts).join("\n")}
 ${graphiql ? "Open it in a browser, or register an account:" : "Register an account:"}
   curl ${url} -H 'content-type: application/json' -d '{"query":
     "mutation { register(email: \\"ada@example.com\\", password: \\"correct horse battery staple\\") { ... on SignedIn { tokens { accessToken } } ... on InvalidInput { fields { message } } } }"}'`;

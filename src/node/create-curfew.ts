@@ -65,7 +65,7 @@ export async function createCurfew(given: CurfewOptions = {}): Promise<Curfew> {
   const schema = createSchema({ typeDefs, resolvers });
   const node = await createNode(others);
   try {
-    return await serve(node, { schema, plugins, fallback });
+    return await startServer(node, { schema, plugins, fallback });
   } catch (error) {
     await node.close();
     throw error;
@@ -78,7 +78,10 @@ interface AppParts {
   readonly fallback: Fallback | undefined;
 }
 
-async function serve(node: CurfewNode, { schema, plugins, fallback }: AppParts): Promise<Curfew> {
+async function startServer(
+  node: CurfewNode,
+  { schema, plugins, fallback }: AppParts,
+): Promise<Curfew> {
   const { options, startup, logger, services, admin, metrics } = node;
   const { sessions, connections, reportError } = node.shared;
   const allowsOrigin = originPolicy(options.allowedOrigins);
@@ -130,7 +133,7 @@ async function serve(node: CurfewNode, { schema, plugins, fallback }: AppParts):
   };
   try {
     const port = await http.listen(options.port, options.host);
-    const url = urlOf(options.host, port);
+    const url = endpointUrl(options.host, port);
     const { warnings: _logged, ...facts } = startup;
     logger.info({ url, ...facts }, "started");
     const { events } = services;
@@ -147,7 +150,7 @@ function readersOf(token: string | undefined): MetricsPage["readers"] {
   return isProduction() ? "none" : "all";
 }
 
-function urlOf(host: string, port: number): string {
+function endpointUrl(host: string, port: number): string {
   const name = host === "0.0.0.0" || host === "::" ? "localhost" : host;
   return `http://${name.includes(":") ? `[${name}]` : name}:${port}/graphql`;
 }

@@ -37,13 +37,13 @@ class FactGroup {
   }
 }
 
-const operations = new AsyncLocalStorage<FactGroup>();
+const factGroups = new AsyncLocalStorage<FactGroup>();
 
 /** Runs an operation, and writes the facts that it gathered when it is done. */
 export async function gatherFacts<T>(work: () => Promise<T>): Promise<T> {
   const gathered = new FactGroup();
   try {
-    return await operations.run(gathered, work);
+    return await factGroups.run(gathered, work);
   } finally {
     gathered.write();
   }
@@ -52,7 +52,7 @@ export async function gatherFacts<T>(work: () => Promise<T>): Promise<T> {
 /** Wraps an audit trail: inside `gatherFacts`, equal facts are written together; elsewhere each at once. */
 export function gathering(audit: Audit): Audit {
   return (fact) => {
-    const gathered = repeatable.has(fact.event) ? operations.getStore() : undefined;
+    const gathered = repeatable.has(fact.event) ? factGroups.getStore() : undefined;
     if (gathered === undefined) audit(fact);
     else gathered.add(fact, audit);
   };

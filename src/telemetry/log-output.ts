@@ -143,7 +143,7 @@ export function nonBlocking(fd: 1 | 2): number {
     // A new open file description: processes that share the pipe keep their blocking mode.
     const flags = constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
     const own = openSync(`/proc/self/fd/${fd}`, flags);
-    if (isSame(own, fd)) return own;
+    if (isSameFile(own, fd)) return own;
     closeSync(own);
   } catch {
     // Sockets, and systems without /proc.
@@ -152,7 +152,7 @@ export function nonBlocking(fd: 1 | 2): number {
   return fd === 1 ? process.stdout.fd : process.stderr.fd;
 }
 
-function isSame(one: number, other: number): boolean {
+function isSameFile(one: number, other: number): boolean {
   const [a, b] = [fstatSync(one), fstatSync(other)];
   return a.dev === b.dev && a.ino === b.ino;
 }

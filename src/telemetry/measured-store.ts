@@ -15,7 +15,7 @@ export interface MeasuredStoreOptions {
   readonly trace: Trace | undefined;
 }
 
-const operations = [
+const storeOperations = [
   "create",
   "read",
   "readMany",
@@ -26,18 +26,18 @@ const operations = [
   "ofUser",
 ] as const;
 
-type Operation = (typeof operations)[number];
+type StoreOperation = (typeof storeOperations)[number];
 
 export class MeasuredStore implements SessionStore {
   readonly #store: SessionStore;
   readonly #trace: Trace | undefined;
-  readonly #timers: Readonly<Record<Operation, StoreTimer>>;
+  readonly #timers: Readonly<Record<StoreOperation, StoreTimer>>;
 
   constructor(store: SessionStore, { timerOf, trace }: MeasuredStoreOptions) {
     this.#store = store;
     this.#trace = trace;
-    const timers = operations.map((operation) => [operation, timerOf(operation)] as const);
-    this.#timers = Object.fromEntries(timers) as Record<Operation, StoreTimer>;
+    const timers = storeOperations.map((operation) => [operation, timerOf(operation)] as const);
+    this.#timers = Object.fromEntries(timers) as Record<StoreOperation, StoreTimer>;
   }
 
   create(session: Session): Promise<void> {
@@ -94,7 +94,7 @@ export class MeasuredStore implements SessionStore {
   }
 
   async #measure<T>(
-    operation: Operation,
+    operation: StoreOperation,
     work: () => Promise<T>,
     outcomeOf: (result: T) => keyof StoreTimer = isOk,
   ): Promise<T> {

@@ -1,4 +1,4 @@
-/** Files with secrets whose permissions are too wide: the start names them, and what makes them private. */
+/** Warnings about secret files with permissions that are too wide, with the command that makes them private. */
 import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,7 +16,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(parent, { recursive: true }));
 
-/** Starts a server on the folder; resolves to what its start warns of. */
+/** Starts a server on the folder. Resolves to the warnings of its start. */
 async function warningsOfStart(secrets?: readonly string[]): Promise<readonly string[]> {
   await using curfew = await startCurfew({ dataDir: folder, secrets });
   return curfew.startup.warnings;

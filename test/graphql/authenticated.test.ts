@@ -1,4 +1,4 @@
-/** The directive @authenticated in an app's own schema, and what its users are told of their sessions. */
+/** The directive @authenticated in an app's own schema, and the subscription `sessionEvents`. */
 import { expect, it } from "vitest";
 import { testApp } from "../helpers/app.ts";
 import { fakeClock, startCurfew } from "../helpers/curfew.ts";
@@ -74,7 +74,7 @@ it("a user's sessions receive each other's events: started, renewed, ended with 
       if (session.id === id) return { ...event, current: session.current };
     }
   };
-  // It says nothing when it begins: it runs when it tells of a session that starts.
+  // A subscription confirms nothing when it starts. It runs once it has delivered the start of a session.
   await until(async () => {
     await curfew.sessions.start(me.userId, device);
     return socket.messages.pending.length > 0;
@@ -105,7 +105,7 @@ it("a user's sessions receive each other's events: started, renewed, ended with 
 
   const three = await phone();
   await logout(curfew.url, stranger.accessToken);
-  // A change of the password closes this socket too: here it is only the reason.
+  // A password change would close this socket too, so the session is ended with that reason directly.
   await curfew.sessions.endOthers(me.userId, me.sessionId, "PASSWORD_CHANGED");
   expect(await eventOf(three.sessionId)).toEqual(ended("PASSWORD_CHANGED"));
   await renew(curfew.url, me.renewalToken);

@@ -1,4 +1,4 @@
-/** Points in time, as an app's own fields take and give them. */
+/** The scalar DateTime in an app's own fields: arguments and results. */
 import { expect, it } from "vitest";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { startCurfew } from "../helpers/curfew.ts";

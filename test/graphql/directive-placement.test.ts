@@ -1,4 +1,4 @@
-/** Where @authenticated may stand: it holds there, or the start is refused; and whichever plugin brings the schema. */
+/** The placement of @authenticated: it guards, or the start is refused, whichever plugin sets the schema. */
 import { makeExecutableSchema } from "@graphql-tools/schema";
 import { extendSchema, parse, type GraphQLSchema } from "graphql";
 import { createYoga, type Plugin } from "graphql-yoga";

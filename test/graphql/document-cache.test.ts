@@ -1,10 +1,10 @@
-/** Few documents are remembered, by what they take. */
+/** The document cache is bounded by the length of its documents. */
 import { expect, it } from "vitest";
 import { boundedCache } from "../../src/graphql/execution/document-cache.ts";
 
 const text = (i: number, length: number) => `${i}`.padEnd(length, "x");
 
-/** How many of a thousand are left. */
+/** Caches a thousand documents, and returns how many are left. */
 function left(length: number): number {
   const cache = boundedCache<object>();
   for (let i = 0; i < 1_000; i += 1) cache.set(text(i, length), {});

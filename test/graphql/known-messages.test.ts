@@ -1,4 +1,4 @@
-/** Which messages of graphql-js are shown, and what of them. */
+/** The messages of graphql-js that are shown, and the parts of them. */
 import { expect, it } from "vitest";
 import { knownMessage } from "../../src/graphql/plugins/known-messages.ts";
 

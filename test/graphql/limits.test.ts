@@ -1,4 +1,4 @@
-/** What one document may ask for, over HTTP and on a socket. */
+/** The limits of one document, over HTTP and on a socket. */
 import { getIntrospectionQuery } from "graphql";
 import { describe, expect, it } from "vitest";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
@@ -22,13 +22,13 @@ const app = {
   resolvers: { Query: { person: () => ({}), people: () => [], parties: () => [] } },
 } satisfies CurfewOptions;
 
-interface Told {
+interface ShownError {
   readonly code: string;
   readonly message: string;
 }
 
-/** What a document is told over HTTP, which is what it is told on a socket. */
-async function told(curfew: TestCurfew, query: string): Promise<readonly Told[]> {
+/** Sends a document over HTTP and on a socket, expects equal results, and returns them. */
+async function errorsOf(curfew: TestCurfew, query: string): Promise<readonly ShownError[]> {
   const response = await fetch(curfew.url, {
     method: "POST",
     headers: {
@@ -47,13 +47,13 @@ async function told(curfew: TestCurfew, query: string): Promise<readonly Told[]>
   expect(answer.type).toBe(errors.length > 0 ? "error" : "next");
   if (errors.length > 0) expect(answer.payload).toEqual(errors);
   else await socket.messages.next();
-  // It was told on that operation, and the socket serves the next.
+  // The error concerns only that operation: the socket executes the next one.
   socket.subscribe("2", "{ __typename }");
   expect(await socket.messages.next()).toMatchObject({ id: "2", type: "next" });
   return errors.map(({ message, extensions: { code } }) => ({ code, message }));
 }
 
-/** With room for the calls of the test itself. */
+/** Limits that leave room for the test's own requests. */
 const limits = {
   maxQueryTokens: 60,
   maxQueryDepth: 4,
@@ -126,14 +126,14 @@ describe("a document at a limit is executed, and one over it is refused with the
     ],
   ])("%s", async (_, within, over, message) => {
     await using curfew = await startCurfew({ ...app, ...limits });
-    expect(await told(curfew, within)).toEqual([]);
-    expect(await told(curfew, over)).toEqual([{ code: "QUERY_TOO_COMPLEX", message }]);
+    expect(await errorsOf(curfew, within)).toEqual([]);
+    expect(await errorsOf(curfew, over)).toEqual([{ code: "QUERY_TOO_COMPLEX", message }]);
   });
 
   it("all exceeded limits at once", async () => {
     await using curfew = await startCurfew({ ...app, ...limits });
     const query = "{ a: people { b: friends { c: friend { d: friends { name } } } } }";
-    const messages = (await told(curfew, query)).map(({ message }) => message);
+    const messages = (await errorsOf(curfew, query)).map(({ message }) => message);
     expect(messages).toEqual([
       expect.stringContaining("5 levels of fields"),
       expect.stringContaining("4 aliases"),
@@ -151,7 +151,7 @@ describe("a document at a limit is executed, and one over it is refused with the
     ] as const) {
       const nested = open.repeat(times) + close.repeat(times);
       const query = open === "[" ? `{ person { name(of: ${nested}) } }` : nested;
-      expect(await told(curfew, query)).toEqual([{ code: "QUERY_TOO_COMPLEX", message }]);
+      expect(await errorsOf(curfew, query)).toEqual([{ code: "QUERY_TOO_COMPLEX", message }]);
     }
   });
 
@@ -162,14 +162,14 @@ describe("a document at a limit is executed, and one over it is refused with the
       (_, i) => `fragment F${i} on Person { a: name ...F${i + 1} ... on Person { ...F${i + 1} } }`,
     );
     const doubling = `{ person { ...F0 } } ${steps.join(" ")} fragment F200 on Person { name }`;
-    const messages = (await told(curfew, doubling)).map(({ message }) => message);
+    const messages = (await errorsOf(curfew, doubling)).map(({ message }) => message);
     expect(messages).toEqual([
       "The operation has over a billion aliases; at most 100 are allowed.",
       expect.stringContaining("over a billion fields"),
     ]);
     const cycle =
       "{ person { ...A } } fragment A on Person { friends { ...B } } fragment B on Person { friend { ...A } }";
-    expect(await told(curfew, cycle)).toEqual([
+    expect(await errorsOf(curfew, cycle)).toEqual([
       {
         code: "GRAPHQL_VALIDATION_FAILED",
         message: 'Cannot spread fragment "A" within itself via "B".',
@@ -188,12 +188,12 @@ it("the default limits allow the longest introspection query of tools", async ()
     inputValueDeprecation: true,
     oneOf: true,
   });
-  expect(await told(curfew, all)).toEqual([]);
+  expect(await errorsOf(curfew, all)).toEqual([]);
 });
 
 it("introspection is refused in production, over HTTP and on a socket", async () => {
   await using curfew = await startCurfew({ ...app, introspection: false });
-  const errors = await told(curfew, "{ __schema { types { name } } }");
+  const errors = await errorsOf(curfew, "{ __schema { types { name } } }");
   expect(errors[0]?.message).toContain("introspection has been disabled");
 });
 

@@ -1,4 +1,4 @@
-/** Every regular expression that may see what a client sends takes time in proportion to it. */
+/** Every regular expression that matches text of clients takes time proportional to its length. */
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { normaliseEmail } from "../../src/users/email.ts";
@@ -10,12 +10,12 @@ import { knownMessage } from "../../src/graphql/plugins/known-messages.ts";
 import { growth, isLinear, median, threadCost } from "../helpers/cost.ts";
 import { regexLiterals } from "../helpers/regex-literals.ts";
 
-/** The settings' largest body. */
+/** The default `maxMessageSize`, in bytes. */
 const body = 262_144;
-/** Node refuses a request whose head is larger. */
+/** Node refuses requests with larger headers (bytes). */
 const head = 16_384;
 
-/** Files, or folders, whose patterns no client's text reaches; and why. */
+/** Files and folders whose patterns match no text of clients, with the reason. */
 const unreachable: Readonly<Record<string, string>> = {
   "client/": "runs in the app, on what the server answers and the app sets",
   "cli/": "reads what the operator types",
@@ -25,7 +25,7 @@ const unreachable: Readonly<Record<string, string>> = {
   "stores/": "reads the operator's settings",
 };
 
-/** How many characters reach the patterns of a file, where that is fewer than a body has. */
+/** The most characters that reach the patterns of a file, if fewer than a body has. */
 const bounded: Readonly<Record<string, number>> = {
   "explorer/browser/messages.ts": 256,
   "graphql/plugins/known-messages.ts": 1_000,
@@ -37,7 +37,7 @@ const bounded: Readonly<Record<string, number>> = {
   "users/email.ts": 254,
 };
 
-/** Patterns that are put together when they are used: the functions around them are measured instead. */
+/** Patterns that are built at run time. The functions that use them are measured instead. */
 const assembled: Readonly<Record<string, number>> = {
   "explorer/browser/redact.ts": 1,
   "request/origin-check.ts": 2,
@@ -54,7 +54,7 @@ const found = files.toSorted().flatMap((file) => {
 });
 const literals = found.filter(({ literal }) => literal.startsWith("/"));
 
-/** What a pattern may be slow at: what it has in it, over and over, and then something else. */
+/** Texts that may be slow for a pattern: repetitions of its own parts, followed by a mismatch. */
 function* attacks(pattern: string, size: number): Generator<string> {
   const chunks = pattern
     .split(/\\.|\[(?:\\.|[^\]])*\]|\{[\d,]*\}|\(\?(?:<?[=!:]|<\w+>)|[()|?*+^$.]/)
@@ -71,10 +71,10 @@ function* attacks(pattern: string, size: number): Generator<string> {
   }
 }
 
-/** Milliseconds below which nothing is said of a ratio. */
+/** Shorter times are too noisy to compare (ms). */
 const floor = 25;
 
-/** The text at which the work is superlinear; undefined where it never is. */
+/** Returns the text for which the work is superlinear, or `undefined`. */
 function superlinear(work: (text: string) => unknown, pattern: string, most: number) {
   for (const text of attacks(pattern, most)) {
     if (threadCost(() => work(text)) <= floor) continue;

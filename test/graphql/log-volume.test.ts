@@ -1,4 +1,4 @@
-/** How much one request can have written into the log. */
+/** The most log lines that one request can cause. */
 import { describe, expect, it } from "vitest";
 import type { AuditEvent } from "../../src/session/audit.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
@@ -21,10 +21,10 @@ const guess = (email: string) =>
   many(`login(email: "${email}", password: "a wrong password") { __typename }`);
 
 it("a hundred throttled logins in one request are one fact with a count, for the log and for onAudit", async () => {
-  const heard: AuditEvent[] = [];
+  const events: AuditEvent[] = [];
   await using curfew = await startCurfew({
     maxLoginFailures: 1,
-    onAudit: (event) => heard.push(event),
+    onAudit: (event) => events.push(event),
   });
   const email = newEmail();
   await register(curfew.url, email);
@@ -36,7 +36,7 @@ it("a hundred throttled logins in one request are one fact with a count, for the
   expect(throttled).toMatchObject([
     { attempt: "login", reason: "ATTEMPTS", count: aliases - 1, requestId: expect.any(String) },
   ]);
-  expect(heard.filter(({ event }) => event === "throttled")).toMatchObject([
+  expect(events.filter(({ event }) => event === "throttled")).toMatchObject([
     { attempt: "login", reason: "ATTEMPTS", count: aliases - 1 },
   ]);
   const { values } = await metricsOf(curfew.url);

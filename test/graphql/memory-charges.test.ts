@@ -1,4 +1,4 @@
-/** What an operation is charged for is given back, in whatever way it ends. */
+/** The memory charge of an operation is released, however the operation ends. */
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { MemoryLedger } from "../../src/connections/memory-ledger.ts";
 import { startOwnServer } from "../integrations/own-server.ts";
@@ -12,18 +12,18 @@ afterEach(() => vi.restoreAllMocks());
 
 const watching = "subscription { sessionEvents { type } }";
 
-/** Watches the ledger of the server that is started next. */
+/** Observes the memory ledger of the next server that is started. */
 function watchLedger() {
   const operation = vi.spyOn(MemoryLedger.prototype, "operation");
   const size = () => {
     const [ledger] = operation.mock.contexts;
     return ledger instanceof MemoryLedger ? ledger.size : 0;
   };
-  return { operation, size, empty: () => until(() => size() === 0, "everything to be given back") };
+  return { operation, size, empty: () => until(() => size() === 0, "all memory to be released") };
 }
 
-/** Charges so many operations, beside those that make a session. */
-async function charged({ operation }: ReturnType<typeof watchLedger>, count: number) {
+/** Waits until that many operations have been charged. */
+async function untilCharged({ operation }: ReturnType<typeof watchLedger>, count: number) {
   await until(() => operation.mock.calls.length >= count, "the operations");
 }
 
@@ -45,7 +45,7 @@ describe.each(["with Curfew's own server", "with an app's own server"])("%s", (w
       await ledger.empty();
       ledger.operation.mock.calls.length = 0;
       for (let i = 0; i < 5; i += 1) socket.subscribe(`${i}`, watching);
-      await charged(ledger, 5);
+      await untilCharged(ledger, 5);
       expect(ledger.size()).toBeGreaterThan(5 * 6_000);
       if (end === "complete")
         for (let i = 0; i < 5; i += 1) socket.send({ id: `${i}`, type: "complete" });

@@ -1,4 +1,4 @@
-/** Kept bytes are counted by operation, session, user and address, and given back. */
+/** The memory ledger charges bytes by operation, session, user and address, and releases them. */
 import { describe, expect, it } from "vitest";
 import { MemoryLedger } from "../../src/connections/memory-ledger.ts";
 

@@ -1,4 +1,4 @@
-/** What each mutation answers: expected failures are data, not errors. */
+/** The results of each mutation. Expected failures are data, not errors. */
 import { describe, expect, it } from "vitest";
 import { startCurfew } from "../helpers/curfew.ts";
 import {
@@ -17,7 +17,7 @@ import { connect } from "../helpers/socket.ts";
 const text = expect.stringMatching(/\w/);
 const isoTime = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 
-/** By mutation, what is asked of its answer beside the message of a problem. */
+/** The selected fields of each mutation's result, besides a problem's message. */
 const selections = {
   register: "... on InvalidInput { fields { field message } }",
   login: "",
@@ -37,7 +37,7 @@ async function run(url: string, name: keyof typeof selections, variables: object
 describe("register", () => {
   it("reports what is wrong with each field", async () => {
     await using curfew = await startCurfew();
-    const wrong = await run(curfew.url, "register", { email: "nobody", password: "short" });
+    const wrong = await run(curfew.url, "register", { email: "no address", password: "short" });
     const fields = ["email", "password"].map((field) => ({ field, message: text }));
     const problem = { kind: "InvalidInput", message: text, fields };
     expect(wrong).toEqual({ status: 200, data: { register: problem } });
@@ -145,7 +145,7 @@ describe("renew", () => {
 
   it("ends the session of a deleted user", async () => {
     await using curfew = await startCurfew();
-    const { tokens, session } = await curfew.sessions.start("nobody", device);
+    const { tokens, session } = await curfew.sessions.start("deleted user", device);
     expect(await renew(curfew.url, tokens.renewalToken)).toBe("USER_GONE");
     expect(await curfew.sessions.readMany([session.fingerprint])).toEqual([{ state: "absent" }]);
   });
@@ -219,7 +219,7 @@ describe("changePassword", () => {
     const { tokens, ...changed } = data.changePassword;
     expect(changed).toEqual({ kind: "PasswordChanged", endedSessions: 1 });
     expect(await otherSocket.closed).toMatchObject({ code: 4401, reason: "SESSION_ENDED" });
-    // It comes back with a token from after the change.
+    // The socket reconnects with a token from after the change.
     socket.subscribe("1", "{ viewer { session { id } } }");
     expect(await socket.closed).toMatchObject({ code: 4403, reason: "SESSION_EXPIRED" });
     const viewer = { viewer: { session: { id: mine.sessionId } } };

@@ -1,4 +1,4 @@
-/** Passwords that change, and users who go, while others sign in and renew: none of them keeps a session. */
+/** Password changes, locks and deletions that race logins and renewals: no session survives them. */
 import { describe, expect, it } from "vitest";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { StoreUnavailable, type SessionStore } from "../../src/session/store.ts";
@@ -21,7 +21,7 @@ function change({ url }: TestCurfew, token: string) {
   return ask(url, query, { token, variables: { password, newPassword } });
 }
 
-/** A login that may fail: the outcome, and the token if there is one. */
+/** Returns the outcome of a login, and its token if it succeeded. */
 async function tryLogin({ url }: TestCurfew, email: string, word: string = password) {
   const query = `mutation ($email: String!, $password: String!) {
     login(email: $email, password: $password) {
@@ -33,12 +33,12 @@ async function tryLogin({ url }: TestCurfew, email: string, word: string = passw
   return { outcome, token: tokens?.accessToken as string | undefined };
 }
 
-/** Whom the token signs in. */
+/** The viewer of a token; null if the token is refused. */
 async function viewer({ url }: TestCurfew, token: string) {
   return (await ask(url, "{ viewer { session { id } } }", { token })).data.viewer;
 }
 
-/** A store on which the next change of the kind waits, before it is made or when it was, for the test. */
+/** A store whose next call of one kind waits for the test, before or after it is carried out. */
 function pausing(kind: "create" | "renew" | "reissue", point: "before" | "after") {
   const reached = Promise.withResolvers<void>();
   const gate = Promise.withResolvers<void>();
@@ -299,7 +299,7 @@ describe("a session that ends while its password is changed", () => {
 });
 
 describe("a password change", () => {
-  /** A store one of whose methods can be made to fail. */
+  /** A store with one method that can be made to fail. */
   function failing(method: "listByUser" | "end" | "reissue") {
     let isDown = false;
     const store = intercept<SessionStore>(memoryStore(), {
@@ -374,7 +374,7 @@ describe("a password change", () => {
       end:
         (real) =>
         async (...args) => {
-          // Longer than a request may take before it is watched, and than a socket waits for an answer.
+          // Longer than `slowRequestTime`, and than a closing socket waits for a reply.
           await new Promise((resolve) => setTimeout(resolve, 1_500));
           return real(...args);
         },

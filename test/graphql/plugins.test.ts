@@ -1,4 +1,4 @@
-/** Plugins that an app gives to Curfew's server: they see every operation, and keep none beyond its session. */
+/** An app's plugins in Curfew's server see every operation, and keep none alive beyond its session. */
 import { execute, GraphQLError, type ExecutionArgs } from "graphql";
 import type { Plugin } from "graphql-yoga";
 import { describe, expect, it } from "vitest";
@@ -10,24 +10,24 @@ import { connect } from "../helpers/socket.ts";
 import { openStream } from "../helpers/sse.ts";
 import { until } from "../helpers/until.ts";
 
-/** Notes what was executed, and for which session. */
+/** Records each execution and its session. */
 function noting() {
-  const generationAtRead: string[] = [];
+  const executions: string[] = [];
   const note = (hook: string) => (event: { readonly args: ExecutionArgs }) => {
     const { session } = event.args.contextValue as CurfewContext;
-    generationAtRead.push(`${hook} ${session?.fingerprint ?? "nobody"}`);
+    executions.push(`${hook} ${session?.fingerprint ?? "anonymous"}`);
   };
   const plugin: Plugin = { onExecute: note("execute"), onSubscribe: note("subscribe") };
-  return { generationAtRead, plugin };
+  return { executions, plugin };
 }
 
 describe("a plugin of an app", () => {
   it("sees every operation with its session: JSON, GET, event streams and sockets", async () => {
     const app = testApp();
-    const { generationAtRead, plugin } = noting();
+    const { executions, plugin } = noting();
     await using curfew = await startCurfew({ ...app.schema, plugins: [plugin] });
     const { accessToken: token, sessionId } = await register(curfew.url);
-    expect(generationAtRead.splice(0)).toEqual(["execute nobody"]);
+    expect(executions.splice(0)).toEqual(["execute anonymous"]);
 
     await ask(curfew.url, "{ own }", { token });
     await fetch(`${curfew.url}?query={own}`, { headers: { authorization: `Bearer ${token}` } });
@@ -39,7 +39,7 @@ describe("a plugin of an app", () => {
     socket.subscribe("2", "subscription { said }");
     await until(() => socket.messages.pending.some(({ type }) => type === "next"));
     const kinds = ["execute", "execute", "subscribe", "execute", "subscribe"];
-    expect(generationAtRead).toEqual(kinds.map((kind) => `${kind} ${sessionId}`));
+    expect(executions).toEqual(kinds.map((kind) => `${kind} ${sessionId}`));
 
     await logout(curfew.url, token);
     expect(await socket.closed).toEqual({ code: 4401, reason: "SESSION_ENDED" });

@@ -1,10 +1,10 @@
-/** A request that is wrong is told what is wrong, and not what it said: a password may be in it. */
+/** Errors of a malformed request do not quote its values, which may be passwords. */
 import { expect, it } from "vitest";
 import { startCurfew } from "../helpers/curfew.ts";
 import { ask, register } from "../helpers/http.ts";
 import { connect } from "../helpers/socket.ts";
 
-const secret = 'the password; of somebody: it is "mine"';
+const secret = 'the password; of someone: it is "mine"';
 const number = 9_876_543_210_987;
 const text = JSON.stringify(secret);
 const typed = 'mutation ($p: String!) { register(email: "a", password: $p) { __typename } }';

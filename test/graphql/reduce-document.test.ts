@@ -1,4 +1,4 @@
-/** A long-lived operation keeps the part of its document that it executes, and nothing else of it. */
+/** A long-lived operation retains only the part of its document that it executes. */
 import { getOperationAST, Kind, parse, print, visit, type DocumentNode } from "graphql";
 import { describe, expect, it } from "vitest";
 import { reduceDocument } from "../../src/graphql/execution/reduce-document.ts";

@@ -1,4 +1,4 @@
-/** The public schema, and what each of its mutations can answer. */
+/** The public schema, and the possible results of each mutation. */
 import { buildSchema, printSchema, type GraphQLObjectType } from "graphql";
 import { expect, it } from "vitest";
 import { defaultOptions } from "../../src/config/settings.ts";
@@ -7,7 +7,7 @@ import { testApp } from "../helpers/app.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { ask } from "../helpers/http.ts";
 
-/** By type, its fields with their arguments; or its values, or its members. */
+/** The fields with their arguments, the values or the members of each type. */
 const contract = {
   Query: ["viewer: Viewer"],
   Viewer: ["user: User!", "session: Session!", "sessions: [Session!]!"],
@@ -77,7 +77,7 @@ const problems = new Set(
   "InvalidCredentials TooManyAttempts InvalidInput RenewalRefused".split(" "),
 );
 
-/** Without descriptions and in one order, so that what is left to compare is the contract. */
+/** Removes descriptions and sorts, so that only the contract is compared. */
 function bare(text: string): string[] {
   return text
     .replace(/"""[^]*?"""/g, "")

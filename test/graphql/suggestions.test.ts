@@ -1,4 +1,4 @@
-/** Without introspection no error names a part of the schema that the client did not name. */
+/** Without introspection, no error names a part of the schema that the client did not name. */
 import { expect, it } from "vitest";
 import { startCurfew } from "../helpers/curfew.ts";
 import { hostileApp } from "../helpers/hostile-params.ts";

@@ -1,4 +1,4 @@
-/** Passwords that are guessed, accounts that are made in bulk and tokens that are tried: by field, not by request. */
+/** Rate limits of password guesses, bulk registrations and renewals. They count fields, not requests. */
 import { setTimeout as pause } from "node:timers/promises";
 import { verify } from "@node-rs/argon2";
 import { describe, expect, it, vi } from "vitest";
@@ -15,10 +15,10 @@ import {
 } from "../helpers/http.ts";
 import { connect } from "../helpers/socket.ts";
 
-// As it is, and counted.
+// The real argon2, with its calls counted.
 vi.mock("@node-rs/argon2", { spy: true });
 
-/** How often argon2 was really asked about a password, right or wrong or nobody's. */
+/** The number of verifications by argon2, for right and wrong passwords and for unknown users. */
 function countVerifications(): () => number {
   const { calls } = vi.mocked(verify).mock;
   const before = calls.length;
@@ -186,7 +186,7 @@ describe("accounts", () => {
       return data.register.kind as string;
     };
     const email = newEmail();
-    expect(await make("nobody")).toBe("InvalidInput");
+    expect(await make("no address")).toBe("InvalidInput");
     expect(await make(email, "short")).toBe("InvalidInput");
     expect(await make(email)).toBe("SignedIn");
     expect(await make(email)).toBe("InvalidInput");

@@ -1,4 +1,4 @@
-/** The operator's command, as a process beside the servers: what it says, and that they act on it at once. */
+/** The command `curfew admin` as a process beside the servers: its output, and that the servers react at once. */
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
@@ -12,10 +12,10 @@ import { connect, watchSessions } from "../helpers/socket.ts";
 
 const secret = "the only secret of this test run";
 const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
-/** So that nothing is found out by a recheck that is due anyway. */
+/** Disables rechecks, which would find ended sessions by themselves. */
 const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
 
-/** A server on a file of its own, or on the same one with others, and the settings that find it. */
+/** Starts a server on a database file of its own or a shared one. Returns the settings that find its data. */
 async function startServer(options: CurfewOptions = {}, env: Env = {}) {
   await using opened = new AsyncDisposableStack();
   const dataDir = options.dataDir ?? join(opened.use(await newFolder()).path, "data");
@@ -30,7 +30,7 @@ async function startServer(options: CurfewOptions = {}, env: Env = {}) {
   };
 }
 
-/** What it prints, its exit code and the facts that it writes down. */
+/** Runs the command. Returns its output, its exit code and its audit facts. */
 async function admin(env: Env, ...args: string[]) {
   const { code, output, errors } = await runCommand(["admin", ...args], env);
   const facts = errors.split("\n").flatMap((line) => (line.startsWith("{") ? [line] : []));
@@ -87,7 +87,7 @@ describe("curfew admin on the database of a running server", () => {
       { event: "end", fingerprint: ended.sessionId, reason: "ENDED_BY_OPERATOR", by: "operator" },
     ]);
     expect(await socket.closed).toEqual(sessionEnded);
-    // A server of one machine finds out that it ended, and not why.
+    // Without Redis, the server finds the end of the session in its database, but not the reason.
     expect(await watching.of(ended.sessionId)).toEqual({ type: "ENDED", endReason: null });
     expect(await reasonAt(url, kept.accessToken)).toBeUndefined();
     expect(await reasonAt(url, ended.accessToken)).toBe("ENDED");

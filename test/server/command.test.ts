@@ -1,4 +1,4 @@
-/** The command as people meet it: help, flags, `.env`, mistakes, and what a start says. */
+/** The command `curfew`: help, flags, `.env`, wrong arguments, and the output of a start. */
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -115,7 +115,7 @@ describe(".env", () => {
         await writeFile(path, "");
         await chmod(path, 0);
       },
-      // Root may read anything.
+      // Root may read any file.
       process.getuid?.() === 0 ? /PORT must be/ : /^ {2}\.env cannot be read: EACCES/m,
     ],
   ])("that is %s stops the start", async (_what, make, fault) => {

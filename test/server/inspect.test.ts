@@ -19,7 +19,7 @@ import { startRedis } from "../helpers/redis.ts";
 const secret = "the only secret of this test run";
 const otherSecret = "the secret of some other service";
 
-/** The verdict, the facts by their labels, and the exit code; the token must never be in it. */
+/** Runs the command. Returns the verdict, the facts by label and the exit code. The output must not contain the token. */
 async function inspect(token: string, env: Env) {
   const { code, output, errors } = await runCommand(["inspect", token], env);
   expect(errors).toBe("");
@@ -30,15 +30,15 @@ async function inspect(token: string, env: Env) {
   return { code, verdict, facts: Object.fromEntries(facts) as Record<string, string> };
 }
 
-/** A server with data that the command can look into. */
+/** Starts a server whose data the command can read. */
 async function startServer(options: CurfewOptions = {}) {
   await using opened = new AsyncDisposableStack();
   const folder = opened.use(await newFolder());
   const dataDir = join(folder.path, "data");
   const { url } = opened.use(await startCurfew({ dataDir, secrets: [secret], ...options }));
-  const kept = opened.move();
+  const owned = opened.move();
   const env: Env = { DATA_DIR: dataDir, CURFEW_SECRETS: secret };
-  return { url, env, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  return { url, env, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 it("inspect explains an accepted access token", async () => {
@@ -84,7 +84,7 @@ it("inspect reports that the token's session has ended", async () => {
 });
 
 it("inspect distinguishes the tokens before a renewal from those after it", async () => {
-  // Longer than the commands take on any machine.
+  // A grace that is longer than the commands take on any machine.
   await using server = await startServer({ renewalGrace: 600_000 });
   const before = await register(server.url);
   const after = (await renew(server.url, before.renewalToken)) as SignedIn;
@@ -267,7 +267,7 @@ it("inspect reports the session while PostgreSQL is down", async () => {
   await postgres.kill();
 
   const facts = { session: "live", user: `${userId}, cannot be looked up` };
-  // As at the server, which asks for the user at a renewal alone.
+  // As in the server, which looks the user up only for a renewal.
   expect(await inspect(accessToken, env)).toMatchObject({ code: 0, facts });
   expect(await inspect(renewalToken, env)).toMatchObject({
     code: 2,

@@ -47,7 +47,7 @@ it("a subscription reconnects by itself after kill -9 and a restart", async () =
     url: first.socketUrl,
     connectionParams: { token: accessToken },
     retryWait: () => restarted.promise,
-    // The loss of a connection is an error first and a close second, and only closes are retried by default.
+    // A lost connection causes an error before the close, and by default graphql-ws retries only closes.
     shouldRetry: () => true,
     on: {
       connected: (_socket, ack) => sessions.push(ack?.["sessionId"]),
@@ -96,7 +96,7 @@ it("SIGTERM closes the sockets with 1012 and exits with 0, and the output has no
 it("a second SIGTERM ends the process at once", async () => {
   await using server = await startServer({ PORT: "0", DATA_DIR: ":memory:", DRAIN_TIME: "1h" });
   const { port, hostname } = new URL(server.url);
-  // A request that never gets whole is answered never.
+  // An incomplete request never gets a response.
   const request = connectTcp(Number(port), hostname);
   await once(request, "connect");
   request.write("POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{");
@@ -106,14 +106,14 @@ it("a second SIGTERM ends the process at once", async () => {
   const ended = server.stop("SIGTERM");
   await until(async () => !(await accepts(server.port)), "the server to stop accepting");
   const stillThere = () => "still there";
-  // On a connection that was kept it is answered; on a new one it is refused.
+  // A keep-alive connection gets a response; a new connection is refused.
   const asked = ask(server.url, whoAmI).then(stillThere, stillThere);
   expect(await Promise.race([ended, asked])).toBe("still there");
   await server.stop("SIGTERM");
   expect(await ended).toMatchObject({ code: null });
 });
 
-/** Whether somebody listens there. */
+/** Whether a server listens at the address. */
 async function accepts(port: string): Promise<boolean> {
   const socket = connectTcp(Number(port), "127.0.0.1");
   const outcome = Promise.withResolvers<boolean>();

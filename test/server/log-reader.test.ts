@@ -1,4 +1,4 @@
-/** A log whose reader stalls, leaves or is slow: the server serves on, and says how many lines were lost. */
+/** A log reader that stalls, exits or is slow: the server continues to serve, and reports the number of lost lines. */
 import { execFileSync, spawn, type StdioOptions } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
@@ -11,7 +11,7 @@ import { metricsOf } from "../helpers/metrics.ts";
 import { until } from "../helpers/until.ts";
 import { dieWithTests } from "../helpers/watchdog.ts";
 
-/** Lines of the log, each of some 500 bytes: together more than a pipe or a socket holds. */
+/** Log lines of about 500 bytes each: together more than a pipe or a socket buffers. */
 const times = 200;
 
 interface Line {
@@ -19,7 +19,7 @@ interface Line {
   readonly lines?: number;
 }
 
-/** A pipe whose two ends this process holds; what is not read stays in it. */
+/** A pipe with both ends in this process. Unread data stays in it. */
 async function openPipe() {
   const folder = await newFolder();
   const path = join(folder.path, "pipe");
@@ -29,7 +29,7 @@ async function openPipe() {
   return {
     fd,
     path,
-    /** What is in it. */
+    /** Reads the buffered data. */
     read: (): string => {
       let text = "";
       try {
@@ -61,7 +61,7 @@ async function startServer(stdout: number | "pipe") {
   return { child, exited, url: /http:\S+/.exec(greeting)?.[0] ?? "" };
 }
 
-/** Each is a line of the log, of some 500 bytes. */
+/** Sends requests that each write one log line of about 500 bytes. */
 async function refuse(url: string, requests: number): Promise<void> {
   const headers = { "user-agent": "x".repeat(256) };
   for (let done = 0; done < requests; done += 50)
@@ -72,7 +72,7 @@ async function refuse(url: string, requests: number): Promise<void> {
 
 it("a server whose log pipe is not read serves, stops, and loses no line that fits in memory", async () => {
   await using pipe = await openPipe();
-  // Not the reader's own: a process that starts another makes what it passes on blocking.
+  // Not a child process's own pipe: a process that starts another makes the descriptors it passes blocking.
   const end = openSync(pipe.path, constants.O_WRONLY);
   const { url, child, exited } = await startServer(end);
   closeSync(end);
@@ -90,7 +90,7 @@ it("a server whose log pipe is not read serves, stops, and loses no line that fi
     .split("\n")
     .map((line) => JSON.parse(line) as Line);
   expect(lines.filter(({ msg }) => msg === "refused")).toHaveLength(times);
-  // And again, with a reader that never comes back.
+  // Again, with a reader that never continues.
   await refuse(url, times);
   child.kill("SIGTERM");
   expect(await exited).toEqual([0, null]);

@@ -1,4 +1,4 @@
-/** `/metrics`: what is counted on a server that really runs, who may read it, and whom it says nothing of. */
+/** `/metrics` of running servers: the metrics, who may read them, and that they contain no personal data. */
 import { Counter } from "prom-client";
 import { describe, expect, it } from "vitest";
 import { testApp } from "../helpers/app.ts";

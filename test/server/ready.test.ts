@@ -1,4 +1,4 @@
-/** `/ready`: which part is down, found out by stopping the real one. */
+/** `/ready` reports the backend that is down, tested by stopping the real one. */
 import { Redis } from "ioredis";
 import { expect, it } from "vitest";
 import { readinessOf } from "../../src/http/health.ts";
@@ -61,7 +61,7 @@ it("/ready reports the subscriber's connection separately", async () => {
   await using socket = await connect(curfew.socketUrl, accessToken);
   const operator = new Redis(redis.port);
   try {
-    // There is room for the operator and the commands of the server, and for nobody who comes back.
+    // Redis has room for the operator and for the server's command connection, but for no reconnecting subscriber.
     await operator.call("CONFIG", "SET", "maxclients", 2);
     await operator.call("CLIENT", "KILL", "TYPE", "pubsub");
     const state = down({ redis: "up", subscriber: "down", database: "up" });

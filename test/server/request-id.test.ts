@@ -1,4 +1,4 @@
-/** One id from the request to the store: in the answer, and in every line of the log that the request causes. */
+/** The request id: in the response, and in every log line that the request causes. */
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import { describe, expect, it } from "vitest";
@@ -172,7 +172,7 @@ it("a socket that waits for its session check keeps its own id", async () => {
   await using curfew = await startCurfew({ backends: { store } });
   const { accessToken } = await register(curfew.url);
   await using sockets = new AsyncDisposableStack();
-  // More than may ask at once: the others wait for their turn.
+  // More than may run at once, so the others wait in the queue.
   const crowd = Array.from({ length: 150 }, (_, index) =>
     sockets.use(
       new TestSocket(curfew.socketUrl, { headers: { "x-request-id": `socket-${index}` } }),

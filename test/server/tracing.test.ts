@@ -1,4 +1,4 @@
-/** Spans, as OpenTelemetry's own SDK gets them; and nothing at all where nobody set one up. */
+/** The spans that OpenTelemetry's SDK receives, and no tracing without an SDK. */
 import { context, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import {
@@ -17,7 +17,7 @@ import { startRedis } from "../helpers/redis.ts";
 import { connect } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
 
-/** What an app does before it starts Curfew. */
+/** Sets up the SDK as an app does before it starts Curfew. */
 function setUpSdk() {
   const exporter = new InMemorySpanExporter();
   const spanProcessors = [new SimpleSpanProcessor(exporter)];
@@ -81,17 +81,17 @@ it("the time from a session's end to its last close is a span on each node", asy
   const [end] = named("curfew.store end");
   for (const span of spans) {
     expect(span.attributes["curfew.end.reason"]).toBe("LOGOUT");
-    // It begins where the store had done it; by the other's clock to the millisecond.
+    // The span starts when the store ended the session, by the other node's clock, in whole milliseconds.
     expect(milliseconds(span.startTime)).toBeGreaterThan(
       milliseconds(end?.startTime ?? [0, 0]) - 5,
     );
     expect(milliseconds(span.endTime)).toBeGreaterThanOrEqual(milliseconds(span.startTime));
   }
-  const told = JSON.stringify(
+  const exported = JSON.stringify(
     exporter.getFinishedSpans().map(({ name, attributes, events }) => [name, attributes, events]),
   );
   for (const hidden of [accessToken, renewalToken, sessionId, userId])
-    expect(told).not.toContain(hidden);
+    expect(exported).not.toContain(hidden);
 });
 
 it("without an SDK, tracing does nothing", async () => {
@@ -100,7 +100,7 @@ it("without an SDK, tracing does nothing", async () => {
   const { accessToken } = await register(curfew.url);
   const data = await askData(curfew.url, "{ viewer { user { id } } }", { token: accessToken });
   expect(data.viewer).not.toBeNull();
-  // One that comes later is not used: it was decided at the start.
+  // An SDK that is set up after the start is not used.
   const { exporter } = setUpSdk();
   await logout(curfew.url, accessToken);
   expect(exporter.getFinishedSpans()).toEqual([]);

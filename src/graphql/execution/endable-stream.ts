@@ -5,7 +5,7 @@ import type { CloseReason } from "../../protocol/close-reasons.ts";
 import type { ConnectionLifecycle } from "../../connections/lifecycle.ts";
 import { endingError } from "../errors.ts";
 
-export type Result = ExecutionResult | AsyncIterable<ExecutionResult>;
+export type OperationResult = ExecutionResult | AsyncIterable<ExecutionResult>;
 
 type Step = IteratorResult<ExecutionResult, undefined>;
 
@@ -14,7 +14,7 @@ export interface EndableStreamOptions {
   /** Whether it is the incremental response of a mutation, which continues while the lifecycle lets replies finish. */
   readonly isMutation: boolean;
   /** Executes the subscription for one event of the source. The result may be incremental. */
-  readonly resultOf: (event: unknown) => Result | Promise<Result>;
+  readonly resultOf: (event: unknown) => OperationResult | Promise<OperationResult>;
   /** Masks the errors of a result. */
   readonly masked: (result: ExecutionResult) => ExecutionResult;
   /** Masks an error that the source throws. */

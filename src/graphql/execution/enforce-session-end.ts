@@ -2,18 +2,21 @@
 import type { ExecutionResult } from "graphql";
 import { isAsyncIterable } from "graphql-yoga";
 import type { Caller } from "../caller.ts";
-import { EndableStream, leave, type Result } from "./endable-stream.ts";
+import { EndableStream, leave, type OperationResult } from "./endable-stream.ts";
 import { passThrough, slowRequestTime, stopped } from "./execute.ts";
 
 /**
  * Runs after all plugins and registers the operation under its session if that has not happened yet. A plugin may
  * return a result instead of the executor, return a stream of its own, or delay the executor's result.
  */
-export async function endWithSession(result: Result, caller: Caller): Promise<Result> {
+export async function endWithSession(
+  result: OperationResult,
+  caller: Caller,
+): Promise<OperationResult> {
   return isAsyncIterable(result) ? endStream(result, caller) : endResult(result, caller);
 }
 
-async function endResult(result: ExecutionResult, caller: Caller): Promise<Result> {
+async function endResult(result: ExecutionResult, caller: Caller): Promise<OperationResult> {
   const { lifecycle } = caller;
   if (caller.age > slowRequestTime && !caller.repliesBeforeClose) await caller.join("slowRequest");
   const { closeReason } = lifecycle;
@@ -24,7 +27,7 @@ async function endResult(result: ExecutionResult, caller: Caller): Promise<Resul
   return isStopped ? stopped(closeReason) : result;
 }
 
-async function endStream(source: AsyncIterable<unknown>, caller: Caller): Promise<Result> {
+async function endStream(source: AsyncIterable<unknown>, caller: Caller): Promise<OperationResult> {
   const { lifecycle } = caller;
   const onClose = () => caller.done();
   await caller.join("stream");

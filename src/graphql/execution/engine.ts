@@ -24,7 +24,7 @@ import { reduceDocument } from "./reduce-document.ts";
 import { useSecurityHeaders } from "../plugins/use-security-headers.ts";
 import { chargeMemory } from "./charge-memory.ts";
 import { useQueryLimits, type QueryLimits } from "../plugins/query-limits.ts";
-import type { Result } from "./endable-stream.ts";
+import type { OperationResult } from "./endable-stream.ts";
 import { Occurrences } from "../yoga-logger.ts";
 import type { OnMasked } from "./report-masked-errors.ts";
 import { createExecute, type Execute } from "./execute.ts";
@@ -68,7 +68,10 @@ export interface FastPath {
   /** Parses and validates a document, unless it is cached. */
   readonly compile: (query: string) => Compiled;
   /** Identifies the caller and executes the operation. Unexpected errors are masked in the result. */
-  readonly answer: (operation: Operation, identify: () => Promise<Caller>) => Promise<Result>;
+  readonly answer: (
+    operation: Operation,
+    identify: () => Promise<Caller>,
+  ) => Promise<OperationResult>;
 }
 
 export function createEngine(options: EngineOptions): Engine {

@@ -14,7 +14,12 @@ import type { CloseReason } from "../../protocol/close-reasons.ts";
 import { gatherFacts } from "../../telemetry/gathered-facts.ts";
 import type { Caller } from "../caller.ts";
 import type { CurfewContext } from "../context.ts";
-import { EndableStream, leave, type EndableStreamOptions, type Result } from "./endable-stream.ts";
+import {
+  EndableStream,
+  leave,
+  type EndableStreamOptions,
+  type OperationResult,
+} from "./endable-stream.ts";
 import { endingError, tooMuchMemory } from "../errors.ts";
 import { reduceDocument } from "./reduce-document.ts";
 import { chargeMemory } from "./charge-memory.ts";
@@ -32,7 +37,7 @@ export type ExecuteFn = (args: ExecutionArgs) => unknown;
  * @param executeFn executes instead of the default executor. Plugins run around it, so `endWithSession` reports the
  * end of the operation, not this function.
  */
-export type Execute = (args: ExecutionArgs, executeFn?: ExecuteFn) => Promise<Result>;
+export type Execute = (args: ExecutionArgs, executeFn?: ExecuteFn) => Promise<OperationResult>;
 
 /** A result, or a stream of a subscription's events or of incremental results. */
 type Begun = ExecutionResult | AsyncIterable<unknown>;
@@ -126,7 +131,7 @@ export function createExecute({
     resultOf,
     isMutation,
     onDone,
-  }: PendingOperation): Promise<Result> {
+  }: PendingOperation): Promise<OperationResult> {
     const { lifecycle } = caller;
     if (lifecycle.closeReason !== undefined) return stopped(lifecycle.closeReason);
     const beginning = begin();
@@ -151,8 +156,8 @@ export function createExecute({
     });
   }
 
-  async function untilDone(operation: PendingOperation): Promise<Result> {
-    let result: Result | undefined;
+  async function untilDone(operation: PendingOperation): Promise<OperationResult> {
+    let result: OperationResult | undefined;
     try {
       result = await untilEnd(operation);
       return result;
@@ -162,12 +167,15 @@ export function createExecute({
   }
 
   /** Gathers the audit facts of serial fields, each of which may be, for example, a refused login. */
-  function runRequest(operation: PendingOperation, isSerial: boolean): Promise<Result> {
+  function runRequest(operation: PendingOperation, isSerial: boolean): Promise<OperationResult> {
     const run = () => runUnderSession(operation, isSerial);
     return isSerial ? gatherFacts(run) : run();
   }
 
-  async function runUnderSession(operation: PendingOperation, isSerial: boolean): Promise<Result> {
+  async function runUnderSession(
+    operation: PendingOperation,
+    isSerial: boolean,
+  ): Promise<OperationResult> {
     const { caller } = operation;
     // Plugins may have delayed the execution since the caller was checked.
     if (isSerial || caller.age > slowRequestTime) await caller.join("slowRequest");
@@ -185,7 +193,7 @@ export function createExecute({
   }
 
   /** Joins the session before it subscribes to the source, so that no end in between goes unnoticed. */
-  async function runSubscription(operation: PendingOperation): Promise<Result> {
+  async function runSubscription(operation: PendingOperation): Promise<OperationResult> {
     await operation.caller.join("stream");
     return untilDone(operation);
   }
@@ -267,12 +275,12 @@ function asIs(args: ExecutionArgs): ExecutionArgs {
   return args;
 }
 
-function executeOnce(args: ExecutionArgs): Result | Promise<Result> {
+function executeOnce(args: ExecutionArgs): OperationResult | Promise<OperationResult> {
   const result = execute<Data>(args);
   return isPromise(result) ? result.then(flatten) : flatten(result);
 }
 
-function flatten(result: Awaited<ReturnType<typeof execute<Data>>>): Result {
+function flatten(result: Awaited<ReturnType<typeof execute<Data>>>): OperationResult {
   return isIncrementalResults(result) ? flattenIncrementalResults(result) : result;
 }
 

@@ -10,7 +10,7 @@ import {
 import type { Plugin } from "graphql-yoga";
 import type { Caller } from "../caller.ts";
 import type { CurfewContext } from "../context.ts";
-import type { Result } from "./endable-stream.ts";
+import type { OperationResult } from "./endable-stream.ts";
 import { tooMuchMemory } from "../errors.ts";
 import { reduceDocument } from "./reduce-document.ts";
 import { chargeMemory } from "./charge-memory.ts";
@@ -37,7 +37,7 @@ export interface Pipeline {
     socketContext: object | undefined,
   ) => Prepared | Promise<Prepared>;
   /** Executes a prepared operation. */
-  readonly run: (args: ExecutionArgs) => Promise<Result>;
+  readonly run: (args: ExecutionArgs) => Promise<OperationResult>;
 }
 
 export type Prepared = ExecutionArgs | readonly GraphQLError[];
@@ -56,7 +56,7 @@ export interface Enveloped {
 export function pluginPipeline(
   envelop: (payload: Payload, caller: Caller, socketContext: object | undefined) => Enveloped,
 ): Pipeline {
-  const executed = new WeakMap<ExecutionArgs, () => Promise<Result>>();
+  const executed = new WeakMap<ExecutionArgs, () => Promise<OperationResult>>();
   return {
     prepare: async (received, caller, socketContext) => {
       // The received payload is cleared after `prepare`, and plugins may read it later.
@@ -77,7 +77,7 @@ export function pluginPipeline(
       const execute = isSubscription ? enveloped.subscribe : enveloped.execute;
       executed.set(args, async () => {
         try {
-          return await endWithSession((await execute(args)) as Result, caller);
+          return await endWithSession((await execute(args)) as OperationResult, caller);
         } catch (error) {
           caller.done();
           throw error;
