@@ -94,8 +94,8 @@ export function operationNotFound(): GraphQLError {
 }
 
 /**
- * A Yoga plugin that must be the last one. It ends with the session whatever executes an operation, including
- * another plugin's function, and whatever plugins make of the result.
+ * A Yoga plugin that must be the last one. Ends every execution with its session, even if another plugin replaced the
+ * execute function, and every result, even if plugins replaced it.
  */
 export function useSessionEnd(execute: Execute): Plugin<CurfewContext> {
   const wrap = (executeFn: ExecuteFn) => (args: ExecutionArgs) => execute(args, executeFn);
