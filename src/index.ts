@@ -1,4 +1,4 @@
-/** Curfew as a library: a whole server with your own schema, or its pieces for a Yoga of your own. */
+/** Curfew as a library: a complete server for your own schema, or sessions for your own Yoga and graphql-ws. */
 export { createCurfew } from "./node/create-curfew.ts";
 export type { Curfew, CurfewOptions } from "./node/create-curfew.ts";
 export { openSessions } from "./integrations/open-sessions.ts";

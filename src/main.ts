@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The command `curfew`: serves, explains tokens, and does what operators ask for. */
-import { run } from "./cli/run.ts";
+/** The command `curfew`: serves GraphQL, explains tokens, and administers sessions and users. */
+import { runCommandLine } from "./cli/run.ts";
 
-process.exitCode = await run(process.argv.slice(2));
+process.exitCode = await runCommandLine(process.argv.slice(2));

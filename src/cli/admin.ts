@@ -1,4 +1,4 @@
-/** The operator's command: lists and ends sessions, locks and deletes users, and tells all nodes at once. */
+/** The command `admin` for operators: lists and ends sessions, locks and deletes users, on all nodes at once. */
 import { randomBytes } from "node:crypto";
 import { pino } from "pino";
 import { auditTrail } from "../telemetry/audit-log.ts";
@@ -10,7 +10,7 @@ import {
   type ExistingBackends,
 } from "../node/backends.ts";
 import { misused, type Command } from "./command.ts";
-import { messageOf, moment, noData, table } from "./report.ts";
+import { messageOf, timeText, noData, formatTable } from "./report.ts";
 import type { KeyRing } from "../session/keys.ts";
 import type { Session } from "../session/session.ts";
 import { Sessions } from "../session/sessions.ts";
@@ -18,59 +18,63 @@ import { Administration } from "../users/administration.ts";
 
 export const adminUsage = `Usage: curfew admin [options] <command> <argument>
   sessions <user>       lists a user's sessions
-  end-session <id>      ends a session
-  end-sessions <user>   ends all of a user's sessions; he may sign in again
-  lock <user>           lets a user sign in no more, and ends all of his sessions
-  unlock <user>         lets him sign in again
-  delete <user>         removes a user, and ends all of his sessions
-A user is given by e-mail address or id; an id that begins with -- goes after a --. Connections close at once, on all nodes.
-The settings are the server's own: DATA_DIR, CURFEW_SECRETS, DATABASE_URL, REDIS_….
-What was done is in the audit trail, on standard error.
-Exits with 0 when it is done, 1 when there is no such user or session, 2 when it could not be done.`;
+  end-session <id>      ends one session
+  end-sessions <user>   ends all sessions of a user, who may sign in again
+  lock <user>           stops a user from signing in, and ends all of their sessions
+  unlock <user>         allows a locked user to sign in again
+  delete <user>         deletes a user, and ends all of their sessions
+<user> is an e-mail address or an id. Put -- before an id that begins with --. Connections close at once, on all nodes.
+Use the same settings as the server: DATA_DIR, CURFEW_SECRETS, DATABASE_URL, REDIS_….
+Writes the audit trail of its actions to standard error.
+Exits with 0 if the command succeeded, 1 if there is no such user or session, 2 if the command failed.`;
 
-const verbs = ["sessions", "end-session", "end-sessions", "lock", "unlock", "delete"] as const;
+const actions = ["sessions", "end-session", "end-sessions", "lock", "unlock", "delete"] as const;
 
-type Verb = (typeof verbs)[number];
+type Action = (typeof actions)[number];
 
-/** What to print, and whether there was anything to do it to. */
-interface Answer {
+/** The text to print, and whether the user or session exists. */
+interface Outcome {
   readonly text: string;
   readonly found: boolean;
 }
 
 export const administrate: Command = async (operands, load) => {
   const [name, argument = "", ...others] = operands;
-  const verb = verbs.find((one) => one === name);
-  if (verb === undefined || argument === "" || others.length > 0) return misused(adminUsage);
-  const { text, found } = await administer(verb, argument, load());
+  const action = actions.find((one) => one === name);
+  if (action === undefined || argument === "" || others.length > 0) return misused(adminUsage);
+  const { text, found } = await openAndPerform(action, argument, load());
   console.log(text);
   return found ? 0 : 1;
 };
 
-async function administer(verb: Verb, argument: string, options: Options): Promise<Answer> {
+async function openAndPerform(
+  action: Action,
+  argument: string,
+  options: Options,
+): Promise<Outcome> {
   const ring = await existingRing(options);
-  const parts = await openExistingBackends(options);
+  const backends = await openExistingBackends(options);
   try {
-    if (ring === undefined || parts === undefined)
-      throw new Error(`Not done: ${noData(options.dataDir)}`);
-    return await carryOut(verb, argument, await assemble(ring, parts, options));
+    if (ring === undefined || backends === undefined)
+      throw new Error(`Nothing was done: ${noData(options.dataDir)}`);
+    return await perform(action, argument, await createAdministration(ring, backends, options));
   } finally {
-    await parts?.close();
+    await backends?.close();
   }
 }
 
-/** What a server would do it with; it tells the nodes of it as another node would. */
-async function assemble(ring: KeyRing, parts: ExistingBackends, options: Options) {
-  const { store, users } = parts;
+/** Creates the same services that a node has. They notify the nodes as another node would. */
+async function createAdministration(ring: KeyRing, backends: ExistingBackends, options: Options) {
+  const { store, users } = backends;
   const reportError = (what: string, error: unknown) =>
     console.error(`Done, but ${what}: ${messageOf(error)}`);
   const clock = Date.now;
-  // What an operator did is written down, however little the servers log.
+  // The actions of operators are recorded regardless of the log level.
   const logger = pino(pino.destination({ fd: 2, sync: true }));
   const audit = auditTrail({ logger, clock, reportError });
   const sessions = new Sessions({
     store,
-    pubsub: await parts.pubsub(reportError),
+    pubsub: await backends.pubsub(reportError),
     ring,
     lifetimes: lifetimesOf(options),
     isUserDisabled: async (id) => (await users?.byId(id))?.locked ?? true,
@@ -82,86 +86,86 @@ async function assemble(ring: KeyRing, parts: ExistingBackends, options: Options
   return new Administration({ users, sessions, audit });
 }
 
-async function carryOut(verb: Verb, argument: string, admin: Administration) {
-  if (verb === "end-session") {
+async function perform(action: Action, argument: string, admin: Administration): Promise<Outcome> {
+  if (action === "end-session") {
     const found = (await admin.endSession(argument)) > 0;
     const text = found ? `Ended session ${argument}.` : `There is no live session ${argument}.`;
     return { text, found };
   }
   const user = await admin.find(argument);
-  // Of one who was deleted there may be sessions left, and his id is known.
+  // A deleted user may have sessions left, which the operator can still end by the user's id.
   const id = user?.id ?? argument;
   const name = user === undefined ? argument : `${user.email} (${id})`;
   try {
-    const { text, count } = await serve(verb, id, name, admin);
+    const { text, count } = await performOnUser(action, id, name, admin);
     const found = user !== undefined || count > 0;
     return { text: found ? text : `There is no user ${argument}.`, found };
   } catch (error) {
-    const what =
-      verb === "sessions"
+    const failure =
+      action === "sessions"
         ? "The sessions cannot be listed"
-        : `Not all of it was done; do it again, for ${id}`;
-    throw new Error(what, { cause: error });
+        : `The command may be only partly done; run it again for ${id}`;
+    throw new Error(failure, { cause: error });
   }
 }
 
-/** What it says of a user who is there, and how many sessions that concerns. */
-async function serve(
-  verb: Exclude<Verb, "end-session">,
+/** Returns the text for an existing user, and how many sessions it concerns. */
+async function performOnUser(
+  action: Exclude<Action, "end-session">,
   id: string,
   name: string,
   admin: Administration,
 ): Promise<{ readonly text: string; readonly count: number }> {
-  switch (verb) {
+  switch (action) {
     case "sessions": {
       const sessions = await admin.sessions(id);
-      return { text: list(name, sessions, Date.now()), count: sessions.length };
+      return { text: listing(name, sessions, Date.now()), count: sessions.length };
     }
     case "end-sessions": {
       const count = await admin.endSessions(id);
-      return { text: `${name}: ${ended(count)}.`, count };
+      return { text: `${name}: ${endedText(count)}.`, count };
     }
     case "lock": {
       const { found, endedSessions: count } = await admin.lock(id);
-      return { text: `${found ? "Locked " : ""}${name}; ${ended(count)}.`, count };
+      return { text: `${found ? "Locked " : ""}${name}; ${endedText(count)}.`, count };
     }
     case "unlock":
       await admin.unlock(id);
       return { text: `Unlocked ${name}.`, count: 0 };
     case "delete": {
       const { found, endedSessions: count } = await admin.delete(id);
-      return { text: `${found ? "Deleted " : ""}${name}; ${ended(count)}.`, count };
+      return { text: `${found ? "Deleted " : ""}${name}; ${endedText(count)}.`, count };
     }
   }
 }
 
-function ended(count: number): string {
-  return `ended ${sessionsIn(count)}`;
+function endedText(count: number): string {
+  return `ended ${sessionCount(count)}`;
 }
 
-function sessionsIn(count: number): string {
+function sessionCount(count: number): string {
   return count === 1 ? "1 session" : `${count} sessions`;
 }
 
-function list(name: string, sessions: readonly Session[], now: number): string {
+function listing(name: string, sessions: readonly Session[], now: number): string {
   const blocks = sessions.map((session) =>
     [
       "",
       session.fingerprint,
-      ...table([
-        ["  created", moment(session.createdAt, now)],
-        ["  renewed", session.generation === 0 ? "never" : moment(session.renewedAt, now)],
-        ["  last seen", moment(session.lastSeenAt, now)],
-        ["  expires", moment(session.idleExpiresAt, now)],
+      ...formatTable([
+        ["  created", timeText(session.createdAt, now)],
+        ["  renewed", session.generation === 0 ? "never" : timeText(session.renewedAt, now)],
+        ["  last seen", timeText(session.lastSeenAt, now)],
+        ["  expires", timeText(session.idleExpiresAt, now)],
         ["  address", printable(session.ipAddress)],
         ["  user agent", printable(session.userAgent)],
       ]),
     ].join("\n"),
   );
-  return [`${name}: ${sessionsIn(sessions.length)}`, ...blocks].join("\n");
+  return [`${name}: ${sessionCount(sessions.length)}`, ...blocks].join("\n");
 }
 
-/** What a client wrote itself may hold signs that a terminal obeys. */
+/** Replaces control characters, because a client's text may contain terminal escape sequences. */
 function printable(text: string | null): string {
   return text?.replace(/\p{C}/gu, "\uFFFD") ?? "unknown";
 }

@@ -1,13 +1,13 @@
-/** What each command is: it gets its operands and the settings, and says how it went. */
+/** The interface of a command. */
 import type { Options } from "../config/load.ts";
 
 /**
- * @param load the settings, asked for once the operands are known to be right; it throws all that is wrong
+ * @param load loads the settings; called after the operands are checked; throws a `ConfigError` with all issues
  * @returns the exit code
  */
 export type Command = (operands: readonly string[], load: () => Options) => Promise<number>;
 
-/** Wrong operands, or none where there must be some: the usage is the answer. */
+/** Prints the usage because the operands are wrong or missing. Returns the exit code. */
 export function misused(usage: string): number {
   console.error(usage);
   return 2;

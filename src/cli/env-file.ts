@@ -1,17 +1,17 @@
-/** Reads `.env` by Node's own loader, and says what that would pass over in silence. */
+/** Loads `.env` with Node's own loader, and reports the lines that the loader would ignore silently. */
 import { readFileSync } from "node:fs";
 import { parseEnv } from "node:util";
 import { exposedEnvFile } from "../config/exposed-files.ts";
 import { names, settings } from "../config/settings.ts";
 
-/** From its name and its sign to the end of its value, which may go over several lines in quotes. */
+/** An assignment, from its name to the end of its value. A quoted value may span several lines. */
 const assignment = /^[ \t]*(?:export[ \t]+)?[\w.-]+[ \t]*=[ \t]*(?:(["'`])[^]*?\1.*|.*)$/gm;
-const nothing = /^\s*(#.*)?$/;
+const blankOrComment = /^\s*(#.*)?$/;
 
 /**
- * Sets the variables that the file has and the environment has not. That there is no file is as good.
+ * Sets the variables of the file that the environment does not have. A missing file is not an error.
  *
- * @returns what is wrong with it, one line each; nothing that stands in it is told
+ * @returns one line for each issue, which quotes nothing from the file
  */
 export function loadEnvFile(path: string): readonly string[] {
   let text: string;
@@ -21,17 +21,21 @@ export function loadEnvFile(path: string): readonly string[] {
     const { code, message } = error as NodeJS.ErrnoException;
     return code === "ENOENT" ? [] : [`${path} cannot be read: ${message}.`];
   }
-  // As Windows saves it, in UTF-16, there would be nothing in it.
-  if (/[\0\uFFFD]/.test(text)) return [`${path} is no text in UTF-8: save it as such.`];
+  // Node's loader finds no variables in UTF-16, which some Windows editors write.
+  if (/[\0\uFFFD]/.test(text)) return [`${path} is not UTF-8 text: save it as UTF-8.`];
   const rest = text.replaceAll(assignment, (found) => found.replaceAll(/[^\n]/g, ""));
-  const odd = rest.split("\n").flatMap((line, index) => (nothing.test(line) ? [] : [index + 1]));
-  if (odd.length > 0)
-    return odd.map((line) => `${path}, line ${line}: must be NAME=value. Example: PORT=4000`);
+  const wrongLines = rest
+    .split("\n")
+    .flatMap((line, index) => (blankOrComment.test(line) ? [] : [index + 1]));
+  if (wrongLines.length > 0)
+    return wrongLines.map(
+      (line) => `${path}, line ${line}: must be NAME=value. Example: PORT=4000`,
+    );
   process.loadEnvFile(path);
   return [];
 }
 
-/** The sentence on a file that sets a secret and that all users of the machine can read. */
+/** Returns a warning if the file sets a secret and all users of the machine can read it. */
 export function envFileWarning(path: string): string | undefined {
   const warning = exposedEnvFile(path);
   if (warning === undefined) return undefined;
@@ -39,7 +43,7 @@ export function envFileWarning(path: string): string | undefined {
   try {
     given = parseEnv(readFileSync(path, "utf8"));
   } catch {
-    // `loadEnvFile` has said so.
+    // `loadEnvFile` has reported the error.
     return undefined;
   }
   const holdsSecret = names.some(

@@ -29,7 +29,7 @@ export async function help(command: keyof typeof usages | undefined): Promise<st
   return command === "serve" ? `${text}\n\n${settingsHelp()}` : `${text}\nOptions: curfew --help`;
 }
 
-export function version(): string {
+export function packageVersion(): string {
   const file = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
   const about = JSON.parse(file) as { readonly version: string };
   return about.version;

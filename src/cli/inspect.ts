@@ -1,187 +1,191 @@
-/** The command that explains a token: what it is, whether this server signed it, and what became of its session. */
+/** The command `inspect`: explains a token's kind, its signing key and the state of its session. */
 import { text } from "node:stream/consumers";
 import type { Options } from "../config/load.ts";
 import { existingRing, openExistingBackends, type ExistingBackends } from "../node/backends.ts";
 import { misused, type Command } from "./command.ts";
-import { messageOf, moment, noData, table, type Fact } from "./report.ts";
+import { messageOf, timeText, noData, formatTable, type Fact } from "./report.ts";
 import { splitToken, tokenBodyLength, tokenPrefixes } from "../protocol/token-format.ts";
 import { decideRenewal } from "../session/renewal-rules.ts";
 import type { Session } from "../session/session.ts";
 import { readToken, statedKeyId, type Claims } from "../session/token.ts";
 
 export const inspectUsage = `Usage: curfew inspect [options] [token]
-Says what a token is, which key signed it and what became of its session.
-Without a token, or with -, it is read from standard input, where no shell history keeps it.
-The settings are the server's own: DATA_DIR, CURFEW_SECRETS, DATABASE_URL, REDIS_….
-Exits with 0 when the server would accept the token now, 1 when not, 2 when nothing can be said.`;
+Explains a token: its kind, the key that signed it and the state of its session. Does not use the token.
+Without a token, or with -, reads it from standard input, which keeps it out of the shell history.
+Use the same settings as the server: DATA_DIR, CURFEW_SECRETS, DATABASE_URL, REDIS_….
+Exits with 0 if the server would accept the token now, 1 if not, 2 if that is unknown.`;
 
-/** What the server would do with the token now, and why. */
-interface Judgement {
-  readonly standing: "accepted" | "refused" | "unknown";
+/** Whether the server would accept the token now, and the reason. */
+interface TokenVerdict {
+  readonly result: "accepted" | "refused" | "unknown";
   readonly why?: string;
 }
 
 const exitCodes = { accepted: 0, refused: 1, unknown: 2 } as const;
 
-interface Report extends Judgement {
+interface Report extends TokenVerdict {
   readonly facts: readonly Fact[];
 }
 
-/** What the directory says of its user, if it is on this machine and answers. */
-interface UserFinding {
+/** The result of looking up the token's user. */
+interface UserLookup {
   readonly isUserDisabled: boolean;
-  /** Why it says nothing. */
-  readonly fault?: string;
+  /** The message of the directory's error, if it could not be read. */
+  readonly error?: string;
 }
 
-/** What the store says of a session. */
+/** The result of looking up the token's session. */
 type Finding =
-  | { readonly state: "live"; readonly session: Session; readonly user: UserFinding }
+  | { readonly state: "live"; readonly session: Session; readonly user: UserLookup }
   | { readonly state: "absent" }
   | { readonly state: "unknown"; readonly why: string };
 
 export const inspectToken: Command = async (operands, load) => {
   if (operands.length > 1) return misused(inspectUsage);
   const options = load();
-  const token = await givenToken(operands);
+  const token = await tokenFrom(operands);
   if (token === undefined) return misused(inspectUsage);
   const report = await inspect(token, options, Date.now());
-  console.log([verdict(token, report), ...table(report.facts)].join("\n"));
-  return exitCodes[report.standing];
+  console.log([verdictText(token, report), ...formatTable(report.facts)].join("\n"));
+  return exitCodes[report.result];
 };
 
-async function givenToken([argument = "-"]: readonly string[]) {
+async function tokenFrom([argument = "-"]: readonly string[]) {
   const given = argument === "-" ? await text(process.stdin) : argument;
-  // A header's value will do.
+  // The value of an Authorization header is accepted too.
   return given.trim().replace(/^bearer\s+/i, "") || undefined;
 }
 
 async function inspect(token: string, options: Options, now: number): Promise<Report> {
   const keyId = statedKeyId(token);
-  if (keyId === undefined) return { standing: "refused", why: flaw(token), facts: [] };
+  if (keyId === undefined) return { result: "refused", why: flaw(token), facts: [] };
   const ring = await existingRing(options);
   if (ring === undefined)
-    return { standing: "unknown", why: noData(options.dataDir), facts: [["key", keyId]] };
+    return { result: "unknown", why: noData(options.dataDir), facts: [["key", keyId]] };
 
   const isOurs = ring.ids.includes(keyId);
   const { claims } = readToken(ring, token);
   const facts: Fact[] = [
-    ["key", `${keyId}, ${isOurs ? "one" : "none"} of this server's`],
+    ["key", `${keyId}, ${isOurs ? "a" : "not a"} key of this server`],
     ["server's keys", ring.ids.join(", ")],
-    ["signature", claims === undefined ? "wrong" : "right"],
+    ["signature", claims === undefined ? "invalid" : "valid"],
   ];
   if (claims === undefined) {
     const why = isOurs ? "it was changed after it was signed" : "no key of this server signed it";
-    return { standing: "refused", why, facts };
+    return { result: "refused", why, facts };
   }
 
-  const finding = await find(claims, options, now);
+  const finding = await findSession(claims, options, now);
   facts.push(
     ["generation", String(claims.generation)],
-    ["expires", moment(claims.expiresAt, now)],
+    ["expires", timeText(claims.expiresAt, now)],
     ["fingerprint", claims.fingerprint],
-    ...describe(finding, claims, now),
+    ...factsOf(finding, claims, now),
   );
-  return { ...judge(claims, finding, now), facts };
+  return { ...decide(claims, finding, now), facts };
 }
 
-/** In the server's order. */
-function judge(claims: Claims, finding: Finding, now: number): Judgement {
-  if (claims.expiresAt <= now) return { standing: "refused", why: "it has expired" };
-  if (finding.state === "unknown") return { standing: "unknown", why: finding.why };
-  if (finding.state === "absent") return { standing: "refused", why: "its session has ended" };
+/** Checks in the same order as the server. */
+function decide(claims: Claims, finding: Finding, now: number): TokenVerdict {
+  if (claims.expiresAt <= now) return { result: "refused", why: "it has expired" };
+  if (finding.state === "unknown") return { result: "unknown", why: finding.why };
+  if (finding.state === "absent") return { result: "refused", why: "its session has ended" };
   const { session, user } = finding;
   const isReissued = claims.generation < session.minGeneration;
-  const reissued = "it was issued before the password was changed, and is worth nothing since";
-  if (claims.kind === "access" && isReissued) return { standing: "refused", why: reissued };
+  const reissued = "it was issued before the password was changed";
+  if (claims.kind === "access" && isReissued) return { result: "refused", why: reissued };
   if (claims.kind === "access")
     return claims.generation < session.generation
-      ? { standing: "refused", why: "its session was renewed, and has a newer one" }
-      : { standing: "accepted" };
-  if (user.isUserDisabled) return { standing: "refused", why: "the user was deleted or locked" };
-  if (user.fault !== undefined)
-    return { standing: "unknown", why: `its user cannot be looked up (${user.fault})` };
+      ? { result: "refused", why: "its session was renewed and has a newer token" }
+      : { result: "accepted" };
+  if (user.isUserDisabled) return { result: "refused", why: "the user was deleted or locked" };
+  if (user.error !== undefined)
+    return { result: "unknown", why: `its user cannot be looked up (${user.error})` };
   const { generation } = claims;
   switch (decideRenewal(session, { generation, generationAtRead: session.generation }, now)) {
     case "rotate":
-      return { standing: "accepted" };
+      return { result: "accepted" };
     case "replay":
     case "foreignReplay":
-      return { standing: "accepted", why: "it was used just now, and gives the same pair again" };
+      return {
+        result: "accepted",
+        why: "it was used within the grace period, and returns the same pair",
+      };
     case "reuse":
-      return { standing: "refused", why: "it was used before; once more, and its session ends" };
+      return { result: "refused", why: "it was used before, and using it again ends its session" };
     case "superseded":
-      return { standing: "refused", why: reissued };
+      return { result: "refused", why: reissued };
   }
 }
 
-async function find(claims: Claims, options: Options, now: number): Promise<Finding> {
+async function findSession(claims: Claims, options: Options, now: number): Promise<Finding> {
   try {
-    const parts = await openExistingBackends(options);
-    if (parts === undefined) return { state: "unknown", why: noData(options.dataDir) };
+    const backends = await openExistingBackends(options);
+    if (backends === undefined) return { state: "unknown", why: noData(options.dataDir) };
     try {
-      const session = await parts.store.read(claims.fingerprint, now);
+      const session = await backends.store.read(claims.fingerprint, now);
       if (session === undefined) return { state: "absent" };
-      return { state: "live", session, user: await findUser(parts.users, session.userId) };
+      return { state: "live", session, user: await findUser(backends.users, session.userId) };
     } finally {
-      await parts.close();
+      await backends.close();
     }
   } catch (error) {
     return { state: "unknown", why: `its session cannot be looked up (${messageOf(error)})` };
   }
 }
 
-/** Apart from the session, which the store knows while the users are away. */
-async function findUser(users: ExistingBackends["users"], id: string): Promise<UserFinding> {
+/** Catches errors, because the session is still known if the user directory is down. */
+async function findUser(users: ExistingBackends["users"], id: string): Promise<UserLookup> {
   try {
     return { isUserDisabled: users !== undefined && ((await users.byId(id))?.locked ?? true) };
   } catch (error) {
-    return { isUserDisabled: false, fault: messageOf(error) };
+    return { isUserDisabled: false, error: messageOf(error) };
   }
 }
 
-function describe(finding: Finding, { generation }: Claims, now: number): Fact[] {
+function factsOf(finding: Finding, { generation }: Claims, now: number): Fact[] {
   if (finding.state === "unknown") return [["session", "unknown"]];
-  if (finding.state === "absent") return [["session", "absent: it ended, or was never kept here"]];
+  if (finding.state === "absent")
+    return [["session", "absent: it ended, or was never stored here"]];
   const { session, user } = finding;
-  const remark = user.fault === undefined ? "" : ", who cannot be looked up";
-  const standing =
+  const remark = user.error === undefined ? "" : ", cannot be looked up";
+  const tokenState =
     session.minGeneration > generation
-      ? `the token is from before the password was changed: only those from ${session.minGeneration} on are accepted`
+      ? `the token is from before the password was changed: only tokens from ${session.minGeneration} on are accepted`
       : generation >= session.generation
-        ? "the token's"
+        ? "same as the token"
         : generation === session.generation - 1 && now < session.graceEndsAt
-          ? `the token is superseded, in grace until ${moment(session.graceEndsAt, now)}`
+          ? `the token is superseded, with grace until ${timeText(session.graceEndsAt, now)}`
           : "the token is superseded";
   return [
     ["session", "live"],
     ["  user", `${session.userId}${user.isUserDisabled ? ", deleted or locked" : remark}`],
-    ["  generation", `${session.generation}, ${standing}`],
-    ["  created", moment(session.createdAt, now)],
-    ["  renewed", session.generation === 0 ? "never" : moment(session.renewedAt, now)],
-    ["  last seen", moment(session.lastSeenAt, now)],
-    ["  access until", moment(session.accessExpiresAt, now)],
-    ["  renewal until", moment(session.idleExpiresAt, now)],
-    ["  ends by", moment(session.absoluteExpiresAt, now)],
+    ["  generation", `${session.generation}, ${tokenState}`],
+    ["  created", timeText(session.createdAt, now)],
+    ["  renewed", session.generation === 0 ? "never" : timeText(session.renewedAt, now)],
+    ["  last seen", timeText(session.lastSeenAt, now)],
+    ["  access until", timeText(session.accessExpiresAt, now)],
+    ["  renewal until", timeText(session.idleExpiresAt, now)],
+    ["  ends by", timeText(session.absoluteExpiresAt, now)],
   ];
 }
 
-/** Why it is no token; nothing of it is shown, since it may be most of one. */
+/** Explains why a text is not a token. Quotes nothing, because the text may be most of a token. */
 function flaw(token: string): string {
   const body = splitToken(token)?.body;
   if (body === undefined)
     return `it begins with neither ${tokenPrefixes.access} nor ${tokenPrefixes.renewal}`;
-  if (/[^\w-]/.test(body)) return "it has characters in it that no token has";
+  if (/[^\w-]/.test(body)) return "it contains characters that tokens do not have";
   if (body.length !== tokenBodyLength)
     return `it has ${body.length} characters after its prefix instead of ${tokenBodyLength}`;
-  return "what follows its prefix is of another kind or version";
+  return "the part after its prefix belongs to another kind or version";
 }
 
-function verdict(token: string, { standing, why }: Judgement): string {
+function verdictText(token: string, { result, why }: TokenVerdict): string {
   const kind = splitToken(token)?.kind;
-  const subject = kind === undefined ? "This" : `This ${kind} token`;
+  const subject = kind === undefined ? "This text" : `This ${kind} token`;
   const reason = why === undefined ? "" : `: ${why}`;
-  return standing === "unknown"
-    ? `${subject} can be neither accepted nor refused${reason}.`
-    : `${subject} is ${standing}${reason}.`;
+  return result === "unknown"
+    ? `${subject} cannot be checked${reason}.`
+    : `${subject} is ${result}${reason}.`;
 }

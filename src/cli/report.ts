@@ -1,22 +1,23 @@
-/** How commands print for people: facts in two columns, moments, faults. */
+/** Formats the output of commands: tables, times and error messages. */
 import { resolve } from "node:path";
 
-/** A label with what there is to say; an indented label belongs to the one before. */
+/** A row of a table. An indented label belongs to the row before. */
 export type Fact = readonly [label: string, value: string];
 
-export function table(facts: readonly Fact[]): string[] {
+/** Formats rows in two columns. */
+export function formatTable(facts: readonly Fact[]): string[] {
   const width = Math.max(...facts.map(([label]) => label.length)) + 2;
   return facts.map(([label, value]) => label.padEnd(width) + value);
 }
 
-/** With how long that is from now. */
-export function moment(time: number, now: number): string {
-  const span = duration(Math.abs(time - now));
+/** Formats a time in ISO 8601, with its distance from now. */
+export function timeText(time: number, now: number): string {
+  const span = spanText(Math.abs(time - now));
   return `${new Date(time).toISOString()} (${time > now ? `in ${span}` : `${span} ago`})`;
 }
 
-/** To its two largest units. */
-function duration(milliseconds: number): string {
+/** Formats a duration in its two largest units. */
+function spanText(milliseconds: number): string {
   const seconds = Math.floor(milliseconds / 1000);
   const units = [
     [Math.floor(seconds / 86_400), "d"],
@@ -29,7 +30,7 @@ function duration(milliseconds: number): string {
   return shown.map(([count, unit]) => `${count}${unit}`).join(" ");
 }
 
-/** With what caused it. */
+/** Returns an error's message, followed by the messages of its causes. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error
@@ -37,9 +38,9 @@ export function messageOf(error: unknown): string {
     : error.message;
 }
 
-/** Why there is nothing to look at in this `DATA_DIR`. */
+/** Explains why a command finds no data in `DATA_DIR`. */
 export function noData(dataDir: string): string {
   return dataDir === ":memory:"
-    ? "what is in memory only the server itself can see"
+    ? "DATA_DIR is :memory:, and only the server can read its memory"
     : `there is no data in ${resolve(dataDir)}`;
 }

@@ -24,15 +24,15 @@ export function isSwitch(name: Name): boolean {
   return settings[name].kind.name === "boolean";
 }
 
-function isSecret(name: Name): boolean {
+function isSecretSetting(name: Name): boolean {
   return settings[name].secrecy === "secret";
 }
 
 /** The settings that are not flags. */
-export const secretNames: readonly Name[] = names.filter(isSecret);
+export const secretNames: readonly Name[] = names.filter(isSecretSetting);
 
 /** The settings that are flags. */
-export const flagNames: readonly Name[] = names.filter((name) => !isSecret(name));
+export const flagNames: readonly Name[] = names.filter((name) => !isSecretSetting(name));
 
 const settingByFlag = new Map([
   ...names.map((name) => [flagOf(name), name] as const),
@@ -94,7 +94,7 @@ function isHyphened(word: string): boolean {
 function readSetting(flag: string, value: string | undefined, isInline: boolean) {
   const name = settingByFlag.get(flag) ?? settingByFlag.get(flag.replace("--no-", "--"));
   const isOff = switches.includes(flag);
-  if (name === undefined || (!isOff && flagOf(name) !== flag)) return unknown(flag);
+  if (name === undefined || (!isOff && flagOf(name) !== flag)) return unknownFlag(flag);
   const { example, secrecy } = settings[name];
   if (secrecy === "secret") return `${flag} is not an option: ${useVariable(name)}`;
   if (isSwitch(name)) {
@@ -109,10 +109,10 @@ function readSetting(flag: string, value: string | undefined, isInline: boolean)
   return { name, text: value.trim() };
 }
 
-function unknown(flag: string): string {
+function unknownFlag(flag: string): string {
   const guess = closestMatch(flag, known);
   const name = settingByFlag.get(guess);
-  return name !== undefined && isSecret(name)
+  return name !== undefined && isSecretSetting(name)
     ? `${flag} is not an option, and secrets cannot be options: ${useVariable(name)}`
     : `${flag} is not an option. Did you mean ${guess}?`;
 }

@@ -91,8 +91,8 @@ export interface Options {
    */
   readonly secrets: readonly string[] | undefined;
   /**
-   * The folder for one machine's users and sessions; `:memory:` keeps nothing. It holds an SQLite
-   * database and the generated secret. `:memory:` loses everything at exit.
+   * The folder for one machine's users and sessions; `:memory:` stores nothing on disk. It holds
+   * an SQLite database and the generated secret. `:memory:` loses everything at exit.
    *
    * Environment variable: `DATA_DIR`.
    *
@@ -253,8 +253,8 @@ export interface Options {
    */
   readonly maxSocketsPerAddress: number;
   /**
-   * Bytes that the running operations of one session may keep on one node. One operation may keep
-   * a quarter of it, one user four times and one address eight times as much.
+   * Bytes of memory that the running operations of one session may use on one node. One operation
+   * may use a quarter of it, one user four times and one address eight times as much.
    *
    * From 1048576 to 1099511627776 bytes. Environment variable: `MAX_MEMORY_PER_SESSION`.
    *

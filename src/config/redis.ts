@@ -17,19 +17,19 @@ export const redisSentinelName = z
   .refine(isName, "a name, or a redis:// or rediss:// URL that has the name as its host");
 
 function isEndpoint(text: string): boolean {
-  const found = read(text);
+  const found = readEndpoint(text);
   return found !== undefined && found.db === undefined;
 }
 
 function isName(text: string): boolean {
-  const found = read(text);
+  const found = readEndpoint(text);
   return found !== undefined && /^[\w.-]+$/.test(found.host) && found.port === noPort;
 }
 
 /** Only the first endpoint's user would be used. Ignoring another one would connect differently than the operator asked. */
 function haveOneUser(texts: readonly string[]): boolean {
   const users = texts.map((text) => {
-    const { username, password, tls } = read(text) ?? {};
+    const { username, password, tls } = readEndpoint(text) ?? {};
     return JSON.stringify([username, password, tls]);
   });
   return new Set(users).size <= 1;
@@ -37,7 +37,7 @@ function haveOneUser(texts: readonly string[]): boolean {
 
 const noPort = 0;
 
-function read(text: string): Endpoint | undefined {
+function readEndpoint(text: string): Endpoint | undefined {
   try {
     return endpoint(text, noPort);
   } catch {

@@ -1,10 +1,10 @@
-/** Writes down what people try with a password, and what comes of it. */
+/** Records the outcome of logins, registrations and password changes in the audit trail. */
 import { clientOriginOf, type CredentialAttempt } from "../session/audit.ts";
 import type { Authentication, PasswordChange, Registration } from "../users/accounts.ts";
 import type { Throttled } from "../users/throttling.ts";
 import type { CurfewContext } from "./context.ts";
 
-/** The session that a login gives is written down where it begins. */
+/** Records one attempt. A successful login is recorded where its session starts. */
 export function auditCredentials(
   attempt: CredentialAttempt,
   result: Registration | Authentication | PasswordChange | Throttled,
@@ -12,9 +12,9 @@ export function auditCredentials(
 ): void {
   const origin = clientOriginOf(caller.device);
   const event = `${attempt}Refused` as const;
-  // Whoever signs in or registers may be signed in already, which does not matter.
-  const asker = attempt === "passwordChange" && session !== null ? session : undefined;
-  const by = asker && { userId: asker.userId, fingerprint: asker.fingerprint };
+  // A session that sends a login or a registration is not part of the fact.
+  const changed = attempt === "passwordChange" && session !== null ? session : undefined;
+  const by = changed && { userId: changed.userId, fingerprint: changed.fingerprint };
   switch (result.outcome) {
     case "accepted":
       return;

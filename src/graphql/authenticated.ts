@@ -1,4 +1,4 @@
-/** The directive `@authenticated`: guards fields, and all fields of a type, with the session of the request. */
+/** The directive `@authenticated`: fields, and all fields of a type, that resolve only for a live session. */
 import { getDirective, MapperKind, mapSchema } from "@graphql-tools/utils";
 import {
   defaultFieldResolver,
@@ -10,25 +10,24 @@ import {
 } from "graphql";
 import type { Plugin } from "graphql-yoga";
 import { requireSession, type CurfewContext } from "./context.ts";
-import { refuseMisplacedMarks } from "./misplaced-marks.ts";
+import { rejectMisplacedDirectives } from "./misplaced-directives.ts";
 
 const guardedSchemas = new WeakMap<GraphQLSchema, GraphQLSchema>();
 
 type Resolver = GraphQLFieldResolver<unknown, CurfewContext>;
-type Field = Pick<GraphQLFieldConfig<unknown, CurfewContext>, "resolve" | "subscribe">;
+type FieldResolvers = Pick<GraphQLFieldConfig<unknown, CurfewContext>, "resolve" | "subscribe">;
 
 /**
- * Makes `@authenticated` hold in a schema whose resolvers get a `CurfewContext`: without a session such a
- * field answers with the error code `UNAUTHENTICATED`. On a type it holds for all fields of the type; on an
- * interface, or on a field of one, for those fields in all types that implement it. One that is guarded
- * already is given back as it is.
+ * Enforces `@authenticated` in a schema whose resolvers receive a `CurfewContext`: without a session a guarded field
+ * returns the error code `UNAUTHENTICATED`. On a type the directive guards all fields of the type; on an interface, or
+ * on a field of one, it guards those fields in all types that implement it. Returns a guarded schema unchanged.
  *
- * @throws Error that names a mark which would guard nothing, such as one on an argument
+ * @throws {Error} naming a directive that would guard nothing, such as one on an argument
  */
 export function guardAuthenticated(schema: GraphQLSchema): GraphQLSchema {
   const known = guardedSchemas.get(schema);
   if (known !== undefined) return known;
-  refuseMisplacedMarks(schema);
+  rejectMisplacedDirectives(schema);
   const guardedSchema = mapSchema(schema, {
     [MapperKind.OBJECT_FIELD]: (field, name, typeName) =>
       isGuarded(schema, field, name, typeName) ? { ...field, ...guardsOf(field) } : field,
@@ -38,8 +37,8 @@ export function guardAuthenticated(schema: GraphQLSchema): GraphQLSchema {
 }
 
 /**
- * For one Yoga: guards every schema that it comes to have, whichever plugin brings it. A schema that cannot be
- * guarded is refused when it is set, and so is every operation for as long as it is the Yoga's.
+ * A plugin for one Yoga that guards its schema, and every schema that another plugin replaces it with. A schema that
+ * cannot be guarded is refused when it is set, and every operation is refused until it is replaced.
  */
 export function guardingPlugin(): Plugin<CurfewContext> {
   let isReplacing = false;
@@ -59,7 +58,7 @@ export function guardingPlugin(): Plugin<CurfewContext> {
       const schema = changed as GraphQLSchema;
       const guardedSchema = guard(schema);
       if (guardedSchema === schema) return;
-      // A plugin that makes a new schema of each one that it is given would never be done with ours.
+      // A plugin that replaces each schema it receives would replace ours again, without end.
       if (isReplacing) return guardInPlace(schema);
       isReplacing = true;
       try {
@@ -68,7 +67,7 @@ export function guardingPlugin(): Plugin<CurfewContext> {
         isReplacing = false;
       }
     },
-    // The Yoga has set the schema by then, and would use it from the second request on.
+    // Yoga keeps a schema whose `onSchemaChange` threw, and would use it from the second request on.
     onEnveloped: () => {
       if (refusal !== undefined) throw refusal.error;
     },
@@ -91,7 +90,7 @@ function isGuarded(
 ): boolean {
   const type = schema.getType(typeName);
   if (!isObjectType(type) && !isInterfaceType(type)) return false;
-  // Types keep to what an interface asks for.
+  // A directive on an interface guards the types that implement it.
   const interfaces = type.getInterfaces().filter((one) => name in one.getFields());
   const declared = interfaces.flatMap((one) => [one, one.getFields()[name] ?? []].flat());
   return [field, type, ...declared].some(
@@ -99,8 +98,8 @@ function isGuarded(
   );
 }
 
-function guardsOf({ resolve = defaultFieldResolver, subscribe }: Field): Field {
-  // A subscription is guarded where it begins; its events are then cut off when the session ends.
+function guardsOf({ resolve = defaultFieldResolver, subscribe }: FieldResolvers): FieldResolvers {
+  // A subscription is guarded when it starts. Its stream closes when the session ends.
   return subscribe == null
     ? { resolve: guarded(resolve ?? defaultFieldResolver) }
     : { subscribe: guarded(subscribe) };

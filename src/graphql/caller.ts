@@ -1,4 +1,4 @@
-/** Who asks for an operation, as the transport saw him, and the life that the operation runs in. */
+/** The caller of an operation as the transport identified it, and the connection lifecycle that the operation runs in. */
 import type { ConnectionKind } from "../connections/connection-kind.ts";
 import type { ConnectionLifecycle } from "../connections/lifecycle.ts";
 import type { RefusalReason } from "../protocol/refusal-reasons.ts";
@@ -10,17 +10,20 @@ import type { Charge, MemoryLedger } from "../connections/memory-ledger.ts";
 export interface CallerOptions {
   readonly authentication: Authentication;
   readonly device: Device;
-  /** Of the socket or of the request; it has ended at the latest when the client leaves. */
+  /** The lifecycle of the socket or the request. It ends when the client leaves, if not before. */
   readonly lifecycle: ConnectionLifecycle;
-  /** Puts the life under the session, or ends it; where that was not done when it began. */
-  readonly join?: (stay: ConnectionKind) => Promise<void>;
-  /** Called when the answer is to go out before the life's listeners are told of its end. */
+  /**
+   * Registers the lifecycle as a connection of the session, or ends it if the session has ended. Absent if the
+   * lifecycle was registered when it began.
+   */
+  readonly join?: (kind: ConnectionKind) => Promise<void>;
+  /** Called when the response must be sent before the listeners of the lifecycle see its end. */
   readonly onReplyBeforeClose?: () => void;
-  /** Called when the operation renewed a session, whose new tokens are its answer. */
+  /** Called when the operation renewed a session, and its response has the new tokens. */
   readonly onRenewed?: (session: Session) => void;
-  /** Called once, when the operation was answered or its stream is closed. */
+  /** Called once, after the response or the close of the stream. */
   readonly onDone?: () => void;
-  /** Counts what the operation keeps. Default: it is not counted. */
+  /** Counts the memory of the operation. Default: memory is not counted. */
   readonly ledger?: MemoryLedger | undefined;
   /**
    * Whether each operation is an HTTP request of its own.
@@ -32,18 +35,18 @@ export interface CallerOptions {
   readonly noteRefusal: (reason: RefusalReason, claims?: Claims) => void;
 }
 
-/** Bytes of a request that are not counted: as much as its connection takes anyway. */
-const uncounted = 64 * 1024;
+/** Requests up to this size are not charged: their connection takes as many bytes anyway. */
+const unchargedBytes = 64 * 1024;
 
 export class Caller {
   readonly authentication: Authentication;
   readonly device: Device;
   readonly lifecycle: ConnectionLifecycle;
   readonly noteRefusal: CallerOptions["noteRefusal"];
-  /** By `performance.now`. */
-  readonly #since = performance.now();
+  /** A time of `performance.now()`. */
+  readonly #identifiedAt = performance.now();
   readonly #join: CallerOptions["join"];
-  readonly #onLastWord: CallerOptions["onReplyBeforeClose"];
+  readonly #onReplyBeforeClose: CallerOptions["onReplyBeforeClose"];
   readonly #onRenewed: CallerOptions["onRenewed"];
   #onDone: CallerOptions["onDone"];
   readonly #ledger: MemoryLedger | undefined;
@@ -51,7 +54,7 @@ export class Caller {
   #charge: Charge | undefined;
   #joinedAs: ConnectionKind | undefined;
   #joined: Promise<void> | undefined;
-  #hasLastWord = false;
+  #repliesBeforeClose = false;
 
   constructor(options: CallerOptions) {
     this.authentication = options.authentication;
@@ -59,42 +62,42 @@ export class Caller {
     this.lifecycle = options.lifecycle;
     this.noteRefusal = options.noteRefusal;
     this.#join = options.join;
-    this.#onLastWord = options.onReplyBeforeClose;
+    this.#onReplyBeforeClose = options.onReplyBeforeClose;
     this.#onRenewed = options.onRenewed;
     this.#onDone = options.onDone;
     this.#ledger = options.ledger;
     this.#isRequest = options.isRequest ?? false;
   }
 
-  /** Milliseconds since it was known who asks. */
+  /** Milliseconds since the caller was identified. */
   get age(): number {
-    return performance.now() - this.#since;
+    return performance.now() - this.#identifiedAt;
   }
 
-  /** For operations that last: afterwards the life ends with the session, or has ended. */
-  async join(stay: ConnectionKind): Promise<void> {
-    // A request that was slow may turn out to be a stream, and then joins as one.
-    if (this.#joinedAs !== stay && this.#joinedAs !== "stream") {
-      this.#joinedAs = stay;
-      this.#joined = this.#join?.(stay);
+  /** Registers a long operation under its session. Afterwards the lifecycle ends with the session, or has ended. */
+  async join(kind: ConnectionKind): Promise<void> {
+    // A slow request may turn out to be a stream, which registers again as one.
+    if (this.#joinedAs !== kind && this.#joinedAs !== "stream") {
+      this.#joinedAs = kind;
+      this.#joined = this.#join?.(kind);
     }
     await this.#joined;
   }
 
   /**
-   * Charges the operation for what it keeps until it is done, once. A query or mutation over HTTP counts
-   * against the address alone, and not at all where it is small: a session whose subscriptions keep all
-   * that they may can still be renewed and ended.
+   * Charges the operation for its memory until it is done. Later calls for the same operation have no effect. A query
+   * or mutation over HTTP is charged to the address only, and not at all if it is small, so that a session whose
+   * subscriptions have used up its memory can still be renewed and ended.
    *
-   * @param bytes is asked when they are counted
-   * @returns whether it may keep that
+   * @param bytes called only if the memory is counted
+   * @returns whether the memory is within the limits
    */
-  keep(bytes: () => number, isSubscription: boolean): boolean {
+  charge(bytes: () => number, isSubscription: boolean): boolean {
     if (this.#ledger === undefined || this.#charge !== undefined) return true;
     const { authentication: by, device } = this;
     const isRequest = this.#isRequest && !isSubscription;
     const size = bytes();
-    if (isRequest && size <= uncounted) return true;
+    if (isRequest && size <= unchargedBytes) return true;
     const session = by.state === "signedIn" && !isRequest ? by.session : undefined;
     const { ipAddress } = device;
     const owner = { fingerprint: session?.fingerprint, userId: session?.userId, ipAddress };
@@ -102,6 +105,7 @@ export class Caller {
     return this.#charge !== undefined;
   }
 
+  /** Releases the memory of the operation and reports that it is done. */
   done(): void {
     this.#charge?.release();
     this.#charge = undefined;
@@ -110,21 +114,21 @@ export class Caller {
     onDone?.();
   }
 
-  /** The client has the newest token of that session by this operation. */
+  /** Reports that the response of this operation has the newest tokens of the session. */
   renewed(session: Session): void {
     this.#onRenewed?.(session);
   }
 
-  /** Of all answers only that of the operation that ends its own session goes out after the end. */
+  /** Whether the response is sent although the session has ended: only for the operation that ends its own session. */
   get repliesBeforeClose(): boolean {
-    return this.#hasLastWord;
+    return this.#repliesBeforeClose;
   }
 
   /**
-   * Lets work end the caller's own life: that shows only when the work is done, and the answer of the
-   * operation goes out first, however the life ended meanwhile.
+   * Runs work that may end the caller's own lifecycle. The end takes effect when the work is done and after the
+   * response is sent, whatever ended the lifecycle meanwhile.
    */
-  async beforeItsEnd<T>(work: () => Promise<T>): Promise<T> {
+  async endAfterReply<T>(work: () => Promise<T>): Promise<T> {
     this.lifecycle.deferClose();
     try {
       return await work();
@@ -134,10 +138,11 @@ export class Caller {
     }
   }
 
+  /** Sends the response of the operation before the caller's connection closes. */
   replyBeforeClose(): void {
-    if (this.#hasLastWord) return;
-    this.#hasLastWord = true;
+    if (this.#repliesBeforeClose) return;
+    this.#repliesBeforeClose = true;
     this.lifecycle.deferClose();
-    this.#onLastWord?.();
+    this.#onReplyBeforeClose?.();
   }
 }

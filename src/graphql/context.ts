@@ -1,4 +1,4 @@
-/** What every resolver gets: who is asking, and the services to serve him with. */
+/** The context of every resolver: the caller, its session and the services of the node. */
 import type { Audit } from "../session/audit.ts";
 import type { RefusalReason } from "../protocol/refusal-reasons.ts";
 import type { Session } from "../session/session.ts";
@@ -17,7 +17,7 @@ export interface Services {
   readonly accounts: Accounts;
   readonly throttle: Throttle;
   readonly users: UserDirectory;
-  /** The app's own messages between resolvers, on all nodes. */
+  /** Publishes and subscribes to the app's own messages, on all nodes. */
   readonly events: Events;
   /** Writes a fact into the audit trail. */
   readonly audit: Audit;
@@ -29,7 +29,7 @@ export interface Services {
 /** The context of Curfew's resolvers and of the app's. */
 export interface CurfewContext extends Services {
   readonly caller: Caller;
-  /** The session of the request when it began; null when signed out. See `requireSession`. */
+  /** The caller's session at the start of the request; null if the caller is signed out. See `requireSession`. */
   readonly session: Session | null;
 }
 
@@ -46,9 +46,9 @@ export function createContext(services: Services, caller: Caller): CurfewContext
 }
 
 /**
- * The session of the request, which has not ended since it began.
+ * Returns the caller's session, which has not ended since the request began.
  *
- * @throws GraphQLError `UNAUTHENTICATED` when there is none, `SERVICE_UNAVAILABLE` when that is unknown.
+ * @throws {GraphQLError} `UNAUTHENTICATED` without a session, `SERVICE_UNAVAILABLE` if the store does not answer.
  */
 export function requireSession({ caller }: CurfewContext): Session {
   const { authentication, lifecycle } = caller;
@@ -60,13 +60,13 @@ export function requireSession({ caller }: CurfewContext): Session {
     return authentication.session;
   if (authentication.state === "unavailable") throw serviceUnavailable();
   const begun = authentication.state === "signedIn";
-  const reason = begun ? whyStopped(caller.lifecycle) : authentication.reason;
+  const reason = begun ? refusalAfterClose(lifecycle) : authentication.reason;
   caller.noteRefusal(reason, authentication.claims);
   throw unauthenticated(reason, begun);
 }
 
-/** Why an operation that began under a live session may start no guarded field any more. */
-function whyStopped({ closeReason: ending, isRevoked }: Caller["lifecycle"]): RefusalReason {
-  if (ending === "SESSION_EXPIRED") return "EXPIRED";
-  return isRevoked && ending !== "SESSION_ENDED" ? "SUPERSEDED" : "ENDED";
+/** The reason why an operation that began under a live session may resolve no further guarded field. */
+function refusalAfterClose({ closeReason, isRevoked }: Caller["lifecycle"]): RefusalReason {
+  if (closeReason === "SESSION_EXPIRED") return "EXPIRED";
+  return isRevoked && closeReason !== "SESSION_ENDED" ? "SUPERSEDED" : "ENDED";
 }

@@ -1,7 +1,7 @@
-/** The scalar DateTime: a Date, or epoch milliseconds, inside; ISO 8601 outside. */
+/** The scalar DateTime: ISO 8601 in requests and responses, a Date or epoch milliseconds in resolvers. */
 import { GraphQLError, GraphQLScalarType, Kind } from "graphql";
 
-/** Why a value is refused. */
+/** The message for an invalid value. */
 export const dateTimeProblem = 'A DateTime is written like "2026-01-31T12:00:00.000Z".';
 
 export const DateTime = new GraphQLScalarType<Date, string>({

@@ -1,4 +1,4 @@
-/** The top-level errors of GraphQL: what a protected field answers without a session, and what hides the unexpected. */
+/** The GraphQL errors of Curfew, with their codes, and the masking of unexpected errors. */
 import { GraphQLError, type ASTNode } from "graphql";
 import type { CloseReason } from "../protocol/close-reasons.ts";
 import type { ErrorCode } from "../protocol/error-codes.ts";
@@ -7,26 +7,27 @@ import { StoreUnavailable } from "../session/store.ts";
 import { StreamOverflow } from "../lib/bounded-queue.ts";
 
 const refusals = {
-  MISSING: "Sign in first: no access token came with the request.",
-  MALFORMED: "The access token is not one of this server's tokens; check that it was copied whole.",
+  MISSING: "Sign in first: the request has no access token.",
+  MALFORMED: "The access token is not a token of this server; check that it was copied completely.",
   BAD_SIGNATURE: "No key of this server signed the access token; sign in again.",
-  WRONG_KIND: "A renewal token was sent where the access token belongs.",
+  WRONG_KIND: "A renewal token was sent instead of an access token.",
   EXPIRED: "The access token has expired; renew it.",
-  SUPERSEDED: "The session was renewed since; use its newer tokens.",
+  SUPERSEDED: "The session has been renewed; use its newer tokens.",
   ENDED: "The session has ended; sign in again.",
   REUSED: "The renewal token was used before, so the session was ended; sign in again.",
   USER_GONE: "The user was deleted or locked.",
 } as const satisfies Record<RefusalReason, string>;
 
+/** Describes a refusal to the client. */
 export function refusalMessage(reason: RefusalReason): string {
   return refusals[reason];
 }
 
 /**
- * Needs a session and has none; `extensions.reason` says why.
+ * The field needs a session and the caller has none. `extensions.reason` is the refusal reason.
  *
- * @param begun whether the operation had begun under a live session: a part of it may have been executed, so that
- * clients must not send it again. `extensions.begun` says so.
+ * @param begun whether the operation began under a live session. A part of it may have run, so clients must not send
+ * it again; `extensions.begun` reports it.
  */
 export function unauthenticated(reason: RefusalReason, begun = false): GraphQLError {
   return new GraphQLError(refusals[reason], {
@@ -38,16 +39,16 @@ export function unauthenticated(reason: RefusalReason, begun = false): GraphQLEr
   });
 }
 
-/** The store did not answer: nobody knows whether there is a session. Trying again later may help. */
+/** The store did not answer, so it is unknown whether the caller has a session. The client may retry later. */
 export function serviceUnavailable(): GraphQLError {
   const message = "The service cannot check sessions right now; try again later.";
   return coded("SERVICE_UNAVAILABLE", message);
 }
 
-/** The password was changed, and then the store did not answer. The caller's tokens may be refused from now on. */
+/** The password was changed, and then the store did not answer. The caller's tokens may be refused afterwards. */
 export function passwordChangedSessionsRemain(): GraphQLError {
   const message =
-    "The password is changed, but other sessions may be left: sign in with the new password and call endOtherSessions.";
+    "The password is changed, but other sessions may still be open: sign in with the new password and call endOtherSessions.";
   return coded("SERVICE_UNAVAILABLE", message);
 }
 
@@ -56,14 +57,14 @@ export function tooManyOperations(limit: number): GraphQLError {
   return coded("TOO_MANY_REQUESTS", message);
 }
 
-/** What the operation would keep is too much, or what others of the session, user or address keep already. */
+/** The operation needs too much memory, alone or with the running operations of its session, user or address. */
 export function tooMuchMemory(): GraphQLError {
   const message =
-    "The operations of this session, user or address keep too much memory; send less, or end others first.";
+    "The operations of this session, user or address use too much memory; send less, or end others first.";
   return coded("TOO_MANY_REQUESTS", message);
 }
 
-/** The document is over a limit; the message says over which, and by how much. */
+/** The document exceeds a limit. The message names the limit and the excess. */
 export function tooComplex(message: string, node?: ASTNode): GraphQLError {
   return new GraphQLError(message, {
     extensions: { code: "QUERY_TOO_COMPLEX" satisfies ErrorCode },
@@ -71,36 +72,41 @@ export function tooComplex(message: string, node?: ASTNode): GraphQLError {
   });
 }
 
-const endings = {
+const closeErrors = {
   UNAUTHENTICATED: () => unauthenticated("MISSING"),
   SESSION_ENDED: (begun) => unauthenticated("ENDED", begun),
   SESSION_EXPIRED: (begun) => unauthenticated("EXPIRED", begun),
   TRY_AGAIN_LATER: serviceUnavailable,
   TOO_MANY_CONNECTIONS: () =>
-    coded("TOO_MANY_CONNECTIONS", "The session, or the address, has too many connections."),
+    coded("TOO_MANY_CONNECTIONS", "The session or the address has too many connections."),
   SERVICE_RESTART: () => coded("SERVICE_RESTART", "The server is restarting; connect again."),
   CLIENT_GONE: () => coded("LEFT", "The client has left."),
 } as const satisfies Record<CloseReason, (begun: boolean) => GraphQLError>;
 
-/** What an operation answers that was stopped by such an ending. */
-export function endingError(ending: CloseReason, begun = false): GraphQLError {
-  return endings[ending](begun);
+/**
+ * The error of an operation that was stopped because its connection closes.
+ *
+ * @param begun whether a part of it may have run
+ */
+export function endingError(reason: CloseReason, begun = false): GraphQLError {
+  return closeErrors[reason](begun);
 }
 
-/** What a client may see of an error: expected ones as they are, all others as a bare message. */
+/** Masks an error for the client: returns expected errors unchanged, and all others with a generic message. */
 export function maskError(error: unknown): GraphQLError {
   const cause = originalError(error);
   if (cause instanceof GraphQLError) return error instanceof GraphQLError ? error : cause;
-  return inPlaceOf(error, own(cause) ?? coded("INTERNAL_SERVER_ERROR", "Unexpected error."));
+  const shown = curfewError(cause) ?? coded("INTERNAL_SERVER_ERROR", "Unexpected error.");
+  return replaceError(error, shown);
 }
 
-/** For apps that mask errors by themselves: Curfew's own failures in words, all others as they are. */
+/** Gives Curfew's own failures their code and message, for apps that mask errors themselves. Returns others unchanged. */
 export function nameError(error: unknown): unknown {
-  const named = own(originalError(error));
-  return named === undefined ? error : inPlaceOf(error, named);
+  const named = curfewError(originalError(error));
+  return named === undefined ? error : replaceError(error, named);
 }
 
-function inPlaceOf(error: unknown, shown: GraphQLError): GraphQLError {
+function replaceError(error: unknown, shown: GraphQLError): GraphQLError {
   if (!(error instanceof GraphQLError)) return shown;
   const { nodes, source, positions, path } = error;
   return new GraphQLError(shown.message, {
@@ -112,17 +118,17 @@ function inPlaceOf(error: unknown, shown: GraphQLError): GraphQLError {
   });
 }
 
-/** What was thrown in the first place, without the GraphQL error (and the query text) around it. */
+/** Returns the error that was thrown, without the GraphQL error around it, which holds the query text. */
 export function originalError(error: unknown): unknown {
   return error instanceof GraphQLError && error.originalError !== undefined
     ? originalError(error.originalError)
     : error;
 }
 
-function own(cause: unknown): GraphQLError | undefined {
+function curfewError(cause: unknown): GraphQLError | undefined {
   if (cause instanceof StoreUnavailable) return serviceUnavailable();
   if (cause instanceof StreamOverflow)
-    return coded("TOO_SLOW", "Events came faster than they were read.");
+    return coded("TOO_SLOW", "The client reads events more slowly than they arrive.");
   return undefined;
 }
 

@@ -1,10 +1,10 @@
-/** The topic port as an app's resolvers use it: publish in a mutation, return a stream from a subscription. */
+/** Pub/sub for an app's resolvers: publish in a mutation, return a stream from a subscription. */
 import { footprintOf } from "./execution/footprint.ts";
 import { Stream } from "../lib/bounded-queue.ts";
 import type { PubSub } from "../session/pubsub.ts";
 
-/** As much as may wait for the client of a socket. */
-const waiting = { most: 8 * 1024 * 1024, of: footprintOf };
+/** Bytes of messages that may wait for a slow reader: as many as may wait for the client of a socket. */
+const backlog = { most: 8 * 1024 * 1024, of: footprintOf };
 
 export class Events {
   readonly #pubsub: PubSub;
@@ -14,28 +14,28 @@ export class Events {
   }
 
   /**
-   * Sends to all subscribers on all nodes, at most once.
+   * Publishes a message to all subscribers on all nodes. Delivery is at most once.
    *
-   * @param payload anything that JSON can carry.
-   * @throws StoreUnavailable when the message may be lost.
+   * @param payload a JSON value.
+   * @throws {StoreUnavailable} if the message may be lost.
    */
   async publish(topic: string, payload: unknown): Promise<void> {
     await this.#pubsub.publish(appTopic(topic), payload);
   }
 
   /**
-   * For a subscription's `subscribe` resolver. Resolves once nothing published later is missed. A reader
-   * that falls more than 1,000 messages, or 8 MiB of them, behind is ended with the error code `TOO_SLOW`.
+   * Subscribes to a topic, for a `subscribe` resolver. Resolves once the subscription receives every later message. A
+   * stream whose reader is more than 1,000 messages or 8 MiB behind ends with the error code `TOO_SLOW`.
    *
-   * @throws StoreUnavailable when the topic cannot be subscribed to.
+   * @throws {StoreUnavailable} if the topic cannot be subscribed to.
    */
   async subscribe<T = unknown>(topic: string): Promise<Stream<T>> {
     const subscription = Promise.withResolvers<() => void>();
-    const leave = () => {
-      subscription.promise.then((unsubscribe) => unsubscribe()).catch(() => {});
+    const unsubscribe = () => {
+      subscription.promise.then((stop) => stop()).catch(() => {});
     };
-    const stream = new Stream<T>(leave, undefined, waiting);
-    // What a topic carries is between the app's own publisher and subscriber.
+    const stream = new Stream<T>(unsubscribe, undefined, backlog);
+    // The app's publishers and subscribers agree on the type of a topic's messages.
     const listener = (message: unknown) => stream.push(message as T);
     subscription.resolve(this.#pubsub.subscribe(appTopic(topic), listener));
     await subscription.promise;
@@ -43,7 +43,7 @@ export class Events {
   }
 }
 
-/** Apart from the topics of sessions, on which no app can speak. */
+/** The prefix keeps apps out of the topics of sessions. */
 function appTopic(topic: string): string {
   return `curfew:app:${topic}`;
 }

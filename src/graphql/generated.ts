@@ -23,7 +23,7 @@ export type ChangePasswordResult =
   InvalidCredentials | InvalidInput | PasswordChanged | TooManyAttempts;
 
 export type EndReason =
-  /** An operator ended this session, or all of the user's. */
+  /** An operator ended this session, or all sessions of the user. */
   | "ENDED_BY_OPERATOR"
   | "ENDED_BY_USER"
   | "EXPIRED"
@@ -44,7 +44,7 @@ export type FieldProblem = {
   readonly message: Scalars["String"]["output"];
 };
 
-/** The e-mail or the password is wrong; which of them is not told. */
+/** The e-mail address or the password is wrong. The result does not say which. */
 export type InvalidCredentials = Problem & {
   readonly __typename?: "InvalidCredentials";
   readonly message: Scalars["String"]["output"];
@@ -60,34 +60,35 @@ export type LoginResult = InvalidCredentials | SignedIn | TooManyAttempts;
 
 export type LogoutResult = {
   readonly __typename?: "LogoutResult";
-  /** How many sessions this call ended: 1, or 0. */
+  /** The number of sessions that this call ended: 0 or 1. */
   readonly endedSessions: Scalars["Int"]["output"];
 };
 
 export type Mutation = {
   readonly __typename?: "Mutation";
   /**
-   * Ends all my other sessions and starts this one over: no token from before the change is accepted any
-   * more, and connections that were opened with one close and have to come back with a new one.
+   * Changes the password, ends all other sessions and reissues the tokens of this one. Tokens from before the
+   * change are refused. Connections that were opened with such a token close, and must reconnect with a new one.
    */
   readonly changePassword: ChangePasswordResult;
-  /** Ends all my sessions but this one. */
+  /** Ends all of the caller's sessions except this one. */
   readonly endOtherSessions: EndSessionsResult;
-  /** Ends one of my sessions, on whatever device it is. */
+  /** Ends one of the caller's sessions, on any device. */
   readonly endSession: EndSessionsResult;
   /** Starts a session. */
   readonly login: LoginResult;
   /**
-   * Ends the session of `token`, or else of the request. Either kind of token will do, of any
-   * generation, expired or not; one from before a change of the password ends nothing. Succeeds when
-   * there is nothing left to end.
+   * Ends the session of `token`, or of the request if `token` is absent. Accepts access and renewal tokens of
+   * any generation, also expired ones. A token from before a password change ends nothing. Succeeds if the
+   * session has already ended.
    */
   readonly logout: LogoutResult;
-  /** Makes a user and signs in. */
+  /** Registers a user and starts a session. */
   readonly register: RegisterResult;
   /**
-   * Exchanges a renewal token for the next pair. For a short grace the same token gives the same
-   * pair again, so that a lost answer or a second tab loses nothing. Later use ends the session.
+   * Exchanges a renewal token (a refresh token) for the next token pair. During a short grace period the
+   * same renewal token returns the same pair again, so a client may retry after a lost response, and several
+   * tabs may renew at once. A later reuse ends the session.
    */
   readonly renew: RenewResult;
 };
@@ -121,41 +122,41 @@ export type MutationRenewArgs = {
 
 export type PasswordChanged = {
   readonly __typename?: "PasswordChanged";
-  /** The caller's other sessions. */
+  /** The number of other sessions that ended. */
   readonly endedSessions: Scalars["Int"]["output"];
-  /** The caller's new pair. */
+  /** The new tokens of the caller's session. */
   readonly tokens: TokenPair;
 };
 
-/** An expected failure: part of the answer, not an error. */
+/** An expected failure: a result, not an error. */
 export type Problem = {
   readonly message: Scalars["String"]["output"];
 };
 
 export type Query = {
   readonly __typename?: "Query";
-  /** Who is asking; null when signed out. */
+  /** The signed-in user; null if the caller is signed out. */
   readonly viewer: Maybe<Viewer>;
 };
 
-/** Why a token was not accepted. */
+/** The reason why a token was refused. */
 export type RefusalReason =
-  /** No key of this server signed it. */
+  /** No key of this server signed the token. */
   | "BAD_SIGNATURE"
   /** The session has ended. */
   | "ENDED"
   | "EXPIRED"
-  /** It is not a token of this kind of server. */
+  /** The text is not a token of a Curfew server. */
   | "MALFORMED"
-  /** There was no token. */
+  /** The request has no token. */
   | "MISSING"
-  /** This renewal token was used before; the session has been ended as a precaution. */
+  /** The renewal token was reused, so the session was ended as a precaution. */
   | "REUSED"
-  /** The session was renewed, or its password changed: the newer token is the valid one. */
+  /** The session was renewed, or the password was changed. Only the newer token is valid. */
   | "SUPERSEDED"
   /** The user was deleted or locked. */
   | "USER_GONE"
-  /** A renewal token where an access token belongs, or the other way round. */
+  /** A renewal token instead of an access token, or the reverse. */
   | "WRONG_KIND";
 
 export type RegisterResult = InvalidInput | SignedIn | TooManyAttempts;
@@ -172,14 +173,14 @@ export type RenewalRefused = Problem & {
 export type Session = {
   readonly __typename?: "Session";
   readonly createdAt: Scalars["DateTime"]["output"];
-  /** Whether this is the session of the request. */
+  /** Whether this is the caller's session. */
   readonly current: Scalars["Boolean"]["output"];
   /** When the session ends unless it is renewed. */
   readonly expiresAt: Scalars["DateTime"]["output"];
-  /** Public, and the same across renewals. */
+  /** Public, and constant across renewals. */
   readonly id: Scalars["ID"]["output"];
   readonly ipAddress: Maybe<Scalars["String"]["output"]>;
-  /** To within a minute. */
+  /** Accurate to one minute. */
   readonly lastSeenAt: Scalars["DateTime"]["output"];
   readonly renewedAt: Scalars["DateTime"]["output"];
   readonly userAgent: Maybe<Scalars["String"]["output"]>;
@@ -188,9 +189,9 @@ export type Session = {
 export type SessionEvent = {
   readonly __typename?: "SessionEvent";
   readonly at: Scalars["DateTime"]["output"];
-  /** Set when the type is ENDED. */
+  /** Set if the type is ENDED. */
   readonly endReason: Maybe<EndReason>;
-  /** The address that a replay came from; set when the type is REPLAYED and the address is known. */
+  /** The client address of a replay. Set if the type is REPLAYED and the address is known. */
   readonly ipAddress: Maybe<Scalars["String"]["output"]>;
   readonly session: Session;
   readonly type: SessionEventType;
@@ -200,8 +201,8 @@ export type SessionEventType =
   | "ENDED"
   | "RENEWED"
   /**
-   * A used renewal token was used again, moments after it was used, from a network that the session does not
-   * know: by a client that lost an answer on the move, or by a thief. Reported once between two renewals.
+   * A used renewal token was replayed within the grace period, from a network that is new to the session. Either a
+   * client changed its network and lost a response, or the token was stolen. Reported once between two renewals.
    */
   | "REPLAYED"
   | "STARTED";
@@ -214,28 +215,28 @@ export type SignedIn = {
 
 export type Subscription = {
   readonly __typename?: "Subscription";
-  /** What happens to my sessions, on any device. */
+  /** The starts, renewals and ends of the caller's sessions, on any device. */
   readonly sessionEvents: SessionEvent;
 };
 
 export type TokenPair = {
   readonly __typename?: "TokenPair";
-  /** For `Authorization: Bearer …` and for the payload of `connection_init`. */
+  /** The token for `Authorization: Bearer …` and for the payload of `connection_init`. */
   readonly accessToken: Scalars["String"]["output"];
   readonly accessTokenExpiresAt: Scalars["DateTime"]["output"];
-  /** For `renew` alone. */
+  /** The token for `renew` only: a refresh token. */
   readonly renewalToken: Scalars["String"]["output"];
   readonly renewalTokenExpiresAt: Scalars["DateTime"]["output"];
 };
 
 /**
- * Too many of these failed before, on this account or from this address: the attempt was not made. Of
- * renewals only refused ones are answered so, and never one whose token is good.
+ * The rate limit of failed attempts for this account or address was reached, so the attempt was not made.
+ * A renewal returns this only if its token was refused: a valid renewal token is never rate-limited.
  */
 export type TooManyAttempts = Problem & {
   readonly __typename?: "TooManyAttempts";
   readonly message: Scalars["String"]["output"];
-  /** After that many seconds it will be made. */
+  /** Seconds to wait before retrying. */
   readonly retryAfterSeconds: Scalars["Int"]["output"];
 };
 
@@ -246,11 +247,11 @@ export type User = {
   readonly id: Scalars["ID"]["output"];
 };
 
-/** The signed-in user, as seen by himself. */
+/** The signed-in user, with private fields. */
 export type Viewer = {
   readonly __typename?: "Viewer";
   readonly session: Session;
-  /** Live ones, this one first. */
+  /** The user's live sessions, the caller's session first. */
   readonly sessions: ReadonlyArray<Session>;
   readonly user: User;
 };

@@ -1,10 +1,10 @@
-/** The expected failures of mutations, as the schema shows them: parts of the answer, not errors. */
+/** The expected failures of mutations, as the schema defines them: results, not errors. */
 import type { RefusalReason } from "../protocol/refusal-reasons.ts";
 import type { FieldProblem } from "../users/accounts.ts";
 import type { Throttled } from "../users/throttling.ts";
 import { refusalMessage } from "./errors.ts";
 
-/** Of a login. */
+/** The result of a failed login. */
 export function wrongCredentials() {
   return invalidCredentials("The e-mail address or the password is wrong.");
 }
@@ -32,7 +32,7 @@ export function tooManyAttempts({ retryAfterSeconds }: Pick<Throttled, "retryAft
   return { __typename: "TooManyAttempts", message, retryAfterSeconds } as const;
 }
 
-/** The passwords that wait to be checked are as many as the server allows. */
+/** The queue of password hashes is full. */
 export function busy() {
   const message = "Too many people are signing in; try again shortly.";
   return { __typename: "TooManyAttempts", message, retryAfterSeconds: 1 } as const;

@@ -12,24 +12,24 @@ import { Query } from "./resolvers/query.ts";
 import { Subscription } from "./resolvers/subscription.ts";
 import { Session, SessionEvent, TokenPair, Viewer } from "./resolvers/types.ts";
 
-/** What an app adds. `type Query`, `extend type Query` and `@authenticated` may all be used. */
+/** The app's part of the schema. It may use `type Query`, `extend type Query` and `@authenticated`. */
 export interface AppSchema {
   readonly typeDefs?: TypeSource;
   readonly resolvers?: IResolvers<unknown, CurfewContext> | IResolvers<unknown, CurfewContext>[];
 }
 
-const folder = new URL("../../schema/", import.meta.url);
+const schemaFolder = new URL("../../schema/", import.meta.url);
 
-/** Curfew's whole schema in SDL, to be merged with an app's; `@authenticated` is in it. */
-export const typeDefs = readdirSync(folder)
+/** Curfew's complete schema in SDL, to merge with an app's. It includes `@authenticated`. */
+export const typeDefs = readdirSync(schemaFolder)
   .filter((file) => file.endsWith(".graphql"))
-  .map((file) => readFileSync(new URL(file, folder), "utf8"))
+  .map((file) => readFileSync(new URL(file, schemaFolder), "utf8"))
   .join("\n");
 
-/** Of the directive alone, for an app whose schema has a login of its own. */
+/** The directive `@authenticated` in SDL, for an app whose schema has a login of its own. */
 export const authenticatedTypeDefs = "directive @authenticated on OBJECT | FIELD_DEFINITION";
 
-const ownResolvers: Resolvers = {
+const curfewResolvers: Resolvers = {
   DateTime,
   Query,
   Mutation,
@@ -41,9 +41,13 @@ const ownResolvers: Resolvers = {
 };
 
 /** The resolvers of {@link typeDefs}. */
-export const resolvers = ownResolvers as IResolvers<unknown, CurfewContext>;
+export const resolvers = curfewResolvers as IResolvers<unknown, CurfewContext>;
 
-/** @throws Error when the app's definitions and its resolvers do not fit together. */
+/**
+ * Merges Curfew's schema with the app's.
+ *
+ * @throws {Error} if the app's resolvers do not match the type definitions.
+ */
 export function createSchema(app: AppSchema): GraphQLSchema {
   return guardAuthenticated(
     makeExecutableSchema({

@@ -1,4 +1,4 @@
-/** Opens what the settings choose: where sessions and users are kept, how nodes talk, which keys sign. */
+/** Opens the backends that the settings choose: session store, pub/sub, user directory, signing keys, throttle. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
@@ -24,7 +24,7 @@ import { PostgresUsers } from "../users/postgres.ts";
 import { SqliteUsers } from "../users/sqlite.ts";
 import { Throttling, type Throttle } from "../users/throttling.ts";
 
-/** The ports, filled. An app may bring its own: see `createCurfew`. */
+/** The implementations of the ports. An app may provide its own: see `createCurfew`. */
 export interface Backends {
   readonly store: SessionStore;
   readonly pubsub: PubSub;
@@ -34,55 +34,60 @@ export interface Backends {
 export interface OpenBackends extends Backends {
   readonly ring: KeyRing;
   readonly throttle: Throttle;
-  /** What an operator should know about them. */
+  /** Sentences for the operator, about durability and file permissions. */
   readonly warnings: readonly string[];
-  /** What the node cannot serve without: `redis`, `subscriber` and `database`, or what the app brought. */
+  /**
+   * One readiness check for each backend that the node needs. Their names are `redis`, `subscriber` and `database`;
+   * backends of the app are `store`, `topics` and `users`.
+   */
   readonly checks: readonly { readonly name: string; readonly ping: () => Promise<void> }[];
-  /** Looks whether another process changed what this machine keeps; to be called often. */
+  /** Polls the SQLite database for changes by other processes. Cheap enough to call several times a second. */
   look(): void;
   close(): Promise<void>;
 }
 
 /**
- * @throws Error naming what could not be opened; then nothing is left open.
+ * Opens all backends of a server, except those that the app provides.
+ *
+ * @throws {Error} naming the backend that cannot be opened; then everything that was opened is closed.
  */
 export async function openBackends(
   options: Options,
-  own: Partial<Backends>,
+  appBackends: Partial<Backends>,
   reportError: ReportError,
 ): Promise<OpenBackends> {
   await using opened = new AsyncDisposableStack();
-  const keep = <Part extends { close(): void | Promise<void> }>(part: Part): Part =>
-    opened.adopt(part, (it) => it.close());
+  const track = <Backend extends { close(): void | Promise<void> }>(backend: Backend): Backend =>
+    opened.adopt(backend, (it) => it.close());
   const onError = (error: unknown) => reportError("a listener of a topic failed", error);
 
   const ring = new KeyRing(options.secrets ?? [await readOrGenerateSecret(options.dataDir)]);
   let database: DatabaseSync | undefined;
-  const shared = () =>
-    (database ??= keep(openDatabase(databaseFile(options), nodeLimits.sqlite.busyTimeout)));
+  const localDatabase = () =>
+    (database ??= track(openDatabase(databaseFile(options), nodeLimits.sqlite.busyTimeout)));
   const { databaseUrl } = options;
-  const users = keep(
-    own.users ??
+  const users = track(
+    appBackends.users ??
       (databaseUrl === undefined
-        ? new SqliteUsers(shared())
+        ? new SqliteUsers(localDatabase())
         : await PostgresUsers.open(databaseUrl, nodeLimits.postgres)),
   );
   const redis = redisAddress(options);
   if (redis === undefined) {
-    const store = keep(own.store ?? new SqliteSessions(shared()));
+    const store = track(appBackends.store ?? new SqliteSessions(localDatabase()));
     const memory = new MemoryPubSub(onError);
-    const pubsub = keep(own.pubsub ?? memory);
+    const pubsub = track(appBackends.pubsub ?? memory);
     const throttle = new Throttling(options);
-    const look = watching(database, () => memory.reportMissedMessages(), reportError);
+    const look = changePoll(database, () => memory.reportMissedMessages(), reportError);
     const close = closing(opened.move());
-    const checks = checksOf({ store, pubsub, users }, own, "database");
+    const checks = checksOf({ store, pubsub, users }, appBackends, "database");
     const warnings = exposedData(options.dataDir, options.secrets === undefined);
     return { ring, users, store, pubsub, throttle, warnings, checks, look, close };
   }
   const publisher = opened.adopt(await commandClient(redis, nodeLimits.redis), closeClient);
-  const store = keep(own.store ?? new RedisSessions(publisher));
-  const pubsub = keep(
-    own.pubsub ??
+  const store = track(appBackends.store ?? new RedisSessions(publisher));
+  const pubsub = track(
+    appBackends.pubsub ??
       new RedisPubSub({
         publisher,
         subscriber: await subscriberClient(redis, nodeLimits.redis, publisher),
@@ -94,30 +99,30 @@ export async function openBackends(
     ...(await durabilityWarnings(publisher)),
     ...exposedData(options.dataDir, options.secrets === undefined),
   ];
-  const checks = checksOf({ store, pubsub, users }, own, "redis");
+  const checks = checksOf({ store, pubsub, users }, appBackends, "redis");
   const look = () => {};
   const close = closing(opened.move());
   return { ring, users, store, pubsub, throttle, warnings, checks, look, close };
 }
 
-/** @param storeName what the settings keep sessions in */
+/** @param storeName the check of the session store that the settings choose */
 function checksOf(
   { store, pubsub, users }: Backends,
-  own: Partial<Backends>,
+  appBackends: Partial<Backends>,
   storeName: "redis" | "database",
 ): OpenBackends["checks"] {
   const named = [
-    [own.store ? "store" : storeName, store],
-    [own.pubsub ? "topics" : "subscriber", pubsub],
-    [own.users ? "users" : "database", users],
+    [appBackends.store ? "store" : storeName, store],
+    [appBackends.pubsub ? "topics" : "subscriber", pubsub],
+    [appBackends.users ? "users" : "database", users],
   ] as const;
-  return named.flatMap(([name, part]) =>
-    part.ping === undefined ? [] : [{ name, ping: async () => part.ping?.() }],
+  return named.flatMap(([name, backend]) =>
+    backend.ping === undefined ? [] : [{ name, ping: async () => backend.ping?.() }],
   );
 }
 
-/** An operator's command has no way to tell a server of one machine what it did but the file itself. */
-function watching(
+/** On one machine without Redis, `curfew admin` can notify the server through the database file only. */
+function changePoll(
   database: DatabaseSync | undefined,
   onChange: () => void,
   reportError: ReportError,
@@ -128,8 +133,8 @@ function watching(
     try {
       if (changed()) onChange();
     } catch (error) {
-      // The recheck finds out what this would have.
-      reportError("the database could not be looked at", error);
+      // The recheck finds the same changes, only later.
+      reportError("the database could not be polled for changes", error);
     }
   };
 }
@@ -143,7 +148,7 @@ export function lifetimesOf(options: Options): Lifetimes {
   };
 }
 
-/** The Redis that the settings name, if they do. */
+/** The address of the Redis in the settings, if they have one. */
 function redisAddress(options: Options): RedisAddress | undefined {
   const { redisUrl, redisClusterNodes: nodes, redisSentinels, redisSentinelName } = options;
   if (nodes !== undefined) return { nodes };
@@ -151,27 +156,28 @@ function redisAddress(options: Options): RedisAddress | undefined {
   return { sentinels: redisSentinels, name: redisSentinelName };
 }
 
-/** The keys of a server that was started before with these settings, if there are any. */
+/** Returns the keys of a server that was started before with these settings, or `undefined` if there are none. */
 export async function existingRing({ secrets, dataDir }: Options): Promise<KeyRing | undefined> {
-  const kept = secrets === undefined ? await readGeneratedSecret(dataDir) : undefined;
-  const all = secrets ?? (kept === undefined ? undefined : [kept]);
+  const generated = secrets === undefined ? await readGeneratedSecret(dataDir) : undefined;
+  const all = secrets ?? (generated === undefined ? undefined : [generated]);
   return all && new KeyRing(all);
 }
 
-/** What such a server keeps. */
+/** The backends of a server that was started before. */
 export interface ExistingBackends {
   readonly store: SessionStore;
-  /** Absent where they are kept on another machine. */
+  /** Undefined if the users are on another machine. */
   readonly users: UserDirectory | undefined;
-  /** The way to its nodes, opened when it is asked for; servers of one machine look at their file. */
+  /** Opens the pub/sub that reaches the server's nodes. Without Redis, the server polls its database instead. */
   pubsub(reportError: ReportError): Promise<PubSub>;
   close(): Promise<void>;
 }
 
 /**
- * For a look at what there is: nothing is made. Undefined when there is nothing to look at.
+ * Opens the backends of a server that was started before, for commands. Creates nothing. Returns `undefined` if there
+ * is no data.
  *
- * @throws Error naming what could not be opened; then nothing is left open.
+ * @throws {Error} naming the backend that cannot be opened; then everything that was opened is closed.
  */
 export async function openExistingBackends(
   options: Options,
@@ -191,10 +197,10 @@ export async function openExistingBackends(
     redis && opened.adopt(await commandClient(redis, nodeLimits.redis), closeClient);
   const store = publisher ? new RedisSessions(publisher) : database && new SqliteSessions(database);
   if (store === undefined) return undefined;
-  const kept = opened.move();
+  const owned = opened.move();
   const pubsub = async (reportError: ReportError) => {
     const onError = (error: unknown) => reportError("a message could not be handled", error);
-    const part =
+    const bus =
       redis && publisher
         ? new RedisPubSub({
             publisher,
@@ -202,9 +208,9 @@ export async function openExistingBackends(
             onError,
           })
         : new MemoryPubSub(onError);
-    return kept.adopt(part, (it) => it.close());
+    return owned.adopt(bus, (it) => it.close());
   };
-  return { store, users, pubsub, close: closing(kept) };
+  return { store, users, pubsub, close: closing(owned) };
 }
 
 function closing(opened: AsyncDisposableStack): () => Promise<void> {

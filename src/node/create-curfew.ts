@@ -1,4 +1,4 @@
-/** Puts the server together: sessions, GraphQL and the transports. */
+/** Creates Curfew's own server: sessions, GraphQL, HTTP and WebSocket. */
 import type { Registry } from "prom-client";
 import { isProduction } from "../config/load.ts";
 import { createNode, type CurfewNode, type NodeOptions } from "./node.ts";
@@ -21,14 +21,14 @@ import type { Administration } from "../users/administration.ts";
 
 export interface CurfewOptions extends NodeOptions, AppSchema {
   /**
-   * Yoga's and Envelop's: all operations go through them, on sockets too, where there is no `request` in
-   * the context. They see the session in it, and no plugin keeps an operation beyond its session.
-   * Plain requests take some more time then.
+   * Plugins for Yoga or Envelop. All operations go through them, including those on sockets, whose context has no
+   * `request`. Plugins find the session in the context, and cannot keep an operation alive beyond its session.
+   * Plain requests become slower.
    */
   readonly plugins?: AppPlugins;
   /**
-   * Answers at all paths but `/graphql`, `/health`, `/ready` and `/metrics`: with an app's pages, say, which
-   * then have the same origin. Their headers, and who may ask for them, are its to see to.
+   * Handles all paths except `/graphql`, `/health`, `/ready` and `/metrics`, for example with an app's pages, which
+   * then have the same origin. It is responsible for their headers and their access control.
    *
    * @default 404
    */
@@ -37,50 +37,53 @@ export interface CurfewOptions extends NodeOptions, AppSchema {
 
 /** A running server. */
 export interface Curfew extends AsyncDisposable {
-  /** Where GraphQL is served, over HTTP. */
+  /** The URL of the GraphQL endpoint. */
   readonly url: string;
   readonly sessions: Sessions;
-  /** For operators: locks and deletes users, and ends their sessions. */
+  /** Locks and deletes users, and ends their sessions, as `curfew admin` does. */
   readonly admin: Administration;
-  /** The app's topics, for messages that come from outside of its resolvers. */
+  /** The app's topics, to publish and subscribe outside of resolvers. */
   readonly events: Events;
   /** The sockets and streams of this node. */
   readonly connections: Connections;
-  /** What `/metrics` shows of Curfew; an app may add metrics of its own. */
+  /** The registry behind `/metrics`. An app may register metrics of its own. */
   readonly metrics: Registry;
-  /** What it said of itself in the log when it started. */
+  /** The report that the start wrote to the log. */
   readonly startup: StartupReport;
-  /** Ends all connections, and closes everything that was opened. */
+  /** Closes all connections, within `drainTime`, and everything else that was opened. */
   close(): Promise<void>;
 }
 
 /**
  * Starts a server.
  *
- * @throws {ConfigError} when options are wrong.
- * @throws {Error} when the port is taken, or when what the options name cannot be opened.
+ * @throws {ConfigError} if options are wrong.
+ * @throws {Error} if the port is in use, or a store or database cannot be opened.
  */
 export async function createCurfew(given: CurfewOptions = {}): Promise<Curfew> {
   const { typeDefs = [], resolvers = [], plugins = [], fallback, ...others } = given;
   const schema = createSchema({ typeDefs, resolvers });
-  const core = await createNode(others);
+  const node = await createNode(others);
   try {
-    return await serve(core, { schema, plugins, fallback });
+    return await startServer(node, { schema, plugins, fallback });
   } catch (error) {
-    await core.close();
+    await node.close();
     throw error;
   }
 }
 
-interface Served {
+interface AppParts {
   readonly schema: ReturnType<typeof createSchema>;
   readonly plugins: AppPlugins;
   readonly fallback: Fallback | undefined;
 }
 
-async function serve(core: CurfewNode, { schema, plugins, fallback }: Served): Promise<Curfew> {
-  const { options, startup, logger, services, admin, metrics } = core;
-  const { sessions, connections, reportError } = core.shared;
+async function startServer(
+  node: CurfewNode,
+  { schema, plugins, fallback }: AppParts,
+): Promise<Curfew> {
+  const { options, startup, logger, services, admin, metrics } = node;
+  const { sessions, connections, reportError } = node.shared;
   const allowsOrigin = originPolicy(options.allowedOrigins);
   let closing = false;
   const engine = createEngine({
@@ -94,7 +97,7 @@ async function serve(core: CurfewNode, { schema, plugins, fallback }: Served): P
     limits: options,
     plugins,
   });
-  const shared = { ...core.shared, allowsOrigin };
+  const shared = { ...node.shared, allowsOrigin };
   const sockets = new SocketServer({
     ...shared,
     pipeline: engine.pipeline,
@@ -115,7 +118,7 @@ async function serve(core: CurfewNode, { schema, plugins, fallback }: Served): P
     maxMessageSize: options.maxMessageSize,
     explorer: options.graphiql ? createExplorer() : undefined,
     fallback,
-    readiness: readinessOf(core.checks, nodeLimits.readinessTimeout, () => closing),
+    readiness: readinessOf(node.checks, nodeLimits.readinessTimeout, () => closing),
     metrics: {
       contentType: metrics.contentType,
       read: () => metrics.read(),
@@ -126,12 +129,12 @@ async function serve(core: CurfewNode, { schema, plugins, fallback }: Served): P
   const close = async () => {
     closing = true;
     await http.close(options.drainTime);
-    await core.close();
+    await node.close();
   };
   try {
     const port = await http.listen(options.port, options.host);
-    const url = urlOf(options.host, port);
-    const { warnings: _said, ...facts } = startup;
+    const url = endpointUrl(options.host, port);
+    const { warnings: _logged, ...facts } = startup;
     logger.info({ url, ...facts }, "started");
     const { events } = services;
     const parts = { sessions, admin, events, connections, metrics: metrics.registry };
@@ -147,7 +150,7 @@ function readersOf(token: string | undefined): MetricsPage["readers"] {
   return isProduction() ? "none" : "all";
 }
 
-function urlOf(host: string, port: number): string {
+function endpointUrl(host: string, port: number): string {
   const name = host === "0.0.0.0" || host === "::" ? "localhost" : host;
   return `http://${name.includes(":") ? `[${name}]` : name}:${port}/graphql`;
 }

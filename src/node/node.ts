@@ -1,11 +1,11 @@
-/** Sessions and all that holds them to their promise, on one node: what Curfew's server and an app's own stand on. */
+/** Creates the part of a node that Curfew's own server and an app's server share: sessions, connections, backends. */
 import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import { auditTrail } from "../telemetry/audit-log.ts";
 import { checkOptions, isProduction, type Options } from "../config/load.ts";
 import type { Services } from "../graphql/context.ts";
 import { Events } from "../graphql/events.ts";
-import { faultLog, lostLines, openLog } from "../telemetry/logger.ts";
+import { errorLog, lostLines, openLog } from "../telemetry/logger.ts";
 import { MemoryLedger } from "../connections/memory-ledger.ts";
 import { lifetimesOf, openBackends, type OpenBackends, type Backends } from "./backends.ts";
 import { nodeLimits } from "./limits.ts";
@@ -26,22 +26,22 @@ import { Accounts } from "../users/accounts.ts";
 import { Administration } from "../users/administration.ts";
 import { Passwords } from "../users/passwords.ts";
 
-/** The settings, and what an app may bring besides them. */
+/** The settings, and the parts that an app may provide itself. */
 export interface NodeOptions extends Partial<Options> {
   /** @default pino, to standard output, at `logLevel` */
   readonly logger?: Logger;
-  /** Instead of the parts that the settings would choose. They are closed with the rest. */
+  /** Replaces backends that the settings would choose. They are closed with the node. */
   readonly backends?: Partial<Backends>;
   /**
-   * Told of each fact of the audit trail when it is in the log: once, on the node that did it. Nothing
-   * waits for it, and what it throws or rejects with is logged and harms nobody.
+   * Called with each fact of the audit trail after it is logged: once, on the node where it happened. Its promise
+   * is not awaited. An error is logged and has no other effect.
    */
   readonly onAudit?: (event: AuditEvent) => unknown;
-  /** Epoch milliseconds, which then only go up; for tests. */
+  /** Returns epoch milliseconds, which must not decrease. For tests. */
   readonly clock?: () => number;
   /**
-   * Whether that user was deleted or locked, for apps with a login of their own: asked at each renewal,
-   * and a session whose user is gone ends. Default: the user directory is asked.
+   * Returns whether a user was deleted or locked, for apps that sign users in themselves. Called at each renewal;
+   * the session of a disabled user ends. Default: asks the user directory.
    */
   readonly isUserDisabled?: (userId: string) => Promise<boolean>;
 }
@@ -49,39 +49,47 @@ export interface NodeOptions extends Partial<Options> {
 export type CurfewNode = Awaited<ReturnType<typeof createNode>>;
 
 /**
- * @throws {ConfigError} when options are wrong.
- * @throws {Error} when what they name cannot be opened; then nothing is left open.
+ * Checks the options, opens the backends and connects the parts of a node.
+ *
+ * @throws {ConfigError} if options are wrong.
+ * @throws {Error} if a backend cannot be opened; then everything that was opened is closed.
  */
 export async function createNode(given: NodeOptions) {
-  const { logger: ownLogger, backends: ownParts = {}, onAudit, isUserDisabled, ...others } = given;
+  const {
+    logger: appLogger,
+    backends: appBackends = {},
+    onAudit,
+    isUserDisabled,
+    ...others
+  } = given;
   const { clock = Date.now, ...settings } = others;
   const options = checkOptions(settings);
-  const logger = ownLogger ?? openLog(options.logLevel);
+  const logger = appLogger ?? openLog(options.logLevel, nodeLimits.log);
   const telemetry = await Telemetry.start(clock, lostLines);
-  const logFault = faultLog(logger);
+  const logError = errorLog(logger);
   const reportError = (what: string, error: unknown) => {
     telemetry.metrics.fault();
-    logFault(what, error);
+    logError(what, error);
   };
-  const parts = await openBackends(options, ownParts, reportError);
+  const backends = await openBackends(options, appBackends, reportError);
   const startup = startupReport({
     options,
-    own: ownParts,
-    keys: parts.ring.ids,
-    warnings: parts.warnings,
+    appBackends,
+    keys: backends.ring.ids,
+    warnings: backends.warnings,
     production: isProduction(),
   });
   for (const warning of startup.warnings) logger.warn(warning);
   const trail = auditTrail({ logger, clock, reportError, ...(onAudit && { onAudit }) });
   const audit = telemetry.metrics.counting(gathering(trail));
   const uptime = given.clock ?? (() => performance.now());
-  const told = { logger, reportError, audit, telemetry };
-  return assembleNode({ options, parts, startup, ...told, clock, uptime, isUserDisabled });
+  const reports = { startup, logger, reportError, audit, telemetry };
+  return assembleNode({ options, backends, ...reports, clock, uptime, isUserDisabled });
 }
 
 interface NodeParts {
   readonly options: Options;
-  readonly parts: OpenBackends;
+  readonly backends: OpenBackends;
   readonly startup: StartupReport;
   readonly logger: Logger;
   readonly reportError: ReportError;
@@ -92,11 +100,11 @@ interface NodeParts {
   readonly isUserDisabled: NodeOptions["isUserDisabled"];
 }
 
-function assembleNode(ingredients: NodeParts) {
-  const { options, parts, startup, logger, reportError, audit, clock, uptime } = ingredients;
-  const { pubsub, users, ring, throttle } = parts;
-  const { metrics, observer } = ingredients.telemetry;
-  const store = ingredients.telemetry.measured(parts.store);
+function assembleNode(parts: NodeParts) {
+  const { options, backends, startup, logger, reportError, audit, clock, uptime } = parts;
+  const { pubsub, users, ring, throttle } = backends;
+  const { metrics, observer } = parts.telemetry;
+  const store = parts.telemetry.measured(backends.store);
   const accounts = new Accounts(
     users,
     new Passwords({ cost: options, queue: nodeLimits.maxQueuedHashes }),
@@ -109,7 +117,7 @@ function assembleNode(ingredients: NodeParts) {
     lifetimes: lifetimesOf(options),
     foreignReplays: options.foreignReplays,
     ...(options.maxSessionsPerUser > 0 && { maxSessionsPerUser: options.maxSessionsPerUser }),
-    isUserDisabled: ingredients.isUserDisabled ?? ((userId) => accounts.isUserDisabled(userId)),
+    isUserDisabled: parts.isUserDisabled ?? ((userId) => accounts.isUserDisabled(userId)),
     clock,
     randomBytes,
     reportError,
@@ -135,7 +143,7 @@ function assembleNode(ingredients: NodeParts) {
     outageGrace: options.outageGrace,
     reportError,
     observer,
-    look: () => parts.look(),
+    look: () => backends.look(),
   });
   pubsub.onMessagesMissed(() => {
     metrics.gap();
@@ -161,7 +169,7 @@ function assembleNode(ingredients: NodeParts) {
     byAddress: options.maxSocketsPerAddress > 0,
   });
   const perAddress = options.maxSocketsPerAddress || Infinity;
-  /** What all transports of this node share. */
+  /** Passed to all transports of this node. */
   const shared = {
     sessions,
     connections,
@@ -185,13 +193,13 @@ function assembleNode(ingredients: NodeParts) {
     shared,
     admin: new Administration({ users, sessions, audit }),
     metrics,
-    /** What this node cannot serve without. */
-    checks: parts.checks,
-    /** To be called when all connections have ended. */
+    /** The readiness checks of the backends. */
+    checks: backends.checks,
+    /** Closes the node. Call it after all connections have ended. */
     close: async () => {
       recheck.close();
       connections.close();
-      await parts.close();
+      await backends.close();
     },
   };
 }

@@ -1,40 +1,40 @@
-/** What a start says of itself: where things are kept, which keys sign, which limits hold, what is unsafe. */
+/** Builds the report of a start: where data is stored, which keys sign, which limits apply, what is unsafe. */
 import { securityWarnings } from "../config/warnings.ts";
 import type { Options } from "../config/load.ts";
 import type { Backends } from "./backends.ts";
 
-/** Nothing in it is secret, and no host is named. */
+/** The report that a start logs and prints. It contains no secret and no host. */
 export interface StartupReport {
   readonly sessions:
     "SQLite" | "Redis" | "Redis Sentinel" | "Redis Cluster" | "the app's own store";
   readonly users: "SQLite" | "PostgreSQL" | "the app's own directory";
-  /** The ids of the keys; the first signs. */
+  /** The ids of the signing keys. The first one signs; all of them verify. */
   readonly keys: readonly string[];
   readonly limits: readonly string[];
-  /** What an operator should look at, one sentence each. */
+  /** One sentence for each problem that the operator should look at. */
   readonly warnings: readonly string[];
 }
 
 export interface StartupFacts {
   readonly options: Options;
-  /** The parts that the app brought. */
-  readonly own: Partial<Backends>;
+  /** The backends that the app provides. */
+  readonly appBackends: Partial<Backends>;
   readonly keys: readonly string[];
-  /** What is unsafe about the parts. */
+  /** Warnings about the backends. */
   readonly warnings: readonly string[];
   readonly production: boolean;
 }
 
 export function startupReport({
   options,
-  own,
+  appBackends,
   keys,
   warnings,
   production,
 }: StartupFacts): StartupReport {
-  const hasOwnUsers = own.users !== undefined;
+  const hasOwnUsers = appBackends.users !== undefined;
   return {
-    sessions: own.store === undefined ? sessionsIn(options) : "the app's own store",
+    sessions: appBackends.store === undefined ? sessionsIn(options) : "the app's own store",
     users: hasOwnUsers ? "the app's own directory" : usersIn(options),
     keys,
     limits: [

@@ -1,19 +1,19 @@
-/** Where the audit trail goes: to the log, one line a fact, and to the app. */
+/** Writes the audit trail to the log, one line per fact, and passes each fact to the app. */
 import type { Logger } from "pino";
 import type { Audit, AuditEvent, AuditFact } from "../session/audit.ts";
 import type { ReportError } from "../lib/report-error.ts";
 import { logContext } from "../lib/log-context.ts";
 
-export interface TrailOptions {
+export interface AuditTrailOptions {
   readonly logger: Logger;
   /** Epoch milliseconds. */
   readonly clock: () => number;
-  /** Called after the line is written, and not waited for. */
+  /** Called after the line is written. Its promise is not awaited. */
   readonly onAudit?: (event: AuditEvent) => unknown;
   readonly reportError: ReportError;
 }
 
-/** What somebody should look at, when there is much of it, is a warning. */
+/** Events that an operator should look at when they are frequent are warnings. */
 const levels = {
   login: "info",
   loginRefused: "warn",
@@ -34,14 +34,14 @@ const levels = {
   deletion: "warn",
 } as const satisfies Record<AuditFact["event"], "info" | "warn">;
 
-/** An app whose `onAudit` throws or rejects is told so in the log, and disturbs nobody. */
-export function auditTrail({ logger, clock, onAudit, reportError }: TrailOptions): Audit {
-  const tell = async (event: AuditEvent) => onAudit?.(event);
+/** Creates the audit trail. An `onAudit` that throws or rejects is reported, and affects nothing else. */
+export function auditTrail({ logger, clock, onAudit, reportError }: AuditTrailOptions): Audit {
+  const notify = async (event: AuditEvent) => onAudit?.(event);
   return (fact) => {
-    // The line has its own time.
+    // pino adds the time.
     logger[levels[fact.event]]({ ...fact, ...logContext() }, fact.event);
     if (onAudit === undefined) return;
-    tell({ ...fact, at: clock() }).catch((error: unknown) =>
+    notify({ ...fact, at: clock() }).catch((error: unknown) =>
       reportError("the app's onAudit failed", error),
     );
   };

@@ -1,8 +1,8 @@
-/** Gathers the equal facts of one operation, so that a hundred refusals in one request are one line with a count. */
+/** Groups the equal audit facts of one operation: a hundred refusals in one request become one line with a count. */
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Audit, AuditFact } from "../session/audit.ts";
 
-/** Facts that a client can cause many times in one operation, by as many aliases of one field. */
+/** Facts that a client can cause many times in one operation, with aliases of one field. */
 const repeatable: ReadonlySet<AuditFact["event"]> = new Set([
   "loginRefused",
   "registrationRefused",
@@ -11,10 +11,10 @@ const repeatable: ReadonlySet<AuditFact["event"]> = new Set([
   "renewalRefused",
 ]);
 
-/** How long a fact waits at most for others like it (ms). */
+/** Longest time that a fact waits for equal facts (ms). */
 const maxDelay = 10_000;
 
-class Gathered {
+class FactGroup {
   readonly #facts = new Map<string, { fact: AuditFact; audit: Audit; count: number }>();
   #timer: NodeJS.Timeout | undefined;
 
@@ -23,7 +23,7 @@ class Gathered {
     const known = this.#facts.get(key);
     if (known === undefined) this.#facts.set(key, { fact, audit, count: 1 });
     else known.count += 1;
-    // Fields that are executed after their client has left cause facts too.
+    // Fields that run after `gatherFacts` has returned, because the client left, cause facts too.
     this.#timer ??= setTimeout(() => this.write(), maxDelay).unref();
   }
 
@@ -37,22 +37,22 @@ class Gathered {
   }
 }
 
-const operations = new AsyncLocalStorage<Gathered>();
+const factGroups = new AsyncLocalStorage<FactGroup>();
 
-/** Runs an operation; what it gathered is written when it is done. */
+/** Runs an operation, and writes the facts that it gathered when it is done. */
 export async function gatherFacts<T>(work: () => Promise<T>): Promise<T> {
-  const gathered = new Gathered();
+  const gathered = new FactGroup();
   try {
-    return await operations.run(gathered, work);
+    return await factGroups.run(gathered, work);
   } finally {
     gathered.write();
   }
 }
 
-/** Writes a fact down at once, or, inside of `gatherFacts`, equal ones together. */
+/** Wraps an audit trail: inside `gatherFacts`, equal facts are written together; elsewhere each at once. */
 export function gathering(audit: Audit): Audit {
   return (fact) => {
-    const gathered = repeatable.has(fact.event) ? operations.getStore() : undefined;
+    const gathered = repeatable.has(fact.event) ? factGroups.getStore() : undefined;
     if (gathered === undefined) audit(fact);
     else gathered.add(fact, audit);
   };

@@ -1,31 +1,31 @@
-/** Writes the log's lines without ever waiting for their reader: a reader that stalls costs lines, not the server. */
+/** Writes log lines without blocking on their reader. A reader that stalls costs log lines, not the server. */
 import { closeSync, constants, fstatSync, openSync, writeSync } from "node:fs";
 
 export interface LogOutputOptions {
-  /** Characters that may wait for the reader. Lines beyond them are dropped until half of it is free again. */
+  /** Characters that may wait for the reader. Further lines are dropped until half of this is free again. */
   readonly maxWaiting: number;
-  /** Called with how many lines were dropped, as soon as there is room for a line that says so. */
+  /** Called with the number of dropped lines, as soon as there is room for a line that reports it. */
   readonly onLost: (lines: number) => void;
 }
 
-/** Milliseconds between attempts while the reader takes nothing. */
+/** Time between attempts while the reader accepts nothing (ms). */
 const retryInterval = 20;
-/** Milliseconds between attempts while the disk takes nothing. */
+/** Time between attempts while the disk accepts nothing (ms). */
 const diskRetryInterval = 500;
-/** Characters that are written at once where lines had to wait. */
+/** Characters of waiting lines that one write takes. */
 const maxChunk = 16_384;
-/** The reader may take more, or the disk may have room, in a while. With any other error what waits is lost. */
-const passing = new Set(["EAGAIN", "EINTR", "ENOSPC", "EDQUOT"]);
+/** The reader or the disk may accept more later. After any other error the waiting lines are lost. */
+const transientErrors = new Set(["EAGAIN", "EINTR", "ENOSPC", "EDQUOT"]);
 
 /**
- * Writes at once where it can, so that no line is lost in a crash while the reader keeps up. What a pipe, a
- * socket or a terminal does not take waits in memory; what a file does not take since the disk is full, too.
+ * Writes synchronously, so that a crash loses no line while the reader keeps up. Lines that a pipe, a socket or a
+ * terminal does not accept wait in memory, and so do lines for a file on a full disk.
  */
 export class LogOutput {
   readonly #fd: number;
   readonly #options: LogOutputOptions;
-  /** The rest of what was written in part. */
-  #begun: Buffer | undefined;
+  /** The rest of a chunk that was written in part. */
+  #partial: Buffer | undefined;
   readonly #waiting: string[] = [];
   /** Characters in `#waiting`. */
   #length = 0;
@@ -34,18 +34,18 @@ export class LogOutput {
   #unreported = 0;
   #lost = 0;
 
-  /** @param fd should not block; see `nonBlocking` */
+  /** @param fd a descriptor that does not block; see `nonBlocking` */
   constructor(fd: number, options: LogOutputOptions) {
     this.#fd = fd;
     this.#options = options;
   }
 
-  /** How many lines were dropped. */
+  /** The number of lines dropped so far. */
   get lost(): number {
     return this.#lost;
   }
 
-  /** Takes a line, with its newline. Never throws. */
+  /** Writes a line, which ends with a newline. Never throws. */
   write(line: string): void {
     if (this.#isDropping || this.#length + line.length > this.#options.maxWaiting) {
       this.#isDropping = true;
@@ -61,20 +61,24 @@ export class LogOutput {
     if (this.#timer === undefined) this.#write();
   }
 
-  /** Writes what waits, for at most that many milliseconds, during which nothing else runs: for the exit. */
-  flush(time: number): void {
-    const deadline = performance.now() + time;
-    const bell = new Int32Array(new SharedArrayBuffer(4));
+  /**
+   * Writes the waiting lines before the process exits. Blocks the thread.
+   *
+   * @param timeout milliseconds
+   */
+  flush(timeout: number): void {
+    const deadline = performance.now() + timeout;
+    const never = new Int32Array(new SharedArrayBuffer(4));
     for (;;) {
       this.#write();
       if (!this.#isWaiting || performance.now() >= deadline) break;
-      Atomics.wait(bell, 0, 0, retryInterval);
+      Atomics.wait(never, 0, 0, retryInterval);
     }
     clearTimeout(this.#timer);
   }
 
   get #isWaiting(): boolean {
-    return this.#begun !== undefined || this.#waiting.length > 0;
+    return this.#partial !== undefined || this.#waiting.length > 0;
   }
 
   #write(): void {
@@ -87,8 +91,8 @@ export class LogOutput {
       }
     } catch (error) {
       const { code = "" } = error as NodeJS.ErrnoException;
-      if (!passing.has(code)) return this.#loseAll();
-      // The line that reports a loss may have set one.
+      if (!transientErrors.has(code)) return this.#loseAll();
+      // Writing the line that reports a loss may have set a timer.
       clearTimeout(this.#timer);
       const interval = code === "EAGAIN" || code === "EINTR" ? retryInterval : diskRetryInterval;
       this.#timer = setTimeout(() => this.#write(), interval).unref();
@@ -96,10 +100,10 @@ export class LogOutput {
   }
 
   #writeNext(): void {
-    const next = this.#begun ?? Buffer.from(this.#waiting[0] ?? "");
+    const next = this.#partial ?? Buffer.from(this.#waiting[0] ?? "");
     const written = writeSync(this.#fd, next);
-    if (this.#begun === undefined) this.#length -= this.#waiting.shift()?.length ?? 0;
-    this.#begun = written < next.length ? next.subarray(written) : undefined;
+    if (this.#partial === undefined) this.#length -= this.#waiting.shift()?.length ?? 0;
+    this.#partial = written < next.length ? next.subarray(written) : undefined;
   }
 
   #report(): void {
@@ -111,9 +115,9 @@ export class LogOutput {
   }
 
   #loseAll(): void {
-    const rest = this.#begun === undefined ? 0 : linesIn(this.#begun.toString());
+    const rest = this.#partial === undefined ? 0 : linesIn(this.#partial.toString());
     this.#lose(rest + this.#waiting.reduce((sum, chunk) => sum + linesIn(chunk), 0));
-    this.#begun = undefined;
+    this.#partial = undefined;
     this.#waiting.length = 0;
     this.#length = 0;
     this.#isDropping = false;
@@ -130,25 +134,25 @@ function linesIn(text: string): number {
 }
 
 /**
- * A descriptor for what stands behind this one, on which a write that cannot be done at once fails with EAGAIN
- * instead of blocking the process. A file is given back as it is: writing to it waits for no reader.
+ * Opens the same pipe, terminal or socket without blocking: a write that cannot be done at once fails with EAGAIN.
+ * Returns a file's descriptor unchanged, because writing to a file waits for no reader.
  */
 export function nonBlocking(fd: 1 | 2): number {
   try {
     if (fstatSync(fd).isFile()) return fd;
-    // A description of its own: other processes that share the pipe keep theirs as it is.
+    // A new open file description: processes that share the pipe keep their blocking mode.
     const flags = constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
     const own = openSync(`/proc/self/fd/${fd}`, flags);
-    if (isSame(own, fd)) return own;
+    if (isSameFile(own, fd)) return own;
     closeSync(own);
   } catch {
-    // A socket, or not Linux.
+    // Sockets, and systems without /proc.
   }
-  // Node's own stream makes pipes and sockets non-blocking, which nothing else in Node does.
+  // Creating Node's own stream makes a pipe or socket non-blocking. Node has no other API for that.
   return fd === 1 ? process.stdout.fd : process.stderr.fd;
 }
 
-function isSame(one: number, other: number): boolean {
+function isSameFile(one: number, other: number): boolean {
   const [a, b] = [fstatSync(one), fstatSync(other)];
   return a.dev === b.dev && a.ino === b.ino;
 }

@@ -1,4 +1,4 @@
-/** A session store whose every call is measured, and is a span where somebody traces. */
+/** A session store that measures each call of another store, and traces it if tracing is set up. */
 import {
   StoreUnavailable,
   type RenewalOutcome,
@@ -12,11 +12,11 @@ import type { Trace } from "./tracing.ts";
 
 export interface MeasuredStoreOptions {
   readonly timerOf: (operation: string) => StoreTimer;
-  /** Absent where nobody traces. */
+  /** Undefined without tracing. */
   readonly trace: Trace | undefined;
 }
 
-const operations = [
+const storeOperations = [
   "create",
   "read",
   "readMany",
@@ -27,30 +27,30 @@ const operations = [
   "ofUser",
 ] as const;
 
-type Operation = (typeof operations)[number];
+type StoreOperation = (typeof storeOperations)[number];
 
 export class MeasuredStore implements SessionStore {
   readonly #store: SessionStore;
   readonly #trace: Trace | undefined;
-  readonly #timers: Readonly<Record<Operation, StoreTimer>>;
+  readonly #timers: Readonly<Record<StoreOperation, StoreTimer>>;
 
   constructor(store: SessionStore, { timerOf, trace }: MeasuredStoreOptions) {
     this.#store = store;
     this.#trace = trace;
-    const timers = operations.map((operation) => [operation, timerOf(operation)] as const);
-    this.#timers = Object.fromEntries(timers) as Record<Operation, StoreTimer>;
+    const timers = storeOperations.map((operation) => [operation, timerOf(operation)] as const);
+    this.#timers = Object.fromEntries(timers) as Record<StoreOperation, StoreTimer>;
   }
 
   create(session: Session): Promise<void> {
-    return this.#ask("create", () => this.#store.create(session));
+    return this.#measure("create", () => this.#store.create(session));
   }
 
   read(fingerprint: string, now: number): Promise<Session | undefined> {
-    return this.#ask("read", () => this.#store.read(fingerprint, now));
+    return this.#measure("read", () => this.#store.read(fingerprint, now));
   }
 
   readMany(fingerprints: readonly string[], now: number): Promise<readonly SessionLookup[]> {
-    return this.#ask("readMany", () => this.#store.readMany(fingerprints, now), outcomeOfMany);
+    return this.#measure("readMany", () => this.#store.readMany(fingerprints, now), outcomeOfMany);
   }
 
   renew(
@@ -59,7 +59,7 @@ export class MeasuredStore implements SessionStore {
     lifetimes: Lifetimes,
     now: number,
   ): Promise<RenewalOutcome> {
-    return this.#ask("renew", () => this.#store.renew(fingerprint, request, lifetimes, now));
+    return this.#measure("renew", () => this.#store.renew(fingerprint, request, lifetimes, now));
   }
 
   reissue(
@@ -68,22 +68,24 @@ export class MeasuredStore implements SessionStore {
     lifetimes: Lifetimes,
     now: number,
   ): Promise<Session | undefined> {
-    return this.#ask("reissue", () => this.#store.reissue(fingerprint, request, lifetimes, now));
+    return this.#measure("reissue", () =>
+      this.#store.reissue(fingerprint, request, lifetimes, now),
+    );
   }
 
   touch(fingerprint: string, now: number): Promise<void> {
-    return this.#ask("touch", () => this.#store.touch(fingerprint, now));
+    return this.#measure("touch", () => this.#store.touch(fingerprint, now));
   }
 
   end(fingerprint: string, now: number): Promise<Session | undefined> {
-    return this.#ask("end", () => this.#store.end(fingerprint, now));
+    return this.#measure("end", () => this.#store.end(fingerprint, now));
   }
 
   listByUser(userId: string, now: number): Promise<readonly Session[]> {
-    return this.#ask("ofUser", () => this.#store.listByUser(userId, now));
+    return this.#measure("ofUser", () => this.#store.listByUser(userId, now));
   }
 
-  /** Not measured: who asks is no user. */
+  /** Not measured: readiness probes call it, and no client waits for it. */
   ping(): Promise<void> {
     return this.#store.ping();
   }
@@ -92,8 +94,8 @@ export class MeasuredStore implements SessionStore {
     return this.#store.close();
   }
 
-  async #ask<T>(
-    operation: Operation,
+  async #measure<T>(
+    operation: StoreOperation,
     work: () => Promise<T>,
     outcomeOf: (result: T) => keyof StoreTimer = isOk,
   ): Promise<T> {
@@ -115,7 +117,7 @@ function isOk(): keyof StoreTimer {
   return "ok";
 }
 
-/** Where some are not answered for, a part of the store is away. */
-function outcomeOfMany(readings: readonly SessionLookup[]): keyof StoreTimer {
-  return readings.some(({ state }) => state === "unknown") ? "unavailable" : "ok";
+/** An unknown session means that a part of the store, such as a shard, did not answer. */
+function outcomeOfMany(lookups: readonly SessionLookup[]): keyof StoreTimer {
+  return lookups.some(({ state }) => state === "unknown") ? "unavailable" : "ok";
 }

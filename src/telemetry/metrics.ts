@@ -1,81 +1,93 @@
-/** The metrics of a node, for Prometheus: what is counted, and under which names. No label names a person. */
+/** The Prometheus metrics of one node, with their names and buckets. No label identifies a user. */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { Audit, AuditFact } from "../session/audit.ts";
 import type { CloseReason } from "../protocol/close-reasons.ts";
 import type { SessionMessage } from "../session/messages.ts";
 import { endReasons } from "../protocol/end-reasons.ts";
 import { refusalReasons } from "../protocol/refusal-reasons.ts";
-import { LeanHistogram } from "./lean-histogram.ts";
 import { processMetrics } from "./process-metrics.ts";
 
-/** Seconds; from less than a message takes to more than the outage grace. */
+/** Bucket bounds in seconds: from less than one message takes to the default outage grace. */
 const closeBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const recheckBuckets = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const storeBuckets = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2.5];
 
-/** Takes milliseconds, by what came of it. */
+/** Values of the label `ending`, which dashboards and alerts of operators query. */
+const endingLabels = {
+  UNAUTHENTICATED: "UNAUTHENTICATED",
+  SESSION_ENDED: "ENDED",
+  SESSION_EXPIRED: "EXPIRED",
+  TRY_AGAIN_LATER: "UNAVAILABLE",
+  TOO_MANY_CONNECTIONS: "TOO_MANY",
+  SERVICE_RESTART: "GOING_AWAY",
+  CLIENT_GONE: "LEFT",
+} as const satisfies Record<CloseReason, string>;
+
+/** Records how long a call took, by its outcome. */
 export type StoreTimer = Readonly<
   Record<"ok" | "unavailable" | "error", (milliseconds: number) => void>
 >;
 
-/** One for each server: several in a process do not disturb each other. */
+/** The metrics of one server. Several servers in one process have separate registries. */
 export class Metrics {
-  /** An app may add its own. */
+  /** An app may register metrics of its own here. */
   readonly registry = new Registry();
   readonly #clock: () => number;
 
-  readonly #started = this.#counter("sessions_started", "Sessions that began on this node.");
-  readonly #renewed = this.#counter("sessions_renewed", "Renewals that this node made.");
-  readonly #ended = this.#counter("sessions_ended", "Sessions that this node ended.", ["reason"]);
-  readonly #renewalsRefused = this.#counter("renewals_refused", "Renewals refused here.", [
-    "reason",
-  ]);
+  readonly #started = this.#counter("sessions_started", "Sessions started on this node.");
+  readonly #renewed = this.#counter("sessions_renewed", "Sessions renewed on this node.");
+  readonly #ended = this.#counter("sessions_ended", "Sessions ended by this node.", ["reason"]);
+  readonly #renewalsRefused = this.#counter(
+    "renewals_refused",
+    "Renewals refused by this node, by reason.",
+    ["reason"],
+  );
   readonly #accessRefused = this.#counter(
     "access_refused",
-    "Requests and sockets that were not let in.",
+    "Requests and sockets whose access token was refused.",
     ["transport", "reason"],
   );
   readonly #attemptsRefused = this.#counter(
     "attempts_refused",
-    "Logins, registrations and changes of a password that came to nothing.",
+    "Refused logins, registrations and password changes.",
     ["attempt", "reason"],
   );
   readonly #connectionsEnded = this.#counter(
     "connections_ended",
-    "Sockets and streams that ended, by why.",
+    "Sockets and streams that ended, by reason.",
     ["transport", "ending"],
   );
-  readonly #found = this.#counter(
+  readonly #missedEnds = this.#counter(
     "recheck_found",
-    "Sessions with connections whose end was found by reading, since no message had told of it.",
+    "Sessions with connections whose end was found by a recheck, because no message reported it.",
   );
   readonly #gaps = this.#counter(
     "topic_gaps",
-    "Gaps in which messages of other nodes may have been lost.",
+    "Gaps in which messages from other nodes may have been lost.",
   );
-  readonly #faults = this.#counter("faults", "Faults that are in the log and failed nobody.");
+  readonly #faults = this.#counter("faults", "Errors that were logged and failed no operation.");
   readonly #connections = new Gauge({
     name: "curfew_connections",
-    help: "Sockets and streams that are open on this node.",
+    help: "Open sockets and streams of this node.",
     labelNames: ["transport"] as const,
     registers: [this.registry],
   });
   readonly #endToClose = new Histogram({
     name: "curfew_end_to_close_seconds",
-    help: "From when the store had ended a session to when a connection under it was closed.",
+    help: "Time from the end of a session in the store to the close of a connection under it.",
     buckets: closeBuckets,
     registers: [this.registry],
   });
   readonly #recheck = new Histogram({
     name: "curfew_recheck_seconds",
-    help: "How long it took to reread the sessions of all connections.",
+    help: "Duration of one recheck, which reads the sessions of all connections.",
     labelNames: ["outcome"] as const,
     buckets: recheckBuckets,
     registers: [this.registry],
   });
-  readonly #storeSeconds = new LeanHistogram({
+  readonly #storeSeconds = new Histogram({
     name: "curfew_store_seconds",
-    help: "How long the session store took.",
+    help: "Duration of calls to the session store.",
     labelNames: ["operation", "outcome"] as const,
     buckets: storeBuckets,
     registers: [this.registry],
@@ -83,13 +95,13 @@ export class Metrics {
 
   /**
    * @param clock epoch milliseconds
-   * @param lostLines how many lines of the log were lost so far, in the whole process
+   * @param lostLines returns how many log lines this process has dropped so far
    */
   constructor(clock: () => number, lostLines: () => number) {
     this.#clock = clock;
     const logLinesLost = new Counter({
       name: "curfew_log_lines_lost_total",
-      help: "Lines of the log that were dropped, since its reader or its disk did not take them.",
+      help: "Log lines that were dropped because the reader or the disk did not accept them.",
       registers: [],
       collect() {
         this.reset();
@@ -97,9 +109,9 @@ export class Metrics {
       },
     });
     this.registry.registerMetric(logLinesLost);
-    // A series that is there from the beginning shows its first increase.
+    // `rate()` and `increase()` see the first increment of a series only if the series exists before it.
     for (const reason of endReasons)
-      // Nobody does that, and so nobody counts it.
+      // No node ends an expired session, so none counts it.
       if (reason !== "EXPIRED") this.#ended.inc({ reason }, 0);
     for (const reason of refusalReasons) {
       this.#renewalsRefused.inc({ reason }, 0);
@@ -113,16 +125,13 @@ export class Metrics {
     return this.registry.contentType;
   }
 
-  /** The page for Prometheus, with the metrics of the process. */
+  /** Renders the page for Prometheus, including the metrics of the process. */
   async read(): Promise<string> {
-    const [own, ofProcess] = await Promise.all([
-      this.registry.metrics(),
-      processMetrics().metrics(),
-    ]);
-    return `${own}\n${ofProcess}`;
+    const pages = await Promise.all([this.registry.metrics(), processMetrics().metrics()]);
+    return pages.join("\n");
   }
 
-  /** Writes a fact down and counts it. */
+  /** Wraps an audit trail so that each fact is also counted. */
   counting(audit: Audit): Audit {
     return (fact) => {
       audit(fact);
@@ -166,23 +175,26 @@ export class Metrics {
     this.#connections.inc({ transport });
   }
 
-  ended(transport: "socket" | "stream", ending: CloseReason): void {
+  ended(transport: "socket" | "stream", reason: CloseReason): void {
     this.#connections.dec({ transport });
-    this.#connectionsEnded.inc({ transport, ending });
+    this.#connectionsEnded.inc({ transport, ending: endingLabels[reason] });
   }
 
-  /** By the clocks of two nodes, where another node ended the session. */
+  /**
+   * Returns a function to call as each connection of an ended session closes. If another node ended the session,
+   * the time is the difference of two nodes' clocks.
+   */
   closing({ at }: SessionMessage & { readonly type: "ended" }): () => void {
     if (at === undefined) return () => {};
     return () => this.#endToClose.observe(Math.max(0, this.#clock() - at) / 1000);
   }
 
   missedEndDetected(): void {
-    this.#found.inc();
+    this.#missedEnds.inc();
   }
 
-  rechecked(milliseconds: number, isWhole: boolean): void {
-    this.#recheck.observe({ outcome: isWhole ? "complete" : "incomplete" }, milliseconds / 1000);
+  rechecked(milliseconds: number, isComplete: boolean): void {
+    this.#recheck.observe({ outcome: isComplete ? "complete" : "incomplete" }, milliseconds / 1000);
   }
 
   gap(): void {
@@ -193,11 +205,13 @@ export class Metrics {
     this.#faults.inc();
   }
 
-  /** Asked for once: what it gives is used at each request. */
+  /** Returns the timer of one operation of the store. An observation takes 0.6 µs. */
   storeTimer(operation: string): StoreTimer {
     const timer = (outcome: keyof StoreTimer) => {
-      const observe = this.#storeSeconds.seriesOf({ operation, outcome });
-      return (milliseconds: number) => observe(milliseconds / 1000);
+      const labels = { operation, outcome };
+      this.#storeSeconds.zero(labels);
+      const series = this.#storeSeconds.labels(labels);
+      return (milliseconds: number) => series.observe(milliseconds / 1000);
     };
     return { ok: timer("ok"), unavailable: timer("unavailable"), error: timer("error") };
   }

@@ -1,14 +1,14 @@
-/** The metrics of the process, which all servers in it share: CPU, memory, garbage, delay of the event loop. */
+/** The metrics of the process, which all of its servers share: CPU, memory, garbage collection, event loop lag. */
 import { collectDefaultMetrics, Registry } from "prom-client";
 
 let registry: Registry | undefined;
 
-/** Begins to watch when it is first asked for: what nobody reads is not measured. */
+/** Returns the registry of the process. Collection starts with the first call, so an unread page costs nothing. */
 export function processMetrics(): Registry {
   if (registry !== undefined) return registry;
   registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  // These look at every socket, each time.
+  // Each scrape would visit every open socket.
   for (const name of ["handles", "requests", "resources"]) {
     registry.removeSingleMetric(`nodejs_active_${name}`);
     registry.removeSingleMetric(`nodejs_active_${name}_total`);

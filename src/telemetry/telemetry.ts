@@ -1,4 +1,4 @@
-/** All that is told to the outside of what goes on inside: metrics, and traces where somebody traces. */
+/** The metrics and traces of one node. */
 import type { SessionMessage } from "../session/messages.ts";
 import type { SessionStore } from "../session/store.ts";
 import { Metrics } from "./metrics.ts";
@@ -16,12 +16,13 @@ export class Telemetry {
 
   /**
    * @param clock epoch milliseconds
-   * @param lostLines how many lines of the log were lost so far
+   * @param lostLines returns how many log lines this process has dropped so far
    */
   static async start(clock: () => number, lostLines: () => number): Promise<Telemetry> {
     return new Telemetry(new Metrics(clock, lostLines), await startTracing());
   }
 
+  /** Wraps a store so that its calls are measured and traced. */
   measured(store: SessionStore): SessionStore {
     const { metrics } = this;
     return new MeasuredStore(store, {
@@ -30,16 +31,16 @@ export class Telemetry {
     });
   }
 
-  /** What the transport tells goes to the metrics, and what closes to the trace too. */
+  /** Feeds the events of connections to the metrics, and the closing of connections to the trace too. */
   get observer() {
     const { metrics } = this;
     const trace = this.#trace;
     const closing = (end: SessionMessage & { readonly type: "ended" }, connections: number) => {
       const count = metrics.closing(end);
-      const note = trace?.closing(end, connections);
+      const traceClose = trace?.closing(end, connections);
       return () => {
         count();
-        note?.();
+        traceClose?.();
       };
     };
     return {

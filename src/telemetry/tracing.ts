@@ -1,4 +1,4 @@
-/** Spans by OpenTelemetry: for calls to the store, and from the end of a session to the last close. */
+/** OpenTelemetry spans: one for each store call, and one from a session's end to the close of its last connection. */
 import type * as api from "@opentelemetry/api";
 import type { SessionMessage } from "../session/messages.ts";
 
@@ -7,19 +7,24 @@ type Ended = SessionMessage & { readonly type: "ended" };
 
 export interface Trace {
   storeCall<T>(operation: string, work: () => Promise<T>): Promise<T>;
-  /** @returns what is called as each of so many connections closes */
+  /**
+   * Starts the span of a session's end.
+   *
+   * @param connections how many connections close; the span ends with the last
+   * @returns a function to call as each of them closes
+   */
   closing(end: Ended, connections: number): () => void;
 }
 
 /**
- * Decided once: without the package, or without an SDK that was set up before the server starts, nobody
- * traces, and nothing is done for it.
+ * Returns the tracer, or `undefined` if `@opentelemetry/api` is not installed or no SDK was registered before the
+ * server starts. Without a tracer, tracing has no cost.
  */
 export async function startTracing(): Promise<Trace | undefined> {
   const otel = await load();
   if (otel === undefined) return undefined;
   const tracer = otel.trace.getTracer("curfew");
-  // Without an SDK, a span is of no trace. This one is not ended, and so not told.
+  // Without an SDK, a span's context is invalid. This span is never ended, so it is not exported.
   if (!otel.isSpanContextValid(tracer.startSpan("curfew start").spanContext())) return undefined;
   return {
     storeCall: (operation, work) =>
@@ -30,7 +35,7 @@ export async function startTracing(): Promise<Trace | undefined> {
           try {
             return await work();
           } catch (error) {
-            // Of the error no more than its name, as in the metrics: its message may quote a command.
+            // Only the error's name: its message may quote a command.
             const name = error instanceof Error ? error.name : "Error";
             span.setAttribute("error.type", name);
             span.setStatus({ code: otel.SpanStatusCode.ERROR });
@@ -45,10 +50,10 @@ export async function startTracing(): Promise<Trace | undefined> {
         ...(at !== undefined && { startTime: at }),
         attributes: { "curfew.end.reason": reason, "curfew.connections": connections },
       });
-      let left = connections;
+      let open = connections;
       return () => {
-        left -= 1;
-        if (left === 0) span.end();
+        open -= 1;
+        if (open === 0) span.end();
       };
     },
   };

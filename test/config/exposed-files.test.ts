@@ -1,4 +1,4 @@
-/** Files with secrets whose permissions are too wide: the start names them, and what makes them private. */
+/** Warnings about secret files with permissions that are too wide, with the command that makes them private. */
 import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,21 +16,21 @@ beforeEach(async () => {
 });
 afterEach(() => rm(parent, { recursive: true }));
 
-/** Starts a server on the folder; resolves to what its start warns of. */
+/** Starts a server on the folder. Resolves to the warnings of its start. */
 async function warningsOfStart(secrets?: readonly string[]): Promise<readonly string[]> {
   await using curfew = await startCurfew({ dataDir: folder, secrets });
   return curfew.startup.warnings;
 }
 
 describe("the start", () => {
-  test("warns of nothing in a folder that it has made", async () => {
+  test("does not warn about a folder that it created", async () => {
     await readOrGenerateSecret(folder);
     expect(await warningsOfStart()).toEqual([]);
     expect(await warningsOfStart()).toEqual([]);
   });
 
   test.each([0o644, 0o640, 0o604, 0o620])(
-    "warns of a secret of mode %i, with the mode and the command that makes it private",
+    "warns about a secret with mode %i, with the command that makes it private",
     async (mode) => {
       await readOrGenerateSecret(folder);
       const file = join(folder, "secret");
@@ -45,7 +45,7 @@ describe("the start", () => {
     },
   );
 
-  test("warns of a folder in which others can replace files, and not of one that they can read", async () => {
+  test("warns about a folder that others can write, and not about one that they can only read", async () => {
     await mkdir(folder);
     await chmod(folder, 0o755);
     expect(await warningsOfStart()).toEqual([]);
@@ -55,7 +55,7 @@ describe("the start", () => {
     ]);
   });
 
-  test("makes a database and its side files private that others could read", async () => {
+  test("makes a database and its side files private", async () => {
     await mkdir(folder);
     for (const name of ["curfew.db", "curfew.db-wal", "curfew.db-shm"])
       await writeFile(join(folder, name), "", { mode: 0o644 });
@@ -63,7 +63,7 @@ describe("the start", () => {
     expect(await warningsOfStart()).toEqual([]);
   });
 
-  test("has nothing to find where nothing is kept", () => {
+  test("finds nothing with :memory:", () => {
     expect(exposedData(":memory:", true)).toEqual([]);
     expect(exposedData(join(folder, "missing"), true)).toEqual([]);
   });
@@ -78,7 +78,7 @@ describe("an .env file", () => {
   };
 
   test.each(["CURFEW_SECRETS=x", "METRICS_TOKEN=x", "REDIS_URL=redis://:x@localhost"])(
-    "with %s that all users can read is warned of",
+    "with %s that all users can read gives a warning",
     async (line) => {
       const warning = await write(`PORT=4000\n${line}\n`, 0o644);
       expect(warning).toContain("has mode 0644");
@@ -88,7 +88,7 @@ describe("an .env file", () => {
     },
   );
 
-  test("without a secret may be read by all", async () => {
+  test("without a secret may be readable by all users", async () => {
     expect(await write("PORT=4000\nCURFEW_SECRETS=\n", 0o644)).toBeUndefined();
     expect(envFileWarning(join(parent, "missing"))).toBeUndefined();
   });

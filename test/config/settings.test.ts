@@ -63,7 +63,7 @@ describe.each(entries)("the setting %s", (name, setting) => {
     if (details !== undefined) expect(details).toMatch(/^[A-Z`0-9][^\n]*\.$/);
   });
 
-  test("has a valid example, except for the secrets, whose example nobody can use", () => {
+  test("has a valid example, except for the secrets, whose example is not usable", () => {
     if (name === "secrets") return;
     expect(issuesOf(() => loadOptions(exampleOf(name)))).toEqual([]);
     expect(loadOptions(exampleOf(name))[name]).toEqual(kind.read(example));

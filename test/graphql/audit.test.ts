@@ -1,4 +1,4 @@
-/** The audit trail of a server: in the log and for the app, once over all nodes, with nothing secret in it. */
+/** The audit trail in the log and in `onAudit`: each fact once over all nodes, without secrets. */
 import { expect, it, vi } from "vitest";
 import type { AuditEvent } from "../../src/session/audit.ts";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
@@ -18,7 +18,7 @@ const pinoFields = new Set([
   "connectionId",
 ]);
 
-/** The lines of the trail, without what pino adds. */
+/** The lines of the audit trail, without the fields that pino adds. */
 function trailOf({ log }: TestCurfew) {
   const lines = log.filter(({ event }) => event !== undefined);
   return lines.map((line) =>
@@ -26,11 +26,11 @@ function trailOf({ log }: TestCurfew) {
   );
 }
 
-/** With what the app is told. */
-async function startHeard(options: CurfewOptions = {}) {
-  const heard: AuditEvent[] = [];
-  const curfew = await startCurfew({ ...options, onAudit: (event) => heard.push(event) });
-  return { curfew, heard, [Symbol.asyncDispose]: () => curfew.close() };
+/** Starts a server, and collects the events that `onAudit` receives. */
+async function startAudited(options: CurfewOptions = {}) {
+  const events: AuditEvent[] = [];
+  const curfew = await startCurfew({ ...options, onAudit: (event) => events.push(event) });
+  return { curfew, events, [Symbol.asyncDispose]: () => curfew.close() };
 }
 
 function attempt(url: string, field: "login" | "register", email: string, word: string) {
@@ -47,10 +47,10 @@ function change(url: string, token: string, current: string, next: string) {
   return ask(url, query, { token, variables: { current, next } });
 }
 
-it("says of each fact what it is, whom it concerns and where it came from, to the log and to the app alike", async () => {
+it("each fact reaches the log and the app with its event, user, session and client address", async () => {
   const clock = fakeClock();
-  await using started = await startHeard({ clock, maxLoginFailures: 2 });
-  const { curfew, heard } = started;
+  await using started = await startAudited({ clock, maxLoginFailures: 2 });
+  const { curfew, events } = started;
   const { url } = curfew;
   const email = newEmail();
   const mine = await register(url, email);
@@ -94,17 +94,17 @@ it("says of each fact what it is, whom it concerns and where it came from, to th
     { event: "throttled", attempt: "login", reason: "ATTEMPTS", ...guess },
   ];
   expect(trailOf(curfew)).toEqual(facts);
-  expect(heard).toEqual(facts.map((fact) => ({ ...fact, at: clock() })));
+  expect(events).toEqual(facts.map((fact) => ({ ...fact, at: clock() })));
   const levels = curfew.log.filter(({ level }) => level === 40).map(({ event }) => event);
   expect(new Set(levels)).toEqual(new Set(["passwordChangeRefused", "loginRefused", "throttled"]));
-  const text = JSON.stringify([curfew.log, heard]);
+  const text = JSON.stringify([curfew.log, events]);
   for (const secret of [email, "example.com", "no address", password, "a whole new", "curfew_"])
     expect(text).not.toContain(secret);
 });
 
-it("tells a logout, an end from another session and an operator's end apart", async () => {
-  await using started = await startHeard();
-  const { curfew, heard } = started;
+it("a logout, an end from another session and an operator's end have different facts", async () => {
+  await using started = await startAudited();
+  const { curfew, events } = started;
   const email = newEmail();
   const mine = await register(curfew.url, email);
   const [out, taken, removed] = [
@@ -122,7 +122,7 @@ it("tells a logout, an end from another session and an operator's end apart", as
     token,
   });
 
-  const ends = heard.filter(({ event }) => event === "end");
+  const ends = events.filter(({ event }) => event === "end");
   const by = { address: "127.0.0.1", userAgent: "node" };
   expect(ends).toMatchObject([
     { fingerprint: out.sessionId, reason: "LOGOUT", by: "itself", ...by },
@@ -144,7 +144,7 @@ it("tells a logout, an end from another session and an operator's end apart", as
   ]);
 });
 
-it("has each fact once, though all nodes hear of it", async () => {
+it("each fact is recorded once, although all nodes receive the message", async () => {
   await using redis = await startRedis();
   await using nodes = await startNodes(redis);
   const { here, there } = nodes;
@@ -162,7 +162,7 @@ it("has each fact once, though all nodes hear of it", async () => {
   expect(trailOf(there).map(({ event }) => event)).toContain("renewal");
 });
 
-it("lets an app's hook fail, and says so, without harm to anybody", async () => {
+it("an app's onAudit that throws or rejects is reported and has no other effect", async () => {
   const onAudit = vi
     .fn<(event: AuditEvent) => unknown>()
     .mockImplementationOnce(() => {
@@ -181,9 +181,9 @@ it("lets an app's hook fail, and says so, without harm to anybody", async () => 
   ]);
 });
 
-it("writes down locks, unlocks and deletions that changed something, and what a locked user tried", async () => {
-  await using started = await startHeard();
-  const { curfew, heard } = started;
+it("locks, unlocks and deletions that changed something are recorded, and so are a locked user's attempts", async () => {
+  await using started = await startAudited();
+  const { curfew, events } = started;
   const email = newEmail();
   const { userId } = await register(curfew.url, email);
   await curfew.admin.lock(userId);
@@ -193,7 +193,7 @@ it("writes down locks, unlocks and deletions that changed something, and what a 
   await curfew.admin.unlock(userId);
   await curfew.admin.delete(userId);
   await curfew.admin.delete(userId);
-  expect(heard.slice(2)).toMatchObject([
+  expect(events.slice(2)).toMatchObject([
     { event: "lock", userId },
     { event: "end", userId, reason: "USER_GONE", by: "operator" },
     { event: "loginRefused", userId, reason: "LOCKED" },

@@ -1,4 +1,4 @@
-/** The directive @authenticated in an app's own schema, and what its users are told of their sessions. */
+/** The directive @authenticated in an app's own schema, and the subscription `sessionEvents`. */
 import { expect, it } from "vitest";
 import { testApp } from "../helpers/app.ts";
 import { fakeClock, startCurfew } from "../helpers/curfew.ts";
@@ -9,7 +9,7 @@ import { device } from "../helpers/sessions.ts";
 
 const missing = { code: "UNAUTHENTICATED", reason: "MISSING" };
 
-it("guards a field, and every field of a type, and nothing else", async () => {
+it("@authenticated guards a field, or every field of a type, and nothing else", async () => {
   await using curfew = await startCurfew(testApp().schema);
   const { accessToken: token, sessionId } = await register(curfew.url);
   const query = "{ hello vault { word number } }";
@@ -29,7 +29,7 @@ it("guards a field, and every field of a type, and nothing else", async () => {
   }
 });
 
-it("guards the field of an interface in all types that have it", async () => {
+it("@authenticated on an interface's field guards it in all types that implement it", async () => {
   await using curfew = await startCurfew({
     typeDefs: `
       interface Named { name: String! @authenticated kind: String! }
@@ -49,7 +49,7 @@ it("guards the field of an interface in all types that have it", async () => {
   expect(errors).toMatchObject([{ path: ["pet", "name"], extensions: missing }]);
 });
 
-it("leaves the rest of an answer alone where the guarded field may be null", async () => {
+it("a guarded field that is nullable leaves the rest of the response intact", async () => {
   await using curfew = await startCurfew({
     typeDefs: `type Query { open: Int guarded: Int @authenticated }`,
     resolvers: { Query: { open: () => 1, guarded: () => 2 } },
@@ -59,7 +59,7 @@ it("leaves the rest of an answer alone where the guarded field may be null", asy
   expect(errors).toMatchObject([{ path: ["guarded"], extensions: missing }]);
 });
 
-it("the sessions of a user are told of each other: started, renewed, and ended for which reason", async () => {
+it("a user's sessions receive each other's events: started, renewed, ended with the reason", async () => {
   const clock = fakeClock();
   await using curfew = await startCurfew({ clock, accessTokenTtl: 3_600_000 });
   const email = newEmail();
@@ -74,7 +74,7 @@ it("the sessions of a user are told of each other: started, renewed, and ended f
       if (session.id === id) return { ...event, current: session.current };
     }
   };
-  // It says nothing when it begins: it runs when it tells of a session that starts.
+  // A subscription confirms nothing when it starts. It runs once it has delivered the start of a session.
   await until(async () => {
     await curfew.sessions.start(me.userId, device);
     return socket.messages.pending.length > 0;
@@ -105,7 +105,7 @@ it("the sessions of a user are told of each other: started, renewed, and ended f
 
   const three = await phone();
   await logout(curfew.url, stranger.accessToken);
-  // A change of the password closes this socket too: here it is only the reason.
+  // A password change would close this socket too, so the session is ended with that reason directly.
   await curfew.sessions.endOthers(me.userId, me.sessionId, "PASSWORD_CHANGED");
   expect(await eventOf(three.sessionId)).toEqual(ended("PASSWORD_CHANGED"));
   await renew(curfew.url, me.renewalToken);

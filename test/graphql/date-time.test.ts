@@ -1,4 +1,4 @@
-/** Points in time, as an app's own fields take and give them. */
+/** The scalar DateTime in an app's own fields: arguments and results. */
 import { expect, it } from "vitest";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { startCurfew } from "../helpers/curfew.ts";
@@ -11,7 +11,7 @@ const schema: CurfewOptions = {
   },
 };
 
-it("a DateTime is a Date for resolvers, from a literal and from a variable, and ISO 8601 again", async () => {
+it("a DateTime literal or variable is a Date in resolvers, and ISO 8601 in the response", async () => {
   await using curfew = await startCurfew(schema);
   const literal = await ask(curfew.url, '{ nextDay(after: "2026-01-31T12:00:00Z") }');
   expect(literal.data).toEqual({ nextDay: "2026-02-01T12:00:00.000Z" });
@@ -23,7 +23,7 @@ it("a DateTime is a Date for resolvers, from a literal and from a variable, and 
 });
 
 it.each(["{ nextDay(after: 1) }", '{ nextDay(after: "soon") }', "{ nextDay(after: null) }"])(
-  "what is no point in time is the client's fault: %s",
+  "an invalid DateTime literal is a client error: %s",
   async (query) => {
     await using curfew = await startCurfew(schema);
     const { data, errors } = await ask(curfew.url, query);
@@ -33,11 +33,14 @@ it.each(["{ nextDay(after: 1) }", '{ nextDay(after: "soon") }', "{ nextDay(after
   },
 );
 
-it.each([1, "soon", {}, true])("nor is %j, in a variable", async (after) => {
-  await using curfew = await startCurfew(schema);
-  const query = "query ($after: DateTime!) { nextDay(after: $after) }";
-  const { data, errors } = await ask(curfew.url, query, { variables: { after } });
-  expect(data).toBeUndefined();
-  expect(errors).toHaveLength(1);
-  expect(errors?.[0]?.extensions?.["code"]).not.toBe("INTERNAL_SERVER_ERROR");
-});
+it.each([1, "soon", {}, true])(
+  "an invalid DateTime variable is a client error: %j",
+  async (after) => {
+    await using curfew = await startCurfew(schema);
+    const query = "query ($after: DateTime!) { nextDay(after: $after) }";
+    const { data, errors } = await ask(curfew.url, query, { variables: { after } });
+    expect(data).toBeUndefined();
+    expect(errors).toHaveLength(1);
+    expect(errors?.[0]?.extensions?.["code"]).not.toBe("INTERNAL_SERVER_ERROR");
+  },
+);

@@ -1,9 +1,9 @@
-/** One client floods the server with logins: the logins of clients at other addresses are served all the same. */
+/** A client that floods the server with logins does not delay the logins of clients at other addresses. */
 import { expect, it } from "vitest";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import { newEmail, password, register, tryLogin } from "../helpers/http.ts";
 
-/** Hashing is as cheap as it may be: the order of the queue is tested, not the speed of argon2. */
+/** The cheapest valid hash: these tests concern the order of the queue, not the speed of argon2. */
 const settings = {
   trustProxy: 1,
   argon2Memory: 7_168,
@@ -46,7 +46,7 @@ function flood({ url }: TestCurfew, emails: readonly string[], inFlight: number)
   };
 }
 
-/** Logs 25 people in at once, each from an address of their own; resolves to the answers. */
+/** Logs 25 users in at once, each from an address of their own. Resolves to the results. */
 async function loginsOfOthers(curfew: TestCurfew, emails: readonly string[]) {
   return Promise.all(
     emails.map((email, index) =>

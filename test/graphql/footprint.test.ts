@@ -1,4 +1,4 @@
-/** What an operation is charged for is what it takes of the heap, within a factor of two. */
+/** The memory charge of an operation compared with its heap use. */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterEach, describe, expect, it, vi } from "vitest";
@@ -46,7 +46,7 @@ interface Input {
   readonly variables?: unknown;
 }
 
-/** Documents of a longer text are not remembered. */
+/** Documents of a longer text are not cached. */
 const long = `#${"x".repeat(4_096)}\n`;
 const subscribing = "subscription ($filter: JSON) { silent(filter: $filter) { a } }";
 const fields = (i: number) => Array.from({ length: 400 }, (_, n) => `field${i}x${n}: a`).join(" ");
@@ -103,7 +103,7 @@ inputs["that is a query, with its locations"] = (i) => ({
   query: `${long} { wait ${"wait ".repeat(230 + i)} }`,
 });
 
-describe("an operation is charged for what it takes of the heap, within a factor of two", () => {
+describe("the memory charge of an operation is within a factor of two of its heap use", () => {
   it.each(Object.entries(inputs))("%s", async (_, input) => {
     await using curfew = await startCurfew(app);
     const { accessToken } = await register(curfew.url);
@@ -125,7 +125,7 @@ describe("an operation is charged for what it takes of the heap, within a factor
       );
     };
     await subscribe(0, 10);
-    // What documents that are remembered take is no operation's.
+    // The memory of cached documents is not charged to an operation.
     const before = await heap();
     charges.mockClear();
     await subscribe(10, 10 + count);

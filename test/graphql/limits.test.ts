@@ -1,4 +1,4 @@
-/** What one document may ask for, over HTTP and on a socket. */
+/** The limits of one document, over HTTP and on a socket. */
 import { getIntrospectionQuery } from "graphql";
 import { describe, expect, it } from "vitest";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
@@ -22,13 +22,13 @@ const app = {
   resolvers: { Query: { person: () => ({}), people: () => [], parties: () => [] } },
 } satisfies CurfewOptions;
 
-interface Told {
+interface ShownError {
   readonly code: string;
   readonly message: string;
 }
 
-/** What a document is told over HTTP, which is what it is told on a socket. */
-async function told(curfew: TestCurfew, query: string): Promise<readonly Told[]> {
+/** Sends a document over HTTP and on a socket, expects equal results, and returns them. */
+async function errorsOf(curfew: TestCurfew, query: string): Promise<readonly ShownError[]> {
   const response = await fetch(curfew.url, {
     method: "POST",
     headers: {
@@ -47,13 +47,13 @@ async function told(curfew: TestCurfew, query: string): Promise<readonly Told[]>
   expect(answer.type).toBe(errors.length > 0 ? "error" : "next");
   if (errors.length > 0) expect(answer.payload).toEqual(errors);
   else await socket.messages.next();
-  // It was told on that operation, and the socket serves the next.
+  // The error concerns only that operation: the socket executes the next one.
   socket.subscribe("2", "{ __typename }");
   expect(await socket.messages.next()).toMatchObject({ id: "2", type: "next" });
   return errors.map(({ message, extensions: { code } }) => ({ code, message }));
 }
 
-/** With room for the calls of the test itself. */
+/** Limits that leave room for the test's own requests. */
 const limits = {
   maxQueryTokens: 60,
   maxQueryDepth: 4,
@@ -62,7 +62,7 @@ const limits = {
   maxQueryCost: 121,
 };
 
-describe("a document is let through at a limit, and told what is over it:", () => {
+describe("a document at a limit is executed, and one over it is refused with the measure:", () => {
   it.each<[string, string, string, string]>([
     [
       "tokens",
@@ -101,7 +101,7 @@ describe("a document is let through at a limit, and told what is over it:", () =
       "The operation has 3 directives; at most 2 are allowed.",
     ],
     [
-      "directives, whether there are such",
+      "directives, known or not",
       "{ __typename @skip(if: true) person { name @include(if: true) } }",
       "{ __typename @no @no @no }",
       "The operation has 3 directives; at most 2 are allowed.",
@@ -126,14 +126,14 @@ describe("a document is let through at a limit, and told what is over it:", () =
     ],
   ])("%s", async (_, within, over, message) => {
     await using curfew = await startCurfew({ ...app, ...limits });
-    expect(await told(curfew, within)).toEqual([]);
-    expect(await told(curfew, over)).toEqual([{ code: "QUERY_TOO_COMPLEX", message }]);
+    expect(await errorsOf(curfew, within)).toEqual([]);
+    expect(await errorsOf(curfew, over)).toEqual([{ code: "QUERY_TOO_COMPLEX", message }]);
   });
 
-  it("all that is over at once", async () => {
+  it("all exceeded limits at once", async () => {
     await using curfew = await startCurfew({ ...app, ...limits });
     const query = "{ a: people { b: friends { c: friend { d: friends { name } } } } }";
-    const messages = (await told(curfew, query)).map(({ message }) => message);
+    const messages = (await errorsOf(curfew, query)).map(({ message }) => message);
     expect(messages).toEqual([
       expect.stringContaining("5 levels of fields"),
       expect.stringContaining("4 aliases"),
@@ -141,7 +141,7 @@ describe("a document is let through at a limit, and told what is over it:", () =
     ]);
   });
 
-  it("what is nested too deeply to be read", async () => {
+  it("documents nested too deeply to parse", async () => {
     await using curfew = await startCurfew({ ...app, maxQueryTokens: 1_000_000 });
     const message = "The document is nested too deeply.";
     for (const [open, close, times] of [
@@ -151,25 +151,25 @@ describe("a document is let through at a limit, and told what is over it:", () =
     ] as const) {
       const nested = open.repeat(times) + close.repeat(times);
       const query = open === "[" ? `{ person { name(of: ${nested}) } }` : nested;
-      expect(await told(curfew, query)).toEqual([{ code: "QUERY_TOO_COMPLEX", message }]);
+      expect(await errorsOf(curfew, query)).toEqual([{ code: "QUERY_TOO_COMPLEX", message }]);
     }
   });
 
-  it("fragments that double at each step, or spread themselves, at no cost", async () => {
+  it("fragments that double at each level or spread themselves, at no cost", async () => {
     await using curfew = await startCurfew(app);
     const steps = Array.from(
       { length: 200 },
       (_, i) => `fragment F${i} on Person { a: name ...F${i + 1} ... on Person { ...F${i + 1} } }`,
     );
     const doubling = `{ person { ...F0 } } ${steps.join(" ")} fragment F200 on Person { name }`;
-    const messages = (await told(curfew, doubling)).map(({ message }) => message);
+    const messages = (await errorsOf(curfew, doubling)).map(({ message }) => message);
     expect(messages).toEqual([
       "The operation has over a billion aliases; at most 100 are allowed.",
       expect.stringContaining("over a billion fields"),
     ]);
     const cycle =
       "{ person { ...A } } fragment A on Person { friends { ...B } } fragment B on Person { friend { ...A } }";
-    expect(await told(curfew, cycle)).toEqual([
+    expect(await errorsOf(curfew, cycle)).toEqual([
       {
         code: "GRAPHQL_VALIDATION_FAILED",
         message: 'Cannot spread fragment "A" within itself via "B".',
@@ -178,7 +178,7 @@ describe("a document is let through at a limit, and told what is over it:", () =
   });
 });
 
-it("the defaults let through what tools ask of the schema, at its longest", async () => {
+it("the default limits allow the longest introspection query of tools", async () => {
   await using curfew = await startCurfew({ ...app, introspection: true });
   const all = getIntrospectionQuery({
     descriptions: true,
@@ -188,12 +188,12 @@ it("the defaults let through what tools ask of the schema, at its longest", asyn
     inputValueDeprecation: true,
     oneOf: true,
   });
-  expect(await told(curfew, all)).toEqual([]);
+  expect(await errorsOf(curfew, all)).toEqual([]);
 });
 
-it("questions about the schema are not answered in production, over HTTP or on a socket", async () => {
+it("introspection is refused in production, over HTTP and on a socket", async () => {
   await using curfew = await startCurfew({ ...app, introspection: false });
-  const errors = await told(curfew, "{ __schema { types { name } } }");
+  const errors = await errorsOf(curfew, "{ __schema { types { name } } }");
   expect(errors[0]?.message).toContain("introspection has been disabled");
 });
 
@@ -214,7 +214,7 @@ it("a document with hundreds of operations over four limits has 10 errors", asyn
   expect(errors).toHaveLength(10);
 });
 
-it("a subscription of inline fragments that are nested too deeply is refused, and is no internal error", async () => {
+it("a subscription with inline fragments nested too deeply is refused without an internal error", async () => {
   await using curfew = await startCurfew();
   const depth = 1_600;
   const query = `subscription { ${"...{".repeat(depth)}sessionEvents{type}${"}".repeat(depth)} }`;
@@ -238,7 +238,7 @@ it("a subscription of inline fragments that are nested too deeply is refused, an
   expect(curfew.log.filter(({ level }) => Number(level) >= 40)).toEqual([]);
 });
 
-it("a body and a message have the same most bytes", async () => {
+it("an HTTP body and a socket message have the same size limit", async () => {
   await using curfew = await startCurfew({ maxMessageSize: 2_048 });
   const { accessToken } = await register(curfew.url);
   const query = (length: number) => `{ __typename }${" ".repeat(length)}`;

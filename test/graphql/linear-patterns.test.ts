@@ -1,4 +1,4 @@
-/** Every regular expression that may see what a client sends takes time in proportion to it. */
+/** Every regular expression that matches text of clients takes time proportional to its length. */
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { normaliseEmail } from "../../src/users/email.ts";
@@ -6,16 +6,16 @@ import { networkOf } from "../../src/lib/client-network.ts";
 import { requestIdFrom } from "../../src/lib/log-context.ts";
 import { tokenFromHeader } from "../../src/protocol/connection-init.ts";
 import { originPolicy } from "../../src/request/origin-check.ts";
-import { knownMessage } from "../../src/graphql/plugins/error-shapes.ts";
+import { knownMessage } from "../../src/graphql/plugins/known-messages.ts";
 import { growth, isLinear, median, threadCost } from "../helpers/cost.ts";
 import { regexLiterals } from "../helpers/regex-literals.ts";
 
-/** The settings' largest body. */
+/** The default `maxMessageSize`, in bytes. */
 const body = 262_144;
-/** Node refuses a request whose head is larger. */
+/** Node refuses requests with larger headers (bytes). */
 const head = 16_384;
 
-/** Files, or folders, whose patterns no client's text reaches; and why. */
+/** Files and folders whose patterns match no text of clients, with the reason. */
 const unreachable: Readonly<Record<string, string>> = {
   "client/": "runs in the app, on what the server answers and the app sets",
   "cli/": "reads what the operator types",
@@ -25,20 +25,19 @@ const unreachable: Readonly<Record<string, string>> = {
   "stores/": "reads the operator's settings",
 };
 
-/** How many characters reach the patterns of a file, where that is fewer than a body has. */
+/** The most characters that reach the patterns of a file, if fewer than a body has. */
 const bounded: Readonly<Record<string, number>> = {
   "explorer/browser/messages.ts": 256,
-  "graphql/plugins/error-shapes.ts": 1_000,
+  "graphql/plugins/known-messages.ts": 1_000,
   "lib/client-network.ts": 100,
   "lib/log-context.ts": head,
-  "request/credentials.ts": body,
   "http/server.ts": head,
   "http/fast-path.ts": head,
   "websocket/server.ts": head,
   "users/email.ts": 254,
 };
 
-/** Patterns that are put together when they are used: the functions around them are measured instead. */
+/** Patterns that are built at run time. The functions that use them are measured instead. */
 const assembled: Readonly<Record<string, number>> = {
   "explorer/browser/redact.ts": 1,
   "request/origin-check.ts": 2,
@@ -55,7 +54,7 @@ const found = files.toSorted().flatMap((file) => {
 });
 const literals = found.filter(({ literal }) => literal.startsWith("/"));
 
-/** What a pattern may be slow at: what it has in it, over and over, and then something else. */
+/** Texts that may be slow for a pattern: repetitions of its own parts, followed by a mismatch. */
 function* attacks(pattern: string, size: number): Generator<string> {
   const chunks = pattern
     .split(/\\.|\[(?:\\.|[^\]])*\]|\{[\d,]*\}|\(\?(?:<?[=!:]|<\w+>)|[()|?*+^$.]/)
@@ -72,10 +71,10 @@ function* attacks(pattern: string, size: number): Generator<string> {
   }
 }
 
-/** Milliseconds below which nothing is said of a ratio. */
+/** Shorter times are too noisy to compare (ms). */
 const floor = 25;
 
-/** The text at which the work is superlinear; undefined where it never is. */
+/** Returns the text for which the work is superlinear, or `undefined`. */
 function superlinear(work: (text: string) => unknown, pattern: string, most: number) {
   for (const text of attacks(pattern, most)) {
     if (threadCost(() => work(text)) <= floor) continue;
@@ -91,7 +90,7 @@ function regexOf(literal: string): RegExp {
   return new RegExp(literal.slice(1, end), literal.slice(end + 1));
 }
 
-it("finds the patterns of the sources", () => {
+it("the search finds the regular expressions of the sources", () => {
   expect(literals.length).toBeGreaterThan(40);
   const put = found.filter(({ literal }) => !literal.startsWith("/"));
   const counts = Object.groupBy(put, ({ file }) => file);
@@ -105,7 +104,7 @@ it("finds the patterns of the sources", () => {
     ).toBe(true);
 });
 
-it("finds a pattern that is quadratic", () => {
+it("the check finds a quadratic pattern", () => {
   const pattern = /( cannot represent (?:a )?non[\w -]* value): [^]*$/;
   const work = (text: string) => text.replace(pattern, "$1.");
   expect(superlinear(work, pattern.source, body / 4)).toContain(" cannot represent non");

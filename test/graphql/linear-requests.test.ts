@@ -1,4 +1,4 @@
-/** Whatever is wrong with a request, to say so takes time in proportion to its size, on every transport. */
+/** An error response takes time proportional to the size of its request, on every transport. */
 import { Agent, request } from "node:http";
 import { expect, it } from "vitest";
 import { startCurfew } from "../helpers/curfew.ts";
@@ -7,14 +7,14 @@ import { fitted, hostileApp, hostileParams } from "../helpers/hostile-params.ts"
 import { register } from "../helpers/http.ts";
 import { connect } from "../helpers/socket.ts";
 
-/** The settings' largest body. */
+/** The default `maxMessageSize`, in bytes. */
 const body = 262_144;
-/** Node takes no more than 16 KiB of a request's head. */
+/** Node accepts at most 16 KiB of request headers. */
 const inUrl = 12_000;
-/** Milliseconds below which nothing is said of a ratio. */
+/** Shorter times are too noisy to compare (ms). */
 const floor = 100;
 
-/** Resolves when it was answered. */
+/** Resolves after the response. */
 type Send = (json: string) => Promise<unknown>;
 
 const agent = new Agent({ keepAlive: true, maxSockets: 1 });
@@ -36,7 +36,7 @@ function http(url: string, method: "GET" | "POST"): Send {
   };
 }
 
-/** Those whose cost is superlinear, with the milliseconds of the small one and the large one. */
+/** The requests with a superlinear cost, with the times of the small and the large request (ms). */
 async function superlinear(send: Send, size: number): Promise<string[]> {
   const found: string[] = [];
   await send('{"query":"{ __typename }"}');
@@ -54,22 +54,24 @@ async function superlinear(send: Send, size: number): Promise<string[]> {
   return found;
 }
 
-/** As without introspection, and with it. */
 const options = { ...hostileApp, maxFailuresPerAddress: 20, graphiql: false };
 
-it.each([true, false])("over HTTP, with introspection %s", async (introspection) => {
-  await using curfew = await startCurfew({ ...options, introspection });
-  expect(await superlinear(http(curfew.url, "POST"), body)).toEqual([]);
-});
+it.each([true, false])(
+  "error responses take linear time over HTTP, with introspection %s",
+  async (introspection) => {
+    await using curfew = await startCurfew({ ...options, introspection });
+    expect(await superlinear(http(curfew.url, "POST"), body)).toEqual([]);
+  },
+);
 
-it("in a URL", async () => {
+it("error responses take linear time for a GET request", async () => {
   await using curfew = await startCurfew(options);
   const send = http(curfew.url, "GET");
   // Characters of a URL take up to three bytes each.
   expect(await superlinear(send, inUrl / 3)).toEqual([]);
 });
 
-it("on a socket", async () => {
+it("error responses take linear time on a socket", async () => {
   await using curfew = await startCurfew(options);
   const { accessToken } = await register(curfew.url);
   await using socket = await connect(curfew.socketUrl, accessToken);

@@ -1,4 +1,4 @@
-/** How much one request can have written into the log. */
+/** The most log lines that one request can cause. */
 import { describe, expect, it } from "vitest";
 import type { AuditEvent } from "../../src/session/audit.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
@@ -20,11 +20,11 @@ function factsOf({ log }: TestCurfew, event: AuditEvent["event"]) {
 const guess = (email: string) =>
   many(`login(email: "${email}", password: "a wrong password") { __typename }`);
 
-it("a hundred throttled logins in one request are one line with a count, for the log and for onAudit", async () => {
-  const heard: AuditEvent[] = [];
+it("a hundred throttled logins in one request are one fact with a count, for the log and for onAudit", async () => {
+  const events: AuditEvent[] = [];
   await using curfew = await startCurfew({
     maxLoginFailures: 1,
-    onAudit: (event) => heard.push(event),
+    onAudit: (event) => events.push(event),
   });
   const email = newEmail();
   await register(curfew.url, email);
@@ -36,7 +36,7 @@ it("a hundred throttled logins in one request are one line with a count, for the
   expect(throttled).toMatchObject([
     { attempt: "login", reason: "ATTEMPTS", count: aliases - 1, requestId: expect.any(String) },
   ]);
-  expect(heard.filter(({ event }) => event === "throttled")).toMatchObject([
+  expect(events.filter(({ event }) => event === "throttled")).toMatchObject([
     { attempt: "login", reason: "ATTEMPTS", count: aliases - 1 },
   ]);
   const { values } = await metricsOf(curfew.url);
@@ -65,7 +65,7 @@ it.each([
   },
 );
 
-it("each request has a line of its own, and so has each reason, each user and each attempt", async () => {
+it("each request, reason, user and kind of attempt has a log line of its own", async () => {
   await using curfew = await startCurfew();
   const [one, other] = [newEmail(), newEmail()];
   await register(curfew.url, one);
@@ -94,7 +94,7 @@ it("a hundred refused renewals in one request are one line", async () => {
   ]);
 });
 
-describe("errors that are masked in one answer", () => {
+describe("errors masked in one response", () => {
   const app = {
     typeDefs: `type Query { broken: Int items: [Item] kinds(count: Int!): [Item] } type Item { broken: Int }`,
     resolvers: {
@@ -137,7 +137,7 @@ describe("errors that are masked in one answer", () => {
     expect(failures(curfew)).toMatchObject([{ count, err: { type: "Error" } }]);
   });
 
-  it("of very many causes are ten lines, the last of which counts the others", async () => {
+  it("of very many causes are ten log lines, and the last one counts the rest", async () => {
     await using curfew = await startCurfew(app);
     await ask(curfew.url, "{ kinds(count: 50) { broken } }");
     const counts = failures(curfew).map(({ count }) => count ?? 1);

@@ -1,19 +1,19 @@
-/** Kept bytes are counted by operation, session, user and address, and given back. */
+/** The memory ledger charges bytes by operation, session, user and address, and releases them. */
 import { describe, expect, it } from "vitest";
 import { MemoryLedger } from "../../src/connections/memory-ledger.ts";
 
 const perSession = 1_000;
 const ada = { fingerprint: "one", userId: "ada", ipAddress: "192.0.2.1" };
 
-describe("kept bytes", () => {
-  it("of one operation are a quarter of a session's at most", () => {
+describe("charged bytes", () => {
+  it("of one operation are at most a quarter of a session's limit", () => {
     const ledger = new MemoryLedger({ perSession });
     expect(ledger.operation(ada, 251)).toBeUndefined();
     expect(ledger.size).toBe(0);
     expect(ledger.operation(ada, 250)).toBeDefined();
   });
 
-  it("are bounded by session, by user and by address", () => {
+  it("are limited by session, by user and by address", () => {
     const ledger = new MemoryLedger({ perSession });
     let count = 0;
     const fill = (owner: Parameters<MemoryLedger["charge"]>[0]) => {
@@ -42,13 +42,13 @@ describe("kept bytes", () => {
     expect(ledger.charge({ ipAddress: null }, 1)).toBeUndefined();
   });
 
-  it("are not bounded by address where sockets are not", () => {
+  it("are not limited by address if sockets are not", () => {
     const ledger = new MemoryLedger({ perSession: 10, byAddress: false });
     expect(ledger.charge({ ipAddress: "192.0.2.1" }, 1_000_000)).toBeDefined();
     expect(ledger.charge({ ...ada }, 11)).toBeUndefined();
   });
 
-  it("are given back once, and nothing is left of them", () => {
+  it("are released once and completely", () => {
     const ledger = new MemoryLedger({ perSession });
     const charges = Array.from({ length: 10 }, () => ledger.charge(ada, 100));
     expect(ledger.charge(ada, 1)).toBeUndefined();
@@ -60,7 +60,7 @@ describe("kept bytes", () => {
     expect(ledger.size).toBe(3 * 100);
   });
 
-  it("that grow past a bound stay as they were", () => {
+  it("that would grow past a limit stay unchanged", () => {
     const ledger = new MemoryLedger({ perSession });
     const charge = ledger.charge(ada, 600);
     expect(charge?.resize(1_001)).toBe(false);

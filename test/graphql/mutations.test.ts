@@ -1,4 +1,4 @@
-/** What each mutation answers: expected failures are data, not errors. */
+/** The results of each mutation. Expected failures are data, not errors. */
 import { describe, expect, it } from "vitest";
 import { startCurfew } from "../helpers/curfew.ts";
 import {
@@ -17,7 +17,7 @@ import { connect } from "../helpers/socket.ts";
 const text = expect.stringMatching(/\w/);
 const isoTime = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 
-/** By mutation, what is asked of its answer beside the message of a problem. */
+/** The selected fields of each mutation's result, besides a problem's message. */
 const selections = {
   register: "... on InvalidInput { fields { field message } }",
   login: "",
@@ -35,9 +35,9 @@ async function run(url: string, name: keyof typeof selections, variables: object
 }
 
 describe("register", () => {
-  it("says what is wrong with each field", async () => {
+  it("reports what is wrong with each field", async () => {
     await using curfew = await startCurfew();
-    const wrong = await run(curfew.url, "register", { email: "nobody", password: "short" });
+    const wrong = await run(curfew.url, "register", { email: "no address", password: "short" });
     const fields = ["email", "password"].map((field) => ({ field, message: text }));
     const problem = { kind: "InvalidInput", message: text, fields };
     expect(wrong).toEqual({ status: 200, data: { register: problem } });
@@ -48,7 +48,7 @@ describe("register", () => {
     expect(taken.data.register.fields).toEqual([{ field: "email", message: text }]);
   });
 
-  it("signs in, and shows who is signed in, where and for how long", async () => {
+  it("starts a session, and returns its user, device and expiry", async () => {
     await using curfew = await startCurfew();
     const email = newEmail();
     const { accessToken: token } = await register(curfew.url, email);
@@ -75,7 +75,7 @@ describe("register", () => {
 });
 
 describe("login", () => {
-  it("does not tell a wrong password from an unknown address", async () => {
+  it("gives the same result for a wrong password and an unknown address", async () => {
     await using curfew = await startCurfew();
     const email = newEmail();
     await register(curfew.url, email);
@@ -86,7 +86,7 @@ describe("login", () => {
     expect(unknown).toEqual(wrong);
   });
 
-  it("starts one more session, and ends none", async () => {
+  it("starts another session and ends none", async () => {
     await using curfew = await startCurfew();
     const email = newEmail();
     const first = await register(curfew.url, email);
@@ -101,7 +101,7 @@ describe("login", () => {
   });
 });
 
-describe("a login beyond the limit of sessions", () => {
+describe("a login beyond the session limit", () => {
   it("closes the sockets of the oldest session", async () => {
     await using curfew = await startCurfew({ maxSessionsPerUser: 2 });
     const email = newEmail();
@@ -117,7 +117,7 @@ describe("a login beyond the limit of sessions", () => {
 });
 
 describe("renew", () => {
-  it("gives the next pair of the same session, and the same again to who asks again at once", async () => {
+  it("returns the next token pair of the session, and the same pair to an immediate retry", async () => {
     await using curfew = await startCurfew();
     const first = await register(curfew.url);
     const second = await renew(curfew.url, first.renewalToken);
@@ -129,7 +129,7 @@ describe("renew", () => {
     expect(outdated.data).toEqual({ viewer: null });
   });
 
-  it("says why it refuses", async () => {
+  it("reports the reason of a refusal", async () => {
     await using curfew = await startCurfew();
     const { accessToken, renewalToken } = await register(curfew.url);
     expect(await renew(curfew.url, "")).toBe("MISSING");
@@ -143,16 +143,16 @@ describe("renew", () => {
     );
   });
 
-  it("ends the session of a user who is gone", async () => {
+  it("ends the session of a deleted user", async () => {
     await using curfew = await startCurfew();
-    const { tokens, session } = await curfew.sessions.start("nobody", device);
+    const { tokens, session } = await curfew.sessions.start("deleted user", device);
     expect(await renew(curfew.url, tokens.renewalToken)).toBe("USER_GONE");
     expect(await curfew.sessions.readMany([session.fingerprint])).toEqual([{ state: "absent" }]);
   });
 });
 
 describe("logout", () => {
-  it("succeeds when there is nothing to end, and whatever token it is given", async () => {
+  it("succeeds without a session to end, and with any token", async () => {
     await using curfew = await startCurfew();
     const end = async (token: string | null) =>
       ask(curfew.url, "mutation ($token: String) { logout(token: $token) { endedSessions } }", {
@@ -167,7 +167,7 @@ describe("logout", () => {
 });
 
 describe("ending other sessions", () => {
-  it("ends one by its id, and nobody else's", async () => {
+  it("ends one session by its id, and no session of another user", async () => {
     await using curfew = await startCurfew();
     const email = newEmail();
     const { accessToken: token } = await register(curfew.url, email);
@@ -185,7 +185,7 @@ describe("ending other sessions", () => {
     expect(await socket.closed).toMatchObject({ code: 4401, reason: "SESSION_ENDED" });
   });
 
-  it("ends all but this one", async () => {
+  it("ends all sessions except the caller's", async () => {
     await using curfew = await startCurfew();
     const email = newEmail();
     const { accessToken: token, sessionId } = await register(curfew.url, email);
@@ -204,7 +204,7 @@ describe("ending other sessions", () => {
 });
 
 describe("changePassword", () => {
-  it("ends the other sessions with their sockets and starts this one over", async () => {
+  it("ends the other sessions with their sockets and reissues the caller's tokens", async () => {
     await using curfew = await startCurfew();
     const email = newEmail();
     const mine = await register(curfew.url, email);
@@ -219,7 +219,7 @@ describe("changePassword", () => {
     const { tokens, ...changed } = data.changePassword;
     expect(changed).toEqual({ kind: "PasswordChanged", endedSessions: 1 });
     expect(await otherSocket.closed).toMatchObject({ code: 4401, reason: "SESSION_ENDED" });
-    // It comes back with a token from after the change.
+    // The socket reconnects with a token from after the change.
     socket.subscribe("1", "{ viewer { session { id } } }");
     expect(await socket.closed).toMatchObject({ code: 4403, reason: "SESSION_EXPIRED" });
     const viewer = { viewer: { session: { id: mine.sessionId } } };
@@ -234,7 +234,7 @@ describe("changePassword", () => {
     expect(now.data.login.kind).toBe("SignedIn");
   });
 
-  it("on a socket answers and completes before that socket closes with 4403", async () => {
+  it("on a socket sends its result and complete before the socket closes with 4403", async () => {
     await using curfew = await startCurfew();
     const mine = await register(curfew.url);
     await using socket = await connect(curfew.socketUrl, mine.accessToken);
@@ -252,7 +252,7 @@ describe("changePassword", () => {
     expect(next.ack.sessionId).toBe(mine.sessionId);
   });
 
-  it("runs no later field of the same document under the token from before", async () => {
+  it("runs no later field of the same document under the old token", async () => {
     await using curfew = await startCurfew();
     const email = newEmail();
     const mine = await register(curfew.url, email);
@@ -267,7 +267,7 @@ describe("changePassword", () => {
     expect(errors).toMatchObject([{ path: ["endOtherSessions"], extensions: refusal }]);
   });
 
-  it("refuses a wrong password and a bad new one, and then changes nothing", async () => {
+  it("refuses a wrong password and an invalid new one, and changes nothing", async () => {
     await using curfew = await startCurfew();
     const { accessToken: token } = await register(curfew.url);
     const change = async (currentPassword: string, newPassword: string) =>

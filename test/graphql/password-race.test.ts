@@ -1,4 +1,4 @@
-/** Passwords that change, and users who go, while others sign in and renew: none of them keeps a session. */
+/** Password changes, locks and deletions that race logins and renewals: no session survives them. */
 import { describe, expect, it } from "vitest";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { StoreUnavailable, type SessionStore } from "../../src/session/store.ts";
@@ -21,7 +21,7 @@ function change({ url }: TestCurfew, token: string) {
   return ask(url, query, { token, variables: { password, newPassword } });
 }
 
-/** A login that may fail: the outcome, and the token if there is one. */
+/** Returns the outcome of a login, and its token if it succeeded. */
 async function tryLogin({ url }: TestCurfew, email: string, word: string = password) {
   const query = `mutation ($email: String!, $password: String!) {
     login(email: $email, password: $password) {
@@ -33,12 +33,12 @@ async function tryLogin({ url }: TestCurfew, email: string, word: string = passw
   return { outcome, token: tokens?.accessToken as string | undefined };
 }
 
-/** Whom the token signs in. */
+/** The viewer of a token; null if the token is refused. */
 async function viewer({ url }: TestCurfew, token: string) {
   return (await ask(url, "{ viewer { session { id } } }", { token })).data.viewer;
 }
 
-/** A store on which the next change of the kind waits, before it is made or when it was, for the test. */
+/** A store whose next call of one kind waits for the test, before or after it is carried out. */
 function pausing(kind: "create" | "renew" | "reissue", point: "before" | "after") {
   const reached = Promise.withResolvers<void>();
   const gate = Promise.withResolvers<void>();
@@ -67,7 +67,7 @@ function pausing(kind: "create" | "renew" | "reissue", point: "before" | "after"
 
 describe("a login with the old password", () => {
   it.each(["before", "after"] as const)(
-    "leaves no session that is changed when its password was found right, %s its session was kept",
+    "leaves no session if the password changes after it was verified, %s the session was stored",
     async (point) => {
       const { store, arm, goOn } = pausing("create", point);
       await using curfew = await startCurfew({ backends: { store } });
@@ -87,7 +87,7 @@ describe("a login with the old password", () => {
     },
   );
 
-  it("leaves none, however many race the change", async () => {
+  it("leaves no session if many logins race the change", async () => {
     await using curfew = await startCurfew();
     const email = newEmail();
     const mine = await register(curfew.url, email);
@@ -111,7 +111,7 @@ describe("a login with the old password", () => {
 
 describe.each(["lock", "delete"] as const)("a user whom an operator is about to %s", (act) => {
   it.each(["before", "after"] as const)(
-    "gets no session by a login whose password was found right, %s its session was kept",
+    "gets no session from a login whose password was verified, %s its session was stored",
     async (point) => {
       const { store, arm, goOn } = pausing("create", point);
       await using curfew = await startCurfew({ backends: { store } });
@@ -131,7 +131,7 @@ describe.each(["lock", "delete"] as const)("a user whom an operator is about to 
   );
 
   it.each(["before", "after"] as const)(
-    "gets no session by the registration, %s its session was kept",
+    "gets no session from the registration, %s its session was stored",
     async (point) => {
       const { store, arm, goOn } = pausing("create", point);
       const users = memoryUsers();
@@ -153,7 +153,7 @@ describe.each(["lock", "delete"] as const)("a user whom an operator is about to 
     },
   );
 
-  it("keeps nothing by a renewal under way", async () => {
+  it("keeps no session through an in-flight renewal", async () => {
     const { store, arm, goOn } = pausing("renew", "before");
     await using curfew = await startCurfew({ backends: { store } });
     const { userId, renewalToken } = await register(curfew.url);
@@ -168,7 +168,7 @@ describe.each(["lock", "delete"] as const)("a user whom an operator is about to 
 });
 
 it.each(["before", "after"] as const)(
-  "a renewal under way, %s it was kept, gives no token that outlives the change of the password",
+  "an in-flight renewal, %s it was stored, returns no token that outlives the password change",
   async (point) => {
     const { store, arm, goOn } = pausing("renew", point);
     await using curfew = await startCurfew({ backends: { store } });
@@ -191,7 +191,7 @@ it.each(["before", "after"] as const)(
   },
 );
 
-it("logins that race each other to a hash of a new cost all get their sessions", async () => {
+it("concurrent logins that all rehash the password with a new cost all get sessions", async () => {
   const users = memoryUsers();
   const email = newEmail();
   const cheap = new Passwords({
@@ -208,7 +208,7 @@ it("logins that race each other to a hash of a new cost all get their sessions",
 });
 
 describe("a renewal of the caller's own session by a thief", () => {
-  it("that read it before the change and is carried out after gets nothing", async () => {
+  it("that reads it before the change and runs after gets no tokens", async () => {
     const { store, arm, goOn } = pausing("renew", "before");
     await using curfew = await startCurfew({ backends: { store } });
     const mine = await register(curfew.url);
@@ -223,7 +223,7 @@ describe("a renewal of the caller's own session by a thief", () => {
   });
 
   it.each(["before", "after"] as const)(
-    "gets nothing that outlives the change, %s whose step it comes",
+    "gets no token that outlives the change, %s whose step it runs",
     async (point) => {
       const { store, arm, goOn } = pausing("reissue", point);
       await using curfew = await startCurfew({ backends: { store } });
@@ -246,7 +246,7 @@ describe("a renewal of the caller's own session by a thief", () => {
 });
 
 describe("a session that ends while its password is changed", () => {
-  it("still has the user's other sessions ended: a thief in it saves none of them", async () => {
+  it("still ends the user's other sessions: a thief in it saves none of them", async () => {
     const { store, arm, goOn } = pausing("reissue", "before");
     await using curfew = await startCurfew({ backends: { store } });
     const email = newEmail();
@@ -263,7 +263,7 @@ describe("a session that ends while its password is changed", () => {
     expect(await curfew.sessions.list(mine.userId)).toEqual([]);
   });
 
-  it("on a socket that closes meanwhile, too", async () => {
+  it("does so on a socket that closes meanwhile", async () => {
     const users = memoryUsers();
     const hashing = Promise.withResolvers<void>();
     const gate = Promise.withResolvers<void>();
@@ -298,9 +298,9 @@ describe("a session that ends while its password is changed", () => {
   });
 });
 
-describe("a change of the password", () => {
-  /** A store one of whose methods can be made to fail. */
-  function failing(method: "ofUser" | "end" | "reissue") {
+describe("a password change", () => {
+  /** A store with one method that can be made to fail. */
+  function failing(method: "listByUser" | "end" | "reissue") {
     let isDown = false;
     const store = intercept<SessionStore>(memoryStore(), {
       [method]:
@@ -313,8 +313,8 @@ describe("a change of the password", () => {
   const start = (store: SessionStore, options: CurfewOptions = {}) =>
     startCurfew({ ...options, backends: { store } });
 
-  it("is not made while the sessions that it would end cannot be found", async () => {
-    const { store, goDown, comeBack } = failing("ofUser");
+  it("is refused while the sessions to end cannot be listed", async () => {
+    const { store, goDown, comeBack } = failing("listByUser");
     await using curfew = await start(store);
     const email = newEmail();
     const { accessToken } = await register(curfew.url, email);
@@ -326,7 +326,7 @@ describe("a change of the password", () => {
     expect((await tryLogin(curfew, email)).outcome).toBe("SignedIn");
   });
 
-  it("that was made says so when the store then fails", async () => {
+  it("that succeeded is reported if the store then fails", async () => {
     const { store, goDown, comeBack } = failing("end");
     await using curfew = await start(store);
     const email = newEmail();
@@ -342,7 +342,7 @@ describe("a change of the password", () => {
     expect((await tryLogin(curfew, email, newPassword)).outcome).toBe("SignedIn");
   });
 
-  it("has refused the caller's old tokens where the other sessions could not be ended", async () => {
+  it("revokes the caller's old tokens even if the other sessions cannot be ended", async () => {
     const { store, goDown, comeBack } = failing("end");
     await using curfew = await start(store);
     const email = newEmail();
@@ -356,7 +356,7 @@ describe("a change of the password", () => {
     expect(await renew(curfew.url, mine.renewalToken)).toBe("SUPERSEDED");
   });
 
-  it("has ended the other sessions where the caller's could not be started over", async () => {
+  it("ends the other sessions even if the caller's cannot be reissued", async () => {
     const { store, goDown } = failing("reissue");
     await using curfew = await start(store);
     const email = newEmail();
@@ -369,12 +369,12 @@ describe("a change of the password", () => {
     expect(await viewer(curfew, other.accessToken)).toBeNull();
   });
 
-  it("that takes long is answered all the same, over HTTP and on a socket", async () => {
+  it("that takes long returns its result, over HTTP and on a socket", async () => {
     const store = intercept<SessionStore>(memoryStore(), {
       end:
         (real) =>
         async (...args) => {
-          // Longer than a request may take before it is watched, and than a socket waits for an answer.
+          // Longer than `slowRequestTime`, and than a closing socket waits for a reply.
           await new Promise((resolve) => setTimeout(resolve, 1_500));
           return real(...args);
         },
@@ -400,7 +400,7 @@ describe("a change of the password", () => {
   });
 });
 
-it("a directory of users that is away for longer than the grace uses up no renewal token", async () => {
+it("a user directory that is down for longer than the grace uses up no renewal token", async () => {
   const clock = fakeClock();
   const users = breakable(memoryUsers());
   await using curfew = await startCurfew({ clock, backends: { users: users.part } });

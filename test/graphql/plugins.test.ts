@@ -1,4 +1,4 @@
-/** Plugins that an app gives to Curfew's server: they see every operation, and keep none beyond its session. */
+/** An app's plugins in Curfew's server see every operation, and keep none alive beyond its session. */
 import { execute, GraphQLError, type ExecutionArgs } from "graphql";
 import type { Plugin } from "graphql-yoga";
 import { describe, expect, it } from "vitest";
@@ -10,24 +10,24 @@ import { connect } from "../helpers/socket.ts";
 import { openStream } from "../helpers/sse.ts";
 import { until } from "../helpers/until.ts";
 
-/** Notes what was executed, and for which session. */
+/** Records each execution and its session. */
 function noting() {
-  const generationAtRead: string[] = [];
+  const executions: string[] = [];
   const note = (hook: string) => (event: { readonly args: ExecutionArgs }) => {
     const { session } = event.args.contextValue as CurfewContext;
-    generationAtRead.push(`${hook} ${session?.fingerprint ?? "nobody"}`);
+    executions.push(`${hook} ${session?.fingerprint ?? "anonymous"}`);
   };
   const plugin: Plugin = { onExecute: note("execute"), onSubscribe: note("subscribe") };
-  return { generationAtRead, plugin };
+  return { executions, plugin };
 }
 
 describe("a plugin of an app", () => {
   it("sees every operation with its session: JSON, GET, event streams and sockets", async () => {
     const app = testApp();
-    const { generationAtRead, plugin } = noting();
+    const { executions, plugin } = noting();
     await using curfew = await startCurfew({ ...app.schema, plugins: [plugin] });
     const { accessToken: token, sessionId } = await register(curfew.url);
-    expect(generationAtRead.splice(0)).toEqual(["execute nobody"]);
+    expect(executions.splice(0)).toEqual(["execute anonymous"]);
 
     await ask(curfew.url, "{ own }", { token });
     await fetch(`${curfew.url}?query={own}`, { headers: { authorization: `Bearer ${token}` } });
@@ -39,14 +39,14 @@ describe("a plugin of an app", () => {
     socket.subscribe("2", "subscription { said }");
     await until(() => socket.messages.pending.some(({ type }) => type === "next"));
     const kinds = ["execute", "execute", "subscribe", "execute", "subscribe"];
-    expect(generationAtRead).toEqual(kinds.map((kind) => `${kind} ${sessionId}`));
+    expect(executions).toEqual(kinds.map((kind) => `${kind} ${sessionId}`));
 
     await logout(curfew.url, token);
     expect(await socket.closed).toEqual({ code: 4401, reason: "SESSION_ENDED" });
     await stream.ended;
   });
 
-  it("may refuse an operation, on sockets too", async () => {
+  it("may refuse an operation, also on sockets", async () => {
     const refusing: Plugin = {
       onValidate: ({ params, setResult }) => {
         if (JSON.stringify(params.documentAST).includes("vault"))
@@ -62,7 +62,7 @@ describe("a plugin of an app", () => {
     expect((await socket.messages.next()).payload[0].extensions.code).toBe("NO_VAULT");
   });
 
-  it("keeps no operation beyond its session, though it executes by a function of its own", async () => {
+  it("keeps no operation alive beyond its session, even with an execute function of its own", async () => {
     const own: Plugin = {
       onExecute: ({ setExecuteFn }) => setExecuteFn((args: ExecutionArgs) => execute(args)),
     };
@@ -76,7 +76,7 @@ describe("a plugin of an app", () => {
     expect((await asked).errors?.[0]?.extensions?.["reason"]).toBe("ENDED");
   });
 
-  it("shows no client what an app's resolver threw", async () => {
+  it("does not reveal to clients what an app's resolver threw", async () => {
     await using curfew = await startCurfew({ ...testApp().schema, plugins: [noting().plugin] });
     const { accessToken: token } = await register(curfew.url);
     const hidden = { code: "INTERNAL_SERVER_ERROR" };
@@ -91,7 +91,7 @@ describe("a plugin of an app", () => {
     }
   });
 
-  it("stands beside Curfew's limits, and nothing is quoted from what it refuses", async () => {
+  it("works beside Curfew's limits, and its refusals quote nothing", async () => {
     await using curfew = await startCurfew({ maxQueryAliases: 1, plugins: [noting().plugin] });
     const { accessToken: token } = await register(curfew.url);
     await using socket = await connect(curfew.socketUrl, token);

@@ -1,10 +1,10 @@
-/** A request that is wrong is told what is wrong, and not what it said: a password may be in it. */
+/** Errors of a malformed request do not quote its values, which may be passwords. */
 import { expect, it } from "vitest";
 import { startCurfew } from "../helpers/curfew.ts";
 import { ask, register } from "../helpers/http.ts";
 import { connect } from "../helpers/socket.ts";
 
-const secret = 'the password; of somebody: it is "mine"';
+const secret = 'the password; of someone: it is "mine"';
 const number = 9_876_543_210_987;
 const text = JSON.stringify(secret);
 const typed = 'mutation ($p: String!) { register(email: "a", password: $p) { __typename } }';
@@ -42,7 +42,7 @@ const wrong: readonly (readonly [string, string, unknown, string])[] = [
     'Syntax Error: Expected ":", found String.',
   ],
   [
-    "an escape that is none",
+    "an invalid escape",
     '{ hello(text: "\\upassword;") }',
     1,
     "Syntax Error: Invalid Unicode escape sequence.",
@@ -50,7 +50,7 @@ const wrong: readonly (readonly [string, string, unknown, string])[] = [
   ["a number out of place", `{ hello ${number} }`, 1, "Syntax Error: Expected Name, found Int."],
 ];
 
-it.each(wrong)("%s is quoted by no transport", async (_, query, p, message) => {
+it.each(wrong)("%s is not quoted, over HTTP or on a socket", async (_, query, p, message) => {
   await using curfew = await startCurfew();
   const { accessToken } = await register(curfew.url);
   await using socket = await connect(curfew.socketUrl, accessToken);

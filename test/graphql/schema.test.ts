@@ -1,4 +1,4 @@
-/** The public schema, and what each of its mutations can answer. */
+/** The public schema, and the possible results of each mutation. */
 import { buildSchema, printSchema, type GraphQLObjectType } from "graphql";
 import { expect, it } from "vitest";
 import { defaultOptions } from "../../src/config/settings.ts";
@@ -7,7 +7,7 @@ import { testApp } from "../helpers/app.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { ask } from "../helpers/http.ts";
 
-/** By type, its fields with their arguments; or its values, or its members. */
+/** The fields with their arguments, the values or the members of each type. */
 const contract = {
   Query: ["viewer: Viewer"],
   Viewer: ["user: User!", "session: Session!", "sessions: [Session!]!"],
@@ -77,7 +77,7 @@ const problems = new Set(
   "InvalidCredentials TooManyAttempts InvalidInput RenewalRefused".split(" "),
 );
 
-/** Without descriptions and in one order, so that what is left to compare is the contract. */
+/** Removes descriptions and sorts, so that only the contract is compared. */
 function bare(text: string): string[] {
   return text
     .replace(/"""[^]*?"""/g, "")
@@ -87,7 +87,7 @@ function bare(text: string): string[] {
     .toSorted();
 }
 
-it("is the one that clients were promised, whole and no more", () => {
+it("the schema is exactly the public contract", () => {
   const types = Object.entries(contract).map(
     ([name, fields]) =>
       `type ${name} ${problems.has(name) ? "implements Problem " : ""}{ ${fields.join("\n")} }`,
@@ -96,7 +96,7 @@ it("is the one that clients were promised, whole and no more", () => {
   expect(bare(printSchema(createSchema({})))).toEqual(bare(printSchema(promised)));
 });
 
-it("guards the fields that it says it guards", () => {
+it("the schema guards the fields marked @authenticated", () => {
   const marked = Object.entries(contract).flatMap(([type, fields]) =>
     fields
       .filter((field) => field.endsWith("@authenticated"))
@@ -111,7 +111,7 @@ it("guards the fields that it says it guards", () => {
   expect(found).toEqual(marked);
 });
 
-it("takes in an app's types beside its own, by definition and by extension", () => {
+it("the schema includes an app's types, by definition and by extension", () => {
   const { typeDefs, resolvers } = testApp().schema;
   const extension = "extend type Viewer { shoeSize: Int } extend type Query { more: Int }";
   const schema = createSchema({
@@ -124,11 +124,11 @@ it("takes in an app's types beside its own, by definition and by extension", () 
   expect((schema.getType("Viewer") as GraphQLObjectType).getFields()).toHaveProperty("shoeSize");
 });
 
-it("refuses resolvers for which there is nothing in the schema", () => {
+it("resolvers without a field in the schema are refused", () => {
   expect(() => createSchema({ resolvers: { Query: { nothing: () => 1 } } })).toThrow("nothing");
 });
 
-it("is shown to those who ask, but not in production, where there is no GraphiQL either", async () => {
+it("introspection and GraphiQL are on, except in production", async () => {
   const query = "{ __schema { queryType { name } } }";
   await using open = await startCurfew();
   expect((await ask(open.url, query)).data).toEqual({ __schema: { queryType: { name: "Query" } } });

@@ -1,4 +1,4 @@
-/** How long a thief of a token is in, by what was stolen and what the owner does about it: the table of docs/security.md. */
+/** How long a stolen token gives access, by the kind of token and the owner's actions: the table of docs/security.md. */
 import { expect, it } from "vitest";
 import { fakeClock, startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import {
@@ -19,7 +19,7 @@ const home = "192.0.2.1";
 const elsewhere = "198.51.100.7";
 const neighbour = "192.0.2.250";
 
-/** The owner with two sessions, the first of which has its tokens stolen. */
+/** Registers an owner with two sessions. The tokens of the first one are stolen. */
 async function start() {
   const clock = fakeClock();
   const curfew = await startCurfew({ clock, trustProxy: 1 });
@@ -40,7 +40,7 @@ const selection = `... on SignedIn {
   viewer { user { id } session { id } }
 }`;
 
-/** The next pair, or the reason of the refusal. */
+/** Returns the next token pair, or the reason of the refusal. */
 async function renew({ url }: TestCurfew, token: string, address: string) {
   const query = `mutation ($token: String!) {
     renew(renewalToken: $token) { ${selection} ... on RenewalRefused { reason } }
@@ -60,7 +60,7 @@ async function isIn({ url }: TestCurfew, token: string): Promise<boolean> {
   return (await ask(url, "{ viewer { session { id } } }", { token })).data.viewer !== null;
 }
 
-/** Neither of these tokens does anything any more. */
+/** Expects both tokens to be refused. */
 async function expectOut(
   { curfew }: Scene,
   thief: Partial<Pick<SignedIn, "accessToken" | "renewalToken">>,
@@ -84,7 +84,7 @@ const changeToTokens = `mutation {
   ${change.replace("__typename", "... on PasswordChanged { tokens { accessToken } }")}
 }`;
 
-/** What ends it at once; `mine` are the newest tokens that the owner has of the session. */
+/** Actions of the owner that end the theft at once. `mine` is the owner's newest token pair of the session. */
 const ways: readonly (readonly [string, (scene: Scene, mine: Tokens) => Promise<unknown>])[] = [
   ["logs out", ({ curfew }, mine) => logout(curfew.url, mine.accessToken)],
   [
@@ -227,7 +227,10 @@ it("a stolen renewal token that is used after the owner's renewal and the grace:
   await expectOut(scene, next);
 });
 
-/** The owner renews so often, and the thief follows within the grace; both end with the same pair, or with why not. */
+/**
+ * The owner renews that many times, and the thief follows each renewal within the grace. Both end with the same pair, or
+ * with the reason of a refusal.
+ */
 async function follow({ curfew, clock, mine }: Scene, times: number, address: string) {
   let pair: Tokens = mine;
   for (let i = 0; i < times; i += 1) {
@@ -275,7 +278,7 @@ it.each(ways.flatMap(([way, act]) => [elsewhere, neighbour].map((at) => [way, at
   },
 );
 
-it("a thief who follows right after the owner changed the password gets nothing", async () => {
+it("a thief who renews right after the owner changed the password gets nothing", async () => {
   await using scene = await start();
   const { curfew, clock } = scene;
   const { pair } = await follow(scene, 1, neighbour);

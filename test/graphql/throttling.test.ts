@@ -1,4 +1,4 @@
-/** Passwords that are guessed, accounts that are made in bulk and tokens that are tried: by field, not by request. */
+/** Rate limits of password guesses, bulk registrations and renewals. They count fields, not requests. */
 import { setTimeout as pause } from "node:timers/promises";
 import { verify } from "@node-rs/argon2";
 import { describe, expect, it, vi } from "vitest";
@@ -15,10 +15,10 @@ import {
 } from "../helpers/http.ts";
 import { connect } from "../helpers/socket.ts";
 
-// As it is, and counted.
+// The real argon2, with its calls counted.
 vi.mock("@node-rs/argon2", { spy: true });
 
-/** How often argon2 was really asked about a password, right or wrong or nobody's. */
+/** The number of verifications by argon2, for right and wrong passwords and for unknown users. */
 function countVerifications(): () => number {
   const { calls } = vi.mocked(verify).mock;
   const before = calls.length;
@@ -39,7 +39,7 @@ async function guess(url: string, email: string, headers: Record<string, string>
 }
 
 describe("a password", () => {
-  it("is verified for as many of two hundred aliases in one request as may fail", async () => {
+  it("is verified for no more of two hundred aliases in one request than may fail", async () => {
     await using curfew = await startCurfew({ maxLoginFailures: 10, maxQueryAliases: 400 });
     const email = newEmail();
     await register(curfew.url, email);
@@ -51,7 +51,7 @@ describe("a password", () => {
     expect(kinds.filter((kind) => kind === "TooManyAttempts")).toHaveLength(190);
   });
 
-  it("is verified for as many of two hundred requests at once as may fail", async () => {
+  it("is verified for no more of two hundred concurrent requests than may fail", async () => {
     await using curfew = await startCurfew({ maxLoginFailures: 10 });
     const email = newEmail();
     const verifications = countVerifications();
@@ -60,7 +60,7 @@ describe("a password", () => {
     expect(guesses.filter(({ kind }) => kind === "InvalidCredentials")).toHaveLength(10);
   });
 
-  it("is not verified at all for an array of requests, which is not taken", async () => {
+  it("is not verified for an array of requests, which is refused", async () => {
     await using curfew = await startCurfew();
     const verifications = countVerifications();
     const query = logins(1, newEmail());
@@ -73,7 +73,7 @@ describe("a password", () => {
     expect(verifications()).toBe(0);
   });
 
-  it("is counted over a socket as over HTTP", async () => {
+  it("is counted on a socket as over HTTP", async () => {
     await using curfew = await startCurfew({ maxLoginFailures: 2 });
     const { accessToken } = await register(curfew.url);
     const email = newEmail();
@@ -87,7 +87,7 @@ describe("a password", () => {
     });
   });
 
-  it("that is right is accepted after the seconds that were told", async () => {
+  it("that is right is accepted after retryAfterSeconds", async () => {
     await using curfew = await startCurfew({ maxLoginFailures: 2, attemptWindow: 5000 });
     const email = newEmail();
     await register(curfew.url, email);
@@ -102,7 +102,7 @@ describe("a password", () => {
     expect(await login(curfew.url, email)).toMatchObject({ userId: expect.any(String) });
   });
 
-  it("that is right forty times at once is accepted, or asked for again in a second", async () => {
+  it("that is right in forty concurrent logins is accepted, or refused with a retry after one second", async () => {
     await using curfew = await startCurfew({ maxLoginFailures: 10 });
     const email = newEmail();
     await register(curfew.url, email);
@@ -116,7 +116,7 @@ describe("a password", () => {
     expect((await once()).data.a0.kind).toBe("SignedIn");
   });
 
-  it("that is right is accepted as often as is allowed from one address, and elsewhere still", async () => {
+  it("that is right is accepted up to the limit of one address, and still accepted from another", async () => {
     await using curfew = await startCurfew({ maxLoginsPerAccount: 2, trustProxy: 1 });
     const email = newEmail();
     await register(curfew.url, email);
@@ -130,7 +130,7 @@ describe("a password", () => {
     expect((await once("192.0.2.2")).kind).toBe("SignedIn");
   });
 
-  it("that is right lets as many fail again", async () => {
+  it("that is right resets the count of failures", async () => {
     await using curfew = await startCurfew({ maxLoginFailures: 3 });
     const email = newEmail();
     await register(curfew.url, email);
@@ -141,7 +141,7 @@ describe("a password", () => {
     expect((await guess(curfew.url, email)).kind).toBe("InvalidCredentials");
   });
 
-  it("is refused to the one who guesses and not to the owner, who comes from elsewhere", async () => {
+  it("is refused from the guesser's address, and accepted from the owner's", async () => {
     await using curfew = await startCurfew({ maxLoginFailures: 2, trustProxy: 1 });
     const email = newEmail();
     await register(curfew.url, email);
@@ -153,7 +153,7 @@ describe("a password", () => {
     expect(data.a0.kind).toBe("SignedIn");
   });
 
-  it("is counted by the address of the connection where no proxy is trusted", async () => {
+  it("is counted by the address of the connection if no proxy is trusted", async () => {
     await using curfew = await startCurfew({ maxLoginFailures: 2 });
     const email = newEmail();
     const kinds: string[] = [];
@@ -162,7 +162,7 @@ describe("a password", () => {
     expect(kinds).toEqual(["InvalidCredentials", "InvalidCredentials", "TooManyAttempts"]);
   });
 
-  it("that is current is guessed no more often to change it than to sign in", async () => {
+  it("can be guessed no more often by changePassword than by login", async () => {
     await using curfew = await startCurfew({ maxLoginFailures: 2 });
     const { accessToken: token } = await register(curfew.url);
     const change = async (current: string) => {
@@ -178,7 +178,7 @@ describe("a password", () => {
 });
 
 describe("accounts", () => {
-  it("are made or found taken from one address as often as is allowed", async () => {
+  it("are registered or found taken from one address up to the limit", async () => {
     await using curfew = await startCurfew({ maxRegistrationsPerAddress: 2, trustProxy: 1 });
     const make = async (email: string, word = password, from = "198.51.100.1") => {
       const query = `mutation { register(email: "${email}", password: "${word}") { ${outcome} } }`;
@@ -186,7 +186,7 @@ describe("accounts", () => {
       return data.register.kind as string;
     };
     const email = newEmail();
-    expect(await make("nobody")).toBe("InvalidInput");
+    expect(await make("no address")).toBe("InvalidInput");
     expect(await make(email, "short")).toBe("InvalidInput");
     expect(await make(email)).toBe("SignedIn");
     expect(await make(email)).toBe("InvalidInput");
@@ -202,7 +202,7 @@ describe("renewals", () => {
     return data.renew as { kind: string; retryAfterSeconds?: number };
   };
 
-  it("that are refused too often are throttled, while a good token still renews", async () => {
+  it("that are refused too often are throttled, while a valid token still renews", async () => {
     await using curfew = await startCurfew({ maxFailuresPerAddress: 2 });
     const mine = await register(curfew.url);
     const ended = await register(curfew.url);

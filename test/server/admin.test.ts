@@ -1,4 +1,4 @@
-/** The operator's command, as a process beside the servers: what it says, and that they act on it at once. */
+/** The command `curfew admin` as a process beside the servers: its output, and that the servers react at once. */
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
@@ -12,10 +12,10 @@ import { connect, watchSessions } from "../helpers/socket.ts";
 
 const secret = "the only secret of this test run";
 const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
-/** So that nothing is found out by a recheck that is due anyway. */
+/** Disables rechecks, which would find ended sessions by themselves. */
 const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
 
-/** A server on a file of its own, or on the same one with others, and the settings that find it. */
+/** Starts a server on a database file of its own or a shared one. Returns the settings that find its data. */
 async function startServer(options: CurfewOptions = {}, env: Env = {}) {
   await using opened = new AsyncDisposableStack();
   const dataDir = options.dataDir ?? join(opened.use(await newFolder()).path, "data");
@@ -30,7 +30,7 @@ async function startServer(options: CurfewOptions = {}, env: Env = {}) {
   };
 }
 
-/** What it prints, its exit code and the facts that it writes down. */
+/** Runs the command. Returns its output, its exit code and its audit facts. */
 async function admin(env: Env, ...args: string[]) {
   const { code, output, errors } = await runCommand(["admin", ...args], env);
   const facts = errors.split("\n").flatMap((line) => (line.startsWith("{") ? [line] : []));
@@ -49,8 +49,8 @@ async function reasonAt(url: string, token: string) {
   return errors?.[0]?.extensions?.["reason"];
 }
 
-describe("on the file of a server that runs", () => {
-  it("lists a user's sessions, by e-mail or id, with nothing that opens one", async () => {
+describe("curfew admin on the database of a running server", () => {
+  it("lists a user's sessions, by e-mail or id, without any token", async () => {
     await using server = await startServer();
     const { url } = server.curfew;
     const email = newEmail();
@@ -70,7 +70,7 @@ describe("on the file of a server that runs", () => {
     }
   });
 
-  it("ends a session whose socket closes at once, and no other", async () => {
+  it("ends one session, whose socket closes at once, and no other", async () => {
     await using server = await startServer();
     const { url, socketUrl, sessions } = server.curfew;
     const email = newEmail();
@@ -87,7 +87,7 @@ describe("on the file of a server that runs", () => {
       { event: "end", fingerprint: ended.sessionId, reason: "ENDED_BY_OPERATOR", by: "operator" },
     ]);
     expect(await socket.closed).toEqual(sessionEnded);
-    // A server of one machine finds out that it ended, and not why.
+    // Without Redis, the server finds the end of the session in its database, but not the reason.
     expect(await watching.of(ended.sessionId)).toEqual({ type: "ENDED", endReason: null });
     expect(await reasonAt(url, kept.accessToken)).toBeUndefined();
     expect(await reasonAt(url, ended.accessToken)).toBe("ENDED");
@@ -98,7 +98,7 @@ describe("on the file of a server that runs", () => {
     });
   });
 
-  it("locks a user, whose sockets close at once and who signs in no more, until it unlocks him", async () => {
+  it("locks a user, whose sockets close at once and who cannot sign in until unlocked", async () => {
     await using server = await startServer();
     const { url, socketUrl } = server.curfew;
     const email = newEmail();
@@ -125,7 +125,7 @@ describe("on the file of a server that runs", () => {
     expect(await tryLogin(url, email)).toBe("SignedIn");
   });
 
-  it("ends all of a user's sessions, or deletes him with them", async () => {
+  it("ends all of a user's sessions, or deletes the user with them", async () => {
     await using server = await startServer();
     const { url, socketUrl } = server.curfew;
     const email = newEmail();
@@ -149,7 +149,7 @@ describe("on the file of a server that runs", () => {
       });
   });
 
-  it("ends the sessions that were left of a user who is gone, by his id", async () => {
+  it("ends the remaining sessions of a deleted user, by the user's id", async () => {
     await using server = await startServer();
     const { sessions } = server.curfew;
     await sessions.start("left behind", { userAgent: "A\u009b31m", ipAddress: null });
@@ -164,7 +164,7 @@ describe("on the file of a server that runs", () => {
   });
 });
 
-it("closes sockets on every node that shares a Redis, at once", async () => {
+it("curfew admin closes sockets at once on every node that shares a Redis", async () => {
   await using redis = await startRedis();
   const redisUrl = redis.url;
   await using here = await startServer({ redisUrl }, { REDIS_URL: redisUrl });
@@ -188,7 +188,7 @@ it("closes sockets on every node that shares a Redis, at once", async () => {
   expect(failed.errors).toMatch(/^Redis at 127\.0\.0\.1:\d+ cannot be used: /);
 });
 
-it("says that a lock may be half done when PostgreSQL is away, and does nothing else", async () => {
+it("curfew admin lock fails and changes nothing while PostgreSQL is down", async () => {
   await using postgres = await PostgresServer.start();
   const databaseUrl = await postgres.newDatabase();
   await using server = await startServer({ databaseUrl }, { DATABASE_URL: databaseUrl });
@@ -218,9 +218,9 @@ it.each([
     "no data",
     { DATA_DIR: "/nowhere" },
     ["lock", "a"],
-    /^Not done: there is no data in \/nowhere\n/,
+    /^Nothing was done: there is no data in \/nowhere\n/,
   ],
-])("exits with 2 for %s", async (_case, env, args, expected) => {
+])("the command exits with 2 for %s", async (_case, env, args, expected) => {
   const outcome = await runCommand(["admin", ...args], env);
   expect(outcome).toMatchObject({ code: 2, output: "" });
   expect(outcome.errors).toMatch(expected);

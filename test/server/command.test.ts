@@ -1,4 +1,4 @@
-/** The command as people meet it: help, flags, `.env`, mistakes, and what a start says. */
+/** The command `curfew`: help, flags, `.env`, wrong arguments, and the output of a start. */
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -10,7 +10,7 @@ const secret = "q4Jq2bX9sT7vYw1zK8mN3pR6uA5cD0eF";
 const memory = { PORT: "0", DATA_DIR: ":memory:" };
 
 describe("help", () => {
-  it("names the commands and every setting, whatever else is wrong", async () => {
+  it("lists the commands and every setting, even if other arguments are wrong", async () => {
     for (const args of [["--help"], ["-h"], ["--help", "--prot"]]) {
       const { code, output, errors } = await runCommand(args, { PORT: "many" });
       expect({ code, errors }).toEqual({ code: 0, errors: "" });
@@ -23,13 +23,13 @@ describe("help", () => {
     }
   });
 
-  it.each(["serve", "inspect", "admin"])("tells more about %s", async (command) => {
+  it.each(["serve", "inspect", "admin"])("explains the command %s", async (command) => {
     const { code, output, errors } = await runCommand([command, "--help"], {});
     expect({ code, errors }).toEqual({ code: 0, errors: "" });
     expect(output).toMatch(new RegExp(`^Usage: curfew \\[?${command}`));
   });
 
-  it("tells the version of the package", async () => {
+  it("--version prints the version of the package", async () => {
     const file = await readFile(new URL("../../package.json", import.meta.url), "utf8");
     const { version } = JSON.parse(file);
     for (const flag of ["--version", "-v"])
@@ -39,11 +39,11 @@ describe("help", () => {
 
 describe("a mistake", () => {
   it.each([
-    [["srve"], "srve is no command. Did you mean serve?\nTry: curfew --help\n"],
-    [["inspct", "x"], "inspct is no command. Did you mean inspect?\nTry: curfew --help\n"],
+    [["srve"], "srve is not a command. Did you mean serve?\nTry: curfew --help\n"],
+    [["inspct", "x"], "inspct is not a command. Did you mean inspect?\nTry: curfew --help\n"],
     [
       [`curfew_access_${"x".repeat(88)}`],
-      "That is no command. Did you mean inspect?\nTry: curfew --help\n",
+      "That is not a command. Did you mean inspect?\nTry: curfew --help\n",
     ],
     [["--prot", "4000"], "--prot is not an option. Did you mean --port?\nTry: curfew --help\n"],
     [
@@ -54,11 +54,11 @@ describe("a mistake", () => {
       ["admin", "--data-dri=x", "lock", "a"],
       "These settings are wrong:\n  --data-dri is not an option. Did you mean --data-dir?\n",
     ],
-  ])("%o ends it with 2", async (args, errors) => {
+  ])("%o exits with 2", async (args, errors) => {
     expect(await runCommand(args, {})).toEqual({ code: 2, output: "", errors });
   });
 
-  it("is told with all the others, of flags, the environment and .env", async () => {
+  it("is reported together with all others, of flags, the environment and .env", async () => {
     await using folder = await newFolder();
     await writeFile(join(folder.path, ".env"), "DRAIN_TIME=soon\n");
     const args = ["serve", "--port", "many", "--graphqil"];
@@ -75,7 +75,7 @@ describe("a mistake", () => {
 });
 
 describe(".env", () => {
-  it("sets what neither a flag nor the environment does", async () => {
+  it("sets variables that neither a flag nor the environment sets", async () => {
     await using folder = await newFolder();
     await writeFile(
       join(folder.path, ".env"),
@@ -91,7 +91,7 @@ describe(".env", () => {
     expect(output).toContain('"msg":"started"');
   });
 
-  it("that is missing is none", async () => {
+  it("that is missing is ignored", async () => {
     await using folder = await newFolder();
     await using server = await startServer(memory, [], folder.path);
     expect(server.greeting).toContain("Curfew serves");
@@ -102,7 +102,7 @@ describe(".env", () => {
     [
       "in UTF-16",
       (path) => writeFile(path, "PORT=4000\n", "utf16le"),
-      /^ {2}\.env is no text in UTF-8: save it as such\.$/m,
+      /^ {2}\.env is not UTF-8 text: save it as UTF-8\.$/m,
     ],
     [
       "not of assignments",
@@ -115,7 +115,7 @@ describe(".env", () => {
         await writeFile(path, "");
         await chmod(path, 0);
       },
-      // Root may read anything.
+      // Root may read any file.
       process.getuid?.() === 0 ? /PORT must be/ : /^ {2}\.env cannot be read: EACCES/m,
     ],
   ])("that is %s stops the start", async (_what, make, fault) => {
@@ -129,7 +129,7 @@ describe(".env", () => {
 });
 
 describe("a start", () => {
-  it("says which stores, keys and limits it has, to people and in the log, and nothing secret", async () => {
+  it("prints and logs its stores, keys and limits, and no secret", async () => {
     await using redis = await startRedis(["--requirepass", "hunter2"]);
     const url = new URL(redis.url);
     url.password = "hunter2";
@@ -140,7 +140,7 @@ describe("a start", () => {
       MAX_SOCKETS_PER_ADDRESS: "0",
     });
     expect(server.greeting).toMatch(/^ {2}sessions +Redis$/m);
-    expect(server.greeting).toMatch(/^ {2}users +memory, gone at exit$/m);
+    expect(server.greeting).toMatch(/^ {2}users +memory, lost at exit$/m);
     expect(server.greeting).toMatch(/^ {2}keys +[0-9a-f]{12}, [0-9a-f]{12}$/m);
     expect(server.greeting).toMatch(
       /^ {2}limits +100 sessions a user, .*any number of an address/m,
@@ -164,7 +164,7 @@ describe("a start", () => {
       expect(output + errors).not.toContain(hidden);
   });
 
-  it("warns of what is unsafe in production", async () => {
+  it("warns of unsafe settings in production", async () => {
     const env = { ...memory, NODE_ENV: "production", CURFEW_SECRETS: secret, GRAPHIQL: "true" };
     await using server = await startServer(env);
     expect(server.greeting).toMatch(/^ {2}warning +GRAPHIQL is on in production\.$/m);
@@ -172,7 +172,7 @@ describe("a start", () => {
   });
 });
 
-it("serves by its own name too, and takes no argument", async () => {
+it("curfew serve starts the server, and takes no argument", async () => {
   await using server = await startServer(memory, ["serve"]);
   expect(server.greeting).toContain("Curfew serves");
   const outcome = await runCommand(["serve", "now"], memory);

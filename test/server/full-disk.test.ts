@@ -1,4 +1,4 @@
-/** A log that cannot be written is no reason to serve nobody. */
+/** A server continues to serve if its log cannot be written. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { open } from "node:fs/promises";
@@ -6,7 +6,7 @@ import { expect, it } from "vitest";
 import { askData, register } from "../helpers/http.ts";
 import { dieWithTests } from "../helpers/watchdog.ts";
 
-it("a server whose log meets a full disk serves on, and goes away when it is told to", async () => {
+it("a server whose log disk is full continues to serve, and stops on a signal", async () => {
   await using full = await open("/dev/full", "w");
   const { PATH = "" } = process.env;
   const child = spawn(process.execPath, ["src/main.ts"], {
@@ -22,7 +22,7 @@ it("a server whose log meets a full disk serves on, and goes away when it is tol
     if (greeting.includes("/graphql")) break;
   }
   const url = /http:\S+/.exec(greeting)?.[0] ?? "";
-  // Each is a line of the audit trail.
+  // Each request writes a line of the audit trail.
   for (let i = 0; i < 3; i += 1) {
     const { accessToken: token } = await register(url);
     const data = await askData(url, "{ viewer { user { id } } }", { token });

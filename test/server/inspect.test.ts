@@ -19,7 +19,7 @@ import { startRedis } from "../helpers/redis.ts";
 const secret = "the only secret of this test run";
 const otherSecret = "the secret of some other service";
 
-/** The verdict, the facts by their labels, and the exit code; the token must never be in it. */
+/** Runs the command. Returns the verdict, the facts by label and the exit code. The output must not contain the token. */
 async function inspect(token: string, env: Env) {
   const { code, output, errors } = await runCommand(["inspect", token], env);
   expect(errors).toBe("");
@@ -30,18 +30,18 @@ async function inspect(token: string, env: Env) {
   return { code, verdict, facts: Object.fromEntries(facts) as Record<string, string> };
 }
 
-/** A server with data that the command can look into. */
+/** Starts a server whose data the command can read. */
 async function startServer(options: CurfewOptions = {}) {
   await using opened = new AsyncDisposableStack();
   const folder = opened.use(await newFolder());
   const dataDir = join(folder.path, "data");
   const { url } = opened.use(await startCurfew({ dataDir, secrets: [secret], ...options }));
-  const kept = opened.move();
+  const owned = opened.move();
   const env: Env = { DATA_DIR: dataDir, CURFEW_SECRETS: secret };
-  return { url, env, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  return { url, env, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-it("tells all about an access token that is accepted", async () => {
+it("inspect explains an accepted access token", async () => {
   await using server = await startServer();
   const { accessToken, sessionId, userId, accessTokenExpiresAt } = await register(server.url);
 
@@ -50,14 +50,14 @@ it("tells all about an access token that is accepted", async () => {
   expect(verdict).toBe("This access token is accepted.");
   expect(code).toBe(0);
   expect(facts).toEqual({
-    key: expect.stringMatching(/^[0-9a-f]{12}, one of this server's$/),
+    key: expect.stringMatching(/^[0-9a-f]{12}, a key of this server$/),
     "server's keys": expect.stringMatching(/^[0-9a-f]{12}$/),
-    signature: "right",
+    signature: "valid",
     expires: expect.stringMatching(`^${accessTokenExpiresAt} \\(in 29m \\d+s\\)$`),
     fingerprint: sessionId,
     session: "live",
     user: userId,
-    generation: "0, the token's",
+    generation: "0, same as the token",
     created: expect.stringMatching(/Z \(\d+s ago\)$/),
     renewed: "never",
     "last seen": expect.stringMatching(/Z \(\d+s ago\)$/),
@@ -67,7 +67,7 @@ it("tells all about an access token that is accepted", async () => {
   });
 });
 
-it("says that the session of a token has ended", async () => {
+it("inspect reports that the token's session has ended", async () => {
   await using server = await startServer();
   const { accessToken, renewalToken } = await register(server.url);
   await logout(server.url, accessToken);
@@ -75,7 +75,7 @@ it("says that the session of a token has ended", async () => {
   expect(await inspect(accessToken, server.env)).toMatchObject({
     code: 1,
     verdict: "This access token is refused: its session has ended.",
-    facts: { session: "absent: it ended, or was never kept here" },
+    facts: { session: "absent: it ended, or was never stored here" },
   });
   expect(await inspect(renewalToken, server.env)).toMatchObject({
     code: 1,
@@ -83,20 +83,21 @@ it("says that the session of a token has ended", async () => {
   });
 });
 
-it("tells the tokens before a renewal from those after it", async () => {
-  // Longer than the commands take on any machine.
+it("inspect distinguishes the tokens before a renewal from those after it", async () => {
+  // A grace that is longer than the commands take on any machine.
   await using server = await startServer({ renewalGrace: 600_000 });
   const before = await register(server.url);
   const after = (await renew(server.url, before.renewalToken)) as SignedIn;
 
   expect(await inspect(before.accessToken, server.env)).toMatchObject({
     code: 1,
-    verdict: "This access token is refused: its session was renewed, and has a newer one.",
-    facts: { generation: expect.stringMatching(/^1, the token is superseded, in grace until /) },
+    verdict: "This access token is refused: its session was renewed and has a newer token.",
+    facts: { generation: expect.stringMatching(/^1, the token is superseded, with grace until /) },
   });
   expect(await inspect(before.renewalToken, server.env)).toMatchObject({
     code: 0,
-    verdict: "This renewal token is accepted: it was used just now, and gives the same pair again.",
+    verdict:
+      "This renewal token is accepted: it was used within the grace period, and returns the same pair.",
   });
   for (const [kind, token] of [
     ["access", after.accessToken],
@@ -105,11 +106,11 @@ it("tells the tokens before a renewal from those after it", async () => {
     expect(await inspect(token, server.env)).toMatchObject({
       code: 0,
       verdict: `This ${kind} token is accepted.`,
-      facts: { generation: "1, the token's", renewed: expect.stringMatching(/ago\)$/) },
+      facts: { generation: "1, same as the token", renewed: expect.stringMatching(/ago\)$/) },
     });
 });
 
-it("says of a token from before a changed password why it is refused", async () => {
+it("inspect explains why a token from before a password change is refused", async () => {
   await using server = await startServer();
   const before = await register(server.url);
   const query = `mutation { changePassword(
@@ -118,7 +119,7 @@ it("says of a token from before a changed password why it is refused", async () 
   const { data } = await ask(server.url, query, { token: before.accessToken });
   const { accessToken, renewalToken } = data.changePassword.tokens;
 
-  const why = "it was issued before the password was changed, and is worth nothing since";
+  const why = "it was issued before the password was changed";
   const generation = "1, the token is from before the password was changed";
   for (const [kind, token] of [
     ["access", before.accessToken],
@@ -133,20 +134,21 @@ it("says of a token from before a changed password why it is refused", async () 
     expect(await inspect(token, server.env)).toMatchObject({ code: 0 });
 });
 
-it("warns of a renewal token that was used before, without using it", async () => {
+it("inspect reports that a renewal token was used before, without using it", async () => {
   await using server = await startServer({ renewalGrace: 0 });
   const before = await register(server.url);
   const after = (await renew(server.url, before.renewalToken)) as SignedIn;
 
   expect(await inspect(before.renewalToken, server.env)).toMatchObject({
     code: 1,
-    verdict: "This renewal token is refused: it was used before; once more, and its session ends.",
+    verdict:
+      "This renewal token is refused: it was used before, and using it again ends its session.",
     facts: { generation: "1, the token is superseded" },
   });
   expect(await inspect(after.accessToken, server.env)).toMatchObject({ code: 0 });
 });
 
-it("says when a token expired", async () => {
+it("inspect reports when a token expired", async () => {
   await using server = await startServer({ clock: fakeClock(Date.now() - 3_600_000) });
   const { accessToken, renewalToken } = await register(server.url);
 
@@ -158,7 +160,7 @@ it("says when a token expired", async () => {
   expect(await inspect(renewalToken, server.env)).toMatchObject({ code: 0 });
 });
 
-it("tells a token of another server from one that was changed", async () => {
+it("inspect distinguishes a token of another server from a modified token", async () => {
   await using server = await startServer();
   const { accessToken } = await register(server.url);
 
@@ -166,7 +168,7 @@ it("tells a token of another server from one that was changed", async () => {
   expect(await inspect(accessToken, elsewhere)).toMatchObject({
     code: 1,
     verdict: "This access token is refused: no key of this server signed it.",
-    facts: { key: expect.stringContaining(", none of this server's"), signature: "wrong" },
+    facts: { key: expect.stringContaining(", not a key of this server"), signature: "invalid" },
   });
   const changed = accessToken.replace(/.$/, (last) => (last === "A" ? "B" : "A"));
   expect(await inspect(changed, server.env)).toMatchObject({
@@ -181,24 +183,24 @@ it("tells a token of another server from one that was changed", async () => {
 });
 
 it.each([
-  ["hunter2", "This is refused: it begins with neither curfew_access_ nor curfew_renewal_."],
+  ["hunter2", "This text is refused: it begins with neither curfew_access_ nor curfew_renewal_."],
   [
     `curfew_access_${"x".repeat(80)}`,
     "This access token is refused: it has 80 characters after its prefix instead of 88.",
   ],
   [
     `curfew_renewal_${"x".repeat(87)}…`,
-    "This renewal token is refused: it has characters in it that no token has.",
+    "This renewal token is refused: it contains characters that tokens do not have.",
   ],
   [
     `curfew_access_${"x".repeat(88)}`,
-    "This access token is refused: what follows its prefix is of another kind or version.",
+    "This access token is refused: the part after its prefix belongs to another kind or version.",
   ],
-])("says what is wrong with %s", async (token, verdict) => {
+])("inspect explains what is wrong with %s", async (token, verdict) => {
   expect(await inspect(token, {})).toEqual({ code: 1, verdict, facts: {} });
 });
 
-it("reads standard input, and takes the value of a header", async () => {
+it("inspect reads standard input, and accepts the value of an Authorization header", async () => {
   await using server = await startServer();
   const { accessToken } = await register(server.url);
 
@@ -211,7 +213,7 @@ it("reads standard input, and takes the value of a header", async () => {
   }
 });
 
-it("finds the secret that a server made for itself", async () => {
+it("inspect finds the secret that a server generated", async () => {
   await using server = await startServer({ secrets: undefined });
   const { accessToken } = await register(server.url);
 
@@ -219,23 +221,23 @@ it("finds the secret that a server made for itself", async () => {
   expect(await inspect(accessToken, { DATA_DIR })).toMatchObject({ code: 0 });
 });
 
-it("makes nothing where there is nothing, and says so", async () => {
+it("inspect reports missing data, and creates nothing", async () => {
   await using server = await startServer();
   const { accessToken } = await register(server.url);
   await using folder = await newFolder();
   const dataDir = join(folder.path, "nothing");
-  const verdict = `This access token can be neither accepted nor refused: there is no data in ${dataDir}.`;
+  const verdict = `This access token cannot be checked: there is no data in ${dataDir}.`;
 
   expect(await inspect(accessToken, { DATA_DIR: dataDir })).toMatchObject({ code: 2, verdict });
   expect(await inspect(accessToken, { DATA_DIR: dataDir, CURFEW_SECRETS: secret })).toMatchObject({
     code: 2,
     verdict,
-    facts: { signature: "right", session: "unknown" },
+    facts: { signature: "valid", session: "unknown" },
   });
   expect(existsSync(dataDir)).toBe(false);
 });
 
-it("asks Redis, and never takes its silence for an end", async () => {
+it("inspect asks Redis, and reports an unreachable Redis as unknown, not as an end", async () => {
   await using redis = await startRedis();
   await using server = await startServer({ redisUrl: redis.url });
   const { accessToken } = await register(server.url, newEmail());
@@ -248,14 +250,14 @@ it("asks Redis, and never takes its silence for an end", async () => {
   expect(await inspect(accessToken, env)).toMatchObject({
     code: 2,
     verdict: expect.stringMatching(
-      /^This access token can be neither accepted nor refused: its session cannot be looked up \(Redis at 127\.0\.0\.1:\d+ cannot be used: .*ECONNREFUSED.*\)\.$/,
+      /^This access token cannot be checked: its session cannot be looked up \(Redis at 127\.0\.0\.1:\d+ cannot be used: .*ECONNREFUSED.*\)\.$/,
     ),
     facts: { session: "unknown" },
   });
   expect(existsSync(dataDir)).toBe(false);
 });
 
-it("tells of a session while PostgreSQL does not tell of its user", async () => {
+it("inspect reports the session while PostgreSQL is down", async () => {
   await using postgres = await PostgresServer.start();
   const databaseUrl = await postgres.newDatabase();
   await using server = await startServer({ databaseUrl });
@@ -264,13 +266,13 @@ it("tells of a session while PostgreSQL does not tell of its user", async () => 
   expect(await inspect(renewalToken, env)).toMatchObject({ code: 0, facts: { user: userId } });
   await postgres.kill();
 
-  const facts = { session: "live", user: `${userId}, who cannot be looked up` };
-  // As at the server, which asks for the user at a renewal alone.
+  const facts = { session: "live", user: `${userId}, cannot be looked up` };
+  // As in the server, which looks the user up only for a renewal.
   expect(await inspect(accessToken, env)).toMatchObject({ code: 0, facts });
   expect(await inspect(renewalToken, env)).toMatchObject({
     code: 2,
     verdict: expect.stringMatching(
-      /^This renewal token can be neither accepted nor refused: its user cannot be looked up \(The users cannot be read or written: .*\)\.$/,
+      /^This renewal token cannot be checked: its user cannot be looked up \(The users cannot be read or written: .*\)\.$/,
     ),
     facts,
   });
@@ -280,7 +282,7 @@ it.each([
   ["no token", {}, [], /^Usage: /],
   ["two of them", {}, ["a", "b"], /^Usage: /],
   ["a wrong setting", { PORT: "many" }, ["a"], /^These settings are wrong:\n {2}PORT must be /],
-])("exits with 2 for %s", async (_case, env, args, expected) => {
+])("inspect exits with 2 for %s", async (_case, env, args, expected) => {
   const outcome = await runCommand(["inspect", ...args], env);
   expect(outcome).toMatchObject({ code: 2, output: "" });
   expect(outcome.errors).toMatch(expected);

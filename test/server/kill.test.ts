@@ -14,7 +14,7 @@ import { until } from "../helpers/until.ts";
 
 const whoAmI = "{ viewer { user { email } } }";
 
-it("a session outlives kill -9, and one that was logged out stays out", async () => {
+it("a session survives kill -9, and a logged-out session stays ended", async () => {
   await using folder = await newFolder();
   const env = { PORT: "0", DATA_DIR: folder.path };
   await using first = await startServer(env);
@@ -33,7 +33,7 @@ it("a session outlives kill -9, and one that was logged out stays out", async ()
   expect(await renew(second.url, loggedOut.renewalToken)).toBe("ENDED");
 });
 
-it("a subscription comes back by itself after kill -9 and a new start", async () => {
+it("a subscription reconnects by itself after kill -9 and a restart", async () => {
   await using folder = await newFolder();
   await using servers = new AsyncDisposableStack();
   const first = servers.use(await startServer({ PORT: "0", DATA_DIR: folder.path }));
@@ -47,7 +47,7 @@ it("a subscription comes back by itself after kill -9 and a new start", async ()
     url: first.socketUrl,
     connectionParams: { token: accessToken },
     retryWait: () => restarted.promise,
-    // The loss of a connection is an error first and a close second, and only closes are retried by default.
+    // A lost connection causes an error before the close, and by default graphql-ws retries only closes.
     shouldRetry: () => true,
     on: {
       connected: (_socket, ack) => sessions.push(ack?.["sessionId"]),
@@ -79,7 +79,7 @@ it("a subscription comes back by itself after kill -9 and a new start", async ()
   expect(await events.next()).toEqual({ type: "STARTED" });
 });
 
-it("SIGTERM closes the sockets with 1012 and exits 0, with no token in what was printed", async () => {
+it("SIGTERM closes the sockets with 1012 and exits with 0, and the output has no token", async () => {
   await using server = await startServer({ PORT: "0", DATA_DIR: ":memory:" });
   const { accessToken, renewalToken } = await register(server.url);
   await using socket = await connect(server.socketUrl, accessToken);
@@ -93,10 +93,10 @@ it("SIGTERM closes the sockets with 1012 and exits 0, with no token in what was 
   expect(output + errors).not.toMatch(/curfew_(access|renewal)_/);
 });
 
-it("a second SIGTERM does not wait", async () => {
+it("a second SIGTERM ends the process at once", async () => {
   await using server = await startServer({ PORT: "0", DATA_DIR: ":memory:", DRAIN_TIME: "1h" });
   const { port, hostname } = new URL(server.url);
-  // A request that never gets whole is answered never.
+  // An incomplete request never gets a response.
   const request = connectTcp(Number(port), hostname);
   await once(request, "connect");
   request.write("POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{");
@@ -106,14 +106,14 @@ it("a second SIGTERM does not wait", async () => {
   const ended = server.stop("SIGTERM");
   await until(async () => !(await accepts(server.port)), "the server to stop accepting");
   const stillThere = () => "still there";
-  // On a connection that was kept it is answered; on a new one it is refused.
+  // A keep-alive connection gets a response; a new connection is refused.
   const asked = ask(server.url, whoAmI).then(stillThere, stillThere);
   expect(await Promise.race([ended, asked])).toBe("still there");
   await server.stop("SIGTERM");
   expect(await ended).toMatchObject({ code: null });
 });
 
-/** Whether somebody listens there. */
+/** Whether a server listens at the address. */
 async function accepts(port: string): Promise<boolean> {
   const socket = connectTcp(Number(port), "127.0.0.1");
   const outcome = Promise.withResolvers<boolean>();
@@ -125,7 +125,7 @@ async function accepts(port: string): Promise<boolean> {
   }
 }
 
-it("says at the start where it is, where its data is and what to try, which works", async () => {
+it("the start prints the URL, the data folder and a command that works", async () => {
   await using folder = await newFolder();
   await using server = await startServer({ PORT: "0", DATA_DIR: folder.path });
 
@@ -139,7 +139,7 @@ it("says at the start where it is, where its data is and what to try, which work
   expect(answer.data.viewer.user.email).toBe("ada@example.com");
 });
 
-it("refuses wrong settings by their names, with nothing else printed", async () => {
+it("the start refuses wrong settings by name, and prints nothing else", async () => {
   await using folder = await newFolder();
   const dataDir = join(folder.path, "data");
 
@@ -159,7 +159,7 @@ it("refuses wrong settings by their names, with nothing else printed", async () 
   });
 });
 
-it("says when its port is in use", async () => {
+it("the start reports a port that is in use", async () => {
   await using other = createServer().listen(0, "127.0.0.1");
   await once(other, "listening");
   const { port } = other.address() as { port: number };
@@ -173,7 +173,7 @@ it("says when its port is in use", async () => {
   });
 });
 
-it("says which folder it cannot make", async () => {
+it("the start reports a folder that it cannot create", async () => {
   await using folder = await newFolder();
   const file = join(folder.path, "file");
   await writeFile(file, "");

@@ -1,4 +1,4 @@
-/** After very many sockets came and went a server holds what it held before. */
+/** The heap of a server after many sockets and sessions have opened and closed. */
 import { expect, it } from "vitest";
 import { startMeasured, type Measured } from "../helpers/measured.ts";
 import { TestSocket } from "../helpers/socket.ts";
@@ -7,10 +7,10 @@ const sockets = 20_000;
 const sessionsPerWave = 100;
 const socketsPerSession = 4;
 const waves = sockets / sessionsPerWave / socketsPerSession;
-/** What a heap may have grown by that leaks nothing: 100 bytes a socket would be twice as much. */
+/** The growth that a heap without leaks may have (bytes). A leak of 100 bytes per socket would be twice as much. */
 const margin = 1024 * 1024;
 
-/** Sockets come, half of them subscribe, some of them leave, and with the sessions all of them go. */
+/** Opens sockets, half of which subscribe. Some disconnect; the end of their sessions closes the others. */
 async function wave(server: Measured) {
   const { socketUrl } = server;
   const started = await server.start(sessionsPerWave);
@@ -32,7 +32,7 @@ async function wave(server: Measured) {
   await Promise.all(opened.map(({ closed }) => closed));
 }
 
-it("20,000 sockets and 5,000 sessions leave nothing behind", { timeout: 1_000_000 }, async () => {
+it("20,000 sockets and 5,000 sessions leak nothing", { timeout: 1_000_000 }, async () => {
   using server = await startMeasured({ maxSocketsPerSession: 10 });
   for (let i = 0; i < 5; i += 1) await wave(server);
   const { heap: heapBefore, ...before } = await server.measure();

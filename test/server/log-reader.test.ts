@@ -1,4 +1,4 @@
-/** A log whose reader stalls, leaves or is slow: the server serves on, and says how many lines were lost. */
+/** A log reader that stalls, exits or is slow: the server continues to serve, and reports the number of lost lines. */
 import { execFileSync, spawn, type StdioOptions } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
@@ -11,7 +11,7 @@ import { metricsOf } from "../helpers/metrics.ts";
 import { until } from "../helpers/until.ts";
 import { dieWithTests } from "../helpers/watchdog.ts";
 
-/** Lines of the log, each of some 500 bytes: together more than a pipe or a socket holds. */
+/** Log lines of about 500 bytes each: together more than a pipe or a socket buffers. */
 const times = 200;
 
 interface Line {
@@ -19,7 +19,7 @@ interface Line {
   readonly lines?: number;
 }
 
-/** A pipe whose two ends this process holds; what is not read stays in it. */
+/** A pipe with both ends in this process. Unread data stays in it. */
 async function openPipe() {
   const folder = await newFolder();
   const path = join(folder.path, "pipe");
@@ -29,7 +29,7 @@ async function openPipe() {
   return {
     fd,
     path,
-    /** What is in it. */
+    /** Reads the buffered data. */
     read: (): string => {
       let text = "";
       try {
@@ -61,7 +61,7 @@ async function startServer(stdout: number | "pipe") {
   return { child, exited, url: /http:\S+/.exec(greeting)?.[0] ?? "" };
 }
 
-/** Each is a line of the log, of some 500 bytes. */
+/** Sends requests that each write one log line of about 500 bytes. */
 async function refuse(url: string, requests: number): Promise<void> {
   const headers = { "user-agent": "x".repeat(256) };
   for (let done = 0; done < requests; done += 50)
@@ -70,9 +70,9 @@ async function refuse(url: string, requests: number): Promise<void> {
     );
 }
 
-it("a server whose log goes into a pipe that is not read serves, stops, and loses no line that fits in its memory", async () => {
+it("a server whose log pipe is not read serves, stops, and loses no line that fits in memory", async () => {
   await using pipe = await openPipe();
-  // Not the reader's own: a process that starts another makes what it passes on blocking.
+  // Not a child process's own pipe: a process that starts another makes the descriptors it passes blocking.
   const end = openSync(pipe.path, constants.O_WRONLY);
   const { url, child, exited } = await startServer(end);
   closeSync(end);
@@ -90,13 +90,13 @@ it("a server whose log goes into a pipe that is not read serves, stops, and lose
     .split("\n")
     .map((line) => JSON.parse(line) as Line);
   expect(lines.filter(({ msg }) => msg === "refused")).toHaveLength(times);
-  // And again, with a reader that never comes back.
+  // Again, with a reader that never continues.
   await refuse(url, times);
   child.kill("SIGTERM");
   expect(await exited).toEqual([0, null]);
 });
 
-it("a server whose log goes into a socket that is not read serves and stops", async () => {
+it("a server whose log socket is not read serves and stops", async () => {
   const { url, child, exited } = await startServer("pipe");
   await refuse(url, times);
   await register(url);
@@ -105,7 +105,7 @@ it("a server whose log goes into a socket that is not read serves and stops", as
   child.stdout?.destroy();
 });
 
-it("a server whose log's reader has left serves, stops, and counts the lines that are lost", async () => {
+it("a server whose log reader has gone serves, stops, and counts the lost lines", async () => {
   const { url, child, exited } = await startServer("pipe");
   child.stdout?.destroy();
   await refuse(url, 50);
@@ -117,7 +117,7 @@ it("a server whose log's reader has left serves, stops, and counts the lines tha
   expect(await exited).toEqual([0, null]);
 });
 
-it("the last lines are written at the exit of a server whose log's reader is behind", async () => {
+it("the last lines are written at exit if the log reader is behind", async () => {
   const { url, child, exited } = await startServer("pipe");
   await refuse(url, times);
   child.kill("SIGTERM");
@@ -128,7 +128,7 @@ it("the last lines are written at the exit of a server whose log's reader is beh
   expect(text.split("\n").filter((line) => line.includes('"refused"'))).toHaveLength(times);
 });
 
-it("lines beyond what may wait are dropped, and a line in their place says how many", async () => {
+it("lines beyond the limit are dropped, and one line reports how many", async () => {
   await using pipe = await openPipe();
   const numbers = (text: string) => text.trim().split("\n").map(Number);
   const fd = openSync(pipe.path, constants.O_WRONLY | constants.O_NONBLOCK);
@@ -157,7 +157,7 @@ it("lines beyond what may wait are dropped, and a line in their place says how m
   closeSync(fd);
 });
 
-it("a reader that is too slow for long gets a report in the place of each gap", async () => {
+it("a reader that stays too slow gets a report in place of each gap", async () => {
   await using pipe = await openPipe();
   const fd = openSync(pipe.path, constants.O_WRONLY | constants.O_NONBLOCK);
   const output: LogOutput = new LogOutput(fd, {
@@ -181,7 +181,7 @@ it("a reader that is too slow for long gets a report in the place of each gap", 
   closeSync(fd);
 });
 
-it("a flush takes no longer than its time", async () => {
+it("a flush takes no longer than its timeout", async () => {
   await using pipe = await openPipe();
   const fd = openSync(pipe.path, constants.O_WRONLY | constants.O_NONBLOCK);
   const output = new LogOutput(fd, { maxWaiting: 1_000_000, onLost: () => {} });
@@ -192,7 +192,7 @@ it("a flush takes no longer than its time", async () => {
   closeSync(fd);
 });
 
-it("what stands behind standard output is written to without blocking, or is a file", () => {
+it("standard output is written without blocking, or is a file", () => {
   const fd = nonBlocking(1);
   const [own, given] = [fstatSync(fd), fstatSync(1)];
   expect(own.ino).toBe(given.ino);

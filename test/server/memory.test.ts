@@ -1,4 +1,4 @@
-/** One account, and one address, take as much memory as they may: a server with a heap of 512 MB serves on. */
+/** One account or one address uses all the memory that it may: a server with a heap of 512 MB continues to serve. */
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
@@ -10,7 +10,7 @@ import { until } from "../helpers/until.ts";
 import { dieWithTests } from "../helpers/watchdog.ts";
 
 const mebibyte = 1024 * 1024;
-/** Of the heap, and of the buffers beside it. */
+/** The limit for the heap and the buffers outside of it (bytes). */
 const mostMemory = 800 * mebibyte;
 
 type Server = Awaited<ReturnType<typeof startServer>>;
@@ -25,7 +25,7 @@ async function startServer() {
   await register(url, email);
   return {
     url,
-    /** Of a user who does no harm. */
+    /** The access token of a user who is not an attacker. */
     email,
     socketUrl: url.replace("http", "ws"),
     get isRunning() {
@@ -36,7 +36,7 @@ async function startServer() {
       child.send({ userId, count });
       return ((await once(child, "message")) as [string[]])[0];
     },
-    /** Bytes, as the operating system counts them. */
+    /** The resident memory of the process (bytes). */
     async memory(): Promise<number> {
       const status = await readFile(`/proc/${child.pid}/status`, "utf8");
       return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1024;
@@ -47,7 +47,7 @@ async function startServer() {
 
 const from = (address: string) => ({ headers: { "x-forwarded-for": address } });
 
-/** Another client logs in, and gets answers over HTTP and on a socket; and memory is within its bound. */
+/** Expects that another client can log in and use HTTP and a socket, and that the memory is within its limit. */
 async function servesOn(server: Server): Promise<void> {
   const { accessToken } = await login(server.url, server.email);
   await using socket = await connect(server.socketUrl, accessToken, from("198.51.100.1"));
@@ -60,15 +60,15 @@ async function servesOn(server: Server): Promise<void> {
 }
 
 const silent = "subscription ($filter: JSON) { silent(filter: $filter) { a } }";
-/** A query after the others is answered when they run. */
+/** Sends a query after the others. Its result means that they run. */
 const probe = "{ viewer { session { id } } }";
 
-/** Opens operations on one socket; resolves to how many were refused. */
+/** Opens operations on one socket. Resolves to the number of refused ones. */
 async function openAll(socket: TestSocket, payloads: readonly unknown[]): Promise<number> {
   payloads.forEach((payload, i) => socket.send({ id: `${i}`, type: "subscribe", payload }));
   let refused = 0;
   for (let probes = 0; ;) {
-    // Those that are prepared take turns with it, so it may overtake some: the second does not.
+    // The first query may overtake operations that are still being prepared. The second does not.
     socket.subscribe("probe", probe);
     for (;;) {
       const message = await socket.messages.next(30_000);
@@ -90,7 +90,7 @@ describe("a server with a heap of 512 MB", () => {
   });
   afterEach(() => server.stop());
 
-  it("serves on under subscriptions with ids of 200 KB, which it closes with 4400", async () => {
+  it("continues to serve under subscriptions with ids of 200 KB, which it closes with 4400", async () => {
     const tokens = await server.start("ids", 10);
     for (const token of tokens) {
       await using socket = await connect(server.socketUrl, token, from("192.0.2.1"));
@@ -101,7 +101,7 @@ describe("a server with a heap of 512 MB", () => {
     await servesOn(server);
   });
 
-  it("serves on under subscriptions each of which has a document of 900 unused queries", async () => {
+  it("continues to serve under subscriptions whose documents have 900 unused queries", async () => {
     const unused = Array.from({ length: 900 }, (_, i) => `query Q${i}{__typename}`).join(" ");
     const query = `subscription S{sessionEvents{type}} ${unused}`;
     const before = await server.memory();
@@ -112,28 +112,28 @@ describe("a server with a heap of 512 MB", () => {
       const payloads = Array.from({ length: 66 }, () => ({ query, operationName: "S" }));
       expect(await openAll(socket, payloads)).toBe(0);
     }
-    // Some 2.5 MB of each would be kept, were the whole document.
+    // If the whole documents were retained, each would take about 2.5 MB.
     expect((await server.memory()) - before).toBeLessThan(300 * mebibyte);
     await servesOn(server);
     await Promise.all(sockets.map((socket) => socket[Symbol.asyncDispose]()));
   });
 
-  it("refuses operations past the bounds of a session, a user and an address, and serves on", async () => {
+  it("refuses operations beyond the limits of a session, a user and an address, and continues to serve", async () => {
     const size = 240_000;
     const payloads = Array.from({ length: 36 }, (_, i) => ({
       query: silent,
       variables: { filter: `${i}`.padEnd(size, "x") },
     }));
     const sockets: TestSocket[] = [];
-    /** Opens on a new socket of each session; resolves to how many bytes are kept in all. */
+    /** Opens operations on a new socket of each session. Resolves to the bytes charged in total. */
     const fill = async (userId: string, sessions: number, address: string) => {
-      let kept = 0;
+      let charged = 0;
       for (const token of await server.start(userId, sessions)) {
         const socket = await connect(server.socketUrl, token, from(address));
         sockets.push(socket);
-        kept += (payloads.length - (await openAll(socket, payloads))) * size;
+        charged += (payloads.length - (await openAll(socket, payloads))) * size;
       }
-      return kept;
+      return charged;
     };
     const session = await fill("one session", 1, "192.0.2.3");
     expect(session).toBeGreaterThan(7 * mebibyte);
@@ -147,7 +147,7 @@ describe("a server with a heap of 512 MB", () => {
     expect(address).toBeLessThan(64 * mebibyte);
     await servesOn(server);
 
-    // Everything is given back, in whatever way operations end.
+    // All memory is released, however operations end.
     sockets.forEach((socket, i) => (i % 2 === 0 ? socket.ws.close() : socket.ws.terminate()));
     await Promise.all(sockets.map(({ closed }) => closed));
     await until(
@@ -158,7 +158,7 @@ describe("a server with a heap of 512 MB", () => {
     await Promise.all(sockets.map((socket) => socket[Symbol.asyncDispose]()));
   });
 
-  it("serves on when an account reads none of the answers that it asks for", async () => {
+  it("continues to serve if an account reads none of its responses", async () => {
     const sockets: TestSocket[] = [];
     const before = await server.memory();
     for (const token of await server.start("unread", 80)) {
@@ -168,12 +168,12 @@ describe("a server with a heap of 512 MB", () => {
       for (let i = 0; i < 8; i += 1) socket.subscribe(`${i}`, "{ large }");
     }
     await servesOn(server);
-    // Each may leave eight megabytes unread, which would be 640, and all of them 32.
+    // Each socket may leave 8 MB unread, which would be 640 MB, but the sockets of one user only 32 MB in total.
     expect((await server.memory()) - before).toBeLessThan(320 * mebibyte);
     await Promise.all(sockets.map((socket) => socket[Symbol.asyncDispose]()));
   });
 
-  it("serves on when an address sends bodies and messages that do not end", async () => {
+  it("continues to serve if an address sends bodies and messages that do not end", async () => {
     const { hostname, port } = new URL(server.url);
     const open: Socket[] = [];
     const answers: string[] = [];

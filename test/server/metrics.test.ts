@@ -1,4 +1,4 @@
-/** `/metrics`: what is counted on a server that really runs, who may read it, and whom it says nothing of. */
+/** `/metrics` of running servers: the metrics, who may read them, and that they contain no personal data. */
 import { Counter } from "prom-client";
 import { describe, expect, it } from "vitest";
 import { testApp } from "../helpers/app.ts";
@@ -16,7 +16,7 @@ import { until } from "../helpers/until.ts";
 const token = "what Prometheus sends, of 32 bytes";
 const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
 
-it("counts what happens to sessions, and why somebody was not let in", async () => {
+it("/metrics counts sessions started, renewed and ended, and refusals by reason", async () => {
   await using curfew = await startCurfew({ renewalGrace: 0, maxLoginFailures: 2 });
   const { url } = curfew;
   const email = newEmail();
@@ -48,7 +48,7 @@ it("counts what happens to sessions, and why somebody was not let in", async () 
   expect(values.has('curfew_sessions_ended_total{reason="EXPIRED"}')).toBe(false);
 });
 
-it("counts connections by transport, while they are open and as they end", async () => {
+it("/metrics counts connections by transport, open ones and ended ones", async () => {
   await using curfew = await startCurfew(testApp().schema);
   const { accessToken } = await register(curfew.url);
   await using one = await connect(curfew.socketUrl, accessToken);
@@ -80,7 +80,7 @@ it("counts connections by transport, while they are open and as they end", async
   ]);
 });
 
-it("measures the time from an end to each close, on the node that ended the session and on the others", async () => {
+it("/metrics measures the time from an end to each close, on every node", async () => {
   await using redis = await startRedis();
   await using nodes = await startNodes(redis, unchecked);
   const { here, there } = nodes;
@@ -105,7 +105,7 @@ it("measures the time from an end to each close, on the node that ended the sess
   }
 });
 
-it("counts an end that no message told of as found, and does not guess its time", async () => {
+it("/metrics counts an end that no message reported as found, without a time", async () => {
   await using redis = await startRedis();
   await using curfew = await startCurfew({ redisUrl: redis.url, recheckInterval: 100 });
   const { accessToken, sessionId } = await register(curfew.url);
@@ -120,7 +120,7 @@ it("counts an end that no message told of as found, and does not guess its time"
   expect(page.values.get('curfew_recheck_seconds_count{outcome="complete"}')).toBeGreaterThan(0);
 });
 
-it("measures the store by what it is asked, and tells an answer from none", async () => {
+it("/metrics measures the store by operation, and separates results from outages", async () => {
   const store = breakable(memoryStore());
   await using curfew = await startCurfew({ backends: { store: store.part }, recheckInterval: 50 });
   const { accessToken } = await register(curfew.url);
@@ -148,7 +148,7 @@ it("measures the store by what it is asked, and tells an answer from none", asyn
   expect(socket.ws.readyState).toBe(socket.ws.OPEN);
 });
 
-it("says how late the event loop is, with the rest that Node tells of a process", async () => {
+it("/metrics has the event loop lag and the other metrics of the process", async () => {
   await using curfew = await startCurfew();
   await metricsOf(curfew.url);
   const { values } = await metricsOf(curfew.url);
@@ -160,7 +160,7 @@ it("says how late the event loop is, with the rest that Node tells of a process"
     expect(values.get(name), name).toBeGreaterThan(0);
 });
 
-it("keeps the servers of one process apart, and shows what an app adds", async () => {
+it("/metrics separates the servers of one process, and shows an app's metrics", async () => {
   await using one = await startCurfew();
   await using two = await startCurfew();
   const own = new Counter({ name: "shop_orders_total", help: "Orders.", registers: [one.metrics] });
@@ -175,7 +175,7 @@ it("keeps the servers of one process apart, and shows what an app adds", async (
   ]);
 });
 
-it("says nothing of anybody, and nothing secret", async () => {
+it("/metrics contains no personal data and no secret", async () => {
   await using curfew = await startCurfew({ metricsToken: token });
   const email = newEmail();
   const { accessToken, renewalToken, sessionId, userId } = await register(curfew.url, email);
@@ -188,7 +188,7 @@ it("says nothing of anybody, and nothing secret", async () => {
     expect(text).not.toContain(hidden);
 });
 
-it("has no more series, whatever strangers send", async () => {
+it("requests of unknown clients add no series to /metrics", async () => {
   await using curfew = await startCurfew();
   const stranger = async (word: string) => {
     await ask(curfew.url, "{ viewer { user { id } } }", { token: word });
@@ -201,20 +201,20 @@ it("has no more series, whatever strangers send", async () => {
   expect((await metricsOf(curfew.url)).values.size).toBe(before);
 });
 
-describe("who may read it", () => {
+describe("reading /metrics", () => {
   const status = async (url: string, authorization?: string) => {
     const headers = authorization === undefined ? {} : { authorization };
     return (await fetch(new URL("/metrics", url), { headers })).status;
   };
 
-  it("is who has the token, where there is one", async () => {
+  it("needs the token if METRICS_TOKEN is set", async () => {
     await using curfew = await startCurfew({ metricsToken: token });
     expect(await status(curfew.url, `Bearer ${token}`)).toBe(200);
     for (const wrong of [undefined, token.slice(1), `Bearer ${token}x`, "Bearer", "Basic eDp5"])
       expect(await status(curfew.url, wrong)).toBe(401);
   });
 
-  it("is nobody in production, unless there is a token", async () => {
+  it("is refused in production without METRICS_TOKEN", async () => {
     const env = {
       PORT: "0",
       DATA_DIR: ":memory:",
@@ -229,7 +229,7 @@ describe("who may read it", () => {
     expect([await status(open.url), await status(open.url, `Bearer ${token}`)]).toEqual([401, 200]);
   });
 
-  it("is no page of another origin, and it is read only", async () => {
+  it("is not allowed to other origins, and is read-only", async () => {
     await using curfew = await startCurfew();
     const page = new URL("/metrics", curfew.url);
     const answer = await fetch(page, { headers: { origin: "https://elsewhere.example" } });

@@ -1,4 +1,4 @@
-/** `/ready`: which part is down, found out by stopping the real one. */
+/** `/ready` reports the backend that is down, tested by stopping the real one. */
 import { Redis } from "ioredis";
 import { expect, it } from "vitest";
 import { readinessOf } from "../../src/http/health.ts";
@@ -25,7 +25,7 @@ const up = (...names: string[]) => ({
 });
 const down = (parts: object) => ({ status: 503, ready: false, draining: false, parts });
 
-it("knows Redis, and is ready again when that is back", async () => {
+it("/ready fails while Redis is down, and recovers with it", async () => {
   await using redis = await startRedis();
   await using curfew = await startCurfew({ redisUrl: redis.url });
   const all = up("redis", "subscriber", "database");
@@ -39,7 +39,7 @@ it("knows Redis, and is ready again when that is back", async () => {
   expect(await readiness(curfew.url)).toEqual(all);
 });
 
-it("answers within its time though Redis hangs", async () => {
+it("/ready responds within its timeout while Redis hangs", async () => {
   await using redis = await startRedis();
   await using curfew = await startCurfew({ redisUrl: redis.url });
   redis.freeze();
@@ -54,14 +54,14 @@ it("answers within its time though Redis hangs", async () => {
   }
 });
 
-it("tells the subscriber's link from the other one", async () => {
+it("/ready reports the subscriber's connection separately", async () => {
   await using redis = await startRedis();
   await using curfew = await startCurfew({ redisUrl: redis.url });
   const { accessToken } = await register(curfew.url);
   await using socket = await connect(curfew.socketUrl, accessToken);
   const operator = new Redis(redis.port);
   try {
-    // There is room for the operator and the commands of the server, and for nobody who comes back.
+    // Redis has room for the operator and for the server's command connection, but for no reconnecting subscriber.
     await operator.call("CONFIG", "SET", "maxclients", 2);
     await operator.call("CLIENT", "KILL", "TYPE", "pubsub");
     const state = down({ redis: "up", subscriber: "down", database: "up" });
@@ -75,7 +75,7 @@ it("tells the subscriber's link from the other one", async () => {
   }
 });
 
-it("asks each part once for all who ask at a time, and draining is not ready", async () => {
+it("concurrent requests to /ready share one check, and a draining node is not ready", async () => {
   const gate = Promise.withResolvers<void>();
   let pings = 0;
   const ping = async () => {
@@ -94,7 +94,7 @@ it("asks each part once for all who ask at a time, and draining is not ready", a
   expect(pings).toBe(2);
 });
 
-it("knows PostgreSQL, whatever Redis does", async () => {
+it("/ready reports PostgreSQL independently of Redis", async () => {
   await using postgres = await PostgresServer.start();
   await using redis = await startRedis();
   const databaseUrl = await postgres.newDatabase();
@@ -108,7 +108,7 @@ it("knows PostgreSQL, whatever Redis does", async () => {
   await until(async () => (await readiness(curfew.url)).status === 200, "it to be green");
 });
 
-it("is of one database on one machine, and of the parts that an app brings by what they are", async () => {
+it("/ready checks one database on one machine, and an app's own backends by their role", async () => {
   await using alone = await startCurfew();
   expect(await readiness(alone.url)).toEqual(up("database"));
   const store = breakable(memoryStore());
@@ -118,7 +118,7 @@ it("is of one database on one machine, and of the parts that an app brings by wh
   expect(await readiness(own.url)).toEqual(down({ store: "down", users: "up" }));
 });
 
-it("names no host and nobody", async () => {
+it("/ready names no host and no user", async () => {
   await using redis = await startRedis();
   await using curfew = await startCurfew({ redisUrl: redis.url });
   const { sessionId } = await register(curfew.url);

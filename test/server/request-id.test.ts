@@ -1,4 +1,4 @@
-/** One id from the request to the store: in the answer, and in every line of the log that the request causes. */
+/** The request id: in the response, and in every log line that the request causes. */
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import { describe, expect, it } from "vitest";
@@ -22,7 +22,7 @@ const failing = {
 };
 const whoAmI = "{ viewer { user { id } } }";
 
-describe("an answer", () => {
+describe("a response", () => {
   const paths: readonly (readonly [string, Sent])[] = [
     ["/graphql", { method: "POST", headers: json, body: '{"query":"{ __typename }"}' }],
     ["/graphql", { method: "POST", headers: json, body: "{" }],
@@ -34,7 +34,7 @@ describe("an answer", () => {
     ["/nothing", {}],
   ];
 
-  it("has the id that the request came with, whoever answers", async () => {
+  it("has the request's id, for every path and status", async () => {
     await using curfew = await startCurfew();
     for (const [path, init] of paths) {
       const headers = { ...init.headers, "x-request-id": "b1f4:2/x@proxy" };
@@ -45,7 +45,7 @@ describe("an answer", () => {
   });
 
   it.each([undefined, "", "of two words", "<script>", "é", "x".repeat(65), "a,b"])(
-    "has a new one, each time another, instead of %s",
+    "has a new, unique id instead of %s",
     async (id) => {
       await using curfew = await startCurfew();
       const ids = new Set<string | null>();
@@ -61,7 +61,7 @@ describe("an answer", () => {
   );
 });
 
-it("every line of a request has its id, however many requests there are at once", async () => {
+it("every log line of a request has its id, with many concurrent requests", async () => {
   await using curfew = await startCurfew();
   const users = await Promise.all(
     Array.from({ length: 30 }, async (_, index) => {
@@ -83,7 +83,7 @@ it("every line of a request has its id, however many requests there are at once"
   }
 });
 
-it("so have faults of the store, of the topics and of an app", async () => {
+it("errors of the store, of pub/sub and of an app are logged with the request's id", async () => {
   const store = breakable(memoryStore());
   const pubsub = breakable(memoryPubSub());
   await using curfew = await startCurfew({
@@ -111,7 +111,7 @@ it("so have faults of the store, of the topics and of an app", async () => {
   ]);
 });
 
-it("what a socket causes has the id that it was opened with", async () => {
+it("log lines of a socket have the id of its handshake", async () => {
   await using curfew = await startCurfew(failing);
   const { accessToken } = await register(curfew.url);
   const headers = { "x-request-id": "socket-1" };
@@ -133,7 +133,7 @@ it("what a socket causes has the id that it was opened with", async () => {
   ]);
 });
 
-it("a socket is told its id as it opens", async () => {
+it("a socket receives its id in the handshake", async () => {
   await using curfew = await startCurfew();
   for (const [id, expected] of [
     ["socket-3", /^socket-3$/],
@@ -147,7 +147,7 @@ it("a socket is told its id as it opens", async () => {
   }
 });
 
-it("what is done for many is of no request", async () => {
+it("work for many sessions is logged without a request id", async () => {
   const store = breakable(memoryStore());
   await using curfew = await startCurfew({ backends: { store: store.part }, recheckInterval: 50 });
   const { accessToken } = await register(curfew.url);
@@ -161,7 +161,7 @@ it("what is done for many is of no request", async () => {
   expect(socket.ws.readyState).toBe(socket.ws.OPEN);
 });
 
-it("who waits for the store in a crowd keeps his own", async () => {
+it("a socket that waits for its session check keeps its own id", async () => {
   const gate = Promise.withResolvers<void>();
   const store = intercept(memoryStore(), {
     read: () => async () => {
@@ -172,7 +172,7 @@ it("who waits for the store in a crowd keeps his own", async () => {
   await using curfew = await startCurfew({ backends: { store } });
   const { accessToken } = await register(curfew.url);
   await using sockets = new AsyncDisposableStack();
-  // More than may ask at once: the others wait for their turn.
+  // More than may run at once, so the others wait in the queue.
   const crowd = Array.from({ length: 150 }, (_, index) =>
     sockets.use(
       new TestSocket(curfew.socketUrl, { headers: { "x-request-id": `socket-${index}` } }),

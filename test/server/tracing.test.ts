@@ -1,4 +1,4 @@
-/** Spans, as OpenTelemetry's own SDK gets them; and nothing at all where nobody set one up. */
+/** The spans that OpenTelemetry's SDK receives, and no tracing without an SDK. */
 import { context, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import {
@@ -17,7 +17,7 @@ import { startRedis } from "../helpers/redis.ts";
 import { connect } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
 
-/** What an app does before it starts Curfew. */
+/** Sets up the SDK as an app does before it starts Curfew. */
 function setUpSdk() {
   const exporter = new InMemorySpanExporter();
   const spanProcessors = [new SimpleSpanProcessor(exporter)];
@@ -35,7 +35,7 @@ afterEach(() => {
 const milliseconds = ([seconds, nanoseconds]: ReadableSpan["startTime"]) =>
   seconds * 1000 + nanoseconds / 1e6;
 
-it("each call to the store is a span, under that of whoever asks", async () => {
+it("each store call is a span under the caller's span", async () => {
   const { named } = setUpSdk();
   const store = breakable(memoryStore());
   await using curfew = await startCurfew({ backends: { store: store.part } });
@@ -61,7 +61,7 @@ it("each call to the store is a span, under that of whoever asks", async () => {
   });
 });
 
-it("the way from the end of a session to its last close is a span on each node", async () => {
+it("the time from a session's end to its last close is a span on each node", async () => {
   const { named, exporter } = setUpSdk();
   await using redis = await startRedis();
   await using nodes = await startNodes(redis);
@@ -81,26 +81,26 @@ it("the way from the end of a session to its last close is a span on each node",
   const [end] = named("curfew.store end");
   for (const span of spans) {
     expect(span.attributes["curfew.end.reason"]).toBe("LOGOUT");
-    // It begins where the store had done it; by the other's clock to the millisecond.
+    // The span starts when the store ended the session, by the other node's clock, in whole milliseconds.
     expect(milliseconds(span.startTime)).toBeGreaterThan(
       milliseconds(end?.startTime ?? [0, 0]) - 5,
     );
     expect(milliseconds(span.endTime)).toBeGreaterThanOrEqual(milliseconds(span.startTime));
   }
-  const told = JSON.stringify(
+  const exported = JSON.stringify(
     exporter.getFinishedSpans().map(({ name, attributes, events }) => [name, attributes, events]),
   );
   for (const hidden of [accessToken, renewalToken, sessionId, userId])
-    expect(told).not.toContain(hidden);
+    expect(exported).not.toContain(hidden);
 });
 
-it("where nobody set an SDK up, nothing is done for it", async () => {
+it("without an SDK, tracing does nothing", async () => {
   expect(await startTracing()).toBeUndefined();
   await using curfew = await startCurfew();
   const { accessToken } = await register(curfew.url);
   const data = await askData(curfew.url, "{ viewer { user { id } } }", { token: accessToken });
   expect(data.viewer).not.toBeNull();
-  // One that comes later is not used: it was decided at the start.
+  // An SDK that is set up after the start is not used.
   const { exporter } = setUpSdk();
   await logout(curfew.url, accessToken);
   expect(exporter.getFinishedSpans()).toEqual([]);

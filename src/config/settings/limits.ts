@@ -30,9 +30,9 @@ export const limits = {
     kind: wholeNumber(1_048_576, 1_099_511_627_776, "bytes"),
     default: 8_388_608,
     example: "8388608",
-    about: "Bytes that the running operations of one session may keep on one node.",
+    about: "Bytes of memory that the running operations of one session may use on one node.",
     details:
-      "One operation may keep a quarter of it, one user four times and one address eight times as much.",
+      "One operation may use a quarter of it, one user four times and one address eight times as much.",
   },
   maxMessageSize: {
     variable: "MAX_MESSAGE_SIZE",

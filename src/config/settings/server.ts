@@ -104,9 +104,9 @@ export const server = {
   },
 } as const satisfies Record<string, AnySetting>;
 
-/** `*` stands for one label or more, so it is one. Before a single label it would allow every site of a registry. */
-function isWildcardRight(text: string): boolean {
-  const [before = "", after, ...more] = text.split("*");
+/** `*` stands for one or more labels, so it must be a whole label. Before a single label it would allow a whole TLD. */
+function isWildcardRight(origin: string): boolean {
+  const [before = "", after, ...more] = origin.split("*");
   if (after === undefined) return true;
   return (
     more.length === 0 && before.endsWith("://") && /^(?:\.[^.:/?#]+){2,}(?:[:/?#]|$)/.test(after)

@@ -26,7 +26,7 @@ export const storage = {
     kind: text(z.string("a string").regex(/\S/, "a folder, or :memory:")),
     default: "./data",
     example: "./data",
-    about: "The folder for one machine's users and sessions; `:memory:` keeps nothing.",
+    about: "The folder for one machine's users and sessions; `:memory:` stores nothing on disk.",
     details:
       "It holds an SQLite database and the generated secret. `:memory:` loses everything at exit.",
   },

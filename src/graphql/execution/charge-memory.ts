@@ -1,23 +1,23 @@
-/** Charges an operation for what it keeps until it is done. */
+/** Charges an operation for its memory until it is done. */
 import { getOperationAST, OperationTypeNode, type ExecutionArgs } from "graphql";
 import type { Caller } from "../caller.ts";
 import { documentFootprint, footprintOf } from "./footprint.ts";
 
-/** Bytes of everything else that a running operation keeps: closures, promises, its stream and its context. */
-const machinery = 6_000;
+/** Bytes that every running operation takes besides its request: closures, promises, its stream and its context. */
+const baseFootprint = 6_000;
 
 /**
- * Whether the operation may run.
+ * Charges the operation, and returns whether it may run.
  *
- * @param params what the client sent, where plugins keep it
+ * @param params the client's request, if plugins retain it while the operation runs
  */
-export function mayKeep(args: ExecutionArgs, caller: Caller, params?: unknown): boolean {
+export function chargeMemory(args: ExecutionArgs, caller: Caller, params?: unknown): boolean {
   const { document, operationName, variableValues } = args;
   const bytes = () =>
-    machinery +
+    baseFootprint +
     documentFootprint(document) +
     footprintOf(variableValues) +
     (params === undefined ? 0 : footprintOf(params));
   const kind = getOperationAST(document, operationName)?.operation;
-  return caller.keep(bytes, kind === OperationTypeNode.SUBSCRIPTION);
+  return caller.charge(bytes, kind === OperationTypeNode.SUBSCRIPTION);
 }

@@ -1,6 +1,6 @@
 /**
  * Checks the variables of an operation before it is executed. The executor checks them too, but quotes the whole
- * value in each of 50 errors, which takes it 0.3 s for a value of 256 KB.
+ * value in each of up to 50 errors, which takes 0.3 s for a value of 256 KB.
  */
 import {
   coerceInputValue,
@@ -16,10 +16,10 @@ import {
 import { tooComplex } from "../errors.ts";
 import { invalidVariable } from "../plugins/redact-errors.ts";
 
-/** More are not looked for. */
-const maxErrors = 10;
+/** The check stops after this many errors. */
+const maxVariableErrors = 10;
 
-/** What graphql 16.15 takes beyond its types. */
+/** The parameters of graphql 16.15, of which its types lack the last. */
 type Coerce = (
   value: unknown,
   type: Parameters<typeof coerceInputValue>[1],
@@ -28,15 +28,14 @@ type Coerce = (
 ) => unknown;
 const coerce: Coerce = coerceInputValue;
 
-class Enough extends Error {}
+class TooManyErrors extends Error {}
 
 /**
- * What is wrong with the values of the operation's variables; an empty list where nothing is. What is missing
- * is for the executor to say.
+ * Returns the errors of the values of the operation's variables. The executor reports missing variables.
  *
- * @param suggestions whether an error may name what the client probably meant
+ * @param suggestions whether an error may suggest similar names of the schema
  */
-export function wrongVariables(
+export function variableErrors(
   { schema, document, operationName, variableValues }: ExecutionArgs,
   suggestions: boolean,
 ): readonly GraphQLError[] {
@@ -45,19 +44,19 @@ export function wrongVariables(
   const errors: GraphQLError[] = [];
   try {
     for (const definition of definitions)
-      check(schema, definition, variableValues, suggestions, (error) => {
+      checkVariable(schema, definition, variableValues, suggestions, (error) => {
         errors.push(error);
-        if (errors.length === maxErrors) throw new Enough();
+        if (errors.length === maxVariableErrors) throw new TooManyErrors();
       });
   } catch (error) {
-    // The stack is at its end.
+    // The call stack overflowed.
     if (error instanceof RangeError) return [tooComplex("The variables are nested too deeply.")];
-    if (!(error instanceof Enough)) throw error;
+    if (!(error instanceof TooManyErrors)) throw error;
   }
   return errors;
 }
 
-function check(
+function checkVariable(
   schema: GraphQLSchema,
   node: VariableDefinitionNode,
   values: Readonly<Record<string, unknown>>,
@@ -78,5 +77,5 @@ function check(
   );
 }
 
-/** The overloads of graphql-js take each kind of node, but not their union. */
+/** graphql-js has an overload for each kind of node, but none for their union. */
 const typeOf: (schema: GraphQLSchema, node: TypeNode) => unknown = typeFromAST as never;

@@ -1,23 +1,26 @@
-/** The documents that were parsed and validated lately, by their text. */
+/** Caches parsed and validated documents by their text. */
 import { GraphQLError, type DocumentNode } from "graphql";
 
-/** What may be executed, or why not. */
+/** A valid document, or its errors. */
 export type Compiled =
   | {
       readonly document: DocumentNode;
-      /** Whether a query's answer may come bit by bit. */
+      /** Whether the response may be incremental: `@defer` or `@stream`. */
       readonly inParts: boolean;
     }
   | { readonly problems: readonly GraphQLError[] };
 
-/** Characters. A parsed document takes up to 240 times the memory of its text, and any client can send one. */
-const longestText = 4_096;
-/** Of all texts together; a shorter one counts as `leastText`. */
-const allTexts = 128 * 1_024;
-const leastText = 1_024;
+/**
+ * Longer texts are not cached (characters). A parsed document takes up to 240 times the memory of its text, and any
+ * client can send one.
+ */
+const maxTextLength = 4_096;
+/** Characters of all cached texts. A text shorter than `minTextWeight` counts as that long. */
+const maxTotalWeight = 128 * 1_024;
+const minTextWeight = 1_024;
 
-/** Remembers what belongs to short texts: those that were used last, as long as all of them are no more than may be. */
-export function smallCache<Value extends object>() {
+/** Creates an LRU cache by text, bounded by the length of the texts. */
+export function boundedCache<Value extends object>() {
   const values = new Map<string, Value>();
   let characters = 0;
   return {
@@ -29,11 +32,11 @@ export function smallCache<Value extends object>() {
       return value;
     },
     set: (text: string, value: Value): void => {
-      if (text.length > longestText) return;
+      if (text.length > maxTextLength) return;
       if (!values.has(text)) characters += weightOf(text);
       values.set(text, value);
       for (const oldest of values.keys()) {
-        if (characters <= allTexts) return;
+        if (characters <= maxTotalWeight) return;
         values.delete(oldest);
         characters -= weightOf(oldest);
       }
@@ -42,26 +45,27 @@ export function smallCache<Value extends object>() {
 }
 
 function weightOf(text: string): number {
-  return Math.max(text.length, leastText);
+  return Math.max(text.length, minTextWeight);
 }
 
 export const noCache = { get: () => undefined, set: () => {} };
 
-/** Parses and validates: throws what is wrong with the text, and lists what is wrong with its content. */
-type Check = (query: string) => readonly [DocumentNode, readonly GraphQLError[]];
+/** Parses and validates. Throws syntax errors and returns validation errors. */
+type CheckDocument = (query: string) => readonly [DocumentNode, readonly GraphQLError[]];
 
-export function cacheDocuments(check: Check): (query: string) => Compiled {
-  const known = smallCache<Compiled>();
+/** Returns a function that parses and validates a document, unless the result is cached. */
+export function cacheDocuments(check: CheckDocument): (query: string) => Compiled {
+  const cache = boundedCache<Compiled>();
   return (query) => {
-    const remembered = known.get(query);
-    if (remembered !== undefined) return remembered;
+    const cached = cache.get(query);
+    if (cached !== undefined) return cached;
     const compiled = compile(query, check);
-    known.set(query, compiled);
+    cache.set(query, compiled);
     return compiled;
   };
 }
 
-function compile(query: string, check: Check): Compiled {
+function compile(query: string, check: CheckDocument): Compiled {
   try {
     const [document, problems] = check(query);
     if (problems.length > 0) return { problems };

@@ -1,37 +1,37 @@
-/** A subscription's events until its life ends; then one error, then no more. */
+/** A response stream that ends with its connection lifecycle: events, then one error, then the end of the stream. */
 import type { ExecutionResult } from "graphql";
 import { isAsyncIterable } from "graphql-yoga";
 import type { CloseReason } from "../../protocol/close-reasons.ts";
 import type { ConnectionLifecycle } from "../../connections/lifecycle.ts";
 import { endingError } from "../errors.ts";
 
-export type Result = ExecutionResult | AsyncIterable<ExecutionResult>;
+export type OperationResult = ExecutionResult | AsyncIterable<ExecutionResult>;
 
 type Step = IteratorResult<ExecutionResult, undefined>;
 
 export interface EndableStreamOptions {
   readonly lifecycle: ConnectionLifecycle;
-  /** Whether it is the answer to a mutation, in parts: then it goes on while its life lets answers go out. */
-  readonly isAnswer: boolean;
-  /** What is made of an event, in one answer or in parts. */
-  readonly answerTo: (event: unknown) => Result | Promise<Result>;
-  /** What the client may see of an answer. */
-  readonly masked: (answer: ExecutionResult) => ExecutionResult;
-  /** The same of what the source throws. */
+  /** Whether it is the incremental response of a mutation, which continues while the lifecycle lets replies finish. */
+  readonly isMutation: boolean;
+  /** Executes the subscription for one event of the source. The result may be incremental. */
+  readonly resultOf: (event: unknown) => OperationResult | Promise<OperationResult>;
+  /** Masks the errors of a result. */
+  readonly masked: (result: ExecutionResult) => ExecutionResult;
+  /** Masks an error that the source throws. */
   readonly mask: (error: unknown) => unknown;
-  /** Is told of what the source throws and the client may not see. */
-  readonly onSourceFault: (error: unknown) => void;
-  /** Called once, whoever closes it. */
+  /** Receives errors of the source that were masked. */
+  readonly onSourceError: (error: unknown) => void;
+  /** Called once, when the stream closes for any reason. */
   readonly onClose: () => void;
 }
 
-/** Ends although its source waits: an async generator in the middle of an `await` cannot be returned. */
+/** Ends even if its source is pending: `return()` of an async generator waits for the generator's current `await`. */
 export class EndableStream implements AsyncIterableIterator<ExecutionResult, undefined> {
   readonly #source: AsyncIterator<unknown>;
   readonly #options: EndableStreamOptions;
-  #forget = () => {};
+  #removeListener = () => {};
   #waiting: PromiseWithResolvers<Step> | undefined;
-  /** The answers to one event. */
+  /** The incremental results of one event. */
   #parts: AsyncIterator<ExecutionResult> | undefined;
   #last: ExecutionResult | undefined;
   #closed = false;
@@ -39,7 +39,7 @@ export class EndableStream implements AsyncIterableIterator<ExecutionResult, und
   constructor(source: AsyncIterable<unknown>, options: EndableStreamOptions) {
     this.#source = source[Symbol.asyncIterator]();
     this.#options = options;
-    this.#forget = options.lifecycle.onEnd((ending) => this.#end(ending));
+    this.#removeListener = options.lifecycle.onEnd((reason) => this.#end(reason));
   }
 
   next(): Promise<Step> {
@@ -48,17 +48,17 @@ export class EndableStream implements AsyncIterableIterator<ExecutionResult, und
     this.#waiting = waiting;
     this.#read().then(
       (result) => {
-        // From the moment when it closes nothing is delivered; `#end` answers.
-        if (this.#closed || this.#isHeld) return;
+        // Once the lifecycle closes, results are dropped and `#end` settles the pending read.
+        if (this.#closed || this.#isClosing) return;
         if (result !== undefined)
-          return this.#answer({ done: false, value: this.#options.masked(result) });
+          return this.#settle({ done: false, value: this.#options.masked(result) });
         this.#close();
-        this.#answer(this.#final());
+        this.#settle(this.#final());
       },
       (error: unknown) => {
         const shown = this.#options.mask(error);
-        if (shown !== error) this.#options.onSourceFault(error);
-        if (this.#closed || this.#isHeld) return;
+        if (shown !== error) this.#options.onSourceError(error);
+        if (this.#closed || this.#isClosing) return;
         this.#waiting = undefined;
         this.#close();
         waiting.reject(shown);
@@ -70,7 +70,7 @@ export class EndableStream implements AsyncIterableIterator<ExecutionResult, und
   return(): Promise<Step> {
     this.#close();
     this.#last = undefined;
-    this.#answer(this.#final());
+    this.#settle(this.#final());
     return Promise.resolve(this.#final());
   }
 
@@ -87,16 +87,16 @@ export class EndableStream implements AsyncIterableIterator<ExecutionResult, und
     await this.return();
   }
 
-  get isAnswer(): boolean {
-    return this.#options.isAnswer;
+  get isMutation(): boolean {
+    return this.#options.isMutation;
   }
 
-  get #isHeld(): boolean {
-    const { lifecycle, isAnswer } = this.#options;
-    return (isAnswer ? lifecycle.closeReason : lifecycle.closingFor) !== undefined;
+  get #isClosing(): boolean {
+    const { lifecycle, isMutation } = this.#options;
+    return (isMutation ? lifecycle.closeReason : lifecycle.closingFor) !== undefined;
   }
 
-  /** Undefined when no more will come. */
+  /** Returns the next result, or `undefined` at the end of the source. */
   async #read(): Promise<ExecutionResult | undefined> {
     for (;;) {
       const part = await this.#parts?.next();
@@ -104,19 +104,19 @@ export class EndableStream implements AsyncIterableIterator<ExecutionResult, und
       this.#parts = undefined;
       const event = await this.#source.next();
       if (event.done === true) return undefined;
-      const result = await this.#options.answerTo(event.value);
+      const result = await this.#options.resultOf(event.value);
       if (!isAsyncIterable(result)) return result;
       this.#parts = result[Symbol.asyncIterator]();
     }
   }
 
-  #end(ending: CloseReason): void {
-    this.#last = { errors: [endingError(ending)] };
+  #end(reason: CloseReason): void {
+    this.#last = { errors: [endingError(reason)] };
     this.#close();
-    if (this.#waiting !== undefined) this.#answer(this.#final());
+    if (this.#waiting !== undefined) this.#settle(this.#final());
   }
 
-  #answer(step: Step): void {
+  #settle(step: Step): void {
     this.#waiting?.resolve(step);
     this.#waiting = undefined;
   }
@@ -130,16 +130,16 @@ export class EndableStream implements AsyncIterableIterator<ExecutionResult, und
   #close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#forget();
+    this.#removeListener();
     this.#options.onClose();
     if (this.#parts !== undefined) leave(this.#parts);
     leave(this.#source);
   }
 }
 
-/** Not awaited, since it may wait for the next event; and whatever comes of it, nobody reads it any more. */
+/** Stops a source without waiting for it, because `return()` may wait for the next event. Ignores its errors. */
 export function leave(source: AsyncIterator<unknown>): void {
-  // An app's source may break the rules of iterators.
+  // An app's source may throw synchronously, against the iterator protocol.
   const leaving = async () => source.return?.();
   leaving().catch(() => {});
 }

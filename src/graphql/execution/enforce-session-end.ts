@@ -1,35 +1,39 @@
-/** The last look at an answer: whatever plugins made of it, it ends with its session. */
+/** Ends a result with its session after all plugins have processed it. */
 import type { ExecutionResult } from "graphql";
 import { isAsyncIterable } from "graphql-yoga";
 import type { Caller } from "../caller.ts";
-import { EndableStream, leave, type Result } from "./endable-stream.ts";
-import { asItIs, slowRequest, stopped, stoppedMidway } from "./execute.ts";
+import { EndableStream, leave, type OperationResult } from "./endable-stream.ts";
+import { passThrough, slowRequestTime, stopped, stoppedMidway } from "./execute.ts";
 
 /**
- * A plugin may answer instead of the executor, stream by itself, or hold back what was executed: so this
- * comes after all of them, and puts under the session what is not there yet.
+ * Runs after all plugins and registers the operation under its session if that has not happened yet. A plugin may
+ * return a result instead of the executor, return a stream of its own, or delay the executor's result.
  */
-export async function endWithSession(result: Result, caller: Caller): Promise<Result> {
-  return isAsyncIterable(result) ? stream(result, caller) : answer(result, caller);
+export async function endWithSession(
+  result: OperationResult,
+  caller: Caller,
+): Promise<OperationResult> {
+  return isAsyncIterable(result) ? endStream(result, caller) : endResult(result, caller);
 }
 
-async function answer(result: ExecutionResult, caller: Caller): Promise<Result> {
+async function endResult(result: ExecutionResult, caller: Caller): Promise<OperationResult> {
   const { lifecycle } = caller;
-  if (caller.age > slowRequest && !caller.repliesBeforeClose) await caller.join("slowRequest");
-  const { closeReason: ending } = lifecycle;
-  // Where there is no Node HTTP, he counts as gone from here on.
+  if (caller.age > slowRequestTime && !caller.repliesBeforeClose) await caller.join("slowRequest");
+  const { closeReason } = lifecycle;
+  // Outside of Node's HTTP server, `done` ends the lifecycle as if the client had left.
   caller.done();
-  const isStopped = ending !== undefined && ending !== "CLIENT_GONE" && !caller.repliesBeforeClose;
+  const isStopped =
+    closeReason !== undefined && closeReason !== "CLIENT_GONE" && !caller.repliesBeforeClose;
   if (!isStopped) return result;
-  return hasBegun(result) ? stoppedMidway(ending) : stopped(ending);
+  return hasBegun(result) ? stoppedMidway(closeReason) : stopped(closeReason);
 }
 
-/** Whether the executor had begun with it, as far as its result shows. */
+/** Whether the executor began with the operation, as far as its result shows. */
 function hasBegun({ data, errors = [] }: ExecutionResult): boolean {
   return data !== undefined || errors.some(({ extensions }) => extensions?.["begun"] === true);
 }
 
-async function stream(source: AsyncIterable<unknown>, caller: Caller): Promise<Result> {
+async function endStream(source: AsyncIterable<unknown>, caller: Caller): Promise<OperationResult> {
   const { lifecycle } = caller;
   const onClose = () => caller.done();
   await caller.join("stream");
@@ -40,11 +44,11 @@ async function stream(source: AsyncIterable<unknown>, caller: Caller): Promise<R
   }
   return new EndableStream(source, {
     lifecycle,
-    isAnswer: source instanceof EndableStream && source.isAnswer,
-    answerTo: asItIs,
+    isMutation: source instanceof EndableStream && source.isMutation,
+    resultOf: passThrough,
     masked: (part) => part,
     mask: (error) => error,
-    onSourceFault: () => {},
+    onSourceError: () => {},
     onClose,
   });
 }

@@ -1,4 +1,4 @@
-/** The engine: one pipeline that HTTP and the socket both execute on, and Yoga around it for HTTP. */
+/** The GraphQL engine: one execution pipeline for HTTP and sockets, and Yoga as the HTTP adapter around it. */
 import type { ReportError } from "../../lib/report-error.ts";
 import {
   getOperationAST,
@@ -11,7 +11,7 @@ import { createYoga, type Plugin, type YogaLogger, type YogaServerOptions } from
 import { guardingPlugin } from "../authenticated.ts";
 import type { Caller } from "../caller.ts";
 import { createContext, type CurfewContext, type Services } from "../context.ts";
-import { noCache, cacheDocuments, smallCache, type Compiled } from "./document-cache.ts";
+import { noCache, cacheDocuments, boundedCache, type Compiled } from "./document-cache.ts";
 import {
   pluginPipeline,
   operationNotFound,
@@ -20,18 +20,18 @@ import {
   type Pipeline,
 } from "./plugin-pipeline.ts";
 import { maskError, tooMuchMemory } from "../errors.ts";
-import { executableOf } from "./executable.ts";
+import { reduceDocument } from "./reduce-document.ts";
 import { useSecurityHeaders } from "../plugins/use-security-headers.ts";
-import { mayKeep } from "./charge-memory.ts";
+import { chargeMemory } from "./charge-memory.ts";
 import { useQueryLimits, type QueryLimits } from "../plugins/query-limits.ts";
-import type { Result } from "./endable-stream.ts";
+import type { OperationResult } from "./endable-stream.ts";
 import { Occurrences } from "../yoga-logger.ts";
-import type { OnMasked } from "./masked-errors.ts";
+import type { OnMasked } from "./report-masked-errors.ts";
 import { createExecute, type Execute } from "./execute.ts";
 import { useParameterErrors } from "../plugins/use-parameter-errors.ts";
-import { redactErrors } from "../plugins/redact-errors.ts";
+import { useErrorRedaction } from "../plugins/redact-errors.ts";
 
-/** What a transport passes along with each request or operation. */
+/** The context that a transport passes with each request or operation. */
 export interface ServerContext {
   readonly identify: () => Caller | Promise<Caller>;
 }
@@ -43,44 +43,47 @@ export interface EngineOptions {
   readonly reportError: ReportError;
   /** Bytes of a request body. */
   readonly maxMessageSize: number;
-  /** Whose pages may read answers; cookies are never asked for. */
+  /** Returns whether CORS allows an origin to read responses. Credentials are never allowed. */
   readonly allowsOrigin: (origin: string, host: string | null) => boolean;
   readonly introspection: boolean;
   readonly limits: QueryLimits;
-  /** The app's own: all operations go through them. */
+  /** The app's plugins. All operations go through them. */
   readonly plugins: AppPlugins;
 }
 
-/** What Yoga takes where the context is Curfew's. */
+/** Plugins for a Yoga with Curfew's context. */
 export type AppPlugins = NonNullable<YogaServerOptions<ServerContext, CurfewContext>["plugins"]>;
 
-/** An operation of a document that was compiled. */
+/** An operation of a compiled document. */
 export type Operation = Pick<ExecutionArgs, "document" | "operationName" | "variableValues">;
 
 export interface Engine extends Pick<ReturnType<typeof createAdapter>, "handle" | "fetchAPI"> {
-  /** What the operations of sockets go through. */
+  /** Executes the operations of sockets. */
   readonly pipeline: Pipeline;
-  /** The short way of plain requests; there is none where plugins are to see each operation. */
+  /** Executes plain requests without Yoga. Undefined if the app has plugins, which must see each operation. */
   readonly fastPath: FastPath | undefined;
 }
 
 export interface FastPath {
-  /** Parses and validates, unless it did so lately. */
+  /** Parses and validates a document, unless it is cached. */
   readonly compile: (query: string) => Compiled;
-  /** Runs it for whoever turns out to ask; what fails unexpectedly is in the result, masked. */
-  readonly answer: (operation: Operation, identify: () => Promise<Caller>) => Promise<Result>;
+  /** Identifies the caller and executes the operation. Unexpected errors are masked in the result. */
+  readonly answer: (
+    operation: Operation,
+    identify: () => Promise<Caller>,
+  ) => Promise<OperationResult>;
 }
 
 export function createEngine(options: EngineOptions): Engine {
   const { schema, services, logger, reportError } = options;
   const onMasked: OnMasked = (error, count) => logger.error(error, new Occurrences(count));
-  const run = createExecute({
+  const execute = createExecute({
     mask: maskError,
     onMasked,
     reportError,
     suggestions: options.introspection,
   });
-  const adapter = createAdapter(options, run);
+  const adapter = createAdapter(options, execute);
   const envelop = (context?: object) => adapter.getEnveloped(context) as Enveloped;
   if (options.plugins.length > 0) {
     const pipeline = pluginPipeline((params, caller) =>
@@ -106,16 +109,16 @@ export function createEngine(options: EngineOptions): Engine {
       const { document } = compiled;
       const operation = getOperationAST(document, operationName);
       if (!operation) return [operationNotFound()];
-      const sent = { document, operationName, variableValues: variables };
+      const received = { document, operationName, variableValues: variables };
       const isSubscription = operation.operation === OperationTypeNode.SUBSCRIPTION;
-      const args = argsOf(isSubscription ? executableOf(sent) : sent, caller);
-      return mayKeep(args, caller) ? args : [tooMuchMemory()];
+      const args = argsOf(isSubscription ? reduceDocument(received) : received, caller);
+      return chargeMemory(args, caller) ? args : [tooMuchMemory()];
     },
-    run,
+    run: execute,
   };
   const answer: FastPath["answer"] = async (operation, identify) => {
     try {
-      return await run(argsOf(operation, await identify()));
+      return await execute(argsOf(operation, await identify()));
     } catch (error) {
       onMasked(error, 1);
       return { errors: [maskError(error)] };
@@ -129,8 +132,8 @@ export function createEngine(options: EngineOptions): Engine {
   };
 }
 
-/** For all requests that are more than a JSON POST: GET, streams, forms, and what is wrong. */
-function createAdapter(options: EngineOptions, run: Execute) {
+/** Creates the Yoga for all requests except plain JSON POSTs: GET, event streams, forms and malformed requests. */
+function createAdapter(options: EngineOptions, execute: Execute) {
   const { schema, services, logger, allowsOrigin } = options;
   return createYoga<ServerContext, CurfewContext>({
     schema,
@@ -139,8 +142,8 @@ function createAdapter(options: EngineOptions, run: Execute) {
     maskedErrors: { maskError },
     maxRequestBodySize: options.maxMessageSize,
     multipart: false,
-    // A syntax error that is remembered would be answered with the status of its first occasion.
-    parserAndValidationCache: { documentCache: smallCache(), errorCache: noCache },
+    // A cached syntax error would keep the HTTP status of its first request.
+    parserAndValidationCache: { documentCache: boundedCache(), errorCache: noCache },
     cors: ({ headers }) => {
       const origin = headers.get("origin") ?? "";
       if (!allowsOrigin(origin, headers.get("host"))) return false;
@@ -149,23 +152,23 @@ function createAdapter(options: EngineOptions, run: Execute) {
     landingPage: false,
     graphiql: false,
     plugins: [
-      runningBy(run),
+      useExecute(execute),
       useQueryLimits({ limits: options.limits, suggestions: options.introspection }),
       useSecurityHeaders,
       useParameterErrors,
-      redactErrors({ suggestions: options.introspection }),
+      useErrorRedaction({ suggestions: options.introspection }),
       ...(options.introspection ? [] : [withoutIntrospection]),
       ...(options.plugins.length > 0
-        ? [guardingPlugin(), ...options.plugins, useSessionEnd(run)]
+        ? [guardingPlugin(), ...options.plugins, useSessionEnd(execute)]
         : []),
     ],
   });
 }
 
-function runningBy(run: Execute): Plugin {
+function useExecute(execute: Execute): Plugin {
   return {
-    onExecute: ({ setExecuteFn }) => setExecuteFn(run),
-    onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(run),
+    onExecute: ({ setExecuteFn }) => setExecuteFn(execute),
+    onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(execute),
   };
 }
 

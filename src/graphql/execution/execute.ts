@@ -1,4 +1,4 @@
-/** Runs operations, and ends them with their session: one way for sockets, SSE streams and requests. */
+/** Executes operations of sockets, SSE streams and requests, and ends them with their session. */
 import { execute, flattenIncrementalResults, isIncrementalResults } from "@graphql-tools/executor";
 import * as graphql from "graphql";
 import {
@@ -14,26 +14,32 @@ import type { CloseReason } from "../../protocol/close-reasons.ts";
 import { gatherFacts } from "../../telemetry/gathered-facts.ts";
 import type { Caller } from "../caller.ts";
 import type { CurfewContext } from "../context.ts";
-import { EndableStream, leave, type EndableStreamOptions, type Result } from "./endable-stream.ts";
+import {
+  EndableStream,
+  leave,
+  type EndableStreamOptions,
+  type OperationResult,
+} from "./endable-stream.ts";
 import { endingError, tooMuchMemory } from "../errors.ts";
-import { executableOf } from "./executable.ts";
-import { mayKeep } from "./charge-memory.ts";
-import { reportMasked, type OnMasked } from "./masked-errors.ts";
+import { reduceDocument } from "./reduce-document.ts";
+import { chargeMemory } from "./charge-memory.ts";
+import { reportMaskedErrors, type OnMasked } from "./report-masked-errors.ts";
 import { redactRequestError } from "../plugins/redact-errors.ts";
 import { hasSerialFields } from "./serial-fields.ts";
-import { wrongVariables } from "./check-variables.ts";
+import { variableErrors } from "./check-variables.ts";
 
-/** Executes or subscribes, as the plugins of a Yoga have it. */
+/** A function of a Yoga's plugins that executes or subscribes. */
 export type ExecuteFn = (args: ExecutionArgs) => unknown;
 
 /**
- * Runs an operation in a `CurfewContext`, by what is given for that or else by the executor; what the client
- * may not see of its errors is masked. What is given runs between plugins: when all of that is done, the
- * outermost says.
+ * Executes an operation in a `CurfewContext` and masks its errors.
+ *
+ * @param executeFn executes instead of the default executor. Plugins run around it, so `endWithSession` reports the
+ * end of the operation, not this function.
  */
-export type Execute = (args: ExecutionArgs, by?: ExecuteFn) => Promise<Result>;
+export type Execute = (args: ExecutionArgs, executeFn?: ExecuteFn) => Promise<OperationResult>;
 
-/** An answer, or what there will be answers to: events, or answers themselves. */
+/** A result, or a stream of a subscription's events or of incremental results. */
 type Begun = ExecutionResult | AsyncIterable<unknown>;
 type Data = Record<string, unknown>;
 
@@ -41,38 +47,38 @@ interface WithErrors {
   readonly errors?: readonly GraphQLError[];
 }
 
-/** What there is beside `data` where an answer is deferred or streamed. */
-interface InParts {
+/** The fields of an incremental result. */
+interface Incremental {
   readonly incremental?: readonly WithErrors[];
   readonly completed?: readonly WithErrors[];
 }
 
-interface Operation {
+interface PendingOperation {
   readonly caller: Caller;
   readonly begin: () => Begun | Promise<Begun>;
-  readonly answerTo: EndableStreamOptions["answerTo"];
-  /** Whether what lasts of it is an answer in parts that must not be asked for twice. */
-  readonly isAnswer: boolean;
-  /** Called when it was answered, or its stream is closed. */
+  readonly resultOf: EndableStreamOptions["resultOf"];
+  /** Whether a stream is the incremental response of a mutation, which a client must not repeat. */
+  readonly isMutation: boolean;
+  /** Called after the response or the close of the stream. */
   readonly onDone: () => void;
 }
 
 export interface ExecuteOptions {
-  /** What is shown of an error. */
+  /** Masks an error for the client. */
   readonly mask: (error: unknown) => unknown;
-  /** Receives the errors that were masked: of one answer, those of one cause together. */
+  /** Receives the masked errors of a response, grouped by cause. */
   readonly onMasked: OnMasked;
   readonly reportError: ReportError;
-  /** Whether an error of a variable may name what the client probably meant, and so a part of the schema. */
+  /** Whether an error of a variable may suggest similar names of the schema. */
   readonly suggestions: boolean;
 }
 
 /**
- * A request that is answered sooner does not join its session: the check when it began was enough, and
- * the many pay nothing for the few that are slow. One with several serial fields joins before the first
- * of them, since each of the others begins later. Milliseconds.
+ * A request that takes longer joins its session, so that it ends with it (ms). A faster request does not: its check
+ * at the start is recent enough, and joining has a cost. A request with several serial fields joins before the first
+ * of them, because the other fields start later.
  */
-export const slowRequest = 1_000;
+export const slowRequestTime = 1_000;
 
 export function createExecute({
   mask,
@@ -80,12 +86,12 @@ export function createExecute({
   reportError,
   suggestions,
 }: ExecuteOptions): Execute {
-  const onSourceFault = (error: unknown) => reportError("a subscription's source failed", error);
+  const onSourceError = (error: unknown) => reportError("a subscription's source failed", error);
 
   function masked(result: ExecutionResult): ExecutionResult {
     const hidden: GraphQLError[] = [];
     const shown = shownResult(result, hidden);
-    if (hidden.length > 0) reportMasked(hidden, onMasked);
+    if (hidden.length > 0) reportMaskedErrors(hidden, onMasked);
     return shown;
   }
 
@@ -97,14 +103,14 @@ export function createExecute({
     });
   }
 
-  /** @param hidden to which it adds the errors that were masked */
+  /** @param hidden receives the errors that were masked */
   function shownResult(result: ExecutionResult, hidden: GraphQLError[]): ExecutionResult {
     const maskedPart = <Part extends WithErrors>(part: Part): Part => {
       const { errors } = part;
       return errors === undefined ? part : { ...part, errors: shownErrors(errors, hidden) };
     };
-    const { errors, incremental, completed } = result as ExecutionResult & InParts;
-    // Of what comes in parts each has its own.
+    const { errors, incremental, completed } = result as ExecutionResult & Incremental;
+    // Each part of an incremental result has its own errors.
     if (incremental !== undefined || completed !== undefined)
       return maskedPart({
         ...result,
@@ -112,46 +118,46 @@ export function createExecute({
         ...(completed !== undefined && { completed: completed.map(maskedPart) }),
       });
     if (errors === undefined) return result;
-    // Without data nothing was executed: the errors are of the variables.
+    // A result without `data` was not executed, so its errors concern the variables.
     const redacted =
       "data" in result ? errors : errors.map((error) => redactRequestError(error, suggestions));
     return { ...result, errors: shownErrors(redacted, hidden) };
   }
 
-  /** Delivers until the end comes, and never past it. */
+  /** Executes until the lifecycle ends. Delivers nothing after the end. */
   async function untilEnd({
     caller,
     begin,
-    answerTo,
-    isAnswer,
+    resultOf,
+    isMutation,
     onDone,
-  }: Operation): Promise<Result> {
+  }: PendingOperation): Promise<OperationResult> {
     const { lifecycle } = caller;
     if (lifecycle.closeReason !== undefined) return stopped(lifecycle.closeReason);
     const beginning = begin();
     const begun = isPromise(beginning) ? await lifecycle.race(beginning, stoppedMidway) : beginning;
     const isStream = isAsyncIterable(begun);
     if (isStream) await caller.join("stream");
-    // The last word is an answer, not a stream: that would have nobody to end it.
+    // Only a single result is sent after the end: nothing would end a stream.
     if (lifecycle.closeReason !== undefined && (!caller.repliesBeforeClose || isStream)) {
-      // A stream that has begun, or still may, has no reader.
+      // A stream that has started, or may still start, has no reader.
       Promise.resolve(beginning).then(abandon, () => {});
       return stoppedMidway(lifecycle.closeReason);
     }
     if (!isStream) return masked(begun);
     return new EndableStream(begun, {
       lifecycle,
-      isAnswer,
-      answerTo,
+      isMutation,
+      resultOf,
       masked,
       mask,
-      onSourceFault,
+      onSourceError,
       onClose: onDone,
     });
   }
 
-  async function untilDone(operation: Operation): Promise<Result> {
-    let result: Result | undefined;
+  async function untilDone(operation: PendingOperation): Promise<OperationResult> {
+    let result: OperationResult | undefined;
     try {
       result = await untilEnd(operation);
       return result;
@@ -160,22 +166,25 @@ export function createExecute({
     }
   }
 
-  /** Each serial field may cause a fact of the audit trail, such as a refused login. */
-  function request(operation: Operation, isSerial: boolean): Promise<Result> {
-    const run = () => underSession(operation, isSerial);
+  /** Gathers the audit facts of serial fields, each of which may be, for example, a refused login. */
+  function runRequest(operation: PendingOperation, isSerial: boolean): Promise<OperationResult> {
+    const run = () => runUnderSession(operation, isSerial);
     return isSerial ? gatherFacts(run) : run();
   }
 
-  async function underSession(operation: Operation, isSerial: boolean): Promise<Result> {
+  async function runUnderSession(
+    operation: PendingOperation,
+    isSerial: boolean,
+  ): Promise<OperationResult> {
     const { caller } = operation;
-    // Between the check and this, plugins may have taken their time.
-    if (isSerial || caller.age > slowRequest) await caller.join("slowRequest");
+    // Plugins may have delayed the execution since the caller was checked.
+    if (isSerial || caller.age > slowRequestTime) await caller.join("slowRequest");
     const timer = setTimeout(() => {
       caller.join("slowRequest").catch((error: unknown) => {
         reportError("a slow request could not join its session", error);
         caller.lifecycle.end("TRY_AGAIN_LATER");
       });
-    }, slowRequest);
+    }, slowRequestTime);
     try {
       return await untilDone(operation);
     } finally {
@@ -183,8 +192,8 @@ export function createExecute({
     }
   }
 
-  /** Under its session first, and the source of events after: nothing can end unnoticed in between. */
-  async function subscribe(operation: Operation): Promise<Result> {
+  /** Joins the session before it subscribes to the source, so that no end in between goes unnoticed. */
+  async function runSubscription(operation: PendingOperation): Promise<OperationResult> {
     await operation.caller.join("stream");
     return untilDone(operation);
   }
@@ -193,57 +202,63 @@ export function createExecute({
     try {
       return await createSourceEventStream(args);
     } catch (error) {
-      // An app's resolver gave something that is no stream.
+      // An app's resolver returned something other than an async iterable.
       onMasked(error, 1);
       return { errors: [mask(error) as GraphQLError] };
     }
   }
 
-  return async (whole, by) => {
-    const { caller } = whole.contextValue as CurfewContext;
-    const asked = getOperationAST(whole.document, whole.operationName);
-    const isSubscription = asked?.operation === OperationTypeNode.SUBSCRIPTION;
-    const isAnswer = asked?.operation === OperationTypeNode.MUTATION;
-    const isSerial = asked != null && hasSerialFields(asked, whole.document);
-    const args = isSubscription ? executableOf(whole) : whole;
-    if (!mayKeep(args, caller, paramsOf(args))) {
+  return async (given, executeFn) => {
+    const { caller } = given.contextValue as CurfewContext;
+    const definition = getOperationAST(given.document, given.operationName);
+    const isSubscription = definition?.operation === OperationTypeNode.SUBSCRIPTION;
+    const isMutation = definition?.operation === OperationTypeNode.MUTATION;
+    const isSerial = definition != null && hasSerialFields(definition, given.document);
+    const args = isSubscription ? reduceDocument(given) : given;
+    if (!chargeMemory(args, caller, paramsOf(args))) {
       caller.done();
       return { errors: [tooMuchMemory()] };
     }
     const checked =
-      (begin: () => Begun | Promise<Begun>): Operation["begin"] =>
+      (begin: () => Begun | Promise<Begun>): PendingOperation["begin"] =>
       () => {
-        const errors = wrongVariables(args, suggestions);
+        const errors = variableErrors(args, suggestions);
         return errors.length > 0 ? { errors } : begin();
       };
-    if (by !== undefined) {
-      const begin = checked(async () => (await by(args)) as Begun);
-      // It is done when the plugins around this are.
-      const operation = { caller, begin, answerTo: asItIs, isAnswer, onDone: () => {} };
-      return isSubscription ? subscribe(operation) : request(operation, isSerial);
+    if (executeFn !== undefined) {
+      const begin = checked(async () => (await executeFn(args)) as Begun);
+      // `endWithSession` reports the end, after the plugins around this function.
+      const operation = { caller, begin, resultOf: passThrough, isMutation, onDone: () => {} };
+      return isSubscription ? runSubscription(operation) : runRequest(operation, isSerial);
     }
     const onDone = () => caller.done();
     return isSubscription
-      ? subscribe({
+      ? runSubscription({
           caller,
           begin: checked(() => sourceOf(args)),
-          answerTo: (event) => answer({ ...args, rootValue: event }),
-          isAnswer,
+          resultOf: (event) => executeOnce({ ...args, rootValue: event }),
+          isMutation,
           onDone,
         })
-      : request(
-          { caller, begin: checked(() => answer(args)), answerTo: asItIs, isAnswer, onDone },
+      : runRequest(
+          {
+            caller,
+            begin: checked(() => executeOnce(args)),
+            resultOf: passThrough,
+            isMutation,
+            onDone,
+          },
           isSerial,
         );
   };
 }
 
-/** What the client sent: Yoga keeps it in the context. */
+/** The client's request, which Yoga retains in the context. */
 function paramsOf({ contextValue }: ExecutionArgs): unknown {
   return (contextValue as { readonly params?: unknown }).params;
 }
 
-/** What graphql 17 has before it subscribes, and graphql 16 has not. */
+/** Validation before a subscription, which graphql 17 has and graphql 16 has not. */
 interface Subscribing {
   readonly validateSubscriptionArgs?: (
     args: ExecutionArgs,
@@ -260,20 +275,21 @@ function asIs(args: ExecutionArgs): ExecutionArgs {
   return args;
 }
 
-function answer(args: ExecutionArgs): Result | Promise<Result> {
+function executeOnce(args: ExecutionArgs): OperationResult | Promise<OperationResult> {
   const result = execute<Data>(args);
-  return isPromise(result) ? result.then(wholeOrParts) : wholeOrParts(result);
+  return isPromise(result) ? result.then(flatten) : flatten(result);
 }
 
-function wholeOrParts(result: Awaited<ReturnType<typeof execute<Data>>>): Result {
+function flatten(result: Awaited<ReturnType<typeof execute<Data>>>): OperationResult {
   return isIncrementalResults(result) ? flattenIncrementalResults(result) : result;
 }
 
-/** Of a query whose answer comes in parts, the events are the parts; of what others execute, the answers. */
-export const asItIs: Operation["answerTo"] = (event) => event as ExecutionResult;
+/** For streams whose events are results: incremental results, and streams of plugins. */
+export const passThrough: PendingOperation["resultOf"] = (event) => event as ExecutionResult;
 
-export function stopped(ending: CloseReason): ExecutionResult {
-  return { errors: [endingError(ending)] };
+/** The result of an operation that the end of its lifecycle stopped. */
+export function stopped(reason: CloseReason): ExecutionResult {
+  return { errors: [endingError(reason)] };
 }
 
 /** The answer of an operation that was being executed: a part of it may be done. */

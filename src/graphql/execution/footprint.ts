@@ -1,37 +1,37 @@
-/** Estimates how many bytes of the heap a value keeps. */
+/** Estimates how many bytes of the heap a value takes. */
 import type { DocumentNode } from "graphql";
 
 /**
- * The estimate counts the objects of V8 on a 64-bit machine: 24 bytes and its characters for a text; 40 bytes
- * for an array or an object, and 8 for each item or field; 100 bytes for each name that objects of this value
- * have, since V8 keeps a description of them. A node of a document takes 16 bytes more, since it is made field
- * by field, and its empty lists are shared; its location, where it has one, keeps its share of the tokens (two of 90 bytes) and the source
- * text. A test compares the estimate with the heap.
+ * Sizes of V8's objects on a 64-bit machine, in bytes. A string takes 24 plus its characters. An array or an object
+ * takes 40, plus 8 for each item or field. Each distinct field name takes 100, for V8's description of the objects'
+ * shape. A node of a document takes 16 more, because it is built field by field; its empty lists are shared. A node's
+ * location retains its share of the tokens (two of 90 bytes) and the source text. A test compares the estimate with
+ * the heap.
  */
 const sizes = { text: 24, object: 40, slot: 8, name: 100, node: 16, location: 220 };
 
-/** Shorter texts are copied when they are cut out of another. */
-const shortestSlice = 13;
+/** V8 copies a shorter substring instead of referencing its parent string. */
+const minSliceLength = 13;
 
-/** Longer characters take two bytes each. */
+/** Characters beyond Latin-1 make each character of a string take two bytes. */
 const onlyLatin1 = /^[\0-\xff]*$/;
 
-/** A text that keeps no other: V8 makes what is cut out of a text a view of the whole. */
-export function textOfItsOwn(text: string): string {
-  if (text.length < shortestSlice) return text;
+/** Copies a string, because V8 keeps the whole parent string of a substring alive. */
+export function copyText(text: string): string {
+  if (text.length < minSliceLength) return text;
   const encoding = text.isWellFormed() ? "utf8" : "utf16le";
   return Buffer.from(text, encoding).toString(encoding);
 }
 
-/** Bytes that a value of JSON keeps. */
+/** Returns the bytes that a JSON value takes. */
 export function footprintOf(value: unknown): number {
-  return count(value, false);
+  return countBytes(value, false);
 }
 
-function count(value: unknown, areNodes: boolean): number {
+function countBytes(value: unknown, areNodes: boolean): number {
   let bytes = 0;
   const names = new Set<string>();
-  // Not by recursion: what clients send may be nested deeper than the stack is.
+  // No recursion: values of clients may be nested more deeply than the call stack allows.
   const open: unknown[] = [value];
   while (open.length > 0) {
     const one = open.pop();
@@ -54,7 +54,7 @@ function count(value: unknown, areNodes: boolean): number {
   return bytes;
 }
 
-/** Of a node. */
+/** Whether all nodes share this field's value. */
 function isShared(name: string, part: unknown): boolean {
   return name === "kind" || (Array.isArray(part) && part.length === 0);
 }
@@ -63,14 +63,14 @@ function textFootprint(text: string): number {
   return sizes.text + (onlyLatin1.test(text) ? text.length : 2 * text.length);
 }
 
-const documents = new WeakMap<DocumentNode, number>();
+const documentFootprints = new WeakMap<DocumentNode, number>();
 
-/** Bytes that a document keeps, with its source text if it has locations; each is counted through once. */
+/** Returns the bytes that a document takes, with its source text if it has locations. Counts each document once. */
 export function documentFootprint(document: DocumentNode): number {
-  const known = documents.get(document);
+  const known = documentFootprints.get(document);
   if (known !== undefined) return known;
   const source = document.loc?.source.body;
-  const bytes = count(document, true) + (source === undefined ? 0 : textFootprint(source));
-  documents.set(document, bytes);
+  const bytes = countBytes(document, true) + (source === undefined ? 0 : textFootprint(source));
+  documentFootprints.set(document, bytes);
   return bytes;
 }

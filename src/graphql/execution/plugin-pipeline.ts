@@ -1,4 +1,4 @@
-/** Operations through the plugins of a Yoga, on sockets too, and ended with their session whatever plugins do. */
+/** Runs operations through a Yoga's plugins, on sockets too, and ends them with their session whatever plugins do. */
 import {
   getOperationAST,
   GraphQLError,
@@ -10,39 +10,39 @@ import {
 import type { Plugin } from "graphql-yoga";
 import type { Caller } from "../caller.ts";
 import type { CurfewContext } from "../context.ts";
-import type { Result } from "./endable-stream.ts";
+import type { OperationResult } from "./endable-stream.ts";
 import { tooMuchMemory } from "../errors.ts";
-import { executableOf } from "./executable.ts";
-import { mayKeep } from "./charge-memory.ts";
+import { reduceDocument } from "./reduce-document.ts";
+import { chargeMemory } from "./charge-memory.ts";
 import { endWithSession } from "./enforce-session-end.ts";
 import type { ExecuteFn, Execute } from "./execute.ts";
 
-/** An operation as a client sends it over a socket. */
+/** The payload of a `subscribe` message on a socket. */
 export interface Payload {
   readonly query: string;
   readonly operationName?: string | null | undefined;
   readonly variables?: Readonly<Record<string, unknown>> | null | undefined;
 }
 
-/** What the operations of sockets go through. */
+/** Prepares and executes the operations of sockets. */
 export interface Pipeline {
   /**
-   * What to execute, or what is wrong with it.
+   * Returns the arguments to execute, or the operation's errors.
    *
-   * @param place what plugins find in the context of all operations of one socket
+   * @param socketContext part of the context of all operations of one socket
    */
   readonly prepare: (
     payload: Payload,
     caller: Caller,
-    place: object | undefined,
+    socketContext: object | undefined,
   ) => Prepared | Promise<Prepared>;
-  /** Executes what was prepared. */
-  readonly run: (args: ExecutionArgs) => Promise<Result>;
+  /** Executes a prepared operation. */
+  readonly run: (args: ExecutionArgs) => Promise<OperationResult>;
 }
 
 export type Prepared = ExecutionArgs | readonly GraphQLError[];
 
-/** What Yoga makes of its plugins, with the types that it leaves open. */
+/** The result of Yoga's `getEnveloped`, with the types that Yoga leaves open. */
 export interface Enveloped {
   readonly schema: GraphQLSchema;
   readonly parse: (query: string) => DocumentNode;
@@ -52,16 +52,16 @@ export interface Enveloped {
   readonly subscribe: ExecuteFn;
 }
 
-/** @param envelop with what the context of the operation is to begin with */
+/** @param envelop calls `getEnveloped` with the operation's initial context */
 export function pluginPipeline(
-  envelop: (payload: Payload, caller: Caller, place: object | undefined) => Enveloped,
+  envelop: (payload: Payload, caller: Caller, socketContext: object | undefined) => Enveloped,
 ): Pipeline {
-  const executed = new WeakMap<ExecutionArgs, () => Promise<Result>>();
+  const executed = new WeakMap<ExecutionArgs, () => Promise<OperationResult>>();
   return {
-    prepare: async (sent, caller, place) => {
-      // What was sent is cleared when it is prepared, and plugins may look at it later.
-      const payload = { ...sent };
-      const enveloped = envelop(payload, caller, place);
+    prepare: async (received, caller, socketContext) => {
+      // The received payload is cleared after `prepare`, and plugins may read it later.
+      const payload = { ...received };
+      const enveloped = envelop(payload, caller, socketContext);
       const { schema } = enveloped;
       const document = enveloped.parse(payload.query);
       const problems = enveloped.validate(schema, document);
@@ -72,12 +72,12 @@ export function pluginPipeline(
       const contextValue = await enveloped.contextFactory();
       const isSubscription = operation === OperationTypeNode.SUBSCRIPTION;
       const whole = { schema, document, operationName, variableValues, contextValue };
-      const args = isSubscription ? executableOf(whole) : whole;
-      if (!mayKeep(args, caller, payload)) return [tooMuchMemory()];
+      const args = isSubscription ? reduceDocument(whole) : whole;
+      if (!chargeMemory(args, caller, payload)) return [tooMuchMemory()];
       const execute = isSubscription ? enveloped.subscribe : enveloped.execute;
       executed.set(args, async () => {
         try {
-          return await endWithSession((await execute(args)) as Result, caller);
+          return await endWithSession((await execute(args)) as OperationResult, caller);
         } catch (error) {
           caller.done();
           throw error;
@@ -94,24 +94,24 @@ export function operationNotFound(): GraphQLError {
 }
 
 /**
- * To be the last plugin: what executes by then, some other plugin's function too, ends with the session, and so
- * does what plugins made of the answer.
+ * A Yoga plugin that must be the last one. Ends every execution with its session, even if another plugin replaced the
+ * execute function, and every result, even if plugins replaced it.
  */
-export function useSessionEnd(run: Execute): Plugin<CurfewContext> {
-  const enclosed = (execute: ExecuteFn) => (args: ExecutionArgs) => run(args, execute);
+export function useSessionEnd(execute: Execute): Plugin<CurfewContext> {
+  const wrap = (executeFn: ExecuteFn) => (args: ExecutionArgs) => execute(args, executeFn);
   return {
     onExecute: ({ executeFn, setExecuteFn }) => {
-      if (executeFn !== run) setExecuteFn(enclosed(executeFn));
+      if (executeFn !== execute) setExecuteFn(wrap(executeFn));
     },
     onSubscribe: ({ subscribeFn, setSubscribeFn }) => {
-      if (subscribeFn !== run) setSubscribeFn(enclosed(subscribeFn));
+      if (subscribeFn !== execute) setSubscribeFn(wrap(subscribeFn));
     },
-    onExecutionResult: async (answer) => {
-      const { result } = answer;
-      const { caller } = answer.context as Partial<CurfewContext>;
-      // Without it nothing was executed: the document was refused.
+    onExecutionResult: async (execution) => {
+      const { result, context } = execution;
+      const { caller } = context as Partial<CurfewContext>;
+      // Without a caller nothing was executed: the document was refused.
       if (result !== undefined && caller !== undefined)
-        answer.setResult(await endWithSession(result, caller));
+        execution.setResult(await endWithSession(result, caller));
     },
   };
 }

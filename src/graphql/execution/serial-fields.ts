@@ -1,4 +1,4 @@
-/** Whether an operation executes fields one after the other: a mutation with more than one root field. */
+/** Finds operations that execute fields serially: mutations with more than one root field. */
 import {
   Kind,
   OperationTypeNode,
@@ -7,7 +7,7 @@ import {
   type SelectionSetNode,
 } from "graphql";
 
-/** Counts the fields of fragments too, whatever `@include` and `@skip` make of them. */
+/** Counts the fields of fragments too, and ignores `@include` and `@skip`. */
 export function hasSerialFields(
   { operation, selectionSet }: OperationDefinitionNode,
   document: DocumentNode,
@@ -16,18 +16,18 @@ export function hasSerialFields(
 }
 
 function hasSeveral({ selections }: SelectionSetNode, document: DocumentNode): boolean {
-  // The common mutation, which is not looked at any further.
+  // The common mutation, checked first to keep it fast.
   const [only] = selections;
   if (selections.length === 1 && only?.kind === Kind.FIELD) return false;
-  const generationAtRead = new Set<string>();
+  const visited = new Set<string>();
   let fields = 0;
   const waiting = [...selections];
   for (let next = waiting.pop(); next !== undefined && fields < 2; next = waiting.pop()) {
     if (next.kind === Kind.FIELD) fields += 1;
     else if (next.kind === Kind.INLINE_FRAGMENT) waiting.push(...next.selectionSet.selections);
-    else if (!generationAtRead.has(next.name.value)) {
+    else if (!visited.has(next.name.value)) {
       const { value } = next.name;
-      generationAtRead.add(value);
+      visited.add(value);
       waiting.push(...selectionsOf(value, document));
     }
   }

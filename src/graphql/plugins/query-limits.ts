@@ -1,6 +1,6 @@
 /**
- * Bounds what a document may ask for, by its text and the schema alone: a document that was let through is
- * known from then on, and costs nothing again.
+ * Limits the size and cost of documents. The check depends only on the text and the schema, so the result is cached
+ * with the document.
  */
 import {
   GraphQLError,
@@ -24,20 +24,20 @@ import {
 } from "graphql";
 import type { Plugin } from "graphql-yoga";
 import { tooComplex } from "../errors.ts";
-import { mayLocate } from "./locations.ts";
-import { overlapsExceed } from "./overlaps.ts";
+import { showsLocations } from "./error-locations.ts";
+import { hasTooManyOverlaps } from "./overlapping-fields.ts";
 
-/** Of each operation, with its fragments counted wherever they are spread. */
+/** The measures of one operation. A fragment counts wherever it is spread. */
 interface Size {
-  /** Fields within fields. */
+  /** Levels of nested fields. */
   depth: number;
   aliases: number;
   directives: number;
-  /** Fields that the answer may have, if each list in it has ten items. */
+  /** Fields of the response if each of its lists has ten items. */
   cost: number;
 }
 
-/** What a document may have at most. */
+/** The limits of one document. */
 export interface QueryLimits {
   /** Names, values and punctuation marks of the whole document. */
   readonly maxQueryTokens: number;
@@ -55,39 +55,39 @@ const limitOf = {
 } as const satisfies Record<keyof Size, keyof QueryLimits>;
 
 const listLength = 10;
-/** Characters. graphql-js quotes names in its errors, and looks for names that are like them. */
+/** Characters. graphql-js quotes names in its errors and searches for similar names, which is slow for long ones. */
 const maxNameLength = 255;
-/** Of one document; more are not looked for. */
-const maxErrors = 10;
-/** Pairs of fields, or of fragments, that GraphQL's rule on overlapping fields compares. */
+/** Validation of a document stops after this many errors. */
+const maxValidationErrors = 10;
+/** Pairs of fields, or of fragments, that the validation rule on overlapping fields may compare. */
 const maxComparisons = 50_000;
 
 export interface QueryLimitsOptions {
   readonly limits: QueryLimits;
-  /** Whether an error may name what the client probably meant, and so a part of the schema. */
+  /** Whether an error may suggest similar names of the schema. */
   readonly suggestions: boolean;
 }
 
-/** One pipeline runs all operations, so these limits hold on sockets as they do over HTTP. */
+/** A Yoga plugin that enforces the limits. They hold on sockets too, because one pipeline runs all operations. */
 export function useQueryLimits({ limits, suggestions }: QueryLimitsOptions): Plugin {
   const limitedParse: typeof parse = (source, options) => {
     try {
       const text = typeof source === "string" ? source : source.body;
-      const noLocation = options?.noLocation === true || !mayLocate(text);
+      const noLocation = options?.noLocation === true || !showsLocations(text);
       return parse(source, { ...options, noLocation, maxLexicalTokens: limits.maxQueryTokens });
     } catch (error) {
-      throw explained(error, limits);
+      throw documentError(error, limits);
     }
   };
-  /** Before the rules of GraphQL, some of which take long for what is large. */
+  /** Checks the limits before the validation rules of GraphQL, some of which are slow for large documents. */
   const limitedValidate: typeof validate = (schema, document, rules, options, ...more) => {
     try {
       const excesses = excessesOf(schema, document, limits);
       if (excesses.length > 0) return excesses;
-      const bounded = { maxErrors, ...options, hideSuggestions: !suggestions };
+      const bounded = { maxErrors: maxValidationErrors, ...options, hideSuggestions: !suggestions };
       return validate(schema, document, rules, bounded, ...more);
     } catch (error) {
-      return [explained(error, limits)];
+      return [documentError(error, limits)];
     }
   };
   return {
@@ -96,9 +96,9 @@ export function useQueryLimits({ limits, suggestions }: QueryLimitsOptions): Plu
   };
 }
 
-/** @throws whatever is no fault of the document */
-function explained(error: unknown, { maxQueryTokens }: QueryLimits): GraphQLError {
-  // The stack is at its end, as it is for thousands of values within values.
+/** @throws an error that the document did not cause */
+function documentError(error: unknown, { maxQueryTokens }: QueryLimits): GraphQLError {
+  // The call stack overflowed, as for thousands of nested values.
   if (error instanceof RangeError) return tooComplex("The document is nested too deeply.");
   if (!(error instanceof GraphQLError)) throw error;
   return error.message.endsWith("tokens. Parsing aborted.")
@@ -106,7 +106,7 @@ function explained(error: unknown, { maxQueryTokens }: QueryLimits): GraphQLErro
     : error;
 }
 
-const words = {
+const measureNames = {
   depth: "levels of fields",
   aliases: "aliases",
   directives: "directives",
@@ -122,13 +122,13 @@ function excessesOf(
     return [tooComplex(`A name of the document has more than ${maxNameLength} characters.`)];
   const sizes = new Sizes(schema, document);
   const excesses: GraphQLError[] = [];
-  // A fragment that none of them spreads is refused for that, by GraphQL's rules.
+  // Fragments that no operation spreads are refused by a validation rule.
   for (const operation of document.definitions.filter(isOperation)) {
     excesses.push(...excessesOfOne(operation, sizes.of(operation), limits));
     // Each error counts the lines before it, and a document may have hundreds of operations.
-    if (excesses.length >= maxErrors) return excesses.slice(0, maxErrors);
+    if (excesses.length >= maxValidationErrors) return excesses.slice(0, maxValidationErrors);
   }
-  if (excesses.length > 0 || !overlapsExceed(document, maxComparisons)) return excesses;
+  if (excesses.length > 0 || !hasTooManyOverlaps(document, maxComparisons)) return excesses;
   return [
     tooComplex("The document selects the same fields, or spreads fragments, too many times."),
   ];
@@ -143,22 +143,22 @@ function excessesOfOne(
   return (["depth", "aliases", "directives", "cost"] as const)
     .filter((measure) => size[measure] > limits[limitOf[measure]])
     .map((measure) => {
-      const has = `The operation${name} has ${inFigures(size[measure])} ${words[measure]}`;
+      const has = `The operation${name} has ${figure(size[measure])} ${measureNames[measure]}`;
       return tooComplex(`${has}; at most ${limits[limitOf[measure]]} are allowed.`, operation);
     });
 }
 
 function hasLongName(document: DocumentNode): boolean {
   let isLong = false;
-  const look = ({ value }: { readonly value: string }) => {
+  const check = ({ value }: { readonly value: string }) => {
     isLong ||= value.length > maxNameLength;
   };
-  visit(document, { Name: look, EnumValue: look });
+  visit(document, { Name: check, EnumValue: check });
   return isLong;
 }
 
-/** Fragments within fragments double at each step. */
-function inFigures(number: number): string {
+/** Nested fragments can double a measure at each level. */
+function figure(number: number): string {
   return number > 1e9 ? "over a billion" : String(number);
 }
 
@@ -166,7 +166,7 @@ function isOperation(node: DefinitionNode): node is OperationDefinitionNode {
   return node.kind === Kind.OPERATION_DEFINITION;
 }
 
-/** Measures each fragment once, however often it is spread. */
+/** Measures operations. Each fragment is measured once, however often it is spread. */
 class Sizes {
   readonly #schema: GraphQLSchema;
   readonly #fragments = new Map<string, FragmentDefinitionNode>();
@@ -183,8 +183,9 @@ class Sizes {
     const { selectionSet, directives, variableDefinitions } = operation;
     const type = this.#schema.getRootType(operation.operation);
     const size = this.#ofSelections(selectionSet, type?.name);
-    size.directives += count(directives);
-    for (const variable of variableDefinitions ?? []) size.directives += count(variable.directives);
+    size.directives += lengthOf(directives);
+    for (const variable of variableDefinitions ?? [])
+      size.directives += lengthOf(variable.directives);
     return size;
   }
 
@@ -192,21 +193,21 @@ class Sizes {
     const known = this.#known.get(name);
     if (known !== undefined) return known;
     const fragment = this.#fragments.get(name);
-    // What is not there, or spreads itself, is for the rules of GraphQL to refuse.
-    const size = nothing();
+    // Validation rules refuse a fragment that does not exist or spreads itself.
+    const size = zeroSize();
     this.#known.set(name, size);
     if (fragment === undefined) return size;
-    add(size, this.#ofSelections(fragment.selectionSet, fragment.typeCondition.name.value));
-    size.directives += count(fragment.directives);
+    addSize(size, this.#ofSelections(fragment.selectionSet, fragment.typeCondition.name.value));
+    size.directives += lengthOf(fragment.directives);
     return size;
   }
 
-  /** @param type the name of the type that they are selected from */
+  /** @param type the name of the parent type */
   #ofSelections({ selections }: SelectionSetNode, type: string | undefined): Size {
-    const size = nothing();
+    const size = zeroSize();
     for (const selection of selections) {
-      add(size, this.#ofSelection(selection, type));
-      size.directives += count(selection.directives);
+      addSize(size, this.#ofSelection(selection, type));
+      size.directives += lengthOf(selection.directives);
     }
     return size;
   }
@@ -226,19 +227,19 @@ class Sizes {
   }
 
   #ofField({ name, alias, selectionSet }: FieldNode, type: string | undefined): Size {
-    const answer = this.#answerOf(type, name.value);
+    const fieldType = this.#typeOf(type, name.value);
     const size =
       selectionSet === undefined
-        ? nothing()
-        : this.#ofSelections(selectionSet, answer && getNamedType(answer).name);
+        ? zeroSize()
+        : this.#ofSelections(selectionSet, fieldType && getNamedType(fieldType).name);
     size.depth += 1;
-    size.cost = 1 + (isList(answer) ? listLength : 1) * size.cost;
+    size.cost = 1 + (isList(fieldType) ? listLength : 1) * size.cost;
     if (alias !== undefined) size.aliases += 1;
     return size;
   }
 
-  /** Undefined for what the schema does not have, and for what asks about the schema. */
-  #answerOf(type: string | undefined, field: string): GraphQLOutputType | undefined {
+  /** Returns `undefined` for unknown fields and for introspection fields. */
+  #typeOf(type: string | undefined, field: string): GraphQLOutputType | undefined {
     const parent = type === undefined ? undefined : this.#schema.getType(type);
     if (!isCompositeType(parent) || !("getFields" in parent)) return undefined;
     return parent.getFields()[field]?.type;
@@ -249,17 +250,17 @@ function isList(type: GraphQLOutputType | undefined): boolean {
   return isListType(isNonNullType(type) ? type.ofType : type);
 }
 
-function nothing(): Size {
+function zeroSize(): Size {
   return { depth: 0, aliases: 0, directives: 0, cost: 0 };
 }
 
-function add(sum: Size, { depth, aliases, directives, cost }: Size): void {
+function addSize(sum: Size, { depth, aliases, directives, cost }: Size): void {
   sum.depth = Math.max(sum.depth, depth);
   sum.aliases += aliases;
   sum.directives += directives;
   sum.cost += cost;
 }
 
-function count(nodes: readonly unknown[] | undefined): number {
+function lengthOf(nodes: readonly unknown[] | undefined): number {
   return nodes?.length ?? 0;
 }

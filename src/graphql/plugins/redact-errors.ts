@@ -1,22 +1,22 @@
-/** GraphQL's own errors quote the values of a request, where a password may stand. These errors do not. */
+/** Removes values of the request from the errors of graphql-js, because a value may be a password. */
 import { GraphQLError, Kind, type ASTNode, type VariableDefinitionNode } from "graphql";
 import type { Plugin } from "graphql-yoga";
-import { knownMessage } from "./error-shapes.ts";
-import { mayLocate } from "./locations.ts";
+import { knownMessage } from "./known-messages.ts";
+import { showsLocations } from "./error-locations.ts";
 
 export interface RedactOptions {
-  /** Whether a message may name what the client probably meant, and so a part of the schema. */
+  /** Whether a message may suggest similar names of the schema. */
   readonly suggestions: boolean;
 }
 
-/** Redacts the errors of parsing and validation. */
-export function redactErrors({ suggestions }: RedactOptions): Plugin {
+/** A Yoga plugin that redacts the errors of parsing and validation. */
+export function useErrorRedaction({ suggestions }: RedactOptions): Plugin {
   return {
     onParse:
       () =>
       ({ result, replaceParseResult }) => {
         if (result instanceof GraphQLError)
-          replaceParseResult(redacted(result, suggestions, unreadable));
+          replaceParseResult(redacted(result, suggestions, syntaxError));
       },
     onValidate:
       () =>
@@ -29,25 +29,25 @@ export function redactErrors({ suggestions }: RedactOptions): Plugin {
 }
 
 /**
- * The error of a result without data, which is one of a variable, of an operation's name, or of an app's
- * plugin: an app's own error stays as it is.
+ * Redacts an error of a result without `data`: an error of a variable or of the operation's name. Errors of an app's
+ * plugins are returned unchanged.
  */
 export function redactRequestError(error: GraphQLError, suggestions: boolean): GraphQLError {
   const { message, originalError } = error;
-  if (done.has(error) || isAuthored(error)) return error;
+  if (redactedErrors.has(error) || isAuthored(error)) return error;
   if (message.startsWith("Unknown operation named"))
-    return copyOf(error, "The document has no operation of that name.");
+    return copyOf(error, "The document has no operation with that name.");
   if (!message.startsWith('Variable "$')) return error;
-  const [, variable] = /^Variable "(\$\w{1,256})" got invalid value /.exec(start(message)) ?? [];
+  const [, variable] = /^Variable "(\$\w{1,256})" got invalid value /.exec(truncate(message)) ?? [];
   if (variable === undefined) return redacted(error, suggestions, "A variable is not valid.");
   return copyOf(error, invalidValue(variable, "", originalError?.message, suggestions));
 }
 
 /**
- * The error of a variable whose value is wrong.
+ * Creates the error of a variable with an invalid value.
  *
- * @param path from the variable to the value that is wrong
- * @param reason in the words of graphql-js, or of a scalar
+ * @param path from the variable to the invalid value
+ * @param reason the message of graphql-js or of a scalar
  */
 export function invalidVariable(
   node: VariableDefinitionNode,
@@ -56,34 +56,34 @@ export function invalidVariable(
   suggestions: boolean,
 ): GraphQLError {
   const name = node.variable.name.value;
-  const place = path.length === 0 ? "" : ` at "${name}${placeOf(path)}"`;
-  const text = invalidValue(`$${name}`, place, reason, suggestions);
+  const position = path.length === 0 ? "" : ` at "${name}${writtenPath(path)}"`;
+  const text = invalidValue(`$${name}`, position, reason, suggestions);
   return asRedacted(new GraphQLError(text, { nodes: node }));
 }
 
 function invalidValue(
   variable: string,
-  place: string,
+  position: string,
   reason: string | undefined,
   suggestions: boolean,
 ): string {
-  const why = reason === undefined ? undefined : knownMessage(reason, suggestions);
-  return `Variable "${variable}" got an invalid value${place}${why === undefined ? "." : `; ${why}`}`;
+  const shown = reason === undefined ? undefined : knownMessage(reason, suggestions);
+  return `Variable "${variable}" got an invalid value${position}${shown === undefined ? "." : `; ${shown}`}`;
 }
 
-/** The schema's names, and indices: the path ends where the value does not fit the schema. */
-function placeOf(path: readonly (string | number)[]): string {
+/** Writes a path. It has only names of the schema and indices, because it ends where the value violates the schema. */
+function writtenPath(path: readonly (string | number)[]): string {
   const shown = path.slice(0, maxPath);
   const text = shown.map((key) => (typeof key === "number" ? `[${key}]` : `.${key}`)).join("");
   return shown.length < path.length ? `${text}…` : text;
 }
 
-/** Steps. */
+/** Steps of a path that are shown. */
 const maxPath = 20;
 
-const unreadable = "Syntax Error: The document cannot be read here.";
+const syntaxError = "Syntax Error: The document cannot be read here.";
 
-/** Words, by the kind of what the error is about; "StringValue" is a "string value". */
+/** Describes a validation error by the kind of its node: `StringValue` becomes "string value". */
 function notValid({ nodes }: GraphQLError): string {
   const kind = nodes?.[0]?.kind;
   if (kind === undefined) return "The document is not valid.";
@@ -91,40 +91,41 @@ function notValid({ nodes }: GraphQLError): string {
 }
 
 function redacted(error: GraphQLError, suggestions: boolean, otherwise: string): GraphQLError {
-  if (done.has(error)) return error;
+  if (redactedErrors.has(error)) return error;
   const message = isAuthored(error)
-    ? start(error.message)
+    ? truncate(error.message)
     : (knownMessage(error.message, suggestions) ?? otherwise);
   return copyOf(error, message);
 }
 
-/** Without the nodes: the error may be kept for long, and they hold the document. */
+/** Copies an error without its nodes, which would retain the document as long as the error is cached. */
 function copyOf({ path, extensions, source, positions }: GraphQLError, message: string) {
   const where =
-    source !== undefined && positions !== undefined && mayLocate(source.body)
+    source !== undefined && positions !== undefined && showsLocations(source.body)
       ? { source, positions: positions.slice(0, maxLocations) }
       : {};
   return asRedacted(new GraphQLError(message, { ...where, path, extensions }));
 }
 
-/** Of one error. */
+/** Locations of one error. */
 const maxLocations = 10;
 
-/** Errors that are kept are seen again. */
-const done = new WeakSet<GraphQLError>();
+/** Cached errors pass the plugin again. */
+const redactedErrors = new WeakSet<GraphQLError>();
 
 function asRedacted(error: GraphQLError): GraphQLError {
-  done.add(error);
+  redactedErrors.add(error);
   return error;
 }
 
-const ownCodes = new Set<unknown>([
+/** The codes of errors that graphql-js created. */
+const graphqlCodes = new Set<unknown>([
   undefined,
   // Yoga gives these to all errors of parsing and validation.
   "GRAPHQL_PARSE_FAILED",
   "GRAPHQL_VALIDATION_FAILED",
 ]);
-const values = new Set<string>([
+const valueKinds = new Set<string>([
   Kind.VARIABLE,
   Kind.INT,
   Kind.FLOAT,
@@ -137,20 +138,20 @@ const values = new Set<string>([
 ]);
 
 /**
- * Whether it has a code, which graphql-js gives to no error: its message was written for clients, by Curfew or
- * by a rule of the app. A scalar's error may have one too, and quote its value.
+ * Whether Curfew or a validation rule of the app wrote the message for clients: such errors have a code, and those of
+ * graphql-js have none. Errors at a value do not count, because a scalar's error may have a code and quote the value.
  */
 function isAuthored({ extensions, nodes }: GraphQLError): boolean {
-  return !ownCodes.has(extensions["code"]) && !nodes?.some(isValue);
+  return !graphqlCodes.has(extensions["code"]) && !nodes?.some(isValue);
 }
 
 function isValue({ kind }: ASTNode): boolean {
-  return values.has(kind);
+  return valueKinds.has(kind);
 }
 
-function start(message: string): string {
-  return message.slice(0, maxMessage);
+function truncate(message: string): string {
+  return message.slice(0, maxMessageLength);
 }
 
-/** Characters. */
-const maxMessage = 1_000;
+/** Characters of a message. */
+const maxMessageLength = 1_000;

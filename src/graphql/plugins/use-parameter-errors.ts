@@ -1,10 +1,10 @@
-/** Answers parameters that cannot be read as the client's fault, and repeats nothing of them. */
+/** Reports unreadable request parameters as client errors, without quoting them. */
 import { GraphQLError } from "graphql";
 import type { Plugin } from "graphql-yoga";
 
 /**
- * Yoga takes broken JSON in a URL for an error of the server's, and of a broken body it quotes the place,
- * where a password may stand.
+ * A Yoga plugin. Without it, Yoga reports malformed JSON in a URL as a server error, and quotes a part of a malformed
+ * body, which may contain a password.
  */
 export const useParameterErrors: Plugin = {
   onRequestParse: ({ requestParser, setRequestParser }) => {

@@ -1,10 +1,10 @@
-/** What each answer tells browsers and caches of how it may be used. */
+/** The security headers of every response, for browsers and caches. */
 import type { Plugin } from "graphql-yoga";
 
 /**
- * An answer is for one caller, and for one origin: no cache may give it to another (RFC 9111 §5.2.2.5). It
- * is data: it runs nothing, stands in no frame, and is part of no other site's page. See the OWASP REST
- * Security Cheat Sheet. Strict-Transport-Security is for the proxy to say, who knows of TLS.
+ * A response is for one caller and one origin, so no cache may store it (RFC 9111 §5.2.2.5). It is data, so it may not
+ * run scripts, be framed, or be embedded in another site's page. See the OWASP REST Security Cheat Sheet. The proxy
+ * that terminates TLS sets Strict-Transport-Security.
  */
 export const securityHeaders = {
   vary: "Origin",
@@ -16,7 +16,7 @@ export const securityHeaders = {
   "content-security-policy": "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
 } as const;
 
-/** For all that the engine's adapter answers. */
+/** A Yoga plugin that adds the headers to every response of Yoga. */
 export const useSecurityHeaders: Plugin = {
   onResponse: ({ response: { headers } }) => {
     const { vary, ...others } = securityHeaders;

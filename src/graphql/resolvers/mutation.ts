@@ -1,4 +1,4 @@
-/** Resolvers of the mutations: signing in and out, renewal, and the user's hold on his sessions. */
+/** Resolvers of the mutations: registration, login, renewal, logout, ending sessions, password change. */
 import { auditCredentials } from "../audit-credentials.ts";
 import { requireSession, type CurfewContext } from "../context.ts";
 import { passwordChangedSessionsRemain, unauthenticated } from "../errors.ts";
@@ -12,7 +12,7 @@ import {
   tooManyAttempts,
   wrongCredentials,
 } from "../problems.ts";
-import { slowRequest } from "../execution/execute.ts";
+import { slowRequestTime } from "../execution/execute.ts";
 import type { Actor } from "../../session/audit.ts";
 import type { ConnectionLifecycle } from "../../connections/lifecycle.ts";
 import type { Issued } from "../../session/sessions.ts";
@@ -23,7 +23,7 @@ import type { User } from "../../users/directory.ts";
 import { normaliseEmail } from "../../users/email.ts";
 import type { Verdict } from "../../users/throttling.ts";
 
-/** Which outcomes count as attempts: those for which a password was hashed. */
+/** Whether an outcome counts as an attempt: only if a password was hashed for it. */
 const verdicts = {
   register: { registered: "succeeded", taken: "failed", invalid: "untried", busy: "untried" },
   login: { accepted: "succeeded", refused: "failed", busy: "untried" },
@@ -46,8 +46,8 @@ export const Mutation: MutationResolvers = {
     switch (registration.outcome) {
       case "registered": {
         const { id } = registration.user;
-        const issued = await start(registration.user, context);
-        // As after a login: an operator is quick to lock, and no session that he did not see may stay.
+        const issued = await startSession(registration.user, context);
+        // As after a login: an operator may have locked the user before this session could be found.
         if (!(await accounts.isUserDisabled(id))) return signedIn(issued);
         await context.sessions.end(issued.session.fingerprint, "USER_GONE");
         throw unauthenticated("USER_GONE");
@@ -75,14 +75,14 @@ export const Mutation: MutationResolvers = {
     auditCredentials("login", authentication, context);
     switch (authentication.outcome) {
       case "accepted": {
-        const issued = await start(authentication.user, context);
-        // The password may have been changed, or the user locked, and the sessions ended, while it was
-        // checked: now that this session can be found, either that found it, or this finds that.
-        const standing = await accounts.stillAccepts(authentication, password, address);
-        if (standing === "match") return signedIn(issued);
-        const reason = standing === "gone" ? "USER_GONE" : "PASSWORD_CHANGED";
+        const issued = await startSession(authentication.user, context);
+        // While the password was checked, a password change or a lock may have ended the user's sessions. This
+        // session can be found from here on: either the change found and ended it, or this check sees the change.
+        const recheck = await accounts.stillAccepts(authentication, password, address);
+        if (recheck === "match") return signedIn(issued);
+        const reason = recheck === "gone" ? "USER_GONE" : "PASSWORD_CHANGED";
         await sessions.end(issued.session.fingerprint, reason);
-        if (standing === "busy") {
+        if (recheck === "busy") {
           auditCredentials("login", { outcome: "busy" }, context);
           return busy();
         }
@@ -115,13 +115,13 @@ export const Mutation: MutationResolvers = {
     const claims = token == null ? caller.authentication.claims : sessions.identify(token);
     if (claims === undefined) return { endedSessions: 0 };
     const { fingerprint } = claims;
-    const isFresh = !caller.lifecycle.isRevoked && caller.age < slowRequest;
+    const isFresh = !caller.lifecycle.isRevoked && caller.age < slowRequestTime;
     const isCurrent = token == null && session !== null && isFresh;
-    // Whoever holds a token of it is the session itself.
+    // The holder of a session's token acts as that session.
     const actor: Actor = { by: "session", fingerprint, device: caller.device };
-    return ending(fingerprint, context, () =>
-      // A token that was accepted just now need not be looked at again. Since one that was accepted earlier
-      // the password may have been changed: then it ends nothing.
+    return endThenReply(fingerprint, context, () =>
+      // A token that was accepted just now needs no second check. The password may have changed since an
+      // earlier one was accepted; such a token ends nothing.
       isCurrent
         ? sessions.end(fingerprint, "LOGOUT", actor)
         : sessions.endByToken(claims, "LOGOUT", actor),
@@ -131,7 +131,9 @@ export const Mutation: MutationResolvers = {
   endSession: async (_parent, { id }, context) => {
     const { userId } = requireSession(context);
     const actor = actorOf(context);
-    return ending(id, context, () => context.sessions.endOwn(userId, id, "ENDED_BY_USER", actor));
+    return endThenReply(id, context, () =>
+      context.sessions.endOwn(userId, id, "ENDED_BY_USER", actor),
+    );
   },
 
   endOtherSessions: async (_parent, _args, context) => {
@@ -149,7 +151,7 @@ export const Mutation: MutationResolvers = {
     const { claims } = caller.authentication;
     if (claims === undefined) throw unauthenticated("ENDED");
     const address = caller.device.ipAddress;
-    // What the change will need, asked for before it: where it is not to be had, nothing has changed.
+    // Fails before anything has changed if the store, which the change needs later, does not answer.
     await sessions.list(userId);
     const change = await throttle.guess({
       account: fingerprint,
@@ -160,7 +162,7 @@ export const Mutation: MutationResolvers = {
     auditCredentials("passwordChange", change, context);
     switch (change.outcome) {
       case "changed":
-        return caller.beforeItsEnd(() => startOver({ userId, claims }, context));
+        return caller.endAfterReply(() => reissueAndEndOthers({ userId, claims }, context));
       case "refused":
         return invalidCredentials("The current password is wrong.");
       case "invalid":
@@ -174,13 +176,13 @@ export const Mutation: MutationResolvers = {
 };
 
 /**
- * After a changed password: starts the caller's session over and ends the user's other sessions.
+ * Reissues the tokens of the caller's session and ends the user's other sessions, after a password change.
  *
- * The caller's session comes first, in one step: a crash in between leaves its old tokens refused, and the
- * owner signs in with the new password. Neither step depends on the other's outcome, nor on what
- * became of the caller's session or connection while the password was checked.
+ * The caller's session comes first, in one atomic step: after a crash between the steps its old tokens are refused,
+ * and the owner signs in with the new password. Neither step depends on the outcome of the other, or on whether the
+ * caller's session or connection ended while the password was checked.
  */
-async function startOver(
+async function reissueAndEndOthers(
   { userId, claims }: { readonly userId: string; readonly claims: Claims },
   { sessions, caller }: CurfewContext,
 ) {
@@ -190,7 +192,7 @@ async function startOver(
   const reissuing = sessions.reissue(claims, caller.device);
   const endingOthers = reissuing.then(endOthers, endOthers);
   const [reissued] = await Promise.allSettled([reissuing, endingOthers]);
-  // Whatever came with the caller's old token does nothing more, and its socket comes back with a new one.
+  // Operations under the caller's old token do nothing more, and its socket reconnects with a new token.
   if (reissued.status === "fulfilled")
     endOldToken(
       caller.lifecycle,
@@ -205,7 +207,7 @@ async function startOver(
   }
 }
 
-/** A socket that closes already once its answers have gone out, this one and others, is left to that. */
+/** Leaves a socket alone that closes anyway once its answers, this one and others, have gone out. */
 function endOldToken(
   lifecycle: ConnectionLifecycle,
   closeReason: "SESSION_EXPIRED" | "SESSION_ENDED",
@@ -214,8 +216,8 @@ function endOldToken(
   if (closeReason === "SESSION_ENDED" || !isFinishing) lifecycle.end(closeReason);
 }
 
-/** He who ends his own session is still told so, on the socket that this closes; then he is signed out. */
-async function ending(
+/** Ends a session. If it is the caller's own, sends the mutation's result before closing the caller's connection. */
+async function endThenReply(
   fingerprint: string,
   { caller }: CurfewContext,
   end: () => Promise<number>,
@@ -228,13 +230,13 @@ async function ending(
   return { endedSessions };
 }
 
-/** The session of the request, which does something to another one, or to itself. */
+/** The caller's session, as the actor of an end in the audit trail. */
 function actorOf(context: CurfewContext): Actor {
   const { fingerprint } = requireSession(context);
   return { by: "session", fingerprint, device: context.caller.device };
 }
 
-function start(user: User, { sessions, caller }: CurfewContext): Promise<Issued> {
+function startSession(user: User, { sessions, caller }: CurfewContext): Promise<Issued> {
   return sessions.start(user.id, caller.device);
 }
 

@@ -1,4 +1,4 @@
-/** Resolvers of the object types: from what the domain keeps to what the schema shows. */
+/** Resolvers of the object types, which map records of the domain to the schema. */
 import type { CurfewContext, SessionView } from "../context.ts";
 import { unauthenticated } from "../errors.ts";
 import type { Session as SessionRecord } from "../../session/session.ts";

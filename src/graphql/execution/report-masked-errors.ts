@@ -1,14 +1,14 @@
-/** Reports the errors of one answer that its client may not see: those of one cause together. */
+/** Reports the masked errors of one response, grouped by cause. */
 import { originalError } from "../errors.ts";
 
-/** Receives an error, and how many errors like it the answer has. */
+/** Receives a masked error, and how many errors of the response have the same cause. */
 export type OnMasked = (error: unknown, count: number) => void;
 
-/** Causes of one answer that are reported each for itself; the last stands for all others. */
+/** Causes of one response that are reported separately. The last one includes all further causes. */
 const maxCauses = 10;
 
-/** A list of ten thousand items that all fail for one reason is one report, and a request makes ten at most. */
-export function reportMasked(errors: readonly unknown[], onMasked: OnMasked): void {
+/** A list of 10,000 items that fail for one reason makes one report, and a request makes at most ten reports. */
+export function reportMaskedErrors(errors: readonly unknown[], onMasked: OnMasked): void {
   const causes = new Map<string, { error: unknown; count: number }>();
   let last: { error: unknown; count: number } | undefined;
   for (const error of errors) {
@@ -24,7 +24,7 @@ export function reportMasked(errors: readonly unknown[], onMasked: OnMasked): vo
   for (const { error, count } of causes.values()) onMasked(error, count);
 }
 
-/** Where it was thrown, whatever values its message quotes. */
+/** Identifies an error by where it was thrown, because its message may quote a different value each time. */
 function causeOf(error: unknown): string {
   const original = originalError(error);
   if (!(error instanceof Error) || !(original instanceof Error)) return String(original);

@@ -1,6 +1,7 @@
 /**
- * Bounds what the rule on overlapping fields has to compare. It compares each two fields of a selection that have
- * one name in the answer, and each two fragments; without a bound a document of 14 KB takes it 200 ms.
+ * Bounds the comparisons of the validation rule `OverlappingFieldsCanBeMerged`. The rule compares each pair of fields
+ * with the same response name in a selection, and each pair of fragments. Without a bound, a document of 14 KB takes
+ * 200 ms.
  */
 import {
   Kind,
@@ -10,7 +11,7 @@ import {
   type SelectionSetNode,
 } from "graphql";
 
-/** A selection, and the fragments that it was found in, the innermost first. */
+/** A selection set, and the fragments that contain it, innermost first. */
 interface Selected {
   readonly set: SelectionSetNode;
   readonly within: Within | undefined;
@@ -22,24 +23,24 @@ interface Within {
   readonly depth: number;
 }
 
-/** The fields of one name at one place of the answer. */
-interface Group {
+/** The fields with one response name at one position of the response. */
+interface FieldGroup {
   readonly selections: Selected[];
   fields: number;
 }
 
-/** Looking for so many names takes as long as comparing a pair. */
-const namesForPair = 4;
+/** So many name look-ups take as long as one comparison of a pair. */
+const lookupsPerPair = 4;
 
-class TooMany extends Error {}
+class TooManyPairs extends Error {}
 
-/** Whether there are more pairs to compare than the limit. It takes time in proportion to the limit, at most. */
-export function overlapsExceed(document: DocumentNode, limit: number): boolean {
+/** Returns whether there are more pairs to compare than the limit. Takes time proportional to the limit at most. */
+export function hasTooManyOverlaps(document: DocumentNode, limit: number): boolean {
   try {
     new Comparisons(document, limit).count();
     return false;
   } catch (error) {
-    if (error instanceof TooMany) return true;
+    if (error instanceof TooManyPairs) return true;
     throw error;
   }
 }
@@ -59,35 +60,35 @@ class Comparisons {
     }
   }
 
-  /** @throws TooMany beyond the limit */
+  /** @throws TooManyPairs beyond the limit */
   count(): void {
     for (const set of this.#sets) this.#compare([{ set, within: undefined }]);
   }
 
-  /** What is selected at one place: all fields of one name are compared, and then what is selected in them. */
+  /** Counts the pairs at one position of the response: those of the fields of each name, then those of their subfields. */
   #compare(selections: readonly Selected[]): void {
-    const groups = new Map<string, Group>();
+    const groups = new Map<string, FieldGroup>();
     const spread = new Set<string>();
     for (const selected of selections) this.#collect(selected, groups, spread);
-    // With each fragment it looks through all names, which takes less than to compare two fields.
-    this.#spend((groups.size * spread.size) / namesForPair);
+    // Each fragment looks up every name, which takes less time than comparing two fields.
+    this.#spend((groups.size * spread.size) / lookupsPerPair);
     for (const group of groups.values())
       if (group.selections.length > 0) this.#compare(group.selections);
   }
 
-  #collect({ set, within }: Selected, groups: Map<string, Group>, spread: Set<string>): void {
+  #collect({ set, within }: Selected, groups: Map<string, FieldGroup>, spread: Set<string>): void {
     for (const selection of set.selections) {
-      if (selection.kind === Kind.FIELD) this.#take(selection, within, groups);
+      if (selection.kind === Kind.FIELD) this.#addField(selection, within, groups);
       else if (selection.kind === Kind.INLINE_FRAGMENT)
         this.#collect({ set: selection.selectionSet, within }, groups, spread);
-      else this.#spread(selection.name.value, within, groups, spread);
+      else this.#addSpread(selection.name.value, within, groups, spread);
     }
   }
 
-  #take(
+  #addField(
     { alias, name, selectionSet }: FieldNode,
     within: Within | undefined,
-    groups: Map<string, Group>,
+    groups: Map<string, FieldGroup>,
   ): void {
     const { value } = alias ?? name;
     let group = groups.get(value);
@@ -97,10 +98,10 @@ class Comparisons {
     if (selectionSet !== undefined) group.selections.push({ set: selectionSet, within });
   }
 
-  #spread(
+  #addSpread(
     fragment: string,
     within: Within | undefined,
-    groups: Map<string, Group>,
+    groups: Map<string, FieldGroup>,
     spread: Set<string>,
   ): void {
     const depth = (within?.depth ?? 0) + 1;
@@ -115,11 +116,11 @@ class Comparisons {
 
   #spend(pairs: number): void {
     this.#left -= pairs;
-    if (this.#left < 0) throw new TooMany();
+    if (this.#left < 0) throw new TooManyPairs();
   }
 }
 
-/** A fragment that spreads itself is for the rules of GraphQL to refuse. */
+/** Stops at a fragment that spreads itself, which another validation rule refuses. */
 function isWithin(fragment: string, within: Within | undefined): boolean {
   for (let each = within; each !== undefined; each = each.within)
     if (each.fragment === fragment) return true;

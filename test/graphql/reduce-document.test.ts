@@ -1,7 +1,7 @@
-/** A long-lived operation keeps the part of its document that it executes, and nothing else of it. */
+/** A long-lived operation retains only the part of its document that it executes. */
 import { getOperationAST, Kind, parse, print, visit, type DocumentNode } from "graphql";
 import { describe, expect, it } from "vitest";
-import { executableOf } from "../../src/graphql/execution/executable.ts";
+import { reduceDocument } from "../../src/graphql/execution/reduce-document.ts";
 
 const text = /* GraphQL */ `
   query Other($unused: String) {
@@ -34,14 +34,14 @@ const text = /* GraphQL */ `
 
 function reduce(document: DocumentNode, operationName: string | null = "Wanted") {
   const variableValues = { first: 1, text: "text", unused: "x".repeat(1_000), other: {} };
-  return executableOf({ document, operationName, variableValues });
+  return reduceDocument({ document, operationName, variableValues });
 }
 
-describe("the part of a document that is executed", () => {
+describe("a reduced document", () => {
   const document = parse(text);
   const { document: reduced, variableValues } = reduce(document);
 
-  it("is the operation and the fragments that it reaches, also through each other", () => {
+  it("has the operation and the fragments that it reaches, directly or through other fragments", () => {
     const wanted = document.definitions.filter(
       (one) => "name" in one && ["Wanted", "Outer", "Inner"].includes(one.name?.value ?? ""),
     );
@@ -49,35 +49,35 @@ describe("the part of a document that is executed", () => {
     expect(getOperationAST(reduced, "Wanted")?.operation).toBe("subscription");
   });
 
-  it("has no locations, whose tokens would keep the whole document", () => {
+  it("has no locations, whose tokens would retain the whole document", () => {
     const located: unknown[] = [];
     visit(reduced, { enter: (node) => void (node.loc && located.push(node)) });
     expect(located).toEqual([]);
   });
 
-  it("goes with the variables that it declares", () => {
+  it("has only the variables that the operation declares", () => {
     expect(variableValues).toEqual({ first: 1, text: "text" });
   });
 
-  it("is the same for all operations of one document", () => {
+  it("is shared by all executions of one document", () => {
     expect(reduce(document).document).toBe(reduced);
     expect(reduce(reduced).document).toBe(reduced);
   });
 
-  it("is the only operation where none is named", () => {
+  it("has the only operation if no name is given", () => {
     const { document: only } = reduce(parse("subscription { events }"), null);
     expect(print(only)).toBe(print(parse("subscription { events }")));
   });
 
-  it("leaves the document as it was, so that errors of short queries have locations", () => {
+  it("leaves the original document unchanged, so that errors of short queries have locations", () => {
     expect(document.loc?.source.body).toBe(text);
     expect(print(document)).toBe(print(parse(text)));
   });
 
-  it("takes a variable of any name", () => {
+  it("accepts a variable of any name", () => {
     const one = parse("subscription ($__proto__: Int, $toString: Int) { events(a: $__proto__) }");
     const values = JSON.parse('{"__proto__": 1}') as Record<string, unknown>;
     const args = { document: one, operationName: null, variableValues: values };
-    expect(Object.entries(executableOf(args).variableValues ?? {})).toEqual([["__proto__", 1]]);
+    expect(Object.entries(reduceDocument(args).variableValues ?? {})).toEqual([["__proto__", 1]]);
   });
 });

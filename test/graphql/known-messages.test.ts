@@ -1,6 +1,6 @@
-/** Which messages of graphql-js are shown, and what of them. */
+/** The messages of graphql-js that are shown, and the parts of them. */
 import { expect, it } from "vitest";
-import { knownMessage } from "../../src/graphql/plugins/error-shapes.ts";
+import { knownMessage } from "../../src/graphql/plugins/known-messages.ts";
 
 const secret = "hunter2";
 

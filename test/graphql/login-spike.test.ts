@@ -1,4 +1,4 @@
-/** More people than there is time to hash for: who cannot be served now is told to come back, and nothing else. */
+/** More logins than the hash queue holds: the others are refused with a time to retry after, and count as no failure. */
 import { expect, it } from "vitest";
 import { startCurfew } from "../helpers/curfew.ts";
 import { ask, askData, newEmail, password, register } from "../helpers/http.ts";
@@ -11,7 +11,7 @@ const login = `mutation ($email: String!, $password: String!) {
   }
 }`;
 
-it("a rush of logins signs in as many as can wait, and asks the others to come back in a second", async () => {
+it("a spike of logins signs in as many as the queue holds, and asks the others to retry after one second", async () => {
   await using curfew = await startCurfew({ maxLoginFailures: 1_000 });
   const email = newEmail();
   const { userId } = await register(curfew.url, email);
@@ -29,7 +29,7 @@ it("a rush of logins signs in as many as can wait, and asks the others to come b
   expect(signedIn.length + sentAway.length).toBe(150);
   for (const { retryAfterSeconds } of sentAway) expect(retryAfterSeconds).toBe(1);
 
-  // No session is left of those, and nothing was counted against anybody.
+  // The refused logins left no session and were not counted as failures.
   expect(await curfew.sessions.list(userId)).toHaveLength(signedIn.length + 1);
   const noted = curfew.log.filter(({ reason }) => reason === "BUSY");
   expect(noted).toHaveLength(sentAway.length);

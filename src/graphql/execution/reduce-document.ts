@@ -1,4 +1,4 @@
-/** The part of a document that one operation executes, without anything that ties it to the client's text. */
+/** Reduces a document to the part that one operation executes, without references to the client's text. */
 import {
   Kind,
   type ASTNode,
@@ -8,52 +8,52 @@ import {
   type OperationDefinitionNode,
 } from "graphql";
 import { tooComplex } from "../errors.ts";
-import { textOfItsOwn } from "./footprint.ts";
+import { copyText } from "./footprint.ts";
 
 type Executed = Pick<ExecutionArgs, "document" | "operationName" | "variableValues">;
 
-/** By document: what its operations execute, by their name. Subscribers of one document share it. */
-const executables = new WeakMap<DocumentNode, Map<string, DocumentNode>>();
+/** The reduced documents of each document, by operation name. Subscribers of one document share them. */
+const reductions = new WeakMap<DocumentNode, Map<string, DocumentNode>>();
 
 const reducedDocuments = new WeakSet<DocumentNode>();
 
 /**
- * Reduces what a long-lived operation keeps to the operation itself, the fragments that it reaches and the
- * variables that it declares. Locations are left out: each would keep all tokens and the whole source text.
- * Errors of such an operation have no `locations`, which the GraphQL specification leaves optional.
+ * Reduces the memory of a long-lived operation to the operation itself, the fragments that it reaches and the
+ * variables that it declares. Drops locations, because each one retains all tokens and the whole source text. Errors
+ * of such an operation have no `locations`, which are optional in the GraphQL specification.
  *
- * @throws GraphQLError where selections or values are nested deeper than can be copied
+ * @throws GraphQLError if selections or values are nested deeper than can be copied
  */
-export function executableOf<Args extends Executed>(args: Args): Args {
+export function reduceDocument<Args extends Executed>(args: Args): Args {
   const { document, operationName, variableValues } = args;
   if (reducedDocuments.has(document)) return args;
   const name = operationName ?? "";
-  const known = executables.get(document) ?? new Map<string, DocumentNode>();
-  executables.set(document, known);
-  const executable = known.get(name) ?? reducedOrRefused(document, name);
-  known.set(name, executable);
-  reducedDocuments.add(executable);
-  const operation = executable.definitions.find((one) => one.kind === Kind.OPERATION_DEFINITION);
+  const known = reductions.get(document) ?? new Map<string, DocumentNode>();
+  reductions.set(document, known);
+  const reduced = known.get(name) ?? reduceOrRefuse(document, name);
+  known.set(name, reduced);
+  reducedDocuments.add(reduced);
+  const operation = reduced.definitions.find((one) => one.kind === Kind.OPERATION_DEFINITION);
   if (operation === undefined) return args;
   return {
     ...args,
-    document: executable,
+    document: reduced,
     variableValues: variableValues && declared(operation, variableValues),
   };
 }
 
-function reducedOrRefused(document: DocumentNode, name: string): DocumentNode {
+function reduceOrRefuse(document: DocumentNode, name: string): DocumentNode {
   try {
-    return reduced(document, name);
+    return reduce(document, name);
   } catch (error) {
-    // The stack is at its end, as it may be for a thousand inline fragments within each other.
+    // The stack overflowed, as it may for a thousand nested inline fragments.
     if (error instanceof RangeError) throw tooComplex("The document is nested too deeply.");
     throw error;
   }
 }
 
-/** The operation of that name, or the only one. */
-function reduced({ definitions }: DocumentNode, name: string): DocumentNode {
+/** Copies the operation of that name, or the only one, and the fragments that it reaches. */
+function reduce({ definitions }: DocumentNode, name: string): DocumentNode {
   const fragments = new Map<string, FragmentDefinitionNode>();
   let operation: OperationDefinitionNode | undefined;
   for (const definition of definitions) {
@@ -70,26 +70,26 @@ function reduced({ definitions }: DocumentNode, name: string): DocumentNode {
     reached.add(fragment);
   });
   if (operation !== undefined) copies.push(copyOf(operation));
-  // Fragments that fragments reach are added while this goes on.
+  // Copying a fragment adds the fragments that it reaches to the set.
   for (const fragment of reached) copies.push(copyOf(fragment));
   return { kind: Kind.DOCUMENT, definitions: copies as DocumentNode["definitions"] };
 }
 
-/** Copies nodes without their locations; equal names share one text. */
+/** Copies nodes without their locations. Equal names share one string. */
 function copier(onSpread: (name: string) => void) {
   const texts = new Map<string, string>();
   const textOf = (text: string) => {
-    const known = texts.get(text) ?? textOfItsOwn(text);
+    const known = texts.get(text) ?? copyText(text);
     texts.set(known, known);
     return known;
   };
   const copy = (value: unknown): unknown => {
     if (typeof value === "string") return textOf(value);
-    if (Array.isArray(value)) return value.length === 0 ? none : value.map(copy);
+    if (Array.isArray(value)) return value.length === 0 ? emptyList : value.map(copy);
     if (typeof value !== "object" || value === null) return value;
     const copied: Record<string, unknown> = {};
     for (const [key, part] of Object.entries(value))
-      // The kind is a constant of graphql's, which compares fast by being the same.
+      // The kind stays the constant of graphql-js, because comparing identical strings is fast.
       if (key === "kind") copied[key] = part;
       else if (key !== "loc" && part !== undefined) copied[key] = copy(part);
     return copied;
@@ -100,7 +100,7 @@ function copier(onSpread: (name: string) => void) {
   };
 }
 
-const none: readonly unknown[] = [];
+const emptyList: readonly unknown[] = [];
 
 function visitSpreads(node: ASTNode, onSpread: (name: string) => void): void {
   if (node.kind === Kind.FRAGMENT_SPREAD) return onSpread(node.name.value);
@@ -113,6 +113,6 @@ function declared(
   values: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {
   const names = variableDefinitions.map(({ variable }) => variable.name.value);
-  const kept = names.filter((name) => Object.hasOwn(values, name));
-  return Object.fromEntries(kept.map((name) => [name, values[name]]));
+  const given = names.filter((name) => Object.hasOwn(values, name));
+  return Object.fromEntries(given.map((name) => [name, values[name]]));
 }

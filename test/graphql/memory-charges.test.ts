@@ -1,4 +1,4 @@
-/** What an operation is charged for is given back, in whatever way it ends. */
+/** The memory charge of an operation is released, however the operation ends. */
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { MemoryLedger } from "../../src/connections/memory-ledger.ts";
 import { startOwnServer } from "../integrations/own-server.ts";
@@ -13,18 +13,18 @@ afterEach(() => vi.restoreAllMocks());
 
 const watching = "subscription { sessionEvents { type } }";
 
-/** Watches the ledger of the server that is started next. */
+/** Observes the memory ledger of the next server that is started. */
 function watchLedger() {
   const operation = vi.spyOn(MemoryLedger.prototype, "operation");
   const size = () => {
     const [ledger] = operation.mock.contexts;
     return ledger instanceof MemoryLedger ? ledger.size : 0;
   };
-  return { operation, size, empty: () => until(() => size() === 0, "everything to be given back") };
+  return { operation, size, empty: () => until(() => size() === 0, "all memory to be released") };
 }
 
-/** Charges so many operations, beside those that make a session. */
-async function charged({ operation }: ReturnType<typeof watchLedger>, count: number) {
+/** Waits until that many operations have been charged. */
+async function untilCharged({ operation }: ReturnType<typeof watchLedger>, count: number) {
   await until(() => operation.mock.calls.length >= count, "the operations");
 }
 
@@ -37,7 +37,7 @@ describe.each(["with Curfew's own server", "with an app's own server"])("%s", (w
   };
 
   it.each(["complete", "close", "terminate", "logout"])(
-    "operations on a socket give back what they keep at a %s",
+    "the memory of operations on a socket is released after: %s",
     async (end) => {
       const ledger = watchLedger();
       await using server = await start();
@@ -46,7 +46,7 @@ describe.each(["with Curfew's own server", "with an app's own server"])("%s", (w
       await ledger.empty();
       ledger.operation.mock.calls.length = 0;
       for (let i = 0; i < 5; i += 1) socket.subscribe(`${i}`, watching);
-      await charged(ledger, 5);
+      await untilCharged(ledger, 5);
       expect(ledger.size()).toBeGreaterThan(5 * 6_000);
       if (end === "complete")
         for (let i = 0; i < 5; i += 1) socket.send({ id: `${i}`, type: "complete" });
@@ -57,7 +57,7 @@ describe.each(["with Curfew's own server", "with an app's own server"])("%s", (w
     },
   );
 
-  it("operations give back what they keep when they are refused or fail, on a socket and over HTTP", async () => {
+  it("the memory of refused and failed operations is released, on a socket and over HTTP", async () => {
     const ledger = watchLedger();
     await using server = await start();
     const { accessToken } = await register(server.url);
@@ -80,7 +80,7 @@ describe.each(["with Curfew's own server", "with an app's own server"])("%s", (w
     await ledger.empty();
   });
 
-  it("event streams give back what they keep when the client leaves", async () => {
+  it("the memory of an event stream is released when the client leaves", async () => {
     const ledger = watchLedger();
     await using server = await start();
     const { accessToken } = await register(server.url);
@@ -112,7 +112,7 @@ it.each([
   ["", []],
   [" through plugins", [{}]],
 ])(
-  "an operation%s gives back what it keeps when its session ends between its check and its beginning",
+  "an operation%s releases its charge when its session ends between its check and its start",
   async (_, plugins) => {
     const ledger = watchLedger();
     const [read, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
@@ -140,15 +140,15 @@ it.each([
     await read.promise;
     expect(await logout(curfew.url, accessToken)).toBe(1);
     gate.resolve();
-    await charged(ledger, 1);
+    await untilCharged(ledger, 1);
     await ledger.empty();
   },
 );
 
-describe("an operation that would keep too much", () => {
+describe("an operation that needs too much memory", () => {
   const variables = { unused: "x".repeat(260_000) };
 
-  it("is refused over HTTP and on a socket, which serves the next one", async () => {
+  it("is refused over HTTP and on a socket, which executes the next one", async () => {
     await using curfew = await startCurfew({ ...testApp().schema, maxMemoryPerSession: 1_048_576 });
     const { accessToken: token } = await register(curfew.url);
     const refused = { extensions: { code: "TOO_MANY_REQUESTS" } };
@@ -164,7 +164,7 @@ describe("an operation that would keep too much", () => {
     }
   });
 
-  it("leaves a session whose subscriptions keep all that they may able to renew and to end", async () => {
+  it("does not stop a session that has used up its memory from being renewed and ended", async () => {
     await using curfew = await startCurfew({
       ...testApp().schema,
       maxMemoryPerSession: 1_048_576,
@@ -181,7 +181,7 @@ describe("an operation that would keep too much", () => {
     expect(await socket.closed).toMatchObject({ code: 4401 });
   });
 
-  it("disturbs none that run already, and may run when one of them has ended", async () => {
+  it("does not affect running operations, and succeeds after one of them has ended", async () => {
     await using curfew = await startCurfew({
       ...testApp().schema,
       maxMemoryPerSession: 1_048_576,
@@ -209,7 +209,7 @@ describe("an operation that would keep too much", () => {
 });
 
 describe("errors", () => {
-  it("of a query have their locations, on a socket and over HTTP", async () => {
+  it("of a query have locations, on a socket and over HTTP", async () => {
     await using curfew = await startCurfew(testApp().schema);
     const { accessToken } = await register(curfew.url);
     const errors = [{ locations: [{ line: 2, column: 3 }], path: ["broken"] }];

@@ -1,18 +1,18 @@
 /**
- * The messages of graphql-js that may be shown. Its wording is not a contract, and many of its messages quote
- * a value of the request, where a password may stand. So a message is shown if its shape is known, without the
- * value that it quotes. Any other message is not shown.
+ * The messages of graphql-js that a client may see. Many messages quote a value of the request, which may be a
+ * password, and their wording is not a contract. So a message is shown only if its shape is known, and without the
+ * quoted value. Any other message is hidden.
  */
 import { dateTimeProblem } from "../date-time.ts";
 
-/** Characters. Messages that quote names of ordinary length are shorter; a longer one is never looked at. */
-const maxLength = 1_000;
+/** Characters that are examined. Messages that quote names of ordinary length are shorter. */
+const maxKnownLength = 1_000;
 
-/** Between quotation marks: the name of a field, an argument, a variable, a directive or a type. */
+/** A quoted name of a field, an argument, a variable, a directive or a type. */
 const quotedNames = /"[@$]?[[\w][\w.[\]!]{0,255}"/g;
 
-/** With each quoted name left out. */
-const known: ReadonlySet<string> = new Set([
+/** Messages without their quoted names. */
+const knownTexts: ReadonlySet<string> = new Set([
   'Cannot query field "" on type "".',
   'Unknown type "".',
   'Unknown fragment "".',
@@ -78,12 +78,12 @@ const knownShapes: readonly RegExp[] = [
   /^Fields "" conflict because (?:(?:subfields "" conflict because|"" and "" are different fields|they have differing arguments|they return conflicting types "" and ""|and),? ?){1,64}\. Use different aliases on the fields to fetch both if this was intentional\.$/,
 ];
 
-/** How messages begin that go on to quote a value. The first group is shown, and ends there. */
+/** The beginnings of messages that then quote a value. Only the first group is shown. */
 const openings: readonly RegExp[] = [
   /^(\w{1,128} cannot represent (?:a )?non[\w -]{1,40} value): /,
   /^(Enum "\w{1,256}" cannot represent non-(?:string|enum) value): /,
   /^(Expected value of type "[\w[\]!]{1,256}"), found /,
-  // The reason is the app's, and may quote the value.
+  // The reason that follows comes from the app, and may quote the value.
   /^(Expected type "[\w[\]!]{1,256}")\. /,
   /^(Syntax Error: Expected (?:[A-Za-z]{1,12}|<EOF>|"[^"]{1,12}"), found (?:[A-Za-z]{1,12}|<EOF>|"[^"\w]{1,3}"))(?: "|\.$)/,
   /^(Syntax Error: Unexpected (?:[A-Za-z]{1,12}|<EOF>|"[^"\w]{1,3}"))(?: "|\.$)/,
@@ -97,11 +97,11 @@ const suggestion =
   /^ Did you mean (?:to use an inline fragment on |the enum value )?"\w{1,256}"(?:, "\w{1,256}"){0,4}(?:,? or "\w{1,256}")?\?$/;
 const suggesting = " Did you mean ";
 
-/** A message without the values of the request; undefined where its shape is not known. */
+/** Returns a message without values of the request, or `undefined` if its shape is unknown. */
 export function knownMessage(message: string, withSuggestions: boolean): string | undefined {
   const noSuchValue = withoutValueOfEnum(message);
   if (noSuchValue !== undefined) return noSuchValue;
-  const text = message.slice(0, maxLength);
+  const text = message.slice(0, maxKnownLength);
   for (const opening of openings) {
     const [, shown] = opening.exec(text) ?? [];
     if (shown !== undefined) return `${shown}.`;
@@ -116,13 +116,15 @@ export function knownMessage(message: string, withSuggestions: boolean): string 
 
 function isKnown(fact: string): boolean {
   const shape = fact.replaceAll(quotedNames, '""').replace(/""(?:, ""){1,200}/, '""');
-  return known.has(fact) || known.has(shape) || knownShapes.some((one) => one.test(shape));
+  return (
+    knownTexts.has(fact) || knownTexts.has(shape) || knownShapes.some((one) => one.test(shape))
+  );
 }
 
-/** `Value "…" does not exist in "Color" enum.`: the name of the enum stands after the value, of any length. */
+/** Handles `Value "…" does not exist in "Color" enum.`, where the enum's name follows a value of any length. */
 function withoutValueOfEnum(message: string): string | undefined {
   if (!message.startsWith('Value "')) return undefined;
-  const after = message.slice(message.lastIndexOf(' does not exist in "')).slice(0, maxLength);
+  const after = message.slice(message.lastIndexOf(' does not exist in "')).slice(0, maxKnownLength);
   const [, name] = /^ does not exist in "(\w{1,256})" enum\./.exec(after) ?? [];
   return name === undefined ? undefined : `The enum "${name}" has no such value.`;
 }

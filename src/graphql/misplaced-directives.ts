@@ -1,4 +1,4 @@
-/** Refuses `@authenticated` where it would guard nothing, as a directive that an app declares anew may allow. */
+/** Rejects `@authenticated` where it would guard nothing. An app that redeclares the directive may allow such places. */
 import { getDirective } from "@graphql-tools/utils";
 import {
   isEnumType,
@@ -11,21 +11,22 @@ import {
   type GraphQLSchema,
 } from "graphql";
 
-type Marked = Parameters<typeof getDirective>[1];
+type SchemaNode = Parameters<typeof getDirective>[1];
 
-/** An element of a schema, its name in the error, and where the mark belongs instead. */
-type Element = readonly [element: Marked, name: string, instead: string];
+/** An element of a schema, its name in the error, and where the directive belongs instead. */
+type Element = readonly [element: SchemaNode, name: string, instead: string];
 
-/** @throws Error that names the first mark on anything but an object type, an interface or one of their fields. */
-export function refuseMisplacedMarks(schema: GraphQLSchema): void {
+/** @throws {Error} naming the first directive on anything but an object type, an interface or one of their fields. */
+export function rejectMisplacedDirectives(schema: GraphQLSchema): void {
   const everywhere = "Mark the types and fields that need a session.";
-  const marked = (element: Marked) => getDirective(schema, element, "authenticated") !== undefined;
+  const isMarked = (element: SchemaNode) =>
+    getDirective(schema, element, "authenticated") !== undefined;
   const elements: Element[] = [[schema, "the schema", everywhere]];
   for (const type of Object.values(schema.getTypeMap())) elements.push(...unguardable(type));
   for (const directive of schema.getDirectives())
     for (const arg of directive.args)
       elements.push([arg, `the argument @${directive.name}(${arg.name}:)`, everywhere]);
-  const misplaced = elements.find(([element]) => marked(element));
+  const misplaced = elements.find(([element]) => isMarked(element));
   if (misplaced === undefined) return;
   const [, name, instead] = misplaced;
   throw new Error(

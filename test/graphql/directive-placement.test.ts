@@ -1,4 +1,4 @@
-/** Where @authenticated may stand: it holds there, or the start is refused; and whichever plugin brings the schema. */
+/** The placement of @authenticated: it guards, or the start is refused, whichever plugin sets the schema. */
 import { makeExecutableSchema } from "@graphql-tools/schema";
 import { extendSchema, parse, type GraphQLSchema } from "graphql";
 import { createYoga, type Plugin } from "graphql-yoga";
@@ -18,7 +18,7 @@ function schemaOf(typeDefs: string, resolvers = {}): GraphQLSchema {
   return makeExecutableSchema({ typeDefs: [directive, typeDefs], resolvers });
 }
 
-describe("a mark that would guard nothing is refused, with what would be right:", () => {
+describe("@authenticated that would guard nothing is refused, with the correct placement:", () => {
   it.each([
     [
       "an argument",
@@ -86,7 +86,7 @@ describe("a mark that would guard nothing is refused, with what would be right:"
     for (const part of ["@authenticated on ", name, instead]) expect(guard).toThrow(part);
   });
 
-  it("createCurfew does not start", async () => {
+  it("createCurfew throws", async () => {
     const typeDefs = `${directive} type Query { find(id: ID @authenticated): Int }`;
     await expect(startCurfew({ typeDefs })).rejects.toThrow("Query.find(id:) guards nothing");
   });
@@ -100,7 +100,7 @@ describe("a mark that would guard nothing is refused, with what would be right:"
     );
   });
 
-  it("a Yoga whose schema is a promise answers nothing by it", async () => {
+  it("a Yoga whose schema is a promise refuses every operation", async () => {
     const logger = pino({ level: "silent" });
     await using curfew = await openSessions({ dataDir: ":memory:", secrets, logger });
     const schema = schemaOf("type Query { find(id: ID @authenticated): Int }", {
@@ -119,25 +119,25 @@ describe("a mark that would guard nothing is refused, with what would be right:"
   });
 });
 
-describe("a mark holds", () => {
+describe("@authenticated guards", () => {
   const resolvers = {
     Query: { pet: () => ({ __typename: "Cat", name: "Tom", kind: "cat", connections: 9 }) },
   };
 
   it.each([
     [
-      "on an interface, for the fields that it asks for",
+      "the fields of an interface",
       `${directive} interface Named @authenticated { name: String! }
        type Cat implements Named { name: String! kind: String! } type Query { pet: Cat }`,
     ],
     [
-      "on an interface of an interface",
+      "the fields of an interface of an interface",
       `${directive} interface Top @authenticated { name: String! }
        interface Named implements Top { name: String! }
        type Cat implements Top & Named { name: String! kind: String! } type Query { pet: Cat }`,
     ],
     [
-      "on an extended interface",
+      "the fields of an extended interface",
       `${directive} interface Named { name: String! } extend interface Named @authenticated
        type Cat implements Named { name: String! kind: String! } type Query { pet: Cat }`,
     ],
@@ -148,7 +148,7 @@ describe("a mark holds", () => {
     expect((await ask(curfew.url, "{ pet { kind } }")).data.pet).toEqual({ kind: "cat" });
   });
 
-  it("on an extended type, and on the query type as a whole", async () => {
+  it("an extended type, and the whole query type", async () => {
     await using curfew = await startCurfew({
       typeDefs: `type Cat { name: String! } extend type Cat @authenticated type Query { pet: Cat }`,
       resolvers,
@@ -162,14 +162,14 @@ describe("a mark holds", () => {
     expect((await ask(other.url, "{ a }")).errors).toMatchObject([{ extensions: missing }]);
   });
 
-  it("on a schema that is extended after it was guarded", () => {
+  it("a schema that is extended after it was guarded", () => {
     const schema = guardAuthenticated(schemaOf("type Query { a: Int @authenticated }"));
     const extended = extendSchema(schema, parse("extend type Query { b: Int @authenticated }"));
     expect(guardAuthenticated(extended)).not.toBe(extended);
   });
 });
 
-describe("a schema that a plugin of createCurfew brings is guarded", () => {
+describe("a schema that a plugin of createCurfew sets is guarded", () => {
   const added = parse("extend type Query { secret: Int @authenticated open: Int }");
   const resolve = { secret: () => 7, open: () => 8 };
   function withSecret(schema: GraphQLSchema): GraphQLSchema {
