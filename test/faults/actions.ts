@@ -74,7 +74,7 @@ export async function beginRenewals({ trace, nodes, others }: World): Promise<vo
  */
 async function dies(world: World, master: RedisProcess, replicas: readonly RedisProcess[]) {
   await signOut(world, here(world), world.victims.slice(0, 1));
-  for (const replica of replicas) await replica.hasAllOf(master);
+  for (const replica of replicas) await replica.untilInSyncWith(master);
   await pause(world.random.between(0, 20));
   await master.kill();
   await signOut(world);

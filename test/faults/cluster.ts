@@ -82,7 +82,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const stop = async () => {
     const faults = nodes.map(async ({ name, server, isKilled }) => {
       const { code, errors } = await server.stop("SIGTERM");
-      const printed = errors.slice(server.greeting.length);
+      const printed = errors.slice(server.startupReport.length);
       return [
         ...(isKilled() || code === 0 ? [] : [`Node ${name} exited with ${code}`]),
         ...(printed === "" ? [] : [`Node ${name} printed ${printed}`]),
@@ -103,10 +103,10 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
 async function linkTo(redis: Redis): Promise<{ address: Env; proxy?: TestProxy }> {
   if (redis instanceof RedisSentinels)
     return {
-      address: { REDIS_SENTINELS: redis.places.join(), REDIS_SENTINEL_NAME: masterName },
+      address: { REDIS_SENTINELS: redis.endpoints.join(), REDIS_SENTINEL_NAME: masterName },
     };
   if (redis instanceof RedisCluster)
-    return { address: { REDIS_CLUSTER_NODES: redis.places.join() } };
+    return { address: { REDIS_CLUSTER_NODES: redis.endpoints.join() } };
   const proxy = await startProxy(redis.port);
   return { address: { REDIS_URL: `redis://127.0.0.1:${proxy.port}` }, proxy };
 }

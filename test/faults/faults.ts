@@ -194,7 +194,7 @@ export const scenarios: readonly Scenario[] = [
       const node = here(world);
       // In half of the runs Redis has done it for certain, and the node does not know yet.
       const isDone = random.next() < 0.5;
-      if (isDone) node.proxy.stallAnswers();
+      if (isDone) node.proxy.stallReplies();
       await Promise.all([
         ...victims.map((victim) => victim.logout(node, !isDone)),
         pause(random.between(isDone ? 20 : 0, 30)).then(() => node.kill()),

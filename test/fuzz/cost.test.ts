@@ -4,7 +4,7 @@
  */
 import * as fc from "fast-check";
 import { expect, it } from "vitest";
-import { fitted, hostileParams } from "../helpers/hostile-params.ts";
+import { jsonOfSize, hostileParams } from "../helpers/hostile-params.ts";
 import { connect } from "../helpers/socket.ts";
 import { readCorpus, writeCorpus, type Corpus } from "./corpus.ts";
 import { json, withLoot } from "./documents.ts";
@@ -48,7 +48,7 @@ function onSocket(fuzzed: Awaited<ReturnType<typeof fuzzedServer>>): Send {
 function inputs(): Corpus {
   const known = Object.entries(hostileParams).map(([name, make]) => [
     name,
-    fitted(make, largest - 100),
+    jsonOfSize(make, largest - 100),
   ]);
   const found = fc.sample(json, generated).map((body, i) => [`generated ${i}`, body]);
   return Object.fromEntries([...Object.entries(readCorpus()), ...known, ...found]);

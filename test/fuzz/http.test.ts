@@ -4,7 +4,7 @@ import { Agent, request as ask, type IncomingMessage } from "node:http";
 import { connect } from "node:net";
 import * as fc from "fast-check";
 import { expect, it } from "vitest";
-import { patience } from "../helpers/patience.ts";
+import { eventTimeout } from "../helpers/timeouts.ts";
 import { withLoot, type Loot } from "./documents.ts";
 import { brokenBytes, request, type Input } from "./requests.ts";
 import { fuzzedServer } from "./server.ts";
@@ -22,7 +22,7 @@ async function send(url: string, input: Input, loot: Loot) {
   const hasBody = method === "POST" || body.length % 4 === 0;
   if (hasBody) headers["content-length"] = String(Buffer.byteLength(body));
   const outgoing = ask({ agent, port, hostname, method, path, headers });
-  outgoing.setTimeout(patience, () => outgoing.destroy(new Error("No answer")));
+  outgoing.setTimeout(eventTimeout, () => outgoing.destroy(new Error("No answer")));
   // Also after the answer, where the rest of a request is not read.
   outgoing.on("error", () => {});
   outgoing.end(hasBody ? body : undefined);

@@ -1,7 +1,7 @@
 /** A real server to be fuzzed, seen from outside. */
 import { expect } from "vitest";
 import { login, newEmail, register } from "../helpers/http.ts";
-import { startMeasured } from "../helpers/measured.ts";
+import { startMeasuredServer } from "../helpers/measured.ts";
 import { connect } from "../helpers/socket.ts";
 import type { Loot } from "./documents.ts";
 
@@ -19,9 +19,9 @@ const options = {
 const elsewhere = { "x-forwarded-for": "203.0.113.9" };
 
 export async function fuzzedServer() {
-  const server = await startMeasured(options);
+  const server = await startMeasuredServer(options);
   const user = await register(server.url);
-  const before = await server.measure();
+  const before = await server.measureIdle();
   return {
     /** Where it is, and what an attacker may hold of a session of his own. */
     async next(): Promise<{ url: string; socketUrl: string; loot: Loot }> {
@@ -34,8 +34,8 @@ export async function fuzzedServer() {
     /** Milliseconds of CPU time that the server takes meanwhile. */
     cost: async (work: () => Promise<unknown>) => server.cost(work),
     async expectNothingLeft() {
-      const after = await server.measure();
-      expect(after.faults).toEqual([]);
+      const after = await server.measureIdle();
+      expect(after.loggedErrors).toEqual([]);
       expect(after).toMatchObject({ connections: 0, sessions: 0, subscriptions: 0 });
       expect(after.heap - before.heap).toBeLessThan(margin);
       const email = newEmail();

@@ -31,7 +31,7 @@ async function play(socketUrl: string, { init, steps }: Script, loot: Loot): Pro
   const say = (message: string) => send([{ head: 0x81, payload: message, masked: true }]);
   const answered = async (isIt: (message: { type: string; id?: string }) => boolean) => {
     while (closing === undefined && !socket.tcp.closed) {
-      const frame = await Promise.race([socket.frames.next(), socket.cut]);
+      const frame = await Promise.race([socket.frames.next(), socket.disconnected]);
       if (frame === undefined) return;
       if (frame.startsWith("close")) closing = frame;
       else {

@@ -90,6 +90,6 @@ export function testApp() {
     calls,
     /** Resolves when a resolver waits for `open`. */
     started: started.promise,
-    open: () => gate.resolve(),
+    release: () => gate.resolve(),
   };
 }

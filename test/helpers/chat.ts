@@ -18,7 +18,7 @@ export interface Fact {
 export async function startChat(given: Env) {
   const env = { PORT: "0", CURFEW_SECRETS: secrets, ...given };
   const server = new Command([], env, undefined, file);
-  const greeting = await server.said(/The chat is at \S+/);
+  const greeting = await server.printed(/The chat is at \S+/);
   const stop = (signal: NodeJS.Signals) => {
     server.child.kill(signal);
     return server.ended;

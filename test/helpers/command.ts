@@ -37,7 +37,7 @@ export interface ServerProcess extends AsyncDisposable {
   readonly port: string;
   readonly pid: number;
   /** What it printed for people. */
-  readonly greeting: string;
+  readonly startupReport: string;
   /** Resolves when it is gone. */
   stop(signal: "SIGTERM" | "SIGKILL"): Promise<Outcome>;
 }
@@ -48,7 +48,7 @@ export async function startServer(
   cwd?: string,
 ): Promise<ServerProcess> {
   const command = new Command(args, { DRAIN_TIME: "400ms", ...env }, cwd);
-  const greeting = await command.said(/Curfew serves GraphQL at /);
+  const greeting = await command.printed(/Curfew serves GraphQL at /);
   const url = /http:\S+/.exec(greeting)?.[0] ?? "";
   const stop = (signal: NodeJS.Signals) => {
     command.child.kill(signal);
@@ -59,7 +59,7 @@ export async function startServer(
     socketUrl: url.replace("http", "ws"),
     port: new URL(url).port,
     pid: command.child.pid ?? 0,
-    greeting,
+    startupReport: greeting,
     stop,
     [Symbol.asyncDispose]: async () => void (await stop("SIGKILL")),
   };
@@ -100,7 +100,7 @@ export class Command {
   }
 
   /** What it has printed for people, once that is in it. */
-  async said(pattern: RegExp): Promise<string> {
+  async printed(pattern: RegExp): Promise<string> {
     const gone = this.ended.then(({ output, errors }) => {
       throw new Error(`It ended:\n${output}${errors}`);
     });

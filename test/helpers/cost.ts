@@ -22,9 +22,9 @@ export function median(numbers: readonly number[]): number {
 }
 
 /** The size of the smaller input is an eighth of the larger one's. */
-export const growth = 8;
+export const sizeRatio = 8;
 
 /** Linear work costs eight times as much for eight times the text, quadratic work 64 times. */
 export function isLinear(small: number, large: number, floor: number): boolean {
-  return large <= Math.max(floor, 3 * growth * small);
+  return large <= Math.max(floor, 3 * sizeRatio * small);
 }

@@ -46,41 +46,41 @@ class Clock {
 /** What a test replaces: everything else is the real thing, with the defaults. */
 export function startDomain(overrides: Partial<SessionsOptions> = {}) {
   const clock = new Clock();
-  const gone = new Set<string>();
-  const faults: string[] = [];
-  const witnessed: SessionMessage[] = [];
+  const disabledUsers = new Set<string>();
+  const reportedErrors: string[] = [];
+  const localChanges: SessionMessage[] = [];
   const audited: AuditFact[] = [];
   const store = overrides.store ?? new SqliteSessions(new DatabaseSync(":memory:"));
-  const pubsub = overrides.pubsub ?? new MemoryPubSub(raise);
+  const pubsub = overrides.pubsub ?? new MemoryPubSub(rethrow);
   const options: SessionsOptions = {
     store,
     pubsub,
     ring: new KeyRing([secret("ring")]),
     lifetimes,
-    isUserDisabled: async (userId) => gone.has(userId),
+    isUserDisabled: async (userId) => disabledUsers.has(userId),
     clock: clock.read,
     randomBytes,
-    reportError: (what) => faults.push(what),
+    reportError: (what) => reportedErrors.push(what),
     audit: (fact) => audited.push(fact),
     ...overrides,
   };
   const sessions = new Sessions(options);
-  sessions.onLocalChange((message) => witnessed.push(message));
+  sessions.onLocalChange((message) => localChanges.push(message));
 
   return {
     sessions,
     store,
     pubsub,
     clock,
-    gone,
-    faults,
-    witnessed,
+    disabledUsers,
+    reportedErrors,
+    localChanges,
     audited,
     /** Another node: the same store and topics, and whatever is its own. */
     node: (others: Partial<SessionsOptions> = {}) => new Sessions({ ...options, ...others }),
     login: (userId = "ada") => sessions.start(userId, device),
     /** What other nodes hear about a session from now on: the type or, of an end, the reason. */
-    hear: async (fingerprint: string): Promise<readonly string[]> => {
+    recordMessages: async (fingerprint: string): Promise<readonly string[]> => {
       const heard: string[] = [];
       await pubsub.subscribe(sessionTopic(fingerprint), (message) => {
         const { type, reason } = message as { type: string; reason?: string };
@@ -115,16 +115,16 @@ export function startDomain(overrides: Partial<SessionsOptions> = {}) {
 export type Domain = ReturnType<typeof startDomain>;
 
 /** A pair's tokens, which do not print and do not compare by themselves. */
-export function textsOf({ accessToken, renewalToken }: TokenPair): readonly string[] {
+export function tokenStrings({ accessToken, renewalToken }: TokenPair): readonly string[] {
   return [accessToken, renewalToken];
 }
 
 /** For what must not happen. */
-export function raise(error: unknown): never {
+export function rethrow(error: unknown): never {
   throw error;
 }
 
 /** The same, of what would be told and go on. */
-export function raiseFault(_what: string, error: unknown): never {
+export function rethrowReported(_what: string, error: unknown): never {
   throw error;
 }

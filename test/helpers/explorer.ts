@@ -37,14 +37,14 @@ export async function run(page: Page, operation: string): Promise<void> {
 }
 
 /** The answer, as soon as it has that word in it; without its spaces, since the pane wraps long lines. */
-export async function answer(page: Page, word: string): Promise<string> {
+export async function resultText(page: Page, word: string): Promise<string> {
   const pane = page.locator(".result-window", { hasText: word });
   await pane.waitFor();
   return (await pane.locator(".view-lines").innerText()).replaceAll(/\s/g, "");
 }
 
 /** All that the browser keeps of the page when it is left, and where it is. */
-export async function kept(page: Page): Promise<string> {
+export async function storedByPage(page: Page): Promise<string> {
   return page.evaluate(
     () =>
       JSON.stringify(localStorage) +
@@ -55,7 +55,7 @@ export async function kept(page: Page): Promise<string> {
 }
 
 /** What axe-core finds on the whole page that is serious or worse: the rules, and where they are broken. */
-export async function seriousFaults(page: Page): Promise<string[]> {
+export async function accessibilityFaults(page: Page): Promise<string[]> {
   await page.evaluate(axe.source);
   const { violations } = await page.evaluate(() => (globalThis as any).axe.run() as Promise<any>);
   return violations

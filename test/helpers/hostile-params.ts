@@ -258,7 +258,7 @@ export const hostileParams: Readonly<Record<string, (size: number) => Params>> =
 };
 
 /** The parameters as JSON, in nearly so many bytes; in more only where nothing of that kind is as small. */
-export function fitted(make: (size: number) => Params, bytes: number): string {
+export function jsonOfSize(make: (size: number) => Params, bytes: number): string {
   let size = bytes;
   for (;;) {
     const json = JSON.stringify(make(size));

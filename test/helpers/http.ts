@@ -78,7 +78,7 @@ function isUnavailable(error: unknown): boolean {
  * Repeats what fails because the store is unavailable, as clients do, until it is served: while Redis fails
  * over, nodes lose their links more than once.
  */
-export async function served<T>(act: () => Promise<T>): Promise<T> {
+export async function retryWhileUnavailable<T>(act: () => Promise<T>): Promise<T> {
   const outcomes: T[] = [];
   await until(async () => {
     try {

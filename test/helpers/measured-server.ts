@@ -2,7 +2,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { testApp } from "./app.ts";
-import { counted, memoryPubSub } from "./parts.ts";
+import { countSubscriptions, memoryPubSub } from "./backends.ts";
 import { startCurfew } from "./curfew.ts";
 import { device } from "./sessions.ts";
 
@@ -26,12 +26,12 @@ export interface Measure {
   /** What keeps the process busy, by its kind: timers, sockets. */
   readonly resources: Readonly<Record<string, number>>;
   /** What was logged of errors since the last measure. */
-  readonly faults: readonly unknown[];
+  readonly loggedErrors: readonly unknown[];
   /** Bytes. */
   readonly heap: number;
 }
 
-const pubsub = counted(memoryPubSub());
+const pubsub = countSubscriptions(memoryPubSub());
 const options = JSON.parse(process.argv[2] ?? "{}") as CurfewOptions;
 const curfew = await startCurfew({
   ...testApp().schema,
@@ -62,7 +62,9 @@ async function follow(order: Order): Promise<unknown> {
 }
 
 async function measure(): Promise<Measure> {
-  const faults = curfew.log.filter(({ err, level }) => err !== undefined || Number(level) >= 50);
+  const loggedErrors = curfew.log.filter(
+    ({ err, level }) => err !== undefined || Number(level) >= 50,
+  );
   // What was logged is the test's, and no leak.
   (curfew.log as unknown[]).length = 0;
   for (let i = 0; i < 3; i += 1) {
@@ -77,7 +79,7 @@ async function measure(): Promise<Measure> {
     sessions: connections.fingerprints.length,
     subscriptions: pubsub.subscriptions,
     resources,
-    faults,
+    loggedErrors,
     heap: process.memoryUsage().heapUsed,
   };
 }

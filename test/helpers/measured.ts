@@ -7,10 +7,10 @@ import { Queue } from "./queue.ts";
 import { until } from "./until.ts";
 import { dieWithTests } from "./watchdog.ts";
 
-export type Measured = Awaited<ReturnType<typeof startMeasured>>;
+export type MeasuredServer = Awaited<ReturnType<typeof startMeasuredServer>>;
 
 /** @param options those that can be written as JSON */
-export async function startMeasured(options: CurfewOptions = {}) {
+export async function startMeasuredServer(options: CurfewOptions = {}) {
   const child = fork(new URL("measured-server.ts", import.meta.url), [JSON.stringify(options)], {
     execArgv: ["--expose-gc"],
   });
@@ -48,20 +48,20 @@ export async function startMeasured(options: CurfewOptions = {}) {
       return ((await tell({ do: "cpu" })) as number) - before;
     },
     /** At this moment. */
-    async glance(): Promise<Measure> {
+    async measureNow(): Promise<Measure> {
       return (await tell({ do: "measure" })) as Measure;
     },
     /** Once the last connections are gone. */
-    async measure(): Promise<Measure> {
+    async measureIdle(): Promise<Measure> {
       let found: Measure | undefined;
-      const faults: unknown[] = [];
+      const loggedErrors: unknown[] = [];
       await until(async () => {
         found = (await tell({ do: "measure" })) as Measure;
-        faults.push(...found.faults);
+        loggedErrors.push(...found.loggedErrors);
         return found.connections === 0 && found.resources["TCPSocketWrap"] === undefined;
       }, "the last connections to be gone");
       if (found === undefined) throw new Error("Nothing was measured");
-      return { ...found, faults };
+      return { ...found, loggedErrors };
     },
     [Symbol.dispose]: () => void child.kill("SIGKILL"),
   };

@@ -1,7 +1,7 @@
 /** Servers that share a Redis and their users, as nodes behind one address do. */
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { startCurfew, type TestCurfew } from "./curfew.ts";
-import { lent, memoryUsers } from "./parts.ts";
+import { withoutClose, memoryUsers } from "./backends.ts";
 import type { RedisServer } from "./redis.ts";
 
 export interface Nodes extends AsyncDisposable {
@@ -25,7 +25,7 @@ export async function startNodes(
       await startCurfew({
         ...("url" in redis ? { redisUrl: redis.url } : redis),
         ...one,
-        backends: { ...one.backends, users: lent(users) },
+        backends: { ...one.backends, users: withoutClose(users) },
       }),
     );
   const here = await start(options);

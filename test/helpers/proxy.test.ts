@@ -87,7 +87,7 @@ it("holds back what a stalled link carries, and delivers it in order", async () 
 it("holds back the answers alone", async () => {
   await using net = await open();
   const link = await net.link();
-  net.proxy.stallAnswers();
+  net.proxy.stallReplies();
   link.socket.write("hello");
   await until(() => net.accepted[0]?.bytesRead === 5);
   await pause(20);

@@ -11,7 +11,7 @@ export interface TestProxy extends AsyncDisposable {
   /** Holds everything back until `heal`, as a partition does that TCP outlives. */
   stall(): void;
   /** Holds back what comes from the target alone: it gets everything, and does it. */
-  stallAnswers(): void;
+  stallReplies(): void;
   /** Everything takes so many milliseconds longer, in each direction. */
   delay(milliseconds: number): void;
   /** Takes the messages of Redis that hold this text out of the stream, and nothing else. */
@@ -66,7 +66,7 @@ class Proxy implements TestProxy {
     this.mode = "stall";
   }
 
-  stallAnswers(): void {
+  stallReplies(): void {
     this.mode = "stallAnswers";
   }
 

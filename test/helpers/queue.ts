@@ -1,5 +1,5 @@
 /** A queue that a test awaits: no event is missed, and none is waited for by time. */
-import { patience } from "./patience.ts";
+import { eventTimeout } from "./timeouts.ts";
 
 export class Queue<T> {
   readonly #items: T[] = [];
@@ -12,7 +12,7 @@ export class Queue<T> {
   }
 
   /** The next item; rejects when none comes for so many milliseconds. */
-  async next(milliseconds = patience): Promise<T> {
+  async next(milliseconds = eventTimeout): Promise<T> {
     if (this.#items.length > 0) return this.#items.shift() as T;
     const waiting = Promise.withResolvers<T>();
     this.#waiting.push(waiting);

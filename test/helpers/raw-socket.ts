@@ -11,12 +11,12 @@ export class RawSocket implements AsyncDisposable {
   /** Texts, and `close 4401 REASON` for close frames. */
   readonly frames = new Queue<string>();
   /** Resolves when the server has cut the connection. */
-  readonly cut: Promise<void>;
+  readonly disconnected: Promise<void>;
   #received = Buffer.alloc(0);
 
   constructor(tcp: Socket) {
     this.tcp = tcp;
-    this.cut = new Promise((resolve) => tcp.once("close", () => resolve()));
+    this.disconnected = new Promise((resolve) => tcp.once("close", () => resolve()));
     tcp.on("error", () => {});
   }
 
@@ -74,6 +74,6 @@ export class RawSocket implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.tcp.destroy();
-    await this.cut;
+    await this.disconnected;
   }
 }

@@ -42,8 +42,8 @@ export class RedisCluster implements AsyncDisposable {
   }
 
   /** As settings have it. */
-  get places(): string[] {
-    return this.nodes.map(({ place }) => place);
+  get endpoints(): string[] {
+    return this.nodes.map(({ endpoint: place }) => place);
   }
 
   async slotOf(key: string): Promise<number> {
@@ -94,7 +94,7 @@ export class RedisCluster implements AsyncDisposable {
   }
 
   /** Until all nodes that answer agree that it works. */
-  async whole(): Promise<void> {
+  async untilHealthy(): Promise<void> {
     const isWhole = async () => {
       const infos = this.nodes.map((node) => node.command("CLUSTER", "INFO").catch(() => ""));
       const answers = (await Promise.all(infos)).filter((info) => info !== "");
@@ -156,7 +156,7 @@ export class RedisCluster implements AsyncDisposable {
       return (await Promise.all(infos)).every((info) => info.get("master_link_status") === "up");
     };
     await until(attached, "the replicas to be attached");
-    await this.whole();
+    await this.untilHealthy();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

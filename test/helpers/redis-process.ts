@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Redis } from "ioredis";
-import { patience } from "./patience.ts";
+import { eventTimeout } from "./timeouts.ts";
 import { until } from "./until.ts";
 import { dieWithTests } from "./watchdog.ts";
 
@@ -43,7 +43,7 @@ export class RedisProcess implements AsyncDisposable {
     this.#child = await launch(this.#folder, this.#mode);
   }
 
-  get place(): string {
+  get endpoint(): string {
     return `127.0.0.1:${this.port}`;
   }
 
@@ -69,7 +69,10 @@ export class RedisProcess implements AsyncDisposable {
 
   /** One command, on a connection of its own. */
   async command(name: string, ...args: (string | number)[]): Promise<unknown> {
-    const client = new Redis(this.port, { maxRetriesPerRequest: 0, commandTimeout: patience / 3 });
+    const client = new Redis(this.port, {
+      maxRetriesPerRequest: 0,
+      commandTimeout: eventTimeout / 3,
+    });
     client.on("error", () => {});
     try {
       return await client.call(name, ...args);
@@ -85,7 +88,7 @@ export class RedisProcess implements AsyncDisposable {
   }
 
   /** Until the replica has what its master has now. */
-  async hasAllOf(master: RedisProcess): Promise<void> {
+  async untilInSyncWith(master: RedisProcess): Promise<void> {
     const offset = Number((await master.info("replication")).get("master_repl_offset"));
     const isAbreast = async () =>
       Number((await this.info("replication")).get("slave_repl_offset")) >= offset;

@@ -53,14 +53,14 @@ export class RedisSentinels implements AsyncDisposable {
         ),
     );
     const all = new RedisSentinels(servers, sentinels);
-    await all.whole();
+    await all.untilHealthy();
     opened.move();
     return all;
   }
 
   /** As settings have it. */
-  get places(): string[] {
-    return this.sentinels.map(({ place }) => place);
+  get endpoints(): string[] {
+    return this.sentinels.map(({ endpoint: place }) => place);
   }
 
   /** The one that the Sentinels name now. */
@@ -79,7 +79,7 @@ export class RedisSentinels implements AsyncDisposable {
   }
 
   /** Until all Sentinels have a master other than that one. */
-  async failedOver(old: RedisProcess): Promise<RedisProcess> {
+  async untilFailedOver(old: RedisProcess): Promise<RedisProcess> {
     const isOver = async () => {
       const replies = this.sentinels.map((sentinel) =>
         sentinel.command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", masterName),
@@ -93,7 +93,7 @@ export class RedisSentinels implements AsyncDisposable {
   }
 
   /** Until the Sentinels know each other, and both replicas have what the master has. */
-  async whole(): Promise<void> {
+  async untilHealthy(): Promise<void> {
     const knowsAll = async (sentinel: RedisProcess) => {
       const info = (await sentinel.info("sentinel")).get("master0") ?? "";
       return /status=ok,.*slaves=2,sentinels=3/.test(info);

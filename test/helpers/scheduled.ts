@@ -11,8 +11,8 @@ import type { PubSub } from "../../src/session/pubsub.ts";
 import { Connections } from "../../src/connections/connections.ts";
 import { newConnection } from "../../src/connections/session-connections.ts";
 import { fakeClock, secrets } from "./curfew.ts";
-import { raiseFault } from "./domain.ts";
-import { counted, intercept, memoryStore, memoryPubSub } from "./parts.ts";
+import { rethrowReported } from "./domain.ts";
+import { countSubscriptions, intercept, memoryStore, memoryPubSub } from "./backends.ts";
 import { device, lifetimes } from "./sessions.ts";
 
 /** Asked and answered at moments of their own, between which anything may happen. */
@@ -69,10 +69,10 @@ export async function scheduledNode(
   safeguards: Safeguards = { acknowledgement: true },
 ) {
   const clock = fakeClock();
-  const deadlines = new Deadlines(clock(), raiseFault);
+  const deadlines = new Deadlines(clock(), rethrowReported);
   const store = memoryStore();
-  const pubsub = counted(memoryPubSub());
-  const faults: unknown[] = [];
+  const pubsub = countSubscriptions(memoryPubSub());
+  const reportedErrors: unknown[] = [];
   const domain = {
     store: scheduledStore(scheduler, store),
     pubsub: scheduledTopics(scheduler, pubsub.part, safeguards),
@@ -81,7 +81,7 @@ export async function scheduledNode(
     isUserDisabled: async () => false,
     clock,
     randomBytes,
-    reportError: (_what: string, error: unknown) => faults.push(error),
+    reportError: (_what: string, error: unknown) => reportedErrors.push(error),
   };
   const issued: Issued[] = [];
   const starter = new Sessions({ ...domain, store, pubsub: memoryPubSub() });
@@ -105,7 +105,7 @@ export async function scheduledNode(
   const connect = async (session: number) => {
     const { tokens, session: known } = of(session);
     const reading = here.verify(tokens.accessToken);
-    const lifecycle = new ConnectionLifecycle(raiseFault);
+    const lifecycle = new ConnectionLifecycle(rethrowReported);
     if (!reading.ok) return;
     open.push({ lifecycle, fingerprint: known.fingerprint });
     const { claims } = reading;
@@ -121,18 +121,19 @@ export async function scheduledNode(
     clock,
     deadlines,
     pubsub,
-    faults,
+    reportedErrors,
     connections,
     store,
     open,
     connect,
-    leave: (index: number) => open[index % Math.max(1, open.length)]?.lifecycle.end("CLIENT_GONE"),
+    disconnect: (index: number) =>
+      open[index % Math.max(1, open.length)]?.lifecycle.end("CLIENT_GONE"),
     end: async (session: number) => there.end(of(session).session.fingerprint, "LOGOUT"),
     endHere: async (session: number) => here.end(of(session).session.fingerprint, "LOGOUT"),
     renew: async (session: number) => there.renew(of(session).tokens.renewalToken),
     recheck: async () => connections.recheck("all"),
     /** What has come of the time. */
-    pass: (time: number) => {
+    advance: (time: number) => {
       clock.advance(time);
       deadlines.tick(clock());
     },

@@ -66,11 +66,13 @@ export async function watchSessions(socket: TestSocket, startOne: () => Promise<
     await startOne();
     return socket.messages.pending.length > 0;
   });
-  const of = async (id: string): Promise<{ readonly type: string; readonly endReason: string }> => {
+  const nextEventOf = async (
+    id: string,
+  ): Promise<{ readonly type: string; readonly endReason: string }> => {
     for (;;) {
       const { session, ...event } = (await socket.messages.next()).payload.data.sessionEvents;
       if (session.id === id) return event;
     }
   };
-  return { of };
+  return { of: nextEventOf };
 }

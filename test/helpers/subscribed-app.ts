@@ -10,7 +10,7 @@ import { Queue } from "./queue.ts";
 export interface AppClient {
   /** Over HTTP; with the error of the answer, if there is one, as the client gives it to the app. */
   run(query: string, variables?: Readonly<Record<string, unknown>>): Promise<Outcome>;
-  subscribe(query: string, reader: Reader): void;
+  subscribe(query: string, reader: SubscriptionHandlers): void;
 }
 
 export interface Outcome {
@@ -18,7 +18,7 @@ export interface Outcome {
   readonly error?: unknown;
 }
 
-export interface Reader {
+export interface SubscriptionHandlers {
   readonly event: (data: any) => void;
   readonly error: (error: unknown) => void;
 }
@@ -26,7 +26,7 @@ export interface Reader {
 export const minute = 60_000;
 export const accessTokenTtl = 30 * minute;
 
-export class NewsApp {
+export class SubscribedApp {
   readonly email = newEmail();
   readonly clock = fakeClock();
   readonly events = new Queue<any>();
@@ -59,7 +59,7 @@ export class NewsApp {
   }
 
   /** Writes down what becomes of the sockets. */
-  follow(sockets: Client): void {
+  logSocketEvents(sockets: Client): void {
     sockets.on("connecting", () => this.log.push("connecting"));
     sockets.on("connected", () => this.log.push("connected"));
     sockets.on("closed", (event) => {

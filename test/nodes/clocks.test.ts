@@ -6,7 +6,7 @@ import type { Session } from "../../src/session/session.ts";
 import { newFolder, startServer, type Env } from "../helpers/command.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { ask, register, renew, type SignedIn } from "../helpers/http.ts";
-import { intercept, memoryUsers } from "../helpers/parts.ts";
+import { intercept, memoryUsers } from "../helpers/backends.ts";
 import { startRedis } from "../helpers/redis.ts";
 import { until } from "../helpers/until.ts";
 import { expectNothingUnhandled } from "../helpers/unhandled.ts";

@@ -1,7 +1,14 @@
 /** Two nodes on a Redis Cluster of which a part is lost: what that part had not, and the part itself. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { testApp } from "../helpers/app.ts";
-import { ask, login, newEmail, register, served, type SignedIn } from "../helpers/http.ts";
+import {
+  ask,
+  login,
+  newEmail,
+  register,
+  retryWhileUnavailable,
+  type SignedIn,
+} from "../helpers/http.ts";
 import { startNodes } from "../helpers/nodes.ts";
 import { RedisCluster } from "../helpers/redis-cluster.ts";
 import type { RedisProcess } from "../helpers/redis-process.ts";
@@ -24,7 +31,7 @@ afterAll(async () => {
 });
 
 const start = (options = {}) =>
-  startNodes({ redisClusterNodes: cluster.places }, { ...testApp().schema, ...options });
+  startNodes({ redisClusterNodes: cluster.endpoints }, { ...testApp().schema, ...options });
 const masterOf = async (key: string) => cluster.masterOf(await cluster.slotOf(key));
 const masterOfSession = (id: string) => masterOf(`curfew:session:{${id}}`);
 
@@ -43,7 +50,7 @@ it("a session that a failover lost from the list of its user is in it again from
   const first = await register(here.url, email);
   const master = await masterOf(`curfew:user:{${first.userId}}`);
   const replica = await cluster.replicaOf(master);
-  await replica.hasAllOf(master);
+  await replica.untilInSyncWith(master);
   replica.freeze();
   await master.command("CLIENT", "KILL", "TYPE", "replica");
   // Its record is on another master: only the entry in the list is not replicated.
@@ -54,23 +61,25 @@ it("a session that a failover lost from the list of its user is in it again from
   await master.kill();
   replica.thaw();
   await using _ = { [Symbol.asyncDispose]: () => master.restart() };
-  await cluster.whole();
+  await cluster.untilHealthy();
   const isListed = async () => {
-    const listed = await served(() => there.sessions.list(first.userId));
+    const listed = await retryWhileUnavailable(() => there.sessions.list(first.userId));
     return listed.some(({ fingerprint }) => fingerprint === lost.sessionId);
   };
   expect(await isListed()).toBe(false);
 
-  const renewed = await served(() => there.sessions.renew(lost.renewalToken));
+  const renewed = await retryWhileUnavailable(() => there.sessions.renew(lost.renewalToken));
   if (renewed.outcome === "refused") throw new Error(renewed.reason);
   expect(await isListed()).toBe(true);
-  await served(() => here.sessions.endOthers(first.userId, first.sessionId, "PASSWORD_CHANGED"));
-  const next = await served(() => there.sessions.renew(renewed.tokens.renewalToken));
+  await retryWhileUnavailable(() =>
+    here.sessions.endOthers(first.userId, first.sessionId, "PASSWORD_CHANGED"),
+  );
+  const next = await retryWhileUnavailable(() => there.sessions.renew(renewed.tokens.renewalToken));
   expect(next).toMatchObject({ outcome: "refused", reason: "ENDED" });
 });
 
 it("while one shard is away its sessions' sockets end after the grace, and all others stay", async () => {
-  await cluster.whole();
+  await cluster.untilHealthy();
   const outageGrace = 2_000;
   await using nodes = await start({ recheckInterval: 500, outageGrace });
   const { here } = nodes;

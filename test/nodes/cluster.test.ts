@@ -1,8 +1,8 @@
 /** Two nodes on a Redis Cluster that fails over and moves its slots under load: nobody is signed out by it. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { testApp } from "../helpers/app.ts";
-import { ask, askData, logout, register, renew, served } from "../helpers/http.ts";
-import { allRenew, putLoad, registerMany } from "../helpers/load.ts";
+import { ask, askData, logout, register, renew, retryWhileUnavailable } from "../helpers/http.ts";
+import { allCanRenew, startLoad, registerMany } from "../helpers/load.ts";
 import { startNodes } from "../helpers/nodes.ts";
 import { RedisCluster } from "../helpers/redis-cluster.ts";
 import { connect } from "../helpers/socket.ts";
@@ -27,7 +27,7 @@ afterAll(async () => {
 });
 
 const start = (options = {}) =>
-  startNodes({ redisClusterNodes: cluster.places }, { ...testApp().schema, ...options });
+  startNodes({ redisClusterNodes: cluster.endpoints }, { ...testApp().schema, ...options });
 
 const slotOf = (sessionId: string) => cluster.slotOf(`curfew:session:{${sessionId}}`);
 const masterOf = async (sessionId: string) => cluster.masterOf(await slotOf(sessionId));
@@ -53,10 +53,10 @@ it("slots that move while their sessions are used lose none of them", async () =
   await using nodes = await start();
   const urls = [nodes.here.url, nodes.there.url];
   const sessions = await registerMany(nodes.here.url, 12);
-  const load = putLoad(urls, sessions);
+  const load = startLoad(urls, sessions);
   const goesOn = async () => {
-    const { fine } = load.counts;
-    await until(() => load.counts.fine > fine + 24 || load.wrong.length > 0, "the load");
+    const { ok } = load.counts;
+    await until(() => load.counts.ok > ok + 24 || load.unexpected.length > 0, "the load");
   };
   for (const { sessionId } of sessions.slice(0, 6)) {
     const slot = await slotOf(sessionId);
@@ -72,8 +72,8 @@ it("slots that move while their sessions are used lose none of them", async () =
   }
   await goesOn();
   const latest = await load.stop();
-  expect(load.wrong).toEqual([]);
-  expect(await allRenew(nodes.there.url, latest)).toBe(true);
+  expect(load.unexpected).toEqual([]);
+  expect(await allCanRenew(nodes.there.url, latest)).toBe(true);
 });
 
 it("a master that dies under load signs nobody out, and brings nobody back", async () => {
@@ -87,10 +87,11 @@ it("a master that dies under load signs nobody out, and brings nobody back", asy
   for (const { accessToken } of ended) await logout(here.url, accessToken);
   await using staying = await connect(there.socketUrl, sessions[0]?.accessToken ?? "");
   await using socket = await connect(there.socketUrl, leaving.accessToken);
-  for (const one of cluster.nodes.slice(0, 3)) await (await cluster.replicaOf(one)).hasAllOf(one);
+  for (const one of cluster.nodes.slice(0, 3))
+    await (await cluster.replicaOf(one)).untilInSyncWith(one);
 
-  const load = putLoad([here.url, there.url], sessions);
-  await until(() => load.counts.fine > 50, "the load");
+  const load = startLoad([here.url, there.url], sessions);
+  await until(() => load.counts.ok > 50, "the load");
   await master.kill();
   const end = async () => {
     const query = "mutation { logout { endedSessions } }";
@@ -103,18 +104,20 @@ it("a master that dies under load signs nobody out, and brings nobody back", asy
   const elapsed = stopwatch();
   expect(await socket.closed).toEqual(sessionEnded);
   expect(elapsed()).toBeLessThan(recheckInterval + 2000);
-  const { fine } = load.counts;
-  await until(() => load.counts.fine > fine + 50 || load.wrong.length > 0, "the load");
+  const { ok } = load.counts;
+  await until(() => load.counts.ok > ok + 50 || load.unexpected.length > 0, "the load");
 
   const latest = await load.stop();
-  expect(load.wrong).toEqual([]);
+  expect(load.unexpected).toEqual([]);
   expect(load.counts.unavailable).toBeGreaterThan(0);
-  await cluster.whole();
-  expect(await allRenew(there.url, latest)).toBe(true);
+  await cluster.untilHealthy();
+  expect(await allCanRenew(there.url, latest)).toBe(true);
   for (const { accessToken, renewalToken } of [...ended, leaving]) {
-    const asked = served(() => askData(there.url, "{ own }", { token: accessToken }));
+    const asked = retryWhileUnavailable(() =>
+      askData(there.url, "{ own }", { token: accessToken }),
+    );
     await expect(asked).rejects.toMatchObject({ errors: [{ extensions: { reason: "ENDED" } }] });
-    expect(await served(() => renew(here.url, renewalToken))).toBe("ENDED");
+    expect(await retryWhileUnavailable(() => renew(here.url, renewalToken))).toBe("ENDED");
   }
   staying.send({ type: "ping" });
   await until(() => staying.messages.pending.some(({ type }) => type === "pong"));
@@ -134,7 +137,7 @@ it("a renewal that the replica missed signs nobody out: the newer token goes on"
   await until(hasReplica, "a session that is replicated");
   const master = await masterOf(session.sessionId);
   const replica = await cluster.replicaOf(master);
-  await replica.hasAllOf(master);
+  await replica.untilInSyncWith(master);
   replica.freeze();
   await master.command("CLIENT", "KILL", "TYPE", "replica");
   const newer = await renew(here.url, session.renewalToken);
@@ -145,11 +148,11 @@ it("a renewal that the replica missed signs nobody out: the newer token goes on"
   const isBack = async () => (await own(there.url, newer.accessToken)).errors === undefined;
   await until(isBack, "the replica to take over");
   await until(async () => (await masterOf(session.sessionId)) === replica, "the nodes to know");
-  await cluster.whole();
-  const list = () => served(() => there.sessions.list(session.userId));
+  await cluster.untilHealthy();
+  const list = () => retryWhileUnavailable(() => there.sessions.list(session.userId));
   const stored = await list();
   expect(stored).toMatchObject([{ generation: 0 }]);
-  const next = await served(() => renew(there.url, newer.renewalToken));
+  const next = await retryWhileUnavailable(() => renew(there.url, newer.renewalToken));
   expect(next).toMatchObject({ sessionId: session.sessionId });
   expect(await list()).toMatchObject([{ generation: 2 }]);
 });

@@ -7,7 +7,7 @@ import { testApp } from "../helpers/app.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { ask, logout, register } from "../helpers/http.ts";
 import { startNodes } from "../helpers/nodes.ts";
-import { intercept } from "../helpers/parts.ts";
+import { intercept } from "../helpers/backends.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
 import { openStream } from "../helpers/sse.ts";
 import { connect, TestSocket } from "../helpers/socket.ts";

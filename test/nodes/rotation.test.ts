@@ -5,7 +5,7 @@ import { createSocketClient } from "../../src/client/graphql-ws.ts";
 import { createSession } from "../../src/client/index.ts";
 import { newFolder, startServer, type Env, type ServerProcess } from "../helpers/command.ts";
 import { askData, newEmail, password, register, renew } from "../helpers/http.ts";
-import { allRenew, putLoad, registerMany } from "../helpers/load.ts";
+import { allCanRenew, startLoad, registerMany } from "../helpers/load.ts";
 import { startNginx } from "../helpers/nginx.ts";
 import { startNodes } from "../helpers/nodes.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
@@ -79,7 +79,7 @@ it("a key is replaced under load, node by node, with nobody logged out and nothi
   const settings = { ACCESS_TOKEN_TTL: "9s", RENEWAL_TOKEN_TTL: "30s", RENEWAL_GRACE: "8s" };
   await using site = await startSite({ ...settings, DRAIN_TIME: "2s" });
   const { url } = site.nginx;
-  const load = putLoad([url], await registerMany(url, 8));
+  const load = startLoad([url], await registerMany(url, 8));
   await using clients = new AsyncDisposableStack();
   const apps = await Promise.all(Array.from({ length: 8 }, () => openApp(site.nginx)));
   for (const app of apps) clients.use(app);
@@ -112,9 +112,9 @@ it("a key is replaced under load, node by node, with nobody logged out and nothi
   await restart(1, [newKey]);
 
   const latest = await load.stop();
-  expect(load.wrong, site.nginx.errors()).toEqual([]);
+  expect(load.unexpected, site.nginx.errors()).toEqual([]);
   expect(load.counts.unavailable).toBe(0);
-  expect(await allRenew(url, latest)).toBe(true);
+  expect(await allCanRenew(url, latest)).toBe(true);
   for (const { generationAtRead } of apps) {
     expect(generationAtRead.faults).toEqual([]);
     // They were on nodes that went, and some tried there once more (1006); no token was refused.

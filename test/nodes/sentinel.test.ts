@@ -1,8 +1,8 @@
 /** Two nodes on a Redis that Sentinels watch, while its master dies: nobody is signed out by it. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { testApp } from "../helpers/app.ts";
-import { ask, askData, logout, register, renew, served } from "../helpers/http.ts";
-import { allRenew, putLoad, registerMany } from "../helpers/load.ts";
+import { ask, askData, logout, register, renew, retryWhileUnavailable } from "../helpers/http.ts";
+import { allCanRenew, startLoad, registerMany } from "../helpers/load.ts";
 import { startNodes } from "../helpers/nodes.ts";
 import { masterName, RedisSentinels } from "../helpers/redis-sentinel.ts";
 import { connect } from "../helpers/socket.ts";
@@ -28,7 +28,7 @@ afterAll(async () => {
 
 const start = (options = {}) =>
   startNodes(
-    { redisSentinels: redis.places, redisSentinelName: masterName },
+    { redisSentinels: redis.endpoints, redisSentinelName: masterName },
     { ...testApp().schema, ...options },
   );
 
@@ -55,7 +55,7 @@ it("a renewal that the replicas missed signs nobody out: the newer token goes on
   const session = await register(here.url);
   const [master, replicas] = [await redis.master(), await redis.replicas()];
   for (const replica of replicas) {
-    await replica.hasAllOf(master);
+    await replica.untilInSyncWith(master);
     replica.freeze();
   }
   await master.command("CLIENT", "KILL", "TYPE", "replica");
@@ -64,17 +64,17 @@ it("a renewal that the replicas missed signs nobody out: the newer token goes on
   await master.kill();
   for (const replica of replicas) replica.thaw();
 
-  await redis.failedOver(master);
+  await redis.untilFailedOver(master);
   const isBack = async () => (await own(there.url, newer.accessToken)).errors === undefined;
   await until(isBack, "the replica to take over");
-  const list = () => served(() => there.sessions.list(session.userId));
+  const list = () => retryWhileUnavailable(() => there.sessions.list(session.userId));
   const stored = await list();
   expect(stored).toMatchObject([{ generation: 0 }]);
-  const next = await served(() => renew(there.url, newer.renewalToken));
+  const next = await retryWhileUnavailable(() => renew(there.url, newer.renewalToken));
   expect(next).toMatchObject({ sessionId: session.sessionId });
   expect(await list()).toMatchObject([{ generation: 2 }]);
   await master.restart();
-  await redis.whole();
+  await redis.untilHealthy();
 });
 
 it("a master that dies under load signs nobody out, and brings nobody back", async () => {
@@ -88,10 +88,10 @@ it("a master that dies under load signs nobody out, and brings nobody back", asy
   await using staying = await connect(there.socketUrl, sessions[0]?.accessToken ?? "");
   await using socket = await connect(there.socketUrl, leaving.accessToken);
   const master = await redis.master();
-  for (const replica of await redis.replicas()) await replica.hasAllOf(master);
+  for (const replica of await redis.replicas()) await replica.untilInSyncWith(master);
 
-  const load = putLoad([here.url, there.url], sessions);
-  await until(() => load.counts.fine > 50, "the load");
+  const load = startLoad([here.url, there.url], sessions);
+  await until(() => load.counts.ok > 50, "the load");
   await master.kill();
   const end = async () => {
     const query = "mutation { logout { endedSessions } }";
@@ -104,18 +104,20 @@ it("a master that dies under load signs nobody out, and brings nobody back", asy
   const elapsed = stopwatch();
   expect(await socket.closed).toEqual(sessionEnded);
   expect(elapsed()).toBeLessThan(recheckInterval + 2000);
-  const { fine } = load.counts;
-  await until(() => load.counts.fine > fine + 50 || load.wrong.length > 0, "the load");
+  const { ok } = load.counts;
+  await until(() => load.counts.ok > ok + 50 || load.unexpected.length > 0, "the load");
 
   const latest = await load.stop();
-  expect(load.wrong).toEqual([]);
+  expect(load.unexpected).toEqual([]);
   expect(load.counts.unavailable).toBeGreaterThan(0);
-  expect(await allRenew(there.url, latest)).toBe(true);
+  expect(await allCanRenew(there.url, latest)).toBe(true);
   for (const { accessToken, renewalToken } of [...ended, leaving]) {
     // Each Sentinel tells of the failover, and a node leaves its link at each: it may be without one.
-    const asked = served(() => askData(there.url, "{ own }", { token: accessToken }));
+    const asked = retryWhileUnavailable(() =>
+      askData(there.url, "{ own }", { token: accessToken }),
+    );
     await expect(asked).rejects.toMatchObject({ errors: [{ extensions: { reason: "ENDED" } }] });
-    expect(await served(() => renew(here.url, renewalToken))).toBe("ENDED");
+    expect(await retryWhileUnavailable(() => renew(here.url, renewalToken))).toBe("ENDED");
   }
   staying.send({ type: "ping" });
   await until(() => staying.messages.pending.some(({ type }) => type === "pong"));

@@ -9,7 +9,7 @@ interface Task {
 }
 
 /** In what is shared: how many pings were answered, whether they are held back (0) or not (1), and ws's state. */
-const [answers, flow, state] = [0, 1, 2];
+const [pongs, flow, state] = [0, 1, 2];
 
 if (!isMainThread && isTask(workerData)) {
   const { url, shared } = workerData;
@@ -19,8 +19,8 @@ if (!isMainThread && isTask(workerData)) {
   ws.on("ping", (data) => {
     Atomics.wait(shared, flow, 0);
     ws.pong(data);
-    Atomics.add(shared, answers, 1);
-    Atomics.notify(shared, answers);
+    Atomics.add(shared, pongs, 1);
+    Atomics.notify(shared, pongs);
   });
   ws.on("close", note);
 }
@@ -49,21 +49,21 @@ export class ThreadedSocket implements AsyncDisposable {
   }
 
   /** How many pings it has answered. */
-  get answered(): number {
-    return Atomics.load(this.#shared, answers);
+  get pongCount(): number {
+    return Atomics.load(this.#shared, pongs);
   }
 
   /** Answers nothing more until `answerBehindOurBack`. */
-  holdAnswers(): void {
+  holdPongs(): void {
     Atomics.store(this.#shared, flow, 0);
   }
 
   /** Blocks this thread until a ping that was held is answered, and then for so many milliseconds. */
-  answerBehindOurBack(milliseconds: number): void {
-    const before = this.answered;
+  releasePongsAndBlock(milliseconds: number): void {
+    const before = this.pongCount;
     Atomics.store(this.#shared, flow, 1);
     Atomics.notify(this.#shared, flow);
-    Atomics.wait(this.#shared, answers, before);
+    Atomics.wait(this.#shared, pongs, before);
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
   }
 

@@ -4,7 +4,7 @@
  */
 
 /** The most that one event may take (ms). */
-export const patience = 60_000;
+export const eventTimeout = 60_000;
 
 /** The most that a test or a hook may take, with many events in it (ms). */
-export const testPatience = 5 * patience;
+export const testTimeout = 5 * eventTimeout;

@@ -33,7 +33,7 @@ export function memoryUsers(): UserDirectory {
 }
 
 /** A part that several servers share: none of them closes it. */
-export function lent<T extends { close(): Promise<void> }>(part: T): T {
+export function withoutClose<T extends { close(): Promise<void> }>(part: T): T {
   return new Proxy(part, {
     get(target, name) {
       if (name === "close") return async () => {};
@@ -66,7 +66,7 @@ export function breakable<T extends object>(port: T) {
 }
 
 /** The topics, with the number of subscriptions that they hold. */
-export function counted(pubsub: PubSub) {
+export function countSubscriptions(pubsub: PubSub) {
   let subscriptions = 0;
   const part = intercept(pubsub, {
     subscribe: (real) => async (topic, listener) => {
@@ -98,7 +98,10 @@ export const handshakePoints = [
 export type HandshakePoint = (typeof handshakePoints)[number];
 
 /** Parts that, once for each plan, do something at a point of a session's handshake and then go on. */
-export function plannable(parts: { readonly store: SessionStore; readonly pubsub: PubSub }) {
+export function withHandshakeHooks(parts: {
+  readonly store: SessionStore;
+  readonly pubsub: PubSub;
+}) {
   const plans = new Map<string, () => Promise<unknown>>();
   const pass = async (point: HandshakePoint, topic: string) => {
     const act = plans.get(point + topic);
