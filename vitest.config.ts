@@ -16,7 +16,7 @@ export default defineConfig({
     pool: "forks",
     maxWorkers: 2,
     maxConcurrency: 3,
-    testTimeout: testTimeout,
+    testTimeout,
     hookTimeout: testTimeout,
     teardownTimeout: testTimeout,
     retry: 0,

@@ -47,7 +47,7 @@ export async function freeze(
   milliseconds: number,
   begin = async () => {},
 ): Promise<void> {
-  there(world).proxy.lose('"ended"');
+  there(world).proxy.loseMessages('"ended"');
   await signOut(world);
   await begin();
   const recovered = world.trace.outage(names(world));

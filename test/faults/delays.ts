@@ -2,7 +2,7 @@
  * How much later than it happened, or could have happened, something was seen in a run: the machine has other
  * work to do, and the clients themselves keep their process busy. None of that is the nodes' doing.
  */
-import { mostWithheld, startWithheld } from "../helpers/stopwatch.ts";
+import { maxDelayShare, startRunDelay } from "../helpers/stopwatch.ts";
 import type { Entry, Trace } from "./trace.ts";
 
 interface Observed {
@@ -23,7 +23,7 @@ export function noteDelays(
   nodes: readonly Observed[],
   stores: readonly number[],
 ): () => void {
-  const withheld = nodes.map(({ name, pid }) => [name, startWithheld([pid, ...stores])] as const);
+  const withheld = nodes.map(({ name, pid }) => [name, startRunDelay([pid, ...stores])] as const);
   let late = 0;
   let due = trace.now() + interval;
   const note = () => {
@@ -51,6 +51,6 @@ export function delaysOf(
     const before = samples.findLast(({ at }) => at <= from) ?? samples[0];
     const after = samples.find(({ at }) => at >= to) ?? samples.at(-1);
     const delay = Math.max(0, (after?.by ?? 0) - (before?.by ?? 0));
-    return Math.min(delay, mostWithheld * Math.max(0, to - from));
+    return Math.min(delay, maxDelayShare * Math.max(0, to - from));
   };
 }

@@ -58,7 +58,7 @@ export const scenarios: readonly Scenario[] = [
     ...byRecheck,
     settings: short,
     async act(world) {
-      there(world).proxy.lose('"ended"');
+      there(world).proxy.loseMessages('"ended"');
       await signOut(world);
     },
   },
@@ -107,7 +107,7 @@ export const scenarios: readonly Scenario[] = [
     async act(world) {
       const { random } = world;
       const redis = oneRedis(world);
-      there(world).proxy.lose('"ended"');
+      there(world).proxy.loseMessages('"ended"');
       await signOut(world);
       const recovered = world.trace.outage(names(world));
       await redis.kill();

@@ -1,4 +1,4 @@
-/** A real browser, without a screen, for what only a browser can show. */
+/** Starts a headless Chromium for tests that need a real browser. */
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -6,12 +6,12 @@ import { delimiter, join } from "node:path";
 import { chromium } from "playwright-core";
 import { eventTimeout } from "./timeouts.ts";
 
-/** This machine, under these names too. */
+/** Whether the name resolves to this machine (see `--host-resolver-rules`). */
 function isHere(hostname: string): boolean {
   return hostname === "127.0.0.1" || /\.(test|localhost)$/.test(hostname);
 }
 
-/** A browser that reaches nothing but the server, and what was tried besides or went wrong. */
+/** Opens a browser that reaches only this machine; records blocked requests and the page's errors. */
 export async function openBrowser() {
   await using opened = new AsyncDisposableStack();
   const profile = await mkdtemp(join(tmpdir(), "curfew-browser-"));
@@ -43,7 +43,7 @@ export async function openBrowser() {
     return route.abort();
   });
   page.on("pageerror", (error) => pageErrors.push(error.message));
-  // Among others, what a Content-Security-Policy refused.
+  // Includes Content-Security-Policy violations.
   page.on("console", (message) => {
     if (message.type() === "error") pageErrors.push(message.text());
   });

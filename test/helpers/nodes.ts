@@ -1,4 +1,4 @@
-/** Servers that share a Redis and their users, as nodes behind one address do. */
+/** Starts two nodes that share a Redis and a user directory. */
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { startCurfew, type TestCurfew } from "./curfew.ts";
 import { withoutClose, memoryUsers } from "./backends.ts";
@@ -10,8 +10,8 @@ export interface Nodes extends AsyncDisposable {
 }
 
 /**
- * @param redis one server, or the settings of another kind
- * @param others for the second node alone
+ * @param redis a single server, or the settings of a cluster or of Sentinels
+ * @param others options of the second node only
  */
 export async function startNodes(
   redis: RedisServer | CurfewOptions,

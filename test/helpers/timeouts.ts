@@ -1,10 +1,10 @@
 /**
- * How long tests wait: so long that a machine many times slower, or with other work to do, is never taken
- * for a fault. Nothing takes longer for it, since tests wait for events; only a failure is found out later.
+ * The time-outs of tests: long enough that a slow or busy machine never fails a test. A passing test takes no
+ * longer for it, because tests wait for events; only a failing one does.
  */
 
-/** The most that one event may take (ms). */
+/** Time limit for one event (ms). */
 export const eventTimeout = 60_000;
 
-/** The most that a test or a hook may take, with many events in it (ms). */
+/** Time limit for a test or a hook, which wait for many events (ms). */
 export const testTimeout = 5 * eventTimeout;

@@ -1,4 +1,4 @@
-/** Waits for a condition that no event reports, as the contract suites do, but with more patience. */
+/** Polls for a condition that no event reports; like `until` of the contract suites, with a longer time-out. */
 import { until as untilWithin } from "../../src/testing/until.ts";
 import { eventTimeout } from "./timeouts.ts";
 

@@ -1,4 +1,4 @@
-/** Watches over real topics that say who listens, and that can fail, break and take a while. */
+/** Session watches over a pub/sub that lists its subscriptions and can refuse or delay them. */
 import { Deadlines } from "../../src/lib/deadlines.ts";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import type { Stream } from "../../src/lib/bounded-queue.ts";
@@ -14,12 +14,13 @@ class ObservablePubSub extends MemoryPubSub implements PubSub {
   onSubscribe: (topic: string) => Promise<void> = async () => {};
 
   override async subscribe(...[topic, listener]: Parameters<PubSub["subscribe"]>) {
-    if (this.refusesSubscribe(topic)) throw new StoreUnavailable("No such luck");
-    const leave = await super.subscribe(topic, listener);
+    if (this.refusesSubscribe(topic))
+      throw new StoreUnavailable("The test refuses the subscription");
+    const unsubscribe = await super.subscribe(topic, listener);
     this.subscribedTopics.push(topic);
     await this.onSubscribe(topic);
     return () => {
-      leave();
+      unsubscribe();
       const index = this.subscribedTopics.indexOf(topic);
       if (index >= 0) this.subscribedTopics.splice(index, 1);
     };
@@ -51,7 +52,7 @@ export function startWatchDomain() {
   return { ...domain, pubsub, deadlines, watch, watches };
 }
 
-/** The next event, or undefined at the end. */
+/** Returns the next event, or undefined at the end of the stream. */
 export async function next(stream: Stream<SessionEvent>): Promise<SessionEvent | undefined> {
   const { value } = await stream.next();
   return value;
