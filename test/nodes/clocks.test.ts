@@ -27,7 +27,7 @@ async function startApart(env: Env = {}) {
     ...env,
   };
   const ahead = {
-    NODE_OPTIONS: `--import=${new URL("../faults/skew.ts", import.meta.url).href}`,
+    NODE_OPTIONS: `--import=${new URL("../faults/clock-skew.ts", import.meta.url).href}`,
     CLOCK_AHEAD: "60000",
   };
   const here = opened.use(await startServer(shared));
