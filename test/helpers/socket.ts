@@ -58,7 +58,7 @@ export async function connect(url: string, token: string, options?: ClientOption
   return Object.assign(socket, { ack: message.payload });
 }
 
-/** Subscribes to `sessionEvents`; `nextEventOf` returns the next event of a session. */
+/** Subscribes to `sessionEvents`; `of` returns the next event of a session. */
 export async function watchSessions(socket: TestSocket, startOne: () => Promise<unknown>) {
   socket.subscribe("watch", "subscription { sessionEvents { type endReason session { id } } }");
   // The subscription sends nothing when it begins: a first event shows that it is active.
@@ -68,7 +68,7 @@ export async function watchSessions(socket: TestSocket, startOne: () => Promise<
   });
   const nextEventOf = async (
     id: string,
-  ): Promise<{ readonly type: string; readonly endReason: string }> => {
+  ): Promise<{ readonly type: string; readonly endReason: string | null }> => {
     for (;;) {
       const { session, ...event } = (await socket.messages.next()).payload.data.sessionEvents;
       if (session.id === id) return event;

@@ -1,4 +1,4 @@
-/** Two nodes on a Redis Cluster that fails over and moves its slots under load: nobody is signed out by it. */
+/** Two nodes on a Redis Cluster: failovers and moving slots under load end no session. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { testApp } from "../helpers/app.ts";
 import { ask, askData, logout, register, renew, retryWhileUnavailable } from "../helpers/http.ts";
@@ -11,9 +11,9 @@ import { until } from "../helpers/until.ts";
 import { expectNothingUnhandled } from "../helpers/unhandled.ts";
 
 const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
-/** Longer than a failover takes: what was carried out before it is asked for again after it. */
+/** Longer than a failover: clients retry after it renewals that Redis executed before it. */
 const renewalGrace = 120_000;
-/** So that nothing is found out by a recheck. */
+/** Rechecks are too rare to detect an end. */
 const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
 
 let cluster: RedisCluster;
@@ -33,7 +33,7 @@ const slotOf = (sessionId: string) => cluster.slotOf(`curfew:session:{${sessionI
 const masterOf = async (sessionId: string) => cluster.masterOf(await slotOf(sessionId));
 const own = (url: string, token: string) => ask(url, "{ own }", { token });
 
-it("a login on one node can be used, renewed and ended on the other, and its sockets end", async () => {
+it("on a Redis Cluster, a session from one node can be used, renewed and ended on the other, and its sockets close", async () => {
   await using nodes = await start(unchecked);
   const { here, there } = nodes;
   for (const session of await registerMany(here.url, 6)) {
@@ -49,12 +49,12 @@ it("a login on one node can be used, renewed and ended on the other, and its soc
   }
 });
 
-it("slots that move while their sessions are used lose none of them", async () => {
+it("moving slots under load loses no session", async () => {
   await using nodes = await start();
   const urls = [nodes.here.url, nodes.there.url];
   const sessions = await registerMany(nodes.here.url, 12);
   const load = startLoad(urls, sessions);
-  const goesOn = async () => {
+  const loadContinues = async () => {
     const { ok } = load.counts;
     await until(() => load.counts.ok > ok + 24 || load.unexpected.length > 0, "the load");
   };
@@ -64,19 +64,19 @@ it("slots that move while their sessions are used lose none of them", async () =
     const target = cluster.nodes.slice(0, 3).find((node) => node !== source);
     if (target === undefined) throw new Error("No other master");
     await cluster.beginMove(slot, source, target);
-    await goesOn();
+    await loadContinues();
     await cluster.moveKeys(slot, source, target);
-    await goesOn();
+    await loadContinues();
     await cluster.endMove(slot, source, target);
-    await until(async () => (await masterOf(sessionId)) === target, "the nodes to know");
+    await until(async () => (await masterOf(sessionId)) === target, "the nodes to learn of it");
   }
-  await goesOn();
+  await loadContinues();
   const latest = await load.stop();
   expect(load.unexpected).toEqual([]);
   expect(await allCanRenew(nodes.there.url, latest)).toBe(true);
 });
 
-it("a master that dies under load signs nobody out, and brings nobody back", async () => {
+it("a cluster master that dies under load ends no session and revives no ended one", async () => {
   const recheckInterval = 1000;
   await using nodes = await start({ recheckInterval, renewalGrace });
   const { here, there } = nodes;
@@ -123,10 +123,10 @@ it("a master that dies under load signs nobody out, and brings nobody back", asy
   await until(() => staying.messages.pending.some(({ type }) => type === "pong"));
 });
 
-it("a renewal that the replica missed signs nobody out: the newer token goes on", async () => {
+it("after a failover that lost a renewal, the newer token still renews", async () => {
   await using nodes = await start();
   const { here, there } = nodes;
-  // Of a master that has a replica, which not every one has after the test before.
+  // Needs a master that has a replica: after the previous test one master has none.
   let session = await register(here.url);
   const hasReplica = async () => {
     const master = await masterOf(session.sessionId);
@@ -134,7 +134,7 @@ it("a renewal that the replica missed signs nobody out: the newer token goes on"
     if (replica === undefined) session = await register(here.url);
     return replica !== undefined;
   };
-  await until(hasReplica, "a session that is replicated");
+  await until(hasReplica, "a replicated session");
   const master = await masterOf(session.sessionId);
   const replica = await cluster.replicaOf(master);
   await replica.untilInSyncWith(master);
@@ -147,7 +147,10 @@ it("a renewal that the replica missed signs nobody out: the newer token goes on"
 
   const isBack = async () => (await own(there.url, newer.accessToken)).errors === undefined;
   await until(isBack, "the replica to take over");
-  await until(async () => (await masterOf(session.sessionId)) === replica, "the nodes to know");
+  await until(
+    async () => (await masterOf(session.sessionId)) === replica,
+    "the nodes to learn of it",
+  );
   await cluster.untilHealthy();
   const list = () => retryWhileUnavailable(() => there.sessions.list(session.userId));
   const stored = await list();

@@ -1,4 +1,4 @@
-/** Two nodes on a Redis that Sentinels watch, while its master dies: nobody is signed out by it. */
+/** Two nodes on a Redis with Sentinels: the death of the master ends no session. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { testApp } from "../helpers/app.ts";
 import { ask, askData, logout, register, renew, retryWhileUnavailable } from "../helpers/http.ts";
@@ -11,9 +11,9 @@ import { until } from "../helpers/until.ts";
 import { expectNothingUnhandled } from "../helpers/unhandled.ts";
 
 const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
-/** Longer than a failover takes: what was carried out before it is asked for again after it. */
+/** Longer than a failover: clients retry after it renewals that Redis executed before it. */
 const renewalGrace = 120_000;
-/** So that nothing is found out by a recheck. */
+/** Rechecks are too rare to detect an end. */
 const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
 
 let redis: RedisSentinels;
@@ -34,7 +34,7 @@ const start = (options = {}) =>
 
 const own = (url: string, token: string) => ask(url, "{ own }", { token });
 
-it("a login on one node can be used, renewed and ended on the other, and its sockets end", async () => {
+it("with Sentinels, a session from one node can be used, renewed and ended on the other, and its sockets close", async () => {
   await using nodes = await start(unchecked);
   const { here, there } = nodes;
   const session = await register(here.url);
@@ -49,7 +49,7 @@ it("a login on one node can be used, renewed and ended on the other, and its soc
     });
 });
 
-it("a renewal that the replicas missed signs nobody out: the newer token goes on", async () => {
+it("after a failover that lost a renewal, the newer token still renews", async () => {
   await using nodes = await start();
   const { here, there } = nodes;
   const session = await register(here.url);
@@ -77,7 +77,7 @@ it("a renewal that the replicas missed signs nobody out: the newer token goes on
   await redis.untilHealthy();
 });
 
-it("a master that dies under load signs nobody out, and brings nobody back", async () => {
+it("a Sentinel master that dies under load ends no session and revives no ended one", async () => {
   const recheckInterval = 1000;
   await using nodes = await start({ recheckInterval, renewalGrace });
   const { here, there } = nodes;
@@ -112,7 +112,7 @@ it("a master that dies under load signs nobody out, and brings nobody back", asy
   expect(load.counts.unavailable).toBeGreaterThan(0);
   expect(await allCanRenew(there.url, latest)).toBe(true);
   for (const { accessToken, renewalToken } of [...ended, leaving]) {
-    // Each Sentinel tells of the failover, and a node leaves its link at each: it may be without one.
+    // Each Sentinel reports the failover, and the node reconnects at each report: it may have no connection.
     const asked = retryWhileUnavailable(() =>
       askData(there.url, "{ own }", { token: accessToken }),
     );
