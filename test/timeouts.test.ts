@@ -1,10 +1,10 @@
-/** No test or wait is given less time than all have: that is chosen for slow machines. */
+/** No test and no wait has a time limit below the default, which allows for slow machines. */
 import { globSync, readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { eventTimeout, testTimeout } from "./helpers/timeouts.ts";
 
-/** The limits in a test's source that are below what all have (ms). */
-function hasty(source: string): number[] {
+/** The time limits in a test's source that are below the defaults (ms). */
+function shortTimeouts(source: string): number[] {
   const limits = (pattern: RegExp) =>
     [...source.matchAll(pattern)].map(([, text = ""]) => Number(text.replaceAll("_", "")));
   return [
@@ -14,14 +14,14 @@ function hasty(source: string): number[] {
   ];
 }
 
-/** But this one, whose examples break the rule. */
+/** Without this file, whose examples break the rule. */
 const files = globSync("test/**/*.test.ts").filter((file) => file !== "test/timeouts.test.ts");
 
-it("the tests are found", () => expect(files.length).toBeGreaterThan(100));
+it("the test files are found", () => expect(files.length).toBeGreaterThan(100));
 
-it("they all leave that time", () => {
+it("no test file sets a time limit below the default", () => {
   const found = files.flatMap((file) =>
-    hasty(readFileSync(file, "utf8")).map((limit) => `${file}: ${limit} ms`),
+    shortTimeouts(readFileSync(file, "utf8")).map((limit) => `${file}: ${limit} ms`),
   );
   expect(found).toEqual([]);
 });
@@ -33,6 +33,6 @@ it.each([
   ['await until(isBack, "it", 20_000);', [20_000]],
   [`it("a", { timeout: ${testTimeout} }, () => {\n}, 1_000_000);`, []],
   ['await until(() => count === 1_000);\nawait until(isBack, "it");', []],
-])("less is found in %j", (source, expected) => {
-  expect(hasty(source)).toEqual(expected);
+])("the limits below the default are found in %j", (source, expected) => {
+  expect(shortTimeouts(source)).toEqual(expected);
 });
