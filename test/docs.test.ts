@@ -125,7 +125,7 @@ describe("the documentation checks", () => {
 
   it("accept existing files, anchors and external links", () => {
     const one = page(
-      "# A `code`, and _more_\n\n[a](../src) [b](#a-code-and-more) [c](../README.md#settings) [d](https://a.b/c) `src/server.ts`",
+      "# A `code`, and _more_\n\n[a](../src) [b](#a-code-and-more) [c](../README.md#settings) [d](https://a.b/c) `src/main.ts`",
     );
     expect(brokenReferences(one, [{ ...one, path: "docs/a.md" }, ...pages])).toEqual([
       // The anchor is looked up in the repository's page of that path.

@@ -14,7 +14,7 @@ import { startFuzzedServer } from "./server.ts";
 const excess = 50;
 /** An input that costs more is worth saving (ms). */
 const worthSaving = 25;
-/** The default of MAX_BODY_SIZE (bytes). */
+/** The default of MAX_MESSAGE_SIZE (bytes). */
 const largest = 262_144;
 const generated = 200;
 /** Inputs are measured in groups of this size, and one by one if the group is expensive. */

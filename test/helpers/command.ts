@@ -36,7 +36,7 @@ export interface ServerProcess extends AsyncDisposable {
   readonly socketUrl: string;
   readonly port: string;
   readonly pid: number;
-  /** What the server printed to standard error. */
+  /** Standard error at the time when the server printed its URL. */
   readonly startupReport: string;
   /** Resolves when the process has exited. */
   stop(signal: "SIGTERM" | "SIGKILL"): Promise<Outcome>;

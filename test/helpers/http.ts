@@ -115,34 +115,37 @@ export function newEmail(): string {
   return `user-${process.pid}-${(users += 1)}@example.com`;
 }
 
+type RequestHeaders = Readonly<Record<string, string>>;
+
+async function signIn(
+  url: string,
+  mutation: "register" | "login",
+  email: string,
+  headers: RequestHeaders,
+): Promise<SignedIn> {
+  const query = `mutation ($email: String!, $password: String!) {
+    ${mutation}(email: $email, password: $password) { ${signedIn} ... on Problem { message } }
+  }`;
+  const data = await askData(url, query, { variables: { email, password }, headers });
+  return toSignedIn(data[mutation]);
+}
+
+/** Creates an account with `password`; throws unless it succeeds. */
 export async function register(
   url: string,
   email: string = newEmail(),
-  headers: Readonly<Record<string, string>> = {},
+  headers: RequestHeaders = {},
 ): Promise<SignedIn> {
-  const data = await askData(
-    url,
-    `mutation ($email: String!, $password: String!) {
-      register(email: $email, password: $password) { ${signedIn} ... on Problem { message } }
-    }`,
-    { variables: { email, password }, headers },
-  );
-  return toSignedIn(data.register);
+  return signIn(url, "register", email, headers);
 }
 
+/** Logs in with `password`; throws unless it succeeds. */
 export async function login(
   url: string,
   email: string,
-  headers: Readonly<Record<string, string>> = {},
+  headers: RequestHeaders = {},
 ): Promise<SignedIn> {
-  const data = await askData(
-    url,
-    `mutation ($email: String!, $password: String!) {
-      login(email: $email, password: $password) { ${signedIn} ... on Problem { message } }
-    }`,
-    { variables: { email, password }, headers },
-  );
-  return toSignedIn(data.login);
+  return signIn(url, "login", email, headers);
 }
 
 /** Logs in; returns the `__typename` of the result. */
@@ -150,7 +153,7 @@ export async function tryLogin(
   url: string,
   email: string,
   word = password,
-  headers: Readonly<Record<string, string>> = {},
+  headers: RequestHeaders = {},
 ): Promise<string> {
   const query = `mutation ($email: String!, $word: String!) {
     login(email: $email, password: $word) { outcome: __typename }
@@ -163,7 +166,7 @@ export async function tryLogin(
 export async function renew(
   url: string,
   renewalToken: string,
-  headers: Readonly<Record<string, string>> = {},
+  headers: RequestHeaders = {},
 ): Promise<SignedIn | string> {
   const data = await askData(
     url,

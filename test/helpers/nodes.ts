@@ -4,6 +4,9 @@ import { startCurfew, type TestCurfew } from "./curfew.ts";
 import { withoutClose, memoryUsers } from "./backends.ts";
 import type { RedisServer } from "./redis.ts";
 
+/** Rechecks are too rare to detect an end: only messages between the nodes can (ms). */
+export const rareRechecks = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
+
 export interface Nodes extends AsyncDisposable {
   readonly here: TestCurfew;
   readonly there: TestCurfew;

@@ -43,7 +43,7 @@ export class RedisCluster implements AsyncDisposable {
 
   /** As in the settings: `host:port`. */
   get endpoints(): string[] {
-    return this.nodes.map(({ endpoint: place }) => place);
+    return this.nodes.map(({ endpoint }) => endpoint);
   }
 
   async slotOf(key: string): Promise<number> {

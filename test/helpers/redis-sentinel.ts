@@ -60,7 +60,7 @@ export class RedisSentinels implements AsyncDisposable {
 
   /** The Sentinels' addresses as in the settings: `host:port`. */
   get endpoints(): string[] {
-    return this.sentinels.map(({ endpoint: place }) => place);
+    return this.sentinels.map(({ endpoint }) => endpoint);
   }
 
   /** The current master, as the first Sentinel reports it. */

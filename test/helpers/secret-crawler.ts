@@ -166,8 +166,8 @@ export class SecretCrawler {
     return text;
   }
 
-  async #connect(place: Endpoint, token: string): Promise<TestSocket> {
-    const socket = await new TestSocket(place.socketUrl).opened();
+  async #connect(endpoint: Endpoint, token: string): Promise<TestSocket> {
+    const socket = await new TestSocket(endpoint.socketUrl).opened();
     socket.init({ token });
     await this.#receiveUntil(socket, ({ type }) => type === "connection_ack");
     return socket;

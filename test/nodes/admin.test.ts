@@ -2,15 +2,13 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { testApp } from "../helpers/app.ts";
 import { ask, login, newEmail, register, renew, tryLogin } from "../helpers/http.ts";
-import { startNodes } from "../helpers/nodes.ts";
+import { rareRechecks, startNodes } from "../helpers/nodes.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
 import { device } from "../helpers/sessions.ts";
 import { connect, watchSessions } from "../helpers/socket.ts";
 import { openStream } from "../helpers/sse.ts";
 
 const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
-/** Rechecks are too rare to detect an end. */
-const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
 
 let redis: RedisServer;
 beforeAll(async () => void (redis = await startRedis()));
@@ -18,7 +16,7 @@ afterAll(() => redis[Symbol.asyncDispose]());
 
 describe.each(["lock", "delete"] as const)("an operator's %s of a user", (action) => {
   it("closes the user's connections on all nodes and refuses the user everywhere", async () => {
-    await using nodes = await startNodes(redis, { ...testApp().schema, ...unchecked });
+    await using nodes = await startNodes(redis, { ...testApp().schema, ...rareRechecks });
     const { here, there } = nodes;
     const email = newEmail();
     const phone = await register(here.url, email);
@@ -51,7 +49,7 @@ describe.each(["lock", "delete"] as const)("an operator's %s of a user", (action
 });
 
 it("an unlocked user can log in again, and the sessions from before the lock stay ended", async () => {
-  await using nodes = await startNodes(redis, { ...testApp().schema, ...unchecked });
+  await using nodes = await startNodes(redis, { ...testApp().schema, ...rareRechecks });
   const { here, there } = nodes;
   const email = newEmail();
   const before = await register(here.url, email);
@@ -64,7 +62,7 @@ it("an unlocked user can log in again, and the sessions from before the lock sta
 });
 
 it("an operator's end of a session reaches the user's other sessions with its reason", async () => {
-  await using nodes = await startNodes(redis, { ...testApp().schema, ...unchecked });
+  await using nodes = await startNodes(redis, { ...testApp().schema, ...rareRechecks });
   const { here, there } = nodes;
   const email = newEmail();
   const mine = await register(here.url, email);

@@ -36,11 +36,9 @@ const imageSettings = Object.fromEntries(
 ) as Record<string, string>;
 
 it("the Dockerfile copies existing files and starts one of them", () => {
-  const copied = instructions("COPY").flatMap((words) => words.slice(0, -1));
+  const copied = instructions("COPY").flatMap((args) => args.slice(0, -1));
   for (const path of copied) expect(existsSync(new URL(path, root)), path).toBe(true);
-  const [command = []] = instructions("CMD").map(
-    (words) => JSON.parse(words.join(" ")) as string[],
-  );
+  const [command = []] = instructions("CMD").map((args) => JSON.parse(args.join(" ")) as string[]);
   const [program, file = ""] = command;
   expect(program).toBe("node");
   expect(copied).toContain(file.split("/")[0]);

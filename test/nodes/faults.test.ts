@@ -6,7 +6,7 @@ import { commandClient, subscriberClient } from "../helpers/adapters.ts";
 import { testApp } from "../helpers/app.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { ask, logout, register } from "../helpers/http.ts";
-import { startNodes } from "../helpers/nodes.ts";
+import { rareRechecks, startNodes } from "../helpers/nodes.ts";
 import { intercept } from "../helpers/backends.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
 import { openStream } from "../helpers/sse.ts";
@@ -16,8 +16,6 @@ import { expectNothingUnhandled } from "../helpers/unhandled.ts";
 
 const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
 const tryAgainLater = { code: 1013, reason: "TRY_AGAIN_LATER" };
-/** Rechecks are too rare to detect an end. */
-const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
 
 let redis: RedisServer;
 const recordUnhandled = expectNothingUnhandled();
@@ -45,7 +43,11 @@ async function mutePubSub() {
 
 it("a logout whose message is lost succeeds, closes this node's sockets at once and other nodes' at their recheck", async () => {
   const mute = { backends: { pubsub: await mutePubSub() } };
-  await using nodes = await startNodes(redis, { recheckInterval: 250 }, { ...unchecked, ...mute });
+  await using nodes = await startNodes(
+    redis,
+    { recheckInterval: 250 },
+    { ...rareRechecks, ...mute },
+  );
   const { here, there } = nodes;
   const { accessToken } = await register(there.url);
   await using local = await connect(there.socketUrl, accessToken);
@@ -62,7 +64,7 @@ it("a logout whose message is lost succeeds, closes this node's sockets at once 
 
 it("a message that is lost while the subscriber is disconnected is made up for when it reconnects", async () => {
   const mute = { backends: { pubsub: await mutePubSub() } };
-  await using nodes = await startNodes(redis, unchecked, mute);
+  await using nodes = await startNodes(redis, rareRechecks, mute);
   const { here, there } = nodes;
   const { accessToken } = await register(there.url);
   await using socket = await connect(here.socketUrl, accessToken);
@@ -72,13 +74,13 @@ it("a message that is lost while the subscriber is disconnected is made up for w
 });
 
 it("a logout while the subscriber is disconnected closes the sockets, at the latest when it reconnects", async () => {
-  await using nodes = await startNodes(redis, unchecked);
+  await using nodes = await startNodes(redis, rareRechecks);
   const { here, there } = nodes;
   for (let i = 0; i < 3; i += 1) {
     const ended = await register(there.url);
-    const kept = await register(there.url);
+    const open = await register(there.url);
     await using socket = await connect(here.socketUrl, ended.accessToken);
-    await using other = await connect(here.socketUrl, kept.accessToken);
+    await using other = await connect(here.socketUrl, open.accessToken);
     await redis.command("CLIENT", "KILL", "TYPE", "pubsub");
     expect(await logout(there.url, ended.accessToken)).toBe(1);
     expect(await socket.closed).toEqual(sessionEnded);

@@ -1,20 +1,15 @@
 /** Two nodes on a Redis with Sentinels: the death of the master ends no session. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { testApp } from "../helpers/app.ts";
-import { ask, askData, logout, register, renew, retryWhileUnavailable } from "../helpers/http.ts";
-import { allCanRenew, startLoad, registerMany } from "../helpers/load.ts";
-import { startNodes } from "../helpers/nodes.ts";
+import { ask, logout, register, renew, retryWhileUnavailable } from "../helpers/http.ts";
+import { rareRechecks, startNodes } from "../helpers/nodes.ts";
 import { masterName, RedisSentinels } from "../helpers/redis-sentinel.ts";
 import { connect } from "../helpers/socket.ts";
-import { stopwatch } from "../helpers/stopwatch.ts";
 import { until } from "../helpers/until.ts";
 import { expectNothingUnhandled } from "../helpers/unhandled.ts";
+import { expectSessionsToSurvive, failureSettings } from "./master-failure.ts";
 
 const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
-/** Longer than a failover: clients retry after it renewals that Redis executed before it. */
-const renewalGrace = 120_000;
-/** Rechecks are too rare to detect an end. */
-const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
 
 let redis: RedisSentinels;
 expectNothingUnhandled();
@@ -35,7 +30,7 @@ const start = (options = {}) =>
 const own = (url: string, token: string) => ask(url, "{ own }", { token });
 
 it("with Sentinels, a session from one node can be used, renewed and ended on the other, and its sockets close", async () => {
-  await using nodes = await start(unchecked);
+  await using nodes = await start(rareRechecks);
   const { here, there } = nodes;
   const session = await register(here.url);
   const next = await renew(there.url, session.renewalToken);
@@ -78,47 +73,11 @@ it("after a failover that lost a renewal, the newer token still renews", async (
 });
 
 it("a Sentinel master that dies under load ends no session and revives no ended one", async () => {
-  const recheckInterval = 1000;
-  await using nodes = await start({ recheckInterval, renewalGrace });
-  const { here, there } = nodes;
-  const sessions = await registerMany(here.url, 8);
-  const ended = await registerMany(here.url, 3);
-  const leaving = await register(here.url);
-  for (const { accessToken } of ended) await logout(here.url, accessToken);
-  await using staying = await connect(there.socketUrl, sessions[0]?.accessToken ?? "");
-  await using socket = await connect(there.socketUrl, leaving.accessToken);
-  const master = await redis.master();
-  for (const replica of await redis.replicas()) await replica.untilInSyncWith(master);
-
-  const load = startLoad([here.url, there.url], sessions);
-  await until(() => load.counts.ok > 50, "the load");
-  await master.kill();
-  const end = async () => {
-    const query = "mutation { logout { endedSessions } }";
-    const { data, errors } = await ask(here.url, query, { token: leaving.accessToken });
-    if (errors !== undefined)
-      expect(errors[0]?.extensions).toMatchObject({ code: "SERVICE_UNAVAILABLE" });
-    return data?.logout?.endedSessions === 1;
+  await using nodes = await start(failureSettings);
+  const masterInSync = async () => {
+    const master = await redis.master();
+    for (const replica of await redis.replicas()) await replica.untilInSyncWith(master);
+    return master;
   };
-  await until(end, "the logout");
-  const elapsed = stopwatch();
-  expect(await socket.closed).toEqual(sessionEnded);
-  expect(elapsed()).toBeLessThan(recheckInterval + 2000);
-  const { ok } = load.counts;
-  await until(() => load.counts.ok > ok + 50 || load.unexpected.length > 0, "the load");
-
-  const latest = await load.stop();
-  expect(load.unexpected).toEqual([]);
-  expect(load.counts.unavailable).toBeGreaterThan(0);
-  expect(await allCanRenew(there.url, latest)).toBe(true);
-  for (const { accessToken, renewalToken } of [...ended, leaving]) {
-    // Each Sentinel reports the failover, and the node reconnects at each report: it may have no connection.
-    const asked = retryWhileUnavailable(() =>
-      askData(there.url, "{ own }", { token: accessToken }),
-    );
-    await expect(asked).rejects.toMatchObject({ errors: [{ extensions: { reason: "ENDED" } }] });
-    expect(await retryWhileUnavailable(() => renew(here.url, renewalToken))).toBe("ENDED");
-  }
-  staying.send({ type: "ping" });
-  await until(() => staying.messages.pending.some(({ type }) => type === "pong"));
+  await expectSessionsToSurvive({ nodes, sessionCount: 8, masterInSync });
 });

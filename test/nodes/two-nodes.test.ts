@@ -4,7 +4,7 @@ import { sessionTopic } from "../../src/session/messages.ts";
 import { testApp } from "../helpers/app.ts";
 import { fakeClock } from "../helpers/curfew.ts";
 import { ask, login, logout, newEmail, register, renew, type SignedIn } from "../helpers/http.ts";
-import { startNodes } from "../helpers/nodes.ts";
+import { rareRechecks, startNodes } from "../helpers/nodes.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
 import { device } from "../helpers/sessions.ts";
 import { openStream } from "../helpers/sse.ts";
@@ -12,8 +12,6 @@ import { connect, watchSessions } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
 
 const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
-/** Rechecks are too rare to detect an end. */
-const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
 
 let redis: RedisServer;
 beforeAll(async () => void (redis = await startRedis()));
@@ -25,7 +23,7 @@ async function reasonAt(url: string, token: string) {
 }
 
 it("logout on one node closes the session's sockets and streams on the other, and no other session's connections", async () => {
-  await using nodes = await startNodes(redis, { ...testApp().schema, ...unchecked });
+  await using nodes = await startNodes(redis, { ...testApp().schema, ...rareRechecks });
   const { here, there } = nodes;
   const email = newEmail();
   const mine = await register(here.url, email);
@@ -105,7 +103,7 @@ it("concurrent logins on both nodes leave as many sessions as maxSessionsPerUser
 
 it("reuse of a renewal token on one node closes the session's sockets on the other", async () => {
   const clock = fakeClock();
-  await using nodes = await startNodes(redis, { ...unchecked, clock });
+  await using nodes = await startNodes(redis, { ...rareRechecks, clock });
   const { here, there } = nodes;
   const { renewalToken } = await register(here.url);
   const next = await renew(here.url, renewalToken);
