@@ -1,4 +1,4 @@
-/** Fails every test in which a secret was logged or leaks in an error. */
+/** Fails every test in which a secret was logged or shown in an error. */
 import { afterEach, expect } from "vitest";
 import { leaks } from "./secrecy.ts";
 
