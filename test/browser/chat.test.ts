@@ -6,7 +6,7 @@ import { startChat } from "../helpers/chat.ts";
 import { newFolder } from "../helpers/command.ts";
 import { newEmail, password } from "../helpers/http.ts";
 import { startHttpProxy, type FaultOf } from "../helpers/http-proxy.ts";
-import { patience } from "../helpers/patience.ts";
+import { eventTimeout } from "../helpers/timeouts.ts";
 import { until } from "../helpers/until.ts";
 import { Random } from "../faults/random.ts";
 
@@ -138,7 +138,7 @@ it("tabs of one session renew it once per period, even if responses are lost or 
       bySession().length === sessions &&
       bySession().every(({ length }) => length >= renewalsPerSession),
     "the renewals",
-    renewalsPerSession * accessTokenTtl * 3 + patience,
+    renewalsPerSession * accessTokenTtl * 3 + eventTimeout,
   );
 
   const { renewals, lost } = network;

@@ -71,7 +71,7 @@ it("three tabs share one session, renew it once per period and are signed out to
     ]);
   }
   await until(() => curfew.connections.size === 0, "no connection");
-  expect(browser.faults).toEqual([]);
+  expect(browser.pageErrors).toEqual([]);
 });
 
 async function status(page: Page, expected: string): Promise<void> {

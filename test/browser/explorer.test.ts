@@ -5,13 +5,13 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { startCurfew } from "../helpers/curfew.ts";
 import {
-  answer,
+  resultText,
   fillIn,
-  kept,
+  storedByPage,
   openExplorer,
   register,
   run,
-  seriousFaults,
+  accessibilityFaults,
 } from "../helpers/explorer.ts";
 import { ask, login, newEmail, password } from "../helpers/http.ts";
 import { until } from "../helpers/until.ts";
@@ -27,7 +27,7 @@ it("the explorer signs up, queries, subscribes, renews, and shows why its sessio
   });
   const email = newEmail();
   await using explorer = await openExplorer(curfew.url);
-  const { page, panel, strangers, faults } = explorer;
+  const { page, panel, externalRequests, pageErrors } = explorer;
 
   // Each problem is shown at its field, and the first field with a problem has the focus.
   await panel.getByRole("button", { name: "New account" }).click();
@@ -44,11 +44,11 @@ it("the explorer signs up, queries, subscribes, renews, and shows why its sessio
   await panel.getByText("Connected").waitFor();
 
   await run(page, "WhoAmI");
-  expect(await answer(page, "sessions")).toContain(`"email":"${email}"`);
+  expect(await resultText(page, "sessions")).toContain(`"email":"${email}"`);
 
   // The panel and the editor share one socket.
   await run(page, "Watch");
-  expect(await answer(page, "RENEWED")).toContain('"type":"RENEWED"');
+  expect(await resultText(page, "RENEWED")).toContain('"type":"RENEWED"');
   await panel.getByText(", renewed").waitFor();
   expect(curfew.connections.size).toBe(1);
   expect(await panel.locator("dl").innerText()).toMatch(/Connected\s+Last close\s+None/);
@@ -61,7 +61,7 @@ it("the explorer signs up, queries, subscribes, renews, and shows why its sessio
 
   await panel.getByText("Your session was ended: from another device").waitFor();
   await panel.getByText("4401 SESSION_ENDED").waitFor();
-  expect(await answer(page, "errors")).toContain('"reason":"ENDED"');
+  expect(await resultText(page, "errors")).toContain('"reason":"ENDED"');
   await page.getByRole("button", { name: "Execute query" }).waitFor();
   await other.panel.getByText("My sessions1").waitFor();
   expect(await other.panel.getByText("Sign out").isVisible()).toBe(true);
@@ -69,15 +69,15 @@ it("the explorer signs up, queries, subscribes, renews, and shows why its sessio
   await fillIn(explorer, email);
   await panel.getByText("My sessions2").waitFor();
   await run(page, "WhoAmI");
-  expect(await answer(page, "sessions")).toContain(email);
+  expect(await resultText(page, "sessions")).toContain(email);
   await panel.getByRole("button", { name: "Sign out" }).click();
   await panel.getByText("You signed out.").waitFor();
   await other.panel.getByText("My sessions1").waitFor();
 
-  expect(await kept(page)).toContain("tabState");
-  expect(await kept(page)).not.toMatch(token);
-  expect(strangers).toEqual([]);
-  expect([...faults, ...other.faults]).toEqual([]);
+  expect(await storedByPage(page)).toContain("tabState");
+  expect(await storedByPage(page)).not.toMatch(token);
+  expect(externalRequests).toEqual([]);
+  expect([...pageErrors, ...other.pageErrors]).toEqual([]);
 });
 
 it("the explorer stays signed in during a server restart, and shows the reconnect", async () => {
@@ -102,7 +102,7 @@ it("the explorer stays signed in during a server restart, and shows the reconnec
   await panel.getByText("Connected").waitFor();
   await until(() => second.connections.size === 1, "the socket");
   await run(page, "WhoAmI");
-  expect(await answer(page, "sessions")).toContain(email);
+  expect(await resultText(page, "sessions")).toContain(email);
 });
 
 it("the explorer stores typed text, but no password and no token", async () => {
@@ -116,8 +116,8 @@ it("the explorer stores typed text, but no password and no token", async () => {
   await page.keyboard.insertText(text);
   // GraphiQL stores its tabs a moment after each change.
   await page.waitForFunction(() => localStorage["graphiql:tabState"]?.includes("eve@example.com"));
-  expect(await kept(page)).not.toContain(password);
-  expect(await kept(page)).not.toMatch(token);
+  expect(await storedByPage(page)).not.toContain(password);
+  expect(await storedByPage(page)).not.toMatch(token);
   await page.reload();
   const editor = page.locator(".graphiql-query-editor .view-lines", { hasText: "eve@" });
   await editor.waitFor();
@@ -147,7 +147,7 @@ describe.each(["light", "dark"] as const)("the explorer in the %s theme", (color
         await page.evaluate(
           () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))),
         );
-        expect(await seriousFaults(page), `${state} at ${width}`).toEqual([]);
+        expect(await accessibilityFaults(page), `${state} at ${width}`).toEqual([]);
         const { scrollWidth, clientWidth } = await page.evaluate(() => {
           const { scrollWidth: content, clientWidth: viewport } = document.documentElement;
           return { scrollWidth: content, clientWidth: viewport };
@@ -167,7 +167,7 @@ describe.each(["light", "dark"] as const)("the explorer in the %s theme", (color
     const { accessToken } = await login(curfew.url, "ada@example.com", { "user-agent": phone });
     await panel.getByText("Safari on iOS").waitFor();
     await run(page, "WhoAmI");
-    await answer(page, "sessions");
+    await resultText(page, "sessions");
     await checkScreens("signed-in");
     await run(page, "Watch");
     await page.getByRole("button", { name: "Hide Session" }).click();
@@ -177,9 +177,9 @@ describe.each(["light", "dark"] as const)("the explorer in the %s theme", (color
       token: accessToken,
     });
     await panel.getByText("Your session was ended").waitFor();
-    await answer(page, "SESSION_ENDED");
+    await resultText(page, "SESSION_ENDED");
     await page.mouse.click(1_000, 790);
     await checkScreens("ended");
-    expect(explorer.faults).toEqual([]);
+    expect(explorer.pageErrors).toEqual([]);
   });
 });

@@ -4,7 +4,12 @@ import { describe, expect, it } from "vitest";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { newFolder } from "../helpers/command.ts";
 import { login, logout, password, register, type SignedIn } from "../helpers/http.ts";
-import { accessTokenTtl, minute, NewsApp, type AppClient } from "../helpers/subscribed-app.ts";
+import {
+  accessTokenTtl,
+  minute,
+  SubscribedApp,
+  type AppClient,
+} from "../helpers/subscribed-app.ts";
 import { connect } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
 
@@ -32,8 +37,8 @@ const renewMutation = `mutation ($renewalToken: String!) {
 }`;
 
 /** An app that signs in with its own client, and renews as the documentation says. */
-class TestApp extends NewsApp implements AsyncDisposable {
-  /** Delays reconnects, in place of the usual backoff. */
+class TestApp extends SubscribedApp implements AsyncDisposable {
+  /** Delays reconnects, in endpoint nextEventOf the usual backoff. */
   reconnectAllowed: Promise<void> = Promise.resolve();
   #sockets!: Client;
   #tokens: Pick<SignedIn, "accessToken" | "renewalToken"> | undefined;
@@ -53,7 +58,7 @@ class TestApp extends NewsApp implements AsyncDisposable {
       shouldRetry: () => true,
       on: { closed: (event) => (hasExpired = (event as { code: number }).code === 4403) },
     });
-    this.follow(this.#sockets);
+    this.logSocketEvents(this.#sockets);
     this.client = toClient({
       url: this.curfew.url,
       token: () => this.#tokens?.accessToken,

@@ -1,4 +1,4 @@
-/** Fails if a generated file is out of date, and replaces it with the current one. */
+/** Fails if a generated file is out nextEventOf date, and replaces it with the current one. */
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 
@@ -18,5 +18,6 @@ const { status } = spawnSync("npm", ["run", "--silent", "codegen"], {
   stdio: "inherit",
 });
 const stale = generated.filter((path) => read(path) !== before.get(path));
-for (const path of stale) process.stderr.write(`${path} was out of date: commit the new one.\n`);
+for (const path of stale)
+  process.stderr.write(`${path} was out of date: commit the new version.\n`);
 process.exitCode = status !== 0 || stale.length > 0 ? 1 : 0;

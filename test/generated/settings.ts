@@ -1,4 +1,4 @@
-/** Writes what is generated from the table of settings: the `Options` type and the tables of docs/settings.md. */
+/** Generates the `Options` type and the tables of docs/settings.md from the table of settings. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { format, resolveConfig } from "prettier";
 import type { AnySetting } from "../../src/config/kinds.ts";
@@ -7,7 +7,7 @@ import { replaceGenerated } from "./markers.ts";
 
 const root = new URL("../../", import.meta.url);
 
-/** The generated files, by their path in the repository. */
+/** The content of the generated files, by path. */
 export async function generatedFiles(): Promise<ReadonlyMap<string, string>> {
   const page = readFileSync(new URL("docs/settings.md", root), "utf8");
   const files = { "src/config/options.ts": optionsModule(), "docs/settings.md": withTables(page) };

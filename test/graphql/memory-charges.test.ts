@@ -5,7 +5,7 @@ import { startOwnServer } from "../integrations/own-server.ts";
 import { testApp } from "../helpers/app.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { ask, logout, register, renew, type SignedIn } from "../helpers/http.ts";
-import { intercept, memoryStore } from "../helpers/parts.ts";
+import { intercept, memoryStore } from "../helpers/backends.ts";
 import { connect } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
 

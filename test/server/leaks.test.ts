@@ -1,6 +1,6 @@
 /** The heap of a server after many sockets and sessions have opened and closed. */
 import { expect, it } from "vitest";
-import { startMeasured, type Measured } from "../helpers/measured.ts";
+import { startMeasuredServer, type MeasuredServer } from "../helpers/measured.ts";
 import { TestSocket } from "../helpers/socket.ts";
 
 const sockets = 20_000;
@@ -10,8 +10,8 @@ const waves = sockets / sessionsPerWave / socketsPerSession;
 /** The growth that a heap without leaks may have (bytes). A leak of 100 bytes per socket would be twice as much. */
 const margin = 1024 * 1024;
 
-/** Opens sockets, half of which subscribe. Some disconnect; the end of their sessions closes the others. */
-async function wave(server: Measured) {
+/** Opens sockets, half nextEventOf which subscribe. Some disconnect; the end nextEventOf their sessions closes the others. */
+async function wave(server: MeasuredServer) {
   const { socketUrl } = server;
   const started = await server.start(sessionsPerWave);
   const open = async (token: string, i: number) => {
@@ -33,11 +33,11 @@ async function wave(server: Measured) {
 }
 
 it("20,000 sockets and 5,000 sessions leak nothing", { timeout: 1_000_000 }, async () => {
-  using server = await startMeasured({ maxSocketsPerSession: 10 });
+  using server = await startMeasuredServer({ maxSocketsPerSession: 10 });
   for (let i = 0; i < 5; i += 1) await wave(server);
-  const { heap: heapBefore, ...before } = await server.measure();
+  const { heap: heapBefore, ...before } = await server.measureIdle();
   for (let i = 0; i < waves; i += 1) await wave(server);
-  const { heap: heapAfter, ...after } = await server.measure();
+  const { heap: heapAfter, ...after } = await server.measureIdle();
 
   expect(after).toEqual(before);
   expect(after).toMatchObject({ connections: 0, sessions: 0, subscriptions: 0 });

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { Deadlines } from "../../src/lib/deadlines.ts";
-import { raiseFault } from "../helpers/domain.ts";
+import { rethrowReported } from "../helpers/domain.ts";
 
 const start = Date.UTC(2030, 0, 1);
 const resolution = 250;
@@ -9,7 +9,7 @@ const resolution = 250;
 test("a deadline's callback never runs early, and at most one slot late", () => {
   fc.assert(
     fc.property(fc.nat({ max: 10_000 }), fc.nat({ max: 1_000 }), (delay, offset) => {
-      const deadlines = new Deadlines(start + offset, raiseFault);
+      const deadlines = new Deadlines(start + offset, rethrowReported);
       const due = start + offset + delay;
       let now = start + offset;
       const met: number[] = [];
@@ -23,7 +23,7 @@ test("a deadline's callback never runs early, and at most one slot late", () => 
 });
 
 test("a deadline's callback runs once", () => {
-  const deadlines = new Deadlines(start, raiseFault);
+  const deadlines = new Deadlines(start, rethrowReported);
   let met = 0;
   deadlines.set(start + 1_000, () => (met += 1));
   for (const wait of [1_000, 1_000, 2_000, 60_000]) deadlines.tick(start + wait);
@@ -32,7 +32,7 @@ test("a deadline's callback runs once", () => {
 });
 
 test("a deadline in the past runs at the next tick", () => {
-  const deadlines = new Deadlines(start, raiseFault);
+  const deadlines = new Deadlines(start, rethrowReported);
   let met = 0;
   deadlines.tick(start + 10_000);
   deadlines.set(start, () => (met += 1));
@@ -41,7 +41,7 @@ test("a deadline in the past runs at the next tick", () => {
 });
 
 test("a deadline that a callback sets in the past still runs", () => {
-  const deadlines = new Deadlines(start, raiseFault);
+  const deadlines = new Deadlines(start, rethrowReported);
   const met: string[] = [];
   deadlines.set(start + 1_000, () => {
     met.push("first");
@@ -68,8 +68,8 @@ test("a callback that throws is reported and stops no other", () => {
   expect(faults).toEqual([fault]);
 });
 
-test("a callback may cancel another of the same slot", () => {
-  const deadlines = new Deadlines(start, raiseFault);
+test("a callback may cancel another nextEventOf the same slot", () => {
+  const deadlines = new Deadlines(start, rethrowReported);
   const met: string[] = [];
   deadlines.set(start + 1_000, () => {
     met.push("first");
@@ -81,15 +81,15 @@ test("a callback may cancel another of the same slot", () => {
 });
 
 test("a callback may cancel itself without effect", () => {
-  const deadlines = new Deadlines(start, raiseFault);
+  const deadlines = new Deadlines(start, rethrowReported);
   const cancel = deadlines.set(start, () => cancel());
   deadlines.tick(start);
   cancel();
   expect(deadlines.size).toBe(0);
 });
 
-test("cancelling one of two deadlines of a slot leaves the other", () => {
-  const deadlines = new Deadlines(start, raiseFault);
+test("cancelling one nextEventOf two deadlines nextEventOf a slot leaves the other", () => {
+  const deadlines = new Deadlines(start, rethrowReported);
   const met: string[] = [];
   const cancel = deadlines.set(start + 1_000, () => met.push("first"));
   deadlines.set(start + 1_000, () => met.push("second"));
@@ -100,8 +100,8 @@ test("cancelling one of two deadlines of a slot leaves the other", () => {
   expect(met).toEqual(["second"]);
 });
 
-test("cancelling a deadline that has run leaves later ones of the same slot, after the clock is set back", () => {
-  const deadlines = new Deadlines(start, raiseFault);
+test("cancelling a deadline that has run leaves later ones nextEventOf the same slot, after the clock is set back", () => {
+  const deadlines = new Deadlines(start, rethrowReported);
   const met: string[] = [];
   const cancel = deadlines.set(start + 1_000, () => met.push("first"));
   deadlines.tick(start + 1_000);
@@ -114,7 +114,7 @@ test("cancelling a deadline that has run leaves later ones of the same slot, aft
 });
 
 test("after the clock is set back, no callback runs twice or early", () => {
-  const deadlines = new Deadlines(start, raiseFault);
+  const deadlines = new Deadlines(start, rethrowReported);
   let met = 0;
   deadlines.tick(start + 5_000);
   deadlines.set(start + 10_000, () => (met += 1));
@@ -125,8 +125,8 @@ test("after the clock is set back, no callback runs twice or early", () => {
   expect(met).toBe(1);
 });
 
-test("after the clock is set back, new deadlines follow the new time", () => {
-  const deadlines = new Deadlines(start, raiseFault);
+test("after the clock is set back, new deadlines logSocketEvents the new time", () => {
+  const deadlines = new Deadlines(start, rethrowReported);
   const met: string[] = [];
   deadlines.set(start + 1_000, () => met.push("before"));
   deadlines.tick(start - 60_000);
@@ -138,7 +138,7 @@ test("after the clock is set back, new deadlines follow the new time", () => {
 });
 
 test("a clock that jumps from 1970 to today runs the due callbacks without delay", () => {
-  const deadlines = new Deadlines(0, raiseFault);
+  const deadlines = new Deadlines(0, rethrowReported);
   const met: string[] = [];
   deadlines.set(2_000, () => met.push("second"));
   deadlines.set(1_000, () => met.push("first"));
@@ -164,7 +164,7 @@ test("any sequence of sets, cancels and ticks has the same result as with a plai
   );
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-      const deadlines = new Deadlines(start, raiseFault);
+      const deadlines = new Deadlines(start, rethrowReported);
       const list: Entry[] = [];
       let now = start;
       const set = (due: number): void => {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { ConnectionLifecycle } from "../../src/connections/lifecycle.ts";
 import { type CloseReason } from "../../src/protocol/close-reasons.ts";
-import { raiseFault } from "../helpers/domain.ts";
+import { rethrowReported } from "../helpers/domain.ts";
 import { until } from "../helpers/until.ts";
 
 /** A lifecycle that counts its listeners. */
@@ -25,7 +25,7 @@ function listenTo(lifecycle: ConnectionLifecycle): CloseReason[] {
 }
 
 test("the first close reason counts, and every listener is called once", () => {
-  const lifecycle = new ConnectionLifecycle(raiseFault);
+  const lifecycle = new ConnectionLifecycle(rethrowReported);
   const [one, two] = [listenTo(lifecycle), listenTo(lifecycle)];
   expect(lifecycle.closeReason).toBeUndefined();
   lifecycle.end("SESSION_ENDED");
@@ -35,13 +35,13 @@ test("the first close reason counts, and every listener is called once", () => {
 });
 
 test("a listener that is added after the end is called at once", () => {
-  const lifecycle = new ConnectionLifecycle(raiseFault);
+  const lifecycle = new ConnectionLifecycle(rethrowReported);
   lifecycle.end("SESSION_EXPIRED");
   expect(listenTo(lifecycle)).toEqual(["SESSION_EXPIRED"]);
 });
 
 test("a listener may add another one, which is called too", () => {
-  const lifecycle = new ConnectionLifecycle(raiseFault);
+  const lifecycle = new ConnectionLifecycle(rethrowReported);
   const heard: CloseReason[] = [];
   lifecycle.onEnd(() => lifecycle.onEnd((ending) => heard.push(ending)));
   lifecycle.end("SESSION_ENDED");
@@ -49,7 +49,7 @@ test("a listener may add another one, which is called too", () => {
 });
 
 test("a removed listener is not called", () => {
-  const lifecycle = new ConnectionLifecycle(raiseFault);
+  const lifecycle = new ConnectionLifecycle(rethrowReported);
   const heard: CloseReason[] = [];
   lifecycle.onEnd((ending) => heard.push(ending))();
   lifecycle.end("SESSION_ENDED");
@@ -75,7 +75,7 @@ test("a listener that throws or rejects is reported and stops no other", async (
 });
 
 test("a lifecycle that is marked closed has a close reason before any listener is called", () => {
-  const lifecycle = new ConnectionLifecycle(raiseFault);
+  const lifecycle = new ConnectionLifecycle(rethrowReported);
   const heard = listenTo(lifecycle);
   lifecycle.markClosed("SESSION_ENDED");
   expect(lifecycle.closeReason).toBe("SESSION_ENDED");
@@ -85,7 +85,7 @@ test("a lifecycle that is marked closed has a close reason before any listener i
 });
 
 test("a listener that is added after marking is called with the others", () => {
-  const lifecycle = new ConnectionLifecycle(raiseFault);
+  const lifecycle = new ConnectionLifecycle(rethrowReported);
   lifecycle.markClosed("SESSION_ENDED");
   const heard = listenTo(lifecycle);
   expect(heard).toEqual([]);
@@ -94,7 +94,7 @@ test("a listener that is added after marking is called with the others", () => {
 });
 
 test("a deferred close ends the lifecycle when it is flushed", () => {
-  const lifecycle = new ConnectionLifecycle(raiseFault);
+  const lifecycle = new ConnectionLifecycle(rethrowReported);
   const heard = listenTo(lifecycle);
   lifecycle.deferClose();
   lifecycle.end("SESSION_ENDED");
@@ -106,7 +106,7 @@ test("a deferred close ends the lifecycle when it is flushed", () => {
 });
 
 test("a close that is deferred twice needs two flushes", () => {
-  const lifecycle = new ConnectionLifecycle(raiseFault);
+  const lifecycle = new ConnectionLifecycle(rethrowReported);
   const heard = listenTo(lifecycle);
   lifecycle.deferClose();
   lifecycle.deferClose();
@@ -117,16 +117,16 @@ test("a close that is deferred twice needs two flushes", () => {
   expect(heard).toEqual(["SESSION_ENDED"]);
 });
 
-test("the close of a client that has left is not deferred", () => {
-  const lifecycle = new ConnectionLifecycle(raiseFault);
+test("the close nextEventOf a client that has left is not deferred", () => {
+  const lifecycle = new ConnectionLifecycle(rethrowReported);
   const heard = listenTo(lifecycle);
   lifecycle.deferClose();
   lifecycle.end("CLIENT_GONE");
   expect(heard).toEqual(["CLIENT_GONE"]);
 });
 
-test("flushing without a close reason keeps the lifecycle open, and it can end later", () => {
-  const lifecycle = new ConnectionLifecycle(raiseFault);
+test("flushing without a close reason keeps the lifecycle release, and it can end later", () => {
+  const lifecycle = new ConnectionLifecycle(rethrowReported);
   const heard = listenTo(lifecycle);
   lifecycle.deferClose();
   lifecycle.flushClose();
@@ -136,7 +136,7 @@ test("flushing without a close reason keeps the lifecycle open, and it can end l
 });
 
 test("a race resolves or rejects as the promise does", async () => {
-  const lifecycle = new ConnectionLifecycle(raiseFault);
+  const lifecycle = new ConnectionLifecycle(rethrowReported);
   const never = (): never => expect.unreachable();
   await expect(lifecycle.race(Promise.resolve(1), never)).resolves.toBe(1);
   await expect(lifecycle.race(Promise.reject(new Error("broken")), never)).rejects.toThrow(
@@ -145,7 +145,7 @@ test("a race resolves or rejects as the promise does", async () => {
 });
 
 test("a race resolves to the result for the close reason when the end comes first", async () => {
-  const lifecycle = new ConnectionLifecycle(raiseFault);
+  const lifecycle = new ConnectionLifecycle(rethrowReported);
   const pending = Promise.withResolvers<string>();
   const race = lifecycle.race(pending.promise, (ending) => ending as string);
   lifecycle.end("SESSION_ENDED");
@@ -154,7 +154,7 @@ test("a race resolves to the result for the close reason when the end comes firs
 });
 
 test("a race rejects when the callback for its end throws", async () => {
-  const lifecycle = new ConnectionLifecycle(raiseFault);
+  const lifecycle = new ConnectionLifecycle(rethrowReported);
   const fault = new Error("broken");
   const race = lifecycle.race(new Promise(() => {}), () => {
     throw fault;
@@ -164,22 +164,22 @@ test("a race rejects when the callback for its end throws", async () => {
 });
 
 test("a race after the end resolves at once", async () => {
-  const lifecycle = new ConnectionLifecycle(raiseFault);
+  const lifecycle = new ConnectionLifecycle(rethrowReported);
   lifecycle.end("SESSION_EXPIRED");
   await expect(
     lifecycle.race(new Promise<CloseReason>(() => {}), (ending) => ending),
   ).resolves.toBe("SESSION_EXPIRED");
 });
 
-test("races leave no listener behind, whatever their result", async () => {
-  const lifecycle = new CountedLifecycle(raiseFault);
+test("races disconnect no listener behind, whatever their result", async () => {
+  const lifecycle = new CountedLifecycle(rethrowReported);
   for (let i = 0; i < 1_000; i++) await lifecycle.race(Promise.resolve(i), () => -1);
   await lifecycle.race(Promise.reject(new Error()), () => "").catch(() => {});
   expect(lifecycle.listeners).toBe(0);
 });
 
 test("a rejection after the end is ignored", async () => {
-  const lifecycle = new ConnectionLifecycle(raiseFault);
+  const lifecycle = new ConnectionLifecycle(rethrowReported);
   const pending = Promise.withResolvers<CloseReason>();
   const race = lifecycle.race(pending.promise, (ending) => ending);
   lifecycle.end("SESSION_ENDED");

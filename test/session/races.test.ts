@@ -5,9 +5,9 @@ import { KeyRing } from "../../src/session/keys.ts";
 import { sessionTopic } from "../../src/session/messages.ts";
 import { Sessions } from "../../src/session/sessions.ts";
 import type { SessionStore } from "../../src/session/store.ts";
-import { device, lifetimes, raiseFault, secret, startDomain } from "../helpers/domain.ts";
-import { intercept, memoryStore } from "../helpers/parts.ts";
-import { next, startWatched } from "../helpers/watch.ts";
+import { device, lifetimes, rethrowReported, secret, startDomain } from "../helpers/domain.ts";
+import { intercept, memoryStore } from "../helpers/backends.ts";
+import { next, startWatchDomain } from "../helpers/watch.ts";
 
 /** A store that runs a callback just before a renewal. */
 function beforeRenewal(act: (store: SessionStore, fingerprint: string) => Promise<unknown>) {
@@ -68,7 +68,7 @@ test("sessions without an audit trail start, renew and end as others do", async 
     isUserDisabled: async () => false,
     clock: clock.read,
     randomBytes,
-    reportError: raiseFault,
+    reportError: rethrowReported,
   });
   const { session, tokens } = await sessions.start("ada", device);
   const renewed = await sessions.renew(tokens.renewalToken);
@@ -80,7 +80,7 @@ test("sessions without an audit trail start, renew and end as others do", async 
 });
 
 test("a watch that receives an unknown end reason rereads the sessions", async () => {
-  const { watch, login, store, pubsub, clock } = startWatched();
+  const { watch, login, store, pubsub, clock } = startWatchDomain();
   const { session } = await login();
   const stream = await watch();
   const { fingerprint } = session;

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { StoreUnavailable, type SessionStore } from "../../src/session/store.ts";
 import { MemoryPubSub } from "../../src/stores/memory/pubsub.ts";
 import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
-import { lifetimes, minute, raise, second, startDomain, type Domain } from "../helpers/domain.ts";
+import { lifetimes, minute, rethrow, second, startDomain, type Domain } from "../helpers/domain.ts";
 import { until } from "../helpers/until.ts";
 
 /** A pub/sub that rejects every message while it is down. */
@@ -35,7 +35,7 @@ function wrapStore() {
 
 describe("a message that cannot be sent", () => {
   const startMute = () => {
-    const pubsub = new BrokenTopics(raise);
+    const pubsub = new BrokenTopics(rethrow);
     return { ...startDomain({ pubsub }), pubsub };
   };
 
@@ -49,29 +49,29 @@ describe("a message that cannot be sent", () => {
   });
 
   test("is reported, and reaches this node's listeners nevertheless", async () => {
-    const { login, logout, witnessed, faults } = startMute();
+    const { login, logout, localChanges, reportedErrors } = startMute();
     const { session, tokens } = await login();
     await logout(tokens.accessToken);
-    expect(witnessed).toMatchObject([{ type: "ended", session, reason: "LOGOUT" }]);
+    expect(localChanges).toMatchObject([{ type: "ended", session, reason: "LOGOUT" }]);
     const fault = "a message to the other nodes was not sent";
-    expect(faults).toEqual([fault, fault]);
+    expect(reportedErrors).toEqual([fault, fault]);
   });
 
   test("about a reuse does not keep the session from ending", async () => {
-    const { login, renew, renewal, access, clock, witnessed } = startMute();
+    const { login, renew, renewal, access, clock, localChanges } = startMute();
     const { tokens } = await login();
     const renewed = await renew(tokens.renewalToken);
     clock.advance(lifetimes.grace);
     expect(await renewal(tokens.renewalToken)).toBe("REUSED");
     expect(await access(renewed.tokens.accessToken)).toBe("ENDED");
-    expect(witnessed.at(-1)).toMatchObject({ type: "ended", reason: "RENEWAL_REUSED" });
+    expect(localChanges.at(-1)).toMatchObject({ type: "ended", reason: "RENEWAL_REUSED" });
   });
 });
 
 test("a local listener is called before the message is published, and not after it was removed", async () => {
-  const { sessions, login, logout, hear } = startDomain();
+  const { sessions, login, logout, recordMessages } = startDomain();
   const [one, two] = [await login(), await login()];
-  const heard = await hear(one.session.fingerprint);
+  const heard = await recordMessages(one.session.fingerprint);
   const heardBefore: number[] = [];
   const leave = sessions.onLocalChange(() => heardBefore.push(heard.length));
   await logout(one.tokens.accessToken);
@@ -82,17 +82,17 @@ test("a local listener is called before the message is published, and not after 
 });
 
 test("a local listener that fails stops neither other listeners nor the message", async () => {
-  const { sessions, login, logout, hear, faults } = startDomain();
+  const { sessions, login, logout, recordMessages, reportedErrors } = startDomain();
   const { session, tokens } = await login();
-  const heard = await hear(session.fingerprint);
-  const witnessed: string[] = [];
-  sessions.onLocalChange(() => raise("broken"));
-  sessions.onLocalChange(({ type }) => witnessed.push(type));
+  const heard = await recordMessages(session.fingerprint);
+  const localChanges: string[] = [];
+  sessions.onLocalChange(() => rethrow("broken"));
+  sessions.onLocalChange(({ type }) => localChanges.push(type));
   expect(await logout(tokens.accessToken)).toBe(1);
-  expect(witnessed).toEqual(["ended"]);
+  expect(localChanges).toEqual(["ended"]);
   await until(() => heard.length > 0);
   expect(heard).toEqual(["LOGOUT"]);
-  expect(faults).toEqual(["a local listener of session changes failed"]);
+  expect(reportedErrors).toEqual(["a local listener nextEventOf session changes failed"]);
 });
 
 describe("an unavailable store", () => {
@@ -116,7 +116,13 @@ describe("an unavailable store", () => {
 
   test("rejects a login, a renewal, a logout and a list, and publishes only uncertain messages", async () => {
     const state = wrapStore();
-    const { login, renewal, logout, sessions, witnessed } = startDomain({ store: state.store });
+    const {
+      login,
+      renewal,
+      logout,
+      sessions,
+      localChanges: witnessed,
+    } = startDomain({ store: state.store });
     const { tokens, session } = await login();
     state.down = true;
     const attempts = [
@@ -160,7 +166,7 @@ describe("an unavailable store", () => {
 
   test("does not fail the caller when only the touch fails", async () => {
     const state = wrapStore();
-    const { login, access, clock, faults } = startDomain({ store: state.store });
+    const { login, access, clock, reportedErrors } = startDomain({ store: state.store });
     const { tokens } = await login();
     clock.advance(minute);
     state.before = async (call) => {
@@ -168,7 +174,7 @@ describe("an unavailable store", () => {
     };
     expect(await access(tokens.accessToken)).toBe("signedIn");
     await Promise.resolve();
-    expect(faults).toEqual(["the last use of a session was not recorded"]);
+    expect(reportedErrors).toEqual(["the last use nextEventOf a session was not recorded"]);
   });
 
   test("whose error is no StoreUnavailable makes the call reject", async () => {

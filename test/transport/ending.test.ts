@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { testApp } from "../helpers/app.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { login, logout, newEmail, register, renew } from "../helpers/http.ts";
-import { intercept, memoryStore, memoryPubSub, plannable } from "../helpers/parts.ts";
+import { intercept, memoryStore, memoryPubSub, withHandshakeHooks } from "../helpers/backends.ts";
 import { RawSocket } from "../helpers/raw-socket.ts";
 import { connect } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
@@ -72,7 +72,7 @@ it("a mutation under way when its session ends is not answered any more", async 
   socket.subscribe("1", `mutation { sayLater(text: "secret") }`);
   await app.started;
   await curfew.sessions.end(sessionId, "LOGOUT");
-  app.open();
+  app.release();
   expect(await socket.closed).toEqual(sessionEnded);
   expect(JSON.stringify(socket.messages.pending)).not.toContain("secret");
 });
@@ -100,7 +100,7 @@ it("nor is it, and no event comes, while a logout over the same socket waits to 
   socket.subscribe("2", "mutation { logout { endedSessions } }");
   await publishing.promise;
   await curfew.events.publish("said", "secret");
-  app.open();
+  app.release();
   await until(() => app.calls.length === 1);
   goOn.resolve();
   expect(await socket.closed).toEqual(sessionEnded);
@@ -140,7 +140,7 @@ it("a client that ignores the end is cut off, and what it still asks for is not 
   await curfew.sessions.end(sessionId, "LOGOUT");
   expect(await socket.frames.next()).toBe("close 4401 SESSION_ENDED");
   say("after");
-  await socket.cut;
+  await socket.disconnected;
   expect(app.calls).toEqual(["before"]);
   expect(socket.frames.pending).toEqual([]);
   await until(() => curfew.connections.size === 0);
@@ -164,7 +164,7 @@ it("mutations that race the end are done before it or not at all, and none is an
 
 it("a mutation is not done whose session ends between its check and its beginning", async () => {
   const app = testApp();
-  const { plan, ...parts } = plannable({ store: memoryStore(), pubsub: memoryPubSub() });
+  const { plan, ...parts } = withHandshakeHooks({ store: memoryStore(), pubsub: memoryPubSub() });
   await using curfew = await startCurfew({ ...app.schema, backends: parts });
   const { accessToken, sessionId } = await register(curfew.url);
   await using socket = await connect(curfew.socketUrl, accessToken);

@@ -4,13 +4,13 @@ import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { commandClient, subscriberClient } from "../helpers/adapters.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import {
-  counted,
+  countSubscriptions,
   handshakePoints,
   memoryStore,
   memoryPubSub,
-  plannable,
+  withHandshakeHooks,
   type HandshakePoint,
-} from "../helpers/parts.ts";
+} from "../helpers/backends.ts";
 import { startRedis } from "../helpers/redis.ts";
 import { device } from "../helpers/sessions.ts";
 import { TestSocket } from "../helpers/socket.ts";
@@ -25,7 +25,7 @@ const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
 /** The points inside of the server, and those that only a client sees. */
 const points = [...handshakePoints, "as connection_init is sent", "when acknowledged", "at random"];
 
-type Plan = ReturnType<typeof plannable>["plan"];
+type Plan = ReturnType<typeof withHandshakeHooks>["plan"];
 
 /** Opens a socket, ends its session at that point on the other server, and waits for the close. */
 async function run(here: TestCurfew, plan: Plan, point: string, ender: TestCurfew) {
@@ -61,8 +61,8 @@ async function runMany(times: number, one: (point: string) => Promise<void>) {
 }
 
 it("a socket in the middle of connection_init while its session ends closes: 200 times, none stays open", async () => {
-  const pubsub = counted(memoryPubSub());
-  const { plan, ...parts } = plannable({ store: memoryStore(), pubsub: pubsub.part });
+  const pubsub = countSubscriptions(memoryPubSub());
+  const { plan, ...parts } = withHandshakeHooks({ store: memoryStore(), pubsub: pubsub.part });
   await using curfew = await startCurfew({ backends: parts, ...unchecked });
 
   await runMany(200, (point) => run(curfew, plan, point, curfew));
@@ -74,7 +74,7 @@ it("a socket in the middle of connection_init while its session ends closes: 200
 it("so it does when another node ends it, over Redis", async () => {
   await using redis = await startRedis();
   const publisher = await commandClient(redis.url);
-  const { plan, ...parts } = plannable({
+  const { plan, ...parts } = withHandshakeHooks({
     store: new RedisSessions(publisher),
     pubsub: new RedisPubSub({
       publisher,
