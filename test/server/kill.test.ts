@@ -171,7 +171,7 @@ it("the start reports a port that is in use", async () => {
   expect(outcome).toEqual({
     code: 1,
     output: "",
-    errors: `Port ${port} on 127.0.0.1 is in use: stop what uses it, or set another. Example: PORT=4001\n`,
+    errors: `Port ${port} on 127.0.0.1 is in use: stop the process that uses it, or set another port. Example: PORT=4001\n`,
   });
 });
 
