@@ -14,8 +14,14 @@ export interface CallerOptions {
   readonly lifecycle: ConnectionLifecycle;
   /** Puts the life under the session, or ends it; where that was not done when it began. */
   readonly join?: (stay: ConnectionKind) => Promise<void>;
-  /** Called when the answer is to go out before the life's listeners are told of its end. */
-  readonly onReplyBeforeClose?: () => void;
+  /**
+   * Stands for the operation's reply in its lifecycle, where the transport reports when that was sent.
+   *
+   * @default a reply that is finished when the client leaves
+   */
+  readonly reply?: object;
+  /** How long a close waits for that reply when the operation ends its own session (ms). Default: no time-out. */
+  readonly replyTimeout?: number;
   /** Called when the operation renewed a session, whose new tokens are its answer. */
   readonly onRenewed?: (session: Session) => void;
   /** Called once, when the operation was answered or its stream is closed. */
@@ -43,7 +49,8 @@ export class Caller {
   /** By `performance.now`. */
   readonly #since = performance.now();
   readonly #join: CallerOptions["join"];
-  readonly #onLastWord: CallerOptions["onReplyBeforeClose"];
+  readonly #reply: object;
+  readonly #replyTimeout: number | undefined;
   readonly #onRenewed: CallerOptions["onRenewed"];
   #onDone: CallerOptions["onDone"];
   readonly #ledger: MemoryLedger | undefined;
@@ -51,7 +58,7 @@ export class Caller {
   #charge: Charge | undefined;
   #joinedAs: ConnectionKind | undefined;
   #joined: Promise<void> | undefined;
-  #hasLastWord = false;
+  #repliesBeforeClose = false;
 
   constructor(options: CallerOptions) {
     this.authentication = options.authentication;
@@ -59,7 +66,8 @@ export class Caller {
     this.lifecycle = options.lifecycle;
     this.noteRefusal = options.noteRefusal;
     this.#join = options.join;
-    this.#onLastWord = options.onReplyBeforeClose;
+    this.#reply = options.reply ?? this;
+    this.#replyTimeout = options.replyTimeout;
     this.#onRenewed = options.onRenewed;
     this.#onDone = options.onDone;
     this.#ledger = options.ledger;
@@ -115,29 +123,27 @@ export class Caller {
     this.#onRenewed?.(session);
   }
 
-  /** Of all answers only that of the operation that ends its own session goes out after the end. */
+  /** Whether the operation ended its own session: its reply, and no other, is sent after the end. */
   get repliesBeforeClose(): boolean {
-    return this.#hasLastWord;
+    return this.#repliesBeforeClose;
   }
 
-  /**
-   * Lets work end the caller's own life: that shows only when the work is done, and the answer of the
-   * operation goes out first, however the life ended meanwhile.
-   */
+  /** Runs work that ends the caller's own connection. The close waits for the work, and then for the reply. */
   async beforeItsEnd<T>(work: () => Promise<T>): Promise<T> {
-    this.lifecycle.deferClose();
+    const ending = {};
+    this.lifecycle.closeAfter(ending);
     try {
       return await work();
     } finally {
       this.replyBeforeClose();
-      this.lifecycle.flushClose();
+      this.lifecycle.finishReply(ending);
     }
   }
 
+  /** Lets the reply be sent before the connection closes, for whatever reason it ends. */
   replyBeforeClose(): void {
-    if (this.#hasLastWord) return;
-    this.#hasLastWord = true;
-    this.lifecycle.deferClose();
-    this.#onLastWord?.();
+    if (this.#repliesBeforeClose) return;
+    this.#repliesBeforeClose = true;
+    this.lifecycle.closeAfter(this.#reply, this.#replyTimeout);
   }
 }

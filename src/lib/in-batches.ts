@@ -1,18 +1,34 @@
-/** Does much without holding up others: a bounded number at a time, and the event loop in between. */
+/** Splits large work into batches, and lets the event loop run other work between them. */
 
-const atOnce = 100;
+/** Items that `inBatches` works on concurrently. */
+const batchSize = 100;
 
-/** The sum of what the work gives for each. Rejects when one does; those of later batches are then left. */
+/** The items in their order, in arrays of at most `size`. */
+export function chunksOf<Item>(items: readonly Item[], size: number): (readonly Item[])[] {
+  const count = Math.ceil(items.length / size);
+  return Array.from({ length: count }, (_, i) => items.slice(i * size, (i + 1) * size));
+}
+
+/** Resolves after the event loop has run other work. A promise that is resolved already does not wait for that. */
+export function nextTurn(): Promise<void> {
+  return new Promise(setImmediate);
+}
+
+/**
+ * Works on at most 100 items at a time and resolves to the sum of the results.
+ *
+ * Rejects when the work on an item rejects; then the items of later batches are left out.
+ */
 export async function inBatches<Item>(
   items: readonly Item[],
   work: (item: Item) => Promise<number>,
 ): Promise<number> {
   let sum = 0;
-  for (let start = 0; start < items.length; start += atOnce) {
-    const results = await Promise.all(items.slice(start, start + atOnce).map(work));
+  for (const batch of chunksOf(items, batchSize)) {
+    const results = await Promise.all(batch.map(work));
     for (const result of results) sum += result;
-    // A store in this process answers at once: the event loop gets its turn all the same.
-    await new Promise(setImmediate);
+    // A store in this process may resolve without a turn of the event loop.
+    await nextTurn();
   }
   return sum;
 }

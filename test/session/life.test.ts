@@ -96,31 +96,33 @@ test("who comes to a condemned life is told with the others", () => {
 test("a life that is held ends when it is released", () => {
   const lifecycle = new ConnectionLifecycle(raiseFault);
   const heard = listenTo(lifecycle);
-  lifecycle.deferClose();
+  const reply = {};
+  lifecycle.closeAfter(reply);
   lifecycle.end("SESSION_ENDED");
   expect(lifecycle.closeReason).toBe("ENDED");
   expect(heard).toEqual([]);
-  lifecycle.flushClose();
-  lifecycle.flushClose();
+  lifecycle.finishReply(reply);
+  lifecycle.finishReply(reply);
   expect(heard).toEqual(["ENDED"]);
 });
 
 test("a life that is held twice ends when it is released twice", () => {
   const lifecycle = new ConnectionLifecycle(raiseFault);
   const heard = listenTo(lifecycle);
-  lifecycle.deferClose();
-  lifecycle.deferClose();
+  const [one, two] = [{}, {}];
+  lifecycle.closeAfter(one);
+  lifecycle.closeAfter(two);
   lifecycle.end("SESSION_ENDED");
-  lifecycle.flushClose();
+  lifecycle.finishReply(one);
   expect(heard).toEqual([]);
-  lifecycle.flushClose();
+  lifecycle.finishReply(two);
   expect(heard).toEqual(["ENDED"]);
 });
 
 test("nothing holds the life of a client that has left", () => {
   const lifecycle = new ConnectionLifecycle(raiseFault);
   const heard = listenTo(lifecycle);
-  lifecycle.deferClose();
+  lifecycle.closeAfter({});
   lifecycle.end("CLIENT_GONE");
   expect(heard).toEqual(["LEFT"]);
 });
@@ -128,8 +130,9 @@ test("nothing holds the life of a client that has left", () => {
 test("a life that is released lives on when nothing ended it, and can end later", () => {
   const lifecycle = new ConnectionLifecycle(raiseFault);
   const heard = listenTo(lifecycle);
-  lifecycle.deferClose();
-  lifecycle.flushClose();
+  const reply = {};
+  lifecycle.closeAfter(reply);
+  lifecycle.finishReply(reply);
   expect(heard).toEqual([]);
   lifecycle.end("SESSION_EXPIRED");
   expect(heard).toEqual(["EXPIRED"]);

@@ -3,7 +3,7 @@ import { createClient } from "graphql-ws";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
 import { Stream } from "../../src/lib/bounded-queue.ts";
-import { answerTimeout } from "../../src/connections/finish.ts";
+import { repliesTimeout } from "../../src/connections/lifecycle.ts";
 import { startOwnServer } from "../integrations/own-server.ts";
 import { testApp } from "../helpers/app.ts";
 import { fakeClock, startCurfew } from "../helpers/curfew.ts";
@@ -212,7 +212,7 @@ it("an answer that takes too long is not waited for", async () => {
   const timers: (() => void)[] = [];
   const real = globalThis.setTimeout;
   vi.spyOn(globalThis, "setTimeout").mockImplementation((run: () => void, time?: number) => {
-    if (time === answerTimeout) timers.push(run);
+    if (time === repliesTimeout) timers.push(run);
     return real(run, time);
   });
   curfew.clock.advance(lifetime + resolution);

@@ -4,7 +4,7 @@ import { createServer, Server } from "node:http";
 import { connect as dial, type AddressInfo, type Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { expect, it, vi } from "vitest";
-import { cutStalledReaders } from "../../src/http/stall-timeout.ts";
+import { closeStalledReaders } from "../../src/http/stall-timeout.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { until } from "../helpers/until.ts";
 
@@ -124,7 +124,7 @@ it("a slow reader, a slow answer and a connection that is kept are not cut", asy
     const ready = incoming.url === "/slow" ? gate.promise : Promise.resolve();
     void ready.then(() => response.end(text));
   });
-  cutStalledReaders(server, time);
+  closeStalledReaders(server, time);
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;

@@ -77,12 +77,11 @@ function openNode() {
     if (!reading.ok) throw new Error(reading.reason);
     const lifecycle = new ConnectionLifecycle(raiseFault);
     const { claims } = reading;
-    const admission = await connections.admit(
+    const admission = await connections.admit({
       claims,
-      newConnection(lifecycle, device),
-      () => sessions.check(claims),
-      "stream",
-    );
+      connection: newConnection(lifecycle, device),
+      kind: "stream",
+    });
     expect(admission.state).toBe("signedIn");
     return { lifecycle, fingerprint: session.fingerprint, tokens };
   };
@@ -325,8 +324,8 @@ it("a connection that the store lets in outlives the outage before it", async ()
   const reading = node.sessions.verify(lost.tokens.accessToken);
   if (!reading.ok) throw new Error(reading.reason);
   const [lifecycle, { claims }] = [new ConnectionLifecycle(raiseFault), reading];
-  const check = () => node.sessions.check(claims);
-  await node.connections.admit(claims, newConnection(lifecycle, device), check, "stream");
+  const connection = newConnection(lifecycle, device);
+  await node.connections.admit({ claims, connection, kind: "stream" });
   node.clock.advance(1);
   node.recheck.tick();
   expect([lifecycle.closeReason, lost.lifecycle.closeReason]).toEqual([undefined, undefined]);

@@ -138,7 +138,6 @@ it("who has left while he waited for his turn is not asked about", async () => {
       {
         claims: {} as Claims,
         connection: newConnection(lifecycle, { ipAddress: null }),
-        check: () => Promise.reject(new Error("Not asked")),
         logRefusal: (reason) => void notes.push(reason),
         kind: "stream",
       },

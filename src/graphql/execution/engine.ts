@@ -68,7 +68,7 @@ export interface FastPath {
   /** Parses and validates, unless it did so lately. */
   readonly compile: (query: string) => Compiled;
   /** Runs it for whoever turns out to ask; what fails unexpectedly is in the result, masked. */
-  readonly answer: (operation: Operation, identify: () => Promise<Caller>) => Promise<Result>;
+  readonly answer: (operation: Operation, caller: Promise<Caller>) => Promise<Result>;
 }
 
 export function createEngine(options: EngineOptions): Engine {
@@ -113,9 +113,9 @@ export function createEngine(options: EngineOptions): Engine {
     },
     run,
   };
-  const answer: FastPath["answer"] = async (operation, identify) => {
+  const answer: FastPath["answer"] = async (operation, caller) => {
     try {
-      return await run(argsOf(operation, await identify()));
+      return await run(argsOf(operation, await caller));
     } catch (error) {
       onMasked(error, 1);
       return { errors: [maskError(error)] };

@@ -1,4 +1,4 @@
-/** Answers what machines ask about the server itself: `/ready` and `/metrics`. */
+/** Answers the requests of monitoring systems: `/ready` for load balancers and `/metrics` for Prometheus. */
 import { hash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { securityHeaders } from "../graphql/plugins/use-security-headers.ts";
@@ -6,28 +6,28 @@ import { requestIdHeader } from "../lib/log-context.ts";
 import { tokenFromHeader } from "../protocol/connection-init.ts";
 import type { Readiness } from "./health.ts";
 
-export interface ProbeOptions {
+export interface MonitoringOptions {
   readonly readiness: () => Promise<Readiness>;
   readonly metrics: MetricsPage;
 }
 
-/** Prometheus' text format, and who may read it. */
+/** The metrics in Prometheus' text format, and the clients that may read them. */
 export interface MetricsPage {
   readonly contentType: string;
   readonly read: () => Promise<string>;
-  /** Everybody, nobody, or who has the token. */
+  /** All clients, none, or those with the token. */
   readonly readers: "all" | "none" | { readonly token: string };
 }
 
-/** Whether it was one of these, and is answered. */
-export async function answerProbe(
+/** Answers a monitoring request. Resolves to false, and does nothing, for any other request. */
+export async function answerMonitoringRequest(
   request: IncomingMessage,
   response: ServerResponse,
-  { readiness, metrics }: ProbeOptions,
+  { readiness, metrics }: MonitoringOptions,
 ): Promise<boolean> {
   const { method, url = "", headers } = request;
   if (method !== "GET" && method !== "HEAD") return false;
-  if (isAt("/ready", url)) {
+  if (hasPath("/ready", url)) {
     const state = await readiness();
     answer(
       response,
@@ -37,31 +37,34 @@ export async function answerProbe(
     );
     return true;
   }
-  if (!isAt("/metrics", url) || metrics.readers === "none") return false;
-  if (metrics.readers !== "all" && !isSame(tokenFromHeader(headers.authorization), metrics.readers))
+  if (!hasPath("/metrics", url) || metrics.readers === "none") return false;
+  if (
+    metrics.readers !== "all" &&
+    !isEqual(tokenFromHeader(headers.authorization), metrics.readers.token)
+  )
     answer(response.setHeader("www-authenticate", "Bearer"), 401, "text/plain", "");
   else answer(response, 200, metrics.contentType, await metrics.read());
   return true;
 }
 
-function isAt(path: string, url: string): boolean {
+function hasPath(path: string, url: string): boolean {
   return url === path || url.startsWith(`${path}?`);
 }
 
-/** In a time that does not tell how much of it is right. */
-function isSame(given: string | undefined, { token }: { readonly token: string }): boolean {
+/** Compares in constant time. */
+function isEqual(presented: string | undefined, token: string): boolean {
   const digest = (text: string) => hash("sha256", text, "buffer");
-  return given !== undefined && timingSafeEqual(digest(given), digest(token));
+  return presented !== undefined && timingSafeEqual(digest(presented), digest(token));
 }
 
-function answer(response: ServerResponse, status: number, type: string, text: string): void {
+function answer(response: ServerResponse, status: number, contentType: string, body: string): void {
   if (response.destroyed) return;
   response
     .writeHead(status, {
       ...securityHeaders,
       ...requestIdHeader(),
-      "content-type": type,
-      "content-length": Buffer.byteLength(text),
+      "content-type": contentType,
+      "content-length": Buffer.byteLength(body),
     })
-    .end(text);
+    .end(body);
 }
