@@ -1,4 +1,4 @@
-/** What browsers say of the page that a request comes from, on every way in; and what each answer says to them. */
+/** Requests of other origins' pages, on every entry point, and the headers of every response. */
 import { once } from "node:events";
 import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from "node:http";
 import { text } from "node:stream/consumers";
@@ -14,7 +14,7 @@ interface Sent {
   readonly body?: string;
 }
 
-/** With just these headers, as no `fetch` would let it. */
+/** Sends exactly these headers, which `fetch` would not allow. */
 async function send(
   url: string,
   { method = "GET", path = "/graphql", headers = {}, body = "" }: Sent,
@@ -29,7 +29,7 @@ const mutation = JSON.stringify({ query: `mutation { say(text: "hello") }` });
 const json = "application/json";
 const html = "text/html,application/xhtml+xml,*/*;q=0.8";
 
-/** Each runs something, by itself. */
+/** Each request executes something without user interaction. */
 const ways: readonly (readonly [string, Sent])[] = [
   [
     "JSON",
@@ -57,7 +57,7 @@ const ways: readonly (readonly [string, Sent])[] = [
 
 const own = "http://curfew.test";
 const listed = "https://app.test";
-/** As the browser sends them, and whether that page may call. */
+/** Headers as a browser sends them, and whether that page may call. */
 const pages: readonly (readonly [string, OutgoingHttpHeaders, boolean])[] = [
   ["no page", {}, true],
   ["a person who typed it", { "sec-fetch-site": "none" }, true],
@@ -105,7 +105,7 @@ describe.each(ways)("%s", (_, way) => {
     const { accessToken, sessionId } = await register(curfew.url);
     const headers = {
       host: "curfew.test",
-      // Where it runs, it is answered: a stream would not end by itself.
+      // If it is allowed, a response begins; a stream would not end by itself.
       authorization: way.path?.includes("subscription") === true ? "" : accessToken,
       ...way.headers,
       ...said,
@@ -133,7 +133,7 @@ describe("a page of another site", () => {
   const headers = { "sec-fetch-site": "cross-site", origin: "https://evil.test" };
   const navigation = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", accept: html };
 
-  it("may link to GraphiQL, which runs nothing by itself", async () => {
+  it("may link to GraphiQL, which does not execute the query by itself", async () => {
     await using curfew = await startCurfew({ ...testApp().schema, graphiql: true });
     for (const path of ["/graphql", "/graphql?query={hello}"]) {
       const answer = await send(curfew.url, { path, headers: navigation });
@@ -142,7 +142,7 @@ describe("a page of another site", () => {
     }
   });
 
-  it("may not link to a query beside GraphiQL, which would be run", async () => {
+  it("may not link to a query at another path, which would execute it", async () => {
     await using curfew = await startCurfew({ ...testApp().schema, graphiql: true });
     for (const path of ["/graphql/", "/graphql/.", "/health/../graphql"]) {
       const link = { path: `${path}?query={hello}`, headers: navigation };
@@ -150,14 +150,14 @@ describe("a page of another site", () => {
     }
   });
 
-  it("may not link to a query where there is no GraphiQL", async () => {
+  it("may not link to a query if GraphiQL is disabled", async () => {
     await using curfew = await startCurfew({ ...testApp().schema, graphiql: false });
     const path = "/graphql?query={hello}";
     expect((await send(curfew.url, { path, headers: navigation })).status).toBe(403);
     expect((await send(curfew.url, { path, headers: { accept: html } })).status).toBe(200);
   });
 
-  it("is told by a preflight that it may not call, and may ask whether the server runs", async () => {
+  it("is refused by preflight, but may request /health", async () => {
     await using curfew = await startCurfew();
     const preflight = { ...headers, "access-control-request-method": "POST" };
     const answer = await send(curfew.url, { method: "OPTIONS", headers: preflight });
@@ -167,7 +167,7 @@ describe("a page of another site", () => {
   });
 });
 
-it("every answer says that it is data for its reader alone", async () => {
+it("every response has the security headers for private data", async () => {
   await using curfew = await startCurfew({ ...testApp().schema, graphiql: true });
   const post = { method: "POST", headers: { "content-type": json } };
   const answers: readonly (readonly [number, Sent])[] = [

@@ -1,4 +1,4 @@
-/** A store that is far away: what it has to tell is known in time, for many sessions too. */
+/** Rechecks of many sessions over a slow link to the store. */
 import { randomBytes } from "node:crypto";
 import { expect, it } from "vitest";
 import { Deadlines } from "../../src/lib/deadlines.ts";

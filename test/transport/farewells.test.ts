@@ -1,4 +1,4 @@
-/** Replies to close frames wait while others are told, and not for ever. */
+/** Clients' close frames are read after the server's are sent to all, but within a limit. */
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { expect, it } from "vitest";
@@ -10,7 +10,7 @@ function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** The server's ends of sockets that are open, with which of them are gone. */
+/** The server's side of open sockets, and which of them have closed. */
 async function openSockets(count: number) {
   const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
   await once(server, "listening");
@@ -23,7 +23,7 @@ async function openSockets(count: number) {
   return {
     sockets: [...server.clients],
     gone,
-    /** How many clients know of the end. */
+    /** Number of clients that received the close frame. */
     told: () => clients.filter(({ readyState }) => readyState !== WebSocket.OPEN).length,
     [Symbol.asyncDispose]: async () => {
       for (const client of clients) client.terminate();
@@ -37,7 +37,7 @@ function end(ws: WebSocket, closeHandshakes: CloseHandshakes): void {
   closeHandshakes.add(ws);
 }
 
-it("nobody's reply is read before the last is told, and then all are", async () => {
+it("no client's close frame is read before the last one is sent, and then all are read", async () => {
   const count = 300;
   await using opened = await openSockets(count);
   const closeHandshakes = new CloseHandshakes();
@@ -50,7 +50,7 @@ it("nobody's reply is read before the last is told, and then all are", async () 
   await until(() => opened.gone.size === count);
 });
 
-it("where telling takes no end, replies are read all the same", async () => {
+it("clients' close frames are read within the limit although the server keeps sending", async () => {
   await using opened = await openSockets(2);
   const [first, second] = opened.sockets as [WebSocket, WebSocket];
   const closeHandshakes = new CloseHandshakes();

@@ -1,4 +1,4 @@
-/** What no message told of is found out: by rereading, by deadlines, and by giving up on a store that is gone. */
+/** Lost messages are made up for: by rechecks, by deadlines, and by closing connections after a long outage. */
 import { randomBytes } from "node:crypto";
 import { expect, it } from "vitest";
 import { Deadlines } from "../../src/lib/deadlines.ts";
@@ -20,7 +20,7 @@ const outageGrace = 30_000;
 
 const unknown = { state: "unknown", cause: new StoreUnavailable("Its shard is away") } as const;
 
-/** A node without transports, whose clock and timer are the test's. */
+/** A node without transports, whose clock and timer the test controls. */
 function openNode() {
   const wall = fakeClock();
   const uptime = fakeClock(0);
@@ -58,7 +58,7 @@ function openNode() {
     reportError,
   };
   const sessions = new Sessions({ ...domain, pubsub: pubsub.part });
-  /** Ends and renews sessions without telling anybody. */
+  /** Ends and renews sessions without publishing messages. */
   const elsewhere = new Sessions({ ...domain, pubsub: memoryPubSub() });
   const connections = new Connections({
     sessions,
@@ -88,7 +88,7 @@ function openNode() {
   return {
     clock,
     sessions,
-    /** As an operator or NTP does, while time goes on. */
+    /** Sets the wall clock, as an operator or NTP does; uptime is not affected. */
     setClock: wall.advance,
     store,
     pubsub,
@@ -96,9 +96,9 @@ function openNode() {
     faults,
     reads,
     atOnce,
-    /** Sessions of which the store says nothing. */
+    /** Sessions that the store does not answer for. */
     away,
-    /** Answers wait for it. */
+    /** Delays the store's answers until it resolves. */
     hold: (opening: Promise<void>) => void (gate = opening),
     elsewhere,
     connections,
@@ -111,7 +111,7 @@ function openNode() {
   };
 }
 
-it("a session that ended unheard is found out by the next recheck, and no other is harmed", async () => {
+it("the next recheck closes the connections of a session whose end message was lost, and no others", async () => {
   using node = openNode();
   const [ended, kept] = [await node.join(), await node.join()];
   await node.elsewhere.end(ended.fingerprint, "LOGOUT");
@@ -121,11 +121,11 @@ it("a session that ended unheard is found out by the next recheck, and no other 
   node.clock.advance(1);
   node.recheck.tick();
   await until(() => ended.lifecycle.closeReason !== undefined);
-  expect(ended.lifecycle.closeReason).toBe("ENDED");
+  expect(ended.lifecycle.closeReason).toBe("SESSION_ENDED");
   expect(kept.lifecycle.closeReason).toBeUndefined();
 });
 
-it("a clock that is set back puts off neither the recheck nor the end of an outage", async () => {
+it("a wall clock that is set back delays neither the recheck nor the end of an outage", async () => {
   using node = openNode();
   const [ended, kept] = [await node.join(), await node.join()];
   await node.elsewhere.end(ended.fingerprint, "LOGOUT");
@@ -133,7 +133,7 @@ it("a clock that is set back puts off neither the recheck nor the end of an outa
   node.clock.advance(interval);
   node.recheck.tick();
   await until(() => ended.lifecycle.closeReason !== undefined);
-  expect(ended.lifecycle.closeReason).toBe("ENDED");
+  expect(ended.lifecycle.closeReason).toBe("SESSION_ENDED");
 
   node.store.goDown();
   node.clock.advance(interval);
@@ -143,10 +143,10 @@ it("a clock that is set back puts off neither the recheck nor the end of an outa
   node.clock.advance(outageGrace);
   node.recheck.tick();
   await until(() => kept.lifecycle.closeReason !== undefined);
-  expect(kept.lifecycle.closeReason).toBe("UNAVAILABLE");
+  expect(kept.lifecycle.closeReason).toBe("TRY_AGAIN_LATER");
 });
 
-it("a renewal that was not heard of moves the deadline all the same", async () => {
+it("a renewal whose message was lost still moves the deadline", async () => {
   using node = openNode();
   const { lifecycle, tokens } = await node.join();
   node.clock.advance(lifetimes.access - 1_000);
@@ -158,10 +158,10 @@ it("a renewal that was not heard of moves the deadline all the same", async () =
   node.clock.advance(lifetimes.access);
   node.recheck.tick();
   await until(() => lifecycle.closeReason !== undefined);
-  expect(lifecycle.closeReason).toBe("EXPIRED");
+  expect(lifecycle.closeReason).toBe("SESSION_EXPIRED");
 });
 
-it("many sessions are reread in batches", async () => {
+it("rechecks read many sessions in batches", async () => {
   using node = openNode();
   const joined = await Promise.all(Array.from({ length: 201 }, node.join));
   await node.elsewhere.end(joined.at(-1)?.fingerprint ?? "", "LOGOUT");
@@ -170,7 +170,7 @@ it("many sessions are reread in batches", async () => {
   expect(node.reads.map(({ length }) => length)).toEqual([100, 100, 1]);
 });
 
-it("10,000 access tokens that run out at once cost 100 reads, one after the other", async () => {
+it("10,000 access tokens that expire at once cause 100 sequential reads", async () => {
   using node = openNode();
   node.recheck.close();
   const joined = await Promise.all(Array.from({ length: 10_000 }, node.join));
@@ -185,7 +185,7 @@ it("10,000 access tokens that run out at once cost 100 reads, one after the othe
   expect(node.atOnce.most).toBe(1);
 });
 
-it("tokens that run out while the store is gone end their connections retryably, at once", async () => {
+it("connections close retryably at once when their token expires while the store is unavailable", async () => {
   using node = openNode();
   node.recheck.close();
   const joined = await Promise.all(Array.from({ length: 201 }, node.join));
@@ -196,7 +196,7 @@ it("tokens that run out while the store is gone end their connections retryably,
   expect(node.faults).toEqual(["sessions could not be read"]);
 });
 
-it("a recheck asked for during another is made after it", async () => {
+it("a recheck requested during another runs after it", async () => {
   using node = openNode();
   const { fingerprint, lifecycle } = await node.join();
   node.recheck.now();
@@ -207,7 +207,7 @@ it("a recheck asked for during another is made after it", async () => {
   expect(node.reads.length).toBeLessThanOrEqual(2);
 });
 
-it("a recheck that failed is tried again at once, not at its next turn", async () => {
+it("a failed recheck is retried at the next tick, not after the interval", async () => {
   using node = openNode();
   const { fingerprint, lifecycle } = await node.join();
   node.store.goDown();
@@ -218,10 +218,10 @@ it("a recheck that failed is tried again at once, not at its next turn", async (
   node.clock.advance(1);
   node.recheck.tick();
   await until(() => lifecycle.closeReason !== undefined);
-  expect(lifecycle.closeReason).toBe("ENDED");
+  expect(lifecycle.closeReason).toBe("SESSION_ENDED");
 });
 
-it("while the store is gone connections live on for the grace, and then end retryably", async () => {
+it("connections stay open for the grace period while the store is unavailable, and then close retryably", async () => {
   using node = openNode();
   const { lifecycle } = await node.join();
   node.store.goDown();
@@ -235,10 +235,10 @@ it("while the store is gone connections live on for the grace, and then end retr
   expect(lifecycle.closeReason).toBeUndefined();
   node.clock.advance(interval);
   node.recheck.tick();
-  expect(lifecycle.closeReason).toBe("UNAVAILABLE");
+  expect(lifecycle.closeReason).toBe("TRY_AGAIN_LATER");
 });
 
-it("a store that comes back within the grace has cost nothing, and the next outage counts anew", async () => {
+it("no connection closes if the store is back within the grace period, and the next outage has its own", async () => {
   using node = openNode();
   const { lifecycle } = await node.join();
   for (let i = 0; i < 3; i += 1) {
@@ -254,12 +254,12 @@ it("a store that comes back within the grace has cost nothing, and the next outa
   expect(lifecycle.closeReason).toBeUndefined();
 });
 
-/** One session that the store does not answer for, and two that it does: one of these ends unheard. */
+/** One session that the store does not answer for, and two that it does, of which one ends without a message. */
 async function startWithOneAway() {
   const node = openNode();
   const [lost, ended, kept] = [await node.join(), await node.join(), await node.join()];
   node.away.add(lost.fingerprint);
-  /** Until something was reread then, and it is known what came of it. */
+  /** Advances the clock, and waits until the reads that this causes are applied. */
   const pass = async (time: number) => {
     const before = node.reads.length;
     node.clock.advance(time);
@@ -269,14 +269,14 @@ async function startWithOneAway() {
   return { node, lost, ended, kept, pass };
 }
 
-it("while the store answers for some sessions alone, these are rechecked and live on, and the others end after the grace", async () => {
+it("while the store answers for some sessions only, these stay open, and the others close after the grace period", async () => {
   const { node, lost, ended, kept, pass } = await startWithOneAway();
   using _ = node;
   for (let time = interval; time < outageGrace; time += interval) await pass(interval);
   expect(lost.lifecycle.closeReason).toBeUndefined();
   await node.elsewhere.end(ended.fingerprint, "LOGOUT");
   await pass(interval);
-  expect(lost.lifecycle.closeReason).toBe("UNAVAILABLE");
+  expect(lost.lifecycle.closeReason).toBe("TRY_AGAIN_LATER");
   await until(() => ended.lifecycle.closeReason === "SESSION_ENDED");
   for (let i = 0; i < 10; i += 1) {
     node.clock.advance(interval);
@@ -285,7 +285,7 @@ it("while the store answers for some sessions alone, these are rechecked and liv
   expect(kept.lifecycle.closeReason).toBeUndefined();
 });
 
-it("between rechecks those alone are asked for again that the store did not answer for", async () => {
+it("between rechecks only the sessions without an answer are read again", async () => {
   const { node, lost, ended, kept, pass } = await startWithOneAway();
   using _ = node;
   await pass(interval);
@@ -303,7 +303,7 @@ it("between rechecks those alone are asked for again that the store did not answ
   expect(node.reads).toHaveLength(reads);
 });
 
-it("a session that was away counts its next outage anew", async () => {
+it("a session's next outage has its own grace period", async () => {
   const { node, lost, pass } = await startWithOneAway();
   using _ = node;
   for (let i = 0; i < 2; i += 1) {
@@ -316,7 +316,7 @@ it("a session that was away counts its next outage anew", async () => {
   expect(lost.lifecycle.closeReason).toBeUndefined();
 });
 
-it("a connection that the store lets in outlives the outage before it", async () => {
+it("a connection admitted during an outage is not closed for the time before it", async () => {
   const { node, lost, pass } = await startWithOneAway();
   using _ = node;
   await pass(interval);
@@ -331,7 +331,7 @@ it("a connection that the store lets in outlives the outage before it", async ()
   expect([lifecycle.closeReason, lost.lifecycle.closeReason]).toEqual([undefined, undefined]);
 });
 
-it("a recheck that outlasts its interval is told of, and the next one follows", async () => {
+it("a recheck that outlasts its interval is reported, and the next one follows", async () => {
   using node = openNode();
   const { fingerprint, lifecycle } = await node.join();
   const gate = Promise.withResolvers<void>();
@@ -346,7 +346,7 @@ it("a recheck that outlasts its interval is told of, and the next one follows", 
   expect(node.faults).toEqual(["a recheck outlasts its interval"]);
 });
 
-it("the last connection of a session takes its topic and its deadline along", async () => {
+it("the close of a session's last connection removes its subscription and its deadline", async () => {
   using node = openNode();
   const joined = [await node.join(), await node.join()];
   expect([node.pubsub.subscriptions, node.deadlines.size]).toEqual([2, 2]);

@@ -1,4 +1,4 @@
-/** Many sessions are read again: no more at a time than a store and the event loop can bear, and none is left out. */
+/** Bulk reads of sessions: their concurrency is limited, and no session is left out. */
 import { setTimeout as pause } from "node:timers/promises";
 import { expect, it } from "vitest";
 import { StoreUnavailable, type SessionLookup } from "../../src/session/store.ts";
@@ -9,7 +9,7 @@ const absent: SessionLookup = { state: "absent" };
 const away: SessionLookup = { state: "unknown", cause: new StoreUnavailable("It is away") };
 const names = (count: number) => Array.from({ length: count }, (_, i) => `session ${i}`);
 
-/** A store whose every answer waits for the test. */
+/** A store whose answers wait for the test. */
 function held() {
   const waiting: (() => void)[] = [];
   const sizes: number[] = [];
@@ -30,7 +30,7 @@ function held() {
   return { begin, waiting, sizes, told, answers };
 }
 
-it("one batch follows the other where answers come at once", async () => {
+it("batches run one after another if the store answers at once", async () => {
   let [underWay, most] = [0, 0];
   const told: string[] = [];
   const failure = await bulkRead(names(1_001), {
@@ -45,7 +45,7 @@ it("one batch follows the other where answers come at once", async () => {
   expect([failure, told, most <= 2]).toEqual([undefined, names(1_001), true]);
 });
 
-it("where answers take long, sixteen batches are under way and no more", async () => {
+it("at most sixteen batches are in flight if answers take long", async () => {
   const { begin, waiting, sizes, told } = held();
   const done = begin(names(2_050));
   await until(() => waiting.length === 16);
@@ -60,7 +60,7 @@ it("where answers take long, sixteen batches are under way and no more", async (
   expect(told.size).toBe(2_050);
 });
 
-it("a store of which a part is away is asked for all, and answers for the others", async () => {
+it("all sessions are read if only a part of the store is unavailable", async () => {
   const { begin, waiting, told, answers } = held();
   for (let i = 0; i < 1_000; i += 3) answers.set(`session ${i}`, away);
   const answering = setInterval(() => waiting.shift()?.());
@@ -70,7 +70,7 @@ it("a store of which a part is away is asked for all, and answers for the others
   for (const [name, state] of told) expect(state).toBe(answers.has(name) ? "unknown" : "absent");
 });
 
-it("a store that is away is not asked for all: what it was not asked is not known", async () => {
+it("reading stops if the store is unavailable, and the remaining sessions count as unknown", async () => {
   let reads = 0;
   const told: string[] = [];
   const failure = await bulkRead(names(10_000), {
@@ -85,7 +85,7 @@ it("a store that is away is not asked for all: what it was not asked is not know
   expect(told).toEqual(Array.from({ length: 10_000 }, () => "unknown"));
 });
 
-it("rejects where what is told throws, however many answers come then, and leaves no rejection behind", async () => {
+it("a bulk read rejects if its callback throws, and leaves no unhandled rejection", async () => {
   const reads: (() => void)[] = [];
   const done = bulkRead(names(500), {
     read: (some) => new Promise((resolve) => reads.push(() => resolve(some.map(() => absent)))),

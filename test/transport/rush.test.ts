@@ -1,4 +1,4 @@
-/** A thousand clients at once, as after a restart: the store is asked by so many at a time, and all get in. */
+/** A thousand clients that connect at once, as after a restart: concurrent reads are limited, and all are admitted. */
 import { createClient } from "graphql-ws";
 import { expect, it } from "vitest";
 import { WebSocket } from "ws";
@@ -22,7 +22,7 @@ const atOnce = 100;
 const admissionTimeout = 5_000;
 const tryAgainLater = { code: 1013, reason: "TRY_AGAIN_LATER" };
 
-/** A store that takes its time over each read, and knows how many it had at once. */
+/** A slow store that counts its concurrent reads. */
 function slowStore(time: number) {
   const reads = { now: 0, most: 0 };
   const part = intercept(memoryStore(), {
@@ -44,7 +44,7 @@ async function tokensOf({ sessions }: TestCurfew): Promise<string[]> {
   return issued.map(({ tokens }) => tokens.accessToken);
 }
 
-it("each is let in or told to come back within the time, and the store is never overrun", async () => {
+it("each client is admitted or closed retryably within the time-out, and concurrent reads stay within the limit", async () => {
   const store = slowStore(250);
   await using curfew = await startCurfew({
     maxSessionsPerUser: 0,
@@ -72,12 +72,12 @@ it("each is let in or told to come back within the time, and the store is never 
   expect(curfew.connections.size).toBe(admitted);
 });
 
-it("clients that come back by themselves are all connected in the end", async () => {
+it("clients that reconnect by themselves are all connected in the end", async () => {
   const store = slowStore(100);
   await using opened = new AsyncDisposableStack();
   opened.defer(() => store.part.close());
   const parts = { store: lent(store.part) };
-  const options = { parts, drainTime: 0, maxSessionsPerUser: 0 };
+  const options = { backends: parts, drainTime: 0, maxSessionsPerUser: 0 };
   const first = await startCurfew(options);
   opened.defer(() => first.close());
   const tokens = await tokensOf(first);
@@ -90,7 +90,7 @@ it("clients that come back by themselves are all connected in the end", async ()
       connectionParams: { token },
       retryAttempts: 100,
       retryWait: () => new Promise((resolve) => setTimeout(resolve, 100 + Math.random() * 400)),
-      // A port where nobody listens yet is an error and no close.
+      // A port without a listener causes an error and no close.
       shouldRetry: () => true,
       onNonLazyError: () => {},
       on: { connected: () => (connects += 1) },
@@ -110,7 +110,7 @@ it("clients that come back by themselves are all connected in the end", async ()
   expect(store.reads.most).toBeLessThanOrEqual(atOnce);
 });
 
-it("who has left while he waited for his turn is not asked about", async () => {
+it("no session is read for a client that left while it waited for its turn", async () => {
   const gate = Promise.withResolvers<void>();
   const asked: ConnectionLifecycle[] = [];
   const connections = {
@@ -151,7 +151,7 @@ it("who has left while he waited for his turn is not asked about", async () => {
   expect(notes).toEqual(["BUSY"]);
   expect(lifecycles.map(({ closeReason: ending }) => ending)).toEqual([
     undefined,
-    "LEFT",
-    "UNAVAILABLE",
+    "CLIENT_GONE",
+    "TRY_AGAIN_LATER",
   ]);
 });

@@ -1,4 +1,4 @@
-/** Many connections that end at once: all are condemned at once, and they close while others have their turn. */
+/** The close queue: all connections are marked closed at once, and close without blocking the event loop. */
 import { expect, it } from "vitest";
 import { ConnectionLifecycle } from "../../src/connections/lifecycle.ts";
 import { CloseQueue } from "../../src/connections/close-queue.ts";
@@ -10,7 +10,7 @@ function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Lives, with how many of them were told of their end. */
+/** Lifecycles, and the reasons that their listeners received. */
 function makeLives(count: number) {
   const told: string[] = [];
   const connections = Array.from({ length: count }, () => {
@@ -21,7 +21,7 @@ function makeLives(count: number) {
   return { connections, told };
 }
 
-it("200 in a turn, whether they end by one call or by many", async () => {
+it("200 connections close per turn of the event loop, whether by one call or by many", async () => {
   const { connections, told } = makeLives(1_000);
   const slices = new CloseQueue();
   slices.close(connections.slice(0, 500), "SESSION_ENDED");
@@ -34,7 +34,7 @@ it("200 in a turn, whether they end by one call or by many", async () => {
   expect(told).toEqual(connections.map(({ closeReason: ending }) => ending));
 });
 
-it("few end at once, and so do few later", async () => {
+it("few connections close immediately, also in a later turn", async () => {
   const { connections, told } = makeLives(2 * slice);
   const slices = new CloseQueue();
   slices.close(connections.slice(0, slice), "SESSION_ENDED");
@@ -44,12 +44,12 @@ it("few end at once, and so do few later", async () => {
   expect(told.length).toBe(2 * slice);
 });
 
-it("one that has ended meanwhile is told once, and for its own reason", async () => {
+it("a connection that ends while it is queued closes once, for its first reason", async () => {
   const { connections, told } = makeLives(slice + 1);
   const slices = new CloseQueue();
   slices.close(connections, "SESSION_ENDED");
   connections.at(-1)?.end("CLIENT_GONE");
   await turn();
   await turn();
-  expect(told).toEqual(connections.map(() => "ENDED"));
+  expect(told).toEqual(connections.map(() => "SESSION_ENDED"));
 });
