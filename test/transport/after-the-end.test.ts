@@ -100,15 +100,15 @@ it("a slow request whose session ends gets an error reply and starts no further 
 describe("a mutation starts no protected field after its session has ended", () => {
   /** Each field waits until the test resolves it. */
   function app() {
-    const begun = new Queue<() => void>();
+    const started = new Queue<() => void>();
     const step = async () => {
       const { promise, resolve } = Promise.withResolvers<number>();
-      begun.push(() => resolve(1));
+      started.push(() => resolve(1));
       return promise;
     };
     const typeDefs = "type Mutation { step: Int @authenticated }";
     const resolvers: CurfewOptions["resolvers"] = { Mutation: { step } };
-    return { begun, schema: { typeDefs, resolvers } };
+    return { started, schema: { typeDefs, resolvers } };
   }
   const fragments =
     "fragment Rest on Mutation { b: step ...More } fragment More on Mutation { c: step }";
@@ -118,28 +118,28 @@ describe("a mutation starts no protected field after its session has ended", () 
     ["a POST", []],
     ["a POST through plugins", [{}]],
   ])("over %s", async (_, plugins) => {
-    const { begun, schema } = app();
+    const { started, schema } = app();
     await using curfew = await startCurfew({ ...schema, plugins });
     const { accessToken: token } = await register(curfew.url);
     const answer = ask(curfew.url, query, { token });
-    const goOn = await begun.next();
+    const resolveField = await started.next();
     expect(curfew.connections.size).toBe(1);
     expect(await logout(curfew.url, token)).toBe(1);
-    goOn();
+    resolveField();
     const { errors } = await answer;
     expect(errors).toMatchObject([{ extensions }]);
     await until(() => curfew.connections.size === 0);
-    expect(begun.pending).toEqual([]);
+    expect(started.pending).toEqual([]);
   });
 
   it("a mutation with one field reads the session once, like any request", async () => {
-    const { begun, schema } = app();
+    const { started, schema } = app();
     await using curfew = await startCurfew(schema);
     const { accessToken: token } = await register(curfew.url);
     const answer = ask(curfew.url, "mutation { step }", { token });
-    const goOn = await begun.next();
+    const resolveField = await started.next();
     expect(curfew.connections.size).toBe(0);
-    goOn();
+    resolveField();
     expect((await answer).data).toEqual({ step: 1 });
   });
 });

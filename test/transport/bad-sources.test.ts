@@ -41,8 +41,8 @@ it.each(Object.entries(sources))(
     await using socket = await connect(curfew.socketUrl, token);
     await using second = await connect(curfew.socketUrl, token);
     await using stream = await openStream(curfew.url, "subscription { bad }", { token });
-    await using alien = await connect(curfew.socketUrl, other);
-    for (const one of [socket, second, alien]) {
+    await using otherSession = await connect(curfew.socketUrl, other);
+    for (const one of [socket, second, otherSession]) {
       one.subscribe("1", "subscription { bad }");
       expect(await one.messages.next()).toMatchObject({ payload: { data: { bad: 1 } } });
     }
@@ -54,8 +54,8 @@ it.each(Object.entries(sources))(
     for (const one of [socket, second]) expect(await one.closed).toEqual(sessionEnded);
     await stream.ended;
     await until(() => curfew.connections.size === 1);
-    alien.send({ type: "ping" });
-    expect(await alien.messages.next()).toEqual({ type: "pong" });
+    otherSession.send({ type: "ping" });
+    expect(await otherSession.messages.next()).toEqual({ type: "pong" });
   },
 );
 

@@ -16,12 +16,12 @@ it("logout closes all sockets of the session with their subscriptions, and no ot
   const email = newEmail();
   const mine = await register(curfew.url, email);
   const tablet = await login(curfew.url, email);
-  const stranger = await register(curfew.url);
+  const otherUser = await register(curfew.url);
   await using one = await connect(curfew.socketUrl, mine.accessToken);
   await using two = await connect(curfew.socketUrl, mine.accessToken);
   await using other = await connect(curfew.socketUrl, tablet.accessToken);
-  await using strange = await connect(curfew.socketUrl, stranger.accessToken);
-  for (const socket of [one, two, other, strange]) {
+  await using otherUserSocket = await connect(curfew.socketUrl, otherUser.accessToken);
+  for (const socket of [one, two, other, otherUserSocket]) {
     socket.subscribe("1", "subscription { said }");
     expect(await socket.messages.next()).toMatchObject({ payload: { data: { said: "ready" } } });
   }
@@ -31,7 +31,7 @@ it("logout closes all sockets of the session with their subscriptions, and no ot
 
   expect(await one.closed).toEqual(sessionEnded);
   expect(await two.closed).toEqual(sessionEnded);
-  for (const socket of [other, strange])
+  for (const socket of [other, otherUserSocket])
     expect((await socket.messages.next()).payload.data).toEqual({ said: "after the end" });
   for (const socket of [one, two])
     expect(JSON.stringify(socket.messages.pending)).not.toContain("after the end");
@@ -80,12 +80,12 @@ it("a mutation in flight when its session ends gets no reply", async () => {
 it("while a logout on a socket waits for its reply, other operations of the socket get no reply and no event", async () => {
   const app = testApp();
   const publishing = Promise.withResolvers<void>();
-  const goOn = Promise.withResolvers<void>();
+  const released = Promise.withResolvers<void>();
   const pubsub = intercept(memoryPubSub(), {
     publish: (real) => async (topic, message) => {
       if ((message as { type?: unknown }).type === "ended") {
         publishing.resolve();
-        await goOn.promise;
+        await released.promise;
       }
       return real(topic, message);
     },
@@ -102,7 +102,7 @@ it("while a logout on a socket waits for its reply, other operations of the sock
   await curfew.events.publish("said", "secret");
   app.open();
   await until(() => app.calls.length === 1);
-  goOn.resolve();
+  released.resolve();
   expect(await socket.closed).toEqual(sessionEnded);
   const messages = socket.messages.pending;
   expect(messages).toContainEqual({

@@ -6,9 +6,9 @@ import { ConnectionLifecycle } from "../../src/connections/lifecycle.ts";
 import type { Session } from "../../src/session/session.ts";
 import type { Claims } from "../../src/session/token.ts";
 import { admit } from "../../src/connections/admit.ts";
-import type { Connections } from "../../src/connections/connections.ts";
+import type { Admission, Connections } from "../../src/connections/connections.ts";
 import { ConcurrencyLimiter } from "../../src/lib/concurrency-limiter.ts";
-import { newConnection, type Connection } from "../../src/connections/session-connections.ts";
+import { newConnection } from "../../src/connections/session-connections.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import { raiseFault } from "../helpers/domain.ts";
 import { intercept, lent, memoryStore } from "../helpers/parts.ts";
@@ -112,16 +112,16 @@ it("clients that reconnect by themselves are all connected in the end", async ()
 
 it("no session is read for a client that left while it waited for its turn", async () => {
   const gate = Promise.withResolvers<void>();
-  const asked: ConnectionLifecycle[] = [];
+  const admitted: ConnectionLifecycle[] = [];
   const connections = {
-    admit: async (_claims: Claims, { lifecycle }: Connection) => {
-      asked.push(lifecycle);
+    admit: async ({ connection }: Admission) => {
+      admitted.push(connection.lifecycle);
       await gate.promise;
       return { state: "signedIn", session: {} as Session, claims: {} as Claims };
     },
   } as unknown as Connections;
   const admissionLimiter = new ConcurrencyLimiter({ atOnce: 1, waiting: 1 });
-  const notes: string[] = [];
+  const refusals: string[] = [];
   const lifecycles = [
     new ConnectionLifecycle(raiseFault),
     new ConnectionLifecycle(raiseFault),
@@ -133,12 +133,12 @@ it("no session is read for a client that left while it waited for its turn", asy
     admissionTimeout: 10_000,
     reportError: () => {},
   };
-  const applications = lifecycles.map((lifecycle) =>
+  const admissions = lifecycles.map((lifecycle) =>
     admit(
       {
         claims: {} as Claims,
         connection: newConnection(lifecycle, { ipAddress: null }),
-        logRefusal: (reason) => void notes.push(reason),
+        logRefusal: (reason) => void refusals.push(reason),
         kind: "stream",
       },
       options,
@@ -146,9 +146,9 @@ it("no session is read for a client that left while it waited for its turn", asy
   );
   lifecycles[1]?.end("CLIENT_GONE");
   gate.resolve();
-  await Promise.all(applications);
-  expect(asked).toEqual([lifecycles[0]]);
-  expect(notes).toEqual(["BUSY"]);
+  await Promise.all(admissions);
+  expect(admitted).toEqual([lifecycles[0]]);
+  expect(refusals).toEqual(["BUSY"]);
   expect(lifecycles.map(({ closeReason: ending }) => ending)).toEqual([
     undefined,
     "CLIENT_GONE",

@@ -6,7 +6,7 @@ import { WebSocket, WebSocketServer } from "ws";
 import { CloseHandshakes } from "../../src/websocket/close-handshakes.ts";
 import { until } from "../helpers/until.ts";
 
-function turn(): Promise<void> {
+function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
@@ -15,16 +15,16 @@ async function openSockets(count: number) {
   const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
-  const gone = new Set<WebSocket>();
-  server.on("connection", (ws) => ws.on("close", () => gone.add(ws)));
+  const closed = new Set<WebSocket>();
+  server.on("connection", (ws) => ws.on("close", () => closed.add(ws)));
   const clients = Array.from({ length: count }, () => new WebSocket(`ws://127.0.0.1:${port}`));
   await Promise.all(clients.map((client) => once(client, "open")));
   await until(() => server.clients.size === count);
   return {
     sockets: [...server.clients],
-    gone,
+    closed,
     /** Number of clients that received the close frame. */
-    told: () => clients.filter(({ readyState }) => readyState !== WebSocket.OPEN).length,
+    receivedCount: () => clients.filter(({ readyState }) => readyState !== WebSocket.OPEN).length,
     [Symbol.asyncDispose]: async () => {
       for (const client of clients) client.terminate();
       await new Promise((resolve) => server.close(resolve));
@@ -43,11 +43,11 @@ it("no client's close frame is read before the last one is sent, and then all ar
   const closeHandshakes = new CloseHandshakes();
   for (const ws of opened.sockets) {
     end(ws, closeHandshakes);
-    await turn();
+    await nextTurn();
   }
-  expect(opened.told()).toBeGreaterThan(count / 2);
-  expect(opened.gone.size).toBe(0);
-  await until(() => opened.gone.size === count);
+  expect(opened.receivedCount()).toBeGreaterThan(count / 2);
+  expect(opened.closed.size).toBe(0);
+  await until(() => opened.closed.size === count);
 });
 
 it("clients' close frames are read within the limit although the server keeps sending", async () => {
@@ -55,9 +55,9 @@ it("clients' close frames are read within the limit although the server keeps se
   const [first, second] = opened.sockets as [WebSocket, WebSocket];
   const closeHandshakes = new CloseHandshakes();
   end(first, closeHandshakes);
-  while (opened.gone.size === 0) {
+  while (opened.closed.size === 0) {
     closeHandshakes.add(second);
-    await turn();
+    await nextTurn();
   }
-  expect(opened.gone.size).toBe(1);
+  expect(opened.closed.size).toBe(1);
 });
