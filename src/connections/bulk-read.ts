@@ -4,7 +4,7 @@ import { nextTurn } from "../lib/in-batches.ts";
 import { withTimeout } from "../lib/timeout.ts";
 
 /** Sessions per read. A batch of replies is handled in one turn of the event loop, in about 1 ms. */
-const batchSize = 100;
+const sessionsPerRead = 100;
 const maxBatchesInFlight = 16;
 /**
  * How long the next batch waits for the one before (ms). A near store answers sooner, so its batches, and their
@@ -40,11 +40,11 @@ export async function bulkRead(
       try {
         report(
           fingerprint,
-          lookups[index] ?? unknown(new Error("The store returned too few results")),
+          lookups[index] ?? unreadable(new Error("The store returned too few results")),
         );
       } catch (cause) {
         // An app's store may return an invalid result.
-        report(fingerprint, unknown(cause));
+        report(fingerprint, unreadable(cause));
       }
     }
     return answers > 0;
@@ -61,12 +61,12 @@ async function readBatch(
   try {
     return [...(await read(batch))];
   } catch (cause) {
-    return batch.map(() => unknown(cause));
+    return batch.map(() => unreadable(cause));
   }
 }
 
 /** Whatever the error is: a session that cannot be read may or may not be live. */
-function unknown(cause: unknown) {
+function unreadable(cause: unknown) {
   const error = new StoreUnavailable("Sessions could not be read", { cause });
   return { state: "unknown", cause: error } as const;
 }
@@ -95,7 +95,7 @@ async function inOverlappingBatches<Item>(
     return done;
   };
   while (state.continues && started < items.length) {
-    const done = start(items.slice(started, (started += batchSize)));
+    const done = start(items.slice(started, (started += sessionsPerRead)));
     if (started >= items.length) break;
     await (inFlight.size < maxBatchesInFlight
       ? withTimeout(done, pipelineDelay)

@@ -2,7 +2,7 @@
 import { YieldingQueue } from "../lib/yielding-queue.ts";
 import type { CloseReason } from "../protocol/close-reasons.ts";
 import type { ConnectionLifecycle, RetryableReason } from "./lifecycle.ts";
-import { isRequest, type Connection } from "./session-connections.ts";
+import { isSlowRequest, type Connection } from "./session-connections.ts";
 
 /** Connections closed per turn of the event loop. Closing a socket takes about 0.1 ms. */
 const closesPerTurn = 200;
@@ -33,7 +33,7 @@ export class CloseQueue {
     for (const connection of connections) {
       const { lifecycle } = connection;
       // A request's reply is in flight for as long as the request exists.
-      if (lifecycle.isReplying || isRequest(connection))
+      if (lifecycle.isReplying || isSlowRequest(connection))
         lifecycle.closeAfterReplies(reason, isRevoked);
       else idle.push(lifecycle);
     }

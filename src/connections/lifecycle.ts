@@ -16,7 +16,7 @@ export const repliesTimeout = 10_000;
 export type RetryableReason = Extract<CloseReason, "SESSION_EXPIRED" | "TRY_AGAIN_LATER">;
 
 /** May be async; its result is not awaited. */
-type Listener = (reason: CloseReason) => unknown;
+type EndListener = (reason: CloseReason) => unknown;
 
 /** A close that waits for the replies in flight. */
 interface GracefulClose {
@@ -33,7 +33,7 @@ interface GracefulClose {
 export class ConnectionLifecycle {
   #reason: CloseReason | undefined;
   #isClosed = false;
-  readonly #listeners = new Set<Listener>();
+  readonly #listeners = new Set<EndListener>();
   // The next three are created on demand: most connections are idle sockets.
   #inFlight: Set<object> | undefined;
   /** Replies that the close waits for whatever its reason, with their time-outs. */
@@ -65,7 +65,7 @@ export class ConnectionLifecycle {
   }
 
   /** Calls the listener once at the end, or immediately after it. Returns a function that removes the listener. */
-  onEnd(listener: Listener): () => void {
+  onEnd(listener: EndListener): () => void {
     if (this.#isClosed && this.#reason !== undefined) {
       this.#call(listener, this.#reason);
       return () => {};
@@ -168,7 +168,7 @@ export class ConnectionLifecycle {
     for (const listener of listeners) this.#call(listener, this.#reason);
   }
 
-  #call(listener: Listener, reason: CloseReason): void {
+  #call(listener: EndListener, reason: CloseReason): void {
     callSafely(
       () => listener(reason),
       (error) =>

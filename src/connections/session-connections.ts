@@ -29,7 +29,7 @@ export function newConnection(
 }
 
 /** Whether it is a slow request, and not a socket or a stream. */
-export function isRequest({ expiresAt }: Connection): boolean {
+export function isSlowRequest({ expiresAt }: Connection): boolean {
   return expiresAt === Infinity;
 }
 

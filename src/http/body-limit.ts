@@ -11,7 +11,7 @@ export interface BodyOptions {
 }
 
 /** Largest body that is not counted (bytes): as much as its connection uses anyway. */
-const uncountedBytes = 16 * 1024;
+const uncountedBodySize = 16 * 1024;
 
 /** Whether the body may be read. */
 export function mayReadBody(
@@ -20,7 +20,7 @@ export function mayReadBody(
   { ledger, maxMessageSize, trustProxy }: BodyOptions,
 ): boolean {
   const bytes = Math.min(maxSizeOf(request), maxMessageSize);
-  if (ledger === undefined || bytes <= uncountedBytes) return true;
+  if (ledger === undefined || bytes <= uncountedBodySize) return true;
   const { ipAddress } = deviceOf(request, trustProxy);
   const charge = ledger.charge({ ipAddress }, bytes);
   if (charge === undefined) return false;

@@ -21,7 +21,7 @@ export interface FastPathOptions extends RequestOptions {
 /** `body` is set when the body was read already: the engine's adapter then reads it from there. */
 type ReadRequest = IncomingMessage & { body?: Readable };
 
-type Result = Awaited<ReturnType<FastPath["answer"]>>;
+type FastPathResult = Awaited<ReturnType<FastPath["answer"]>>;
 
 const knownParameters = new Set(["query", "variables", "operationName", "extensions"]);
 
@@ -47,7 +47,7 @@ export async function answerPlainJson(
     return false;
   }
   const result = await fastPath.answer(operation, identifyRequest(request, response, options));
-  await send(response, result, type, request, options);
+  await respond(response, result, type, request, options);
   return true;
 }
 
@@ -109,9 +109,9 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-async function send(
+async function respond(
   response: ServerResponse,
-  result: Result,
+  result: FastPathResult,
   type: JsonType,
   request: IncomingMessage,
   { engine, allowsOrigin }: FastPathOptions,

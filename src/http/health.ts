@@ -2,7 +2,7 @@
 import { withTimeout } from "../lib/timeout.ts";
 
 /** A service that the node cannot work without. */
-export interface Check {
+export interface HealthCheck {
   /** The kind of service, without its address. Several checks may share a name: it is up if all of them are. */
   readonly name: string;
   /** Rejects if the service does not answer. */
@@ -24,7 +24,7 @@ export interface Readiness {
  *   much longer.
  */
 export function readinessOf(
-  checks: readonly Check[],
+  checks: readonly HealthCheck[],
   timeLimit: number,
   isDraining: () => boolean,
 ): () => Promise<Readiness> {
@@ -38,7 +38,7 @@ export function readinessOf(
   };
 }
 
-async function runAll(checks: readonly Check[], timeLimit: number): Promise<Readiness["parts"]> {
+async function runAll(checks: readonly HealthCheck[], timeLimit: number): Promise<Readiness["parts"]> {
   const results = await Promise.all(checks.map((check) => isUp(check, timeLimit)));
   const parts: Record<string, "up" | "down"> = {};
   for (const [index, { name }] of checks.entries())
@@ -46,7 +46,7 @@ async function runAll(checks: readonly Check[], timeLimit: number): Promise<Read
   return parts;
 }
 
-async function isUp({ ping }: Check, timeLimit: number): Promise<boolean> {
+async function isUp({ ping }: HealthCheck, timeLimit: number): Promise<boolean> {
   const pinged = ping().then(
     () => true,
     () => false,

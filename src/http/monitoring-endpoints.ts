@@ -29,7 +29,7 @@ export async function answerMonitoringRequest(
   if (method !== "GET" && method !== "HEAD") return false;
   if (hasPath("/ready", url)) {
     const state = await readiness();
-    answer(
+    respondWith(
       response,
       state.ready ? 200 : 503,
       "application/json; charset=utf-8",
@@ -42,8 +42,8 @@ export async function answerMonitoringRequest(
     metrics.readers !== "all" &&
     !isEqual(tokenFromHeader(headers.authorization), metrics.readers.token)
   )
-    answer(response.setHeader("www-authenticate", "Bearer"), 401, "text/plain", "");
-  else answer(response, 200, metrics.contentType, await metrics.read());
+    respondWith(response.setHeader("www-authenticate", "Bearer"), 401, "text/plain", "");
+  else respondWith(response, 200, metrics.contentType, await metrics.read());
   return true;
 }
 
@@ -57,7 +57,12 @@ function isEqual(presented: string | undefined, token: string): boolean {
   return presented !== undefined && timingSafeEqual(digest(presented), digest(token));
 }
 
-function answer(response: ServerResponse, status: number, contentType: string, body: string): void {
+function respondWith(
+  response: ServerResponse,
+  status: number,
+  contentType: string,
+  body: string,
+): void {
   if (response.destroyed) return;
   response
     .writeHead(status, {

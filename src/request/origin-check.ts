@@ -11,13 +11,13 @@ export type AllowsOrigin = (origin: string, host: string | null | undefined) => 
 export function originPolicy(listed: readonly string[]): AllowsOrigin {
   const patterns = listed.map(toPattern);
   return (origin, host) =>
-    origin.length <= maxLength &&
+    origin.length <= maxOriginLength &&
     ((URL.canParse(origin) && new URL(origin).host === host) ||
       patterns.some((pattern) => pattern.test(origin)));
 }
 
 /** Characters of an origin: a scheme, the longest DNS name, and a port. */
-const maxLength = 300;
+const maxOriginLength = 300;
 
 /**
  * Whether the request comes from a page that may not call. To be checked before the request is processed, because

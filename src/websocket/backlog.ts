@@ -2,7 +2,7 @@
 import type { Charge, MemoryLedger, Owner } from "../connections/memory-ledger.ts";
 
 /** Waiting bytes per socket that are not counted: more than a client that reads ever has waiting. */
-const uncountedBytes = 64 * 1024;
+const uncountedBacklog = 64 * 1024;
 
 export class Backlog {
   readonly #ledger: MemoryLedger;
@@ -16,7 +16,7 @@ export class Backlog {
 
   /** Sets the number of waiting bytes. Returns false if a memory limit is exceeded. */
   update(bytes: number): boolean {
-    if (bytes <= uncountedBytes) {
+    if (bytes <= uncountedBacklog) {
       this.release();
       return true;
     }

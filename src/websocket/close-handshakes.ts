@@ -7,7 +7,7 @@ const readsPerTurn = 100;
  * How long reading waits after the first close frame was sent, while further ones are still being sent (ms). If a
  * client's frame is read too late, its socket is terminated, which is harmless: the client has the close code.
  */
-const maxDelay = 500;
+const maxPauseTime = 500;
 
 /**
  * To read a close frame and close takes longer than to send one. Where very many sockets end at once, without this
@@ -32,7 +32,7 @@ export class CloseHandshakes {
   }
 
   #onTurn(): void {
-    if (!this.#sentInThisTurn || performance.now() - this.#firstSentAt > maxDelay)
+    if (!this.#sentInThisTurn || performance.now() - this.#firstSentAt > maxPauseTime)
       for (const ws of this.#pausedSockets.splice(0, readsPerTurn)) ws.resume();
     this.#sentInThisTurn = false;
     if (this.#pausedSockets.length > 0) setImmediate(() => this.#onTurn());

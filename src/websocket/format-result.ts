@@ -7,10 +7,13 @@ import type {
 } from "graphql";
 
 /** A result as graphql-ws passes it, with absent fields undefined. */
-type Result = { [Field in keyof ExecutionResult]: ExecutionResult[Field] | undefined };
+type HookResult = { [Field in keyof ExecutionResult]: ExecutionResult[Field] | undefined };
 
 /** Undefined when graphql-ws may send the result as it is. */
-export function formatResult({ errors, ...rest }: Result): FormattedExecutionResult | undefined {
+export function formatResult({
+  errors,
+  ...rest
+}: HookResult): FormattedExecutionResult | undefined {
   if (errors === undefined) return undefined;
   // JSON leaves out undefined fields. Results of incremental delivery have more fields than the type.
   return { ...rest, errors: errors.map(formatError) } as FormattedExecutionResult;

@@ -45,7 +45,7 @@ export interface OperationOptions extends AdmissionOptions {
   readonly maxOperationsPerSocket: number;
 }
 
-type SocketContext = Context<Record<string, unknown>, Socket>;
+type HookContext = Context<Record<string, unknown>, Socket>;
 type Hooks = ServerOptions<Record<string, unknown>, Socket>;
 
 /** How long the close waits for the reply of the operation that ended its own session (ms). */
@@ -82,7 +82,7 @@ export function socketHooks(options: OperationOptions) {
 
 /** Resolves to the payload of `connection_ack`, or to false when the socket has ended. */
 async function connect(
-  context: SocketContext,
+  context: HookContext,
   options: OperationOptions,
 ): Promise<Record<string, unknown> | false> {
   const { sessions } = options;
@@ -116,7 +116,7 @@ async function connect(
 
 /** Resolves to the arguments for execution, or to the errors to reply with; the socket stays open in either case. */
 async function prepare(
-  { extra: socket }: SocketContext,
+  { extra: socket }: HookContext,
   payload: SubscribePayload,
   options: OperationOptions,
 ): Promise<Prepared> {
@@ -190,7 +190,7 @@ async function authorize(
       if (reason !== "SESSION_EXPIRED") lifecycle.end(reason);
       return [unauthenticated(authentication.reason)];
     }
-    const caller = callerOf(socket, payload, authentication, options);
+    const caller = createCaller(socket, payload, authentication, options);
     return await pipeline.prepare(payload, caller, socket.initialContext);
   } catch (error) {
     const masked = maskError(error);
@@ -199,7 +199,7 @@ async function authorize(
   }
 }
 
-function callerOf(
+function createCaller(
   socket: Socket,
   payload: SubscribePayload,
   authentication: Authentication,

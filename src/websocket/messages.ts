@@ -13,7 +13,7 @@ const serverMessageTypes = new Set<unknown>([
   MessageType.Error,
 ]);
 
-export interface Message {
+export interface SocketMessage {
   /** Input for graphql-ws, which accepts objects as well as text and refuses invalid messages. */
   readonly content: unknown;
   /** Whether only servers send messages of this type; graphql-ws throws at them. */
@@ -22,7 +22,7 @@ export interface Message {
 }
 
 /** The message without its text, and without fields that the protocol does not define. */
-export function readMessage(data: RawData): Message {
+export function readMessage(data: RawData): SocketMessage {
   const { id, type, payload } = fieldsOf(data);
   return {
     content: { id, type, payload },
@@ -43,14 +43,14 @@ interface Fields {
 
 function fieldsOf(data: RawData): Fields {
   try {
-    const value: unknown = JSON.parse(textOf(data));
+    const value: unknown = JSON.parse(decode(data));
     return typeof value === "object" && value !== null ? value : {};
   } catch {
     return {};
   }
 }
 
-function textOf(data: RawData): string {
+function decode(data: RawData): string {
   if (Array.isArray(data)) return Buffer.concat(data).toString();
   return (Buffer.isBuffer(data) ? data : Buffer.from(data)).toString();
 }

@@ -55,7 +55,7 @@ export async function presentToken(
   }
   if (ok && isNewer(claims, socket)) {
     if (!isWithinRateLimit(socket)) return undefined;
-    await checkToken(socket, claims, options);
+    await checkPresentedToken(socket, claims, options);
     if (lifecycle.closingFor !== undefined) return undefined;
   }
   return { accessTokenExpiresAt: new Date(socket.expiresAt).toISOString() };
@@ -90,7 +90,7 @@ function isWithinRateLimit(socket: RenewableConnection): boolean {
   return true;
 }
 
-async function checkToken(
+async function checkPresentedToken(
   socket: RenewableConnection,
   claims: Claims,
   { sessions, connections, reportError }: PresentOptions,

@@ -13,7 +13,7 @@ import { socketHooks, type OperationOptions, type Socket } from "./graphql-ws-ho
 import { isCrossOriginForbidden, type AllowsOrigin } from "../request/origin-check.ts";
 import { presentToken } from "./present-token.ts";
 
-export interface SocketOptions
+export interface SocketServerOptions
   extends
     OperationOptions,
     Omit<OpenSocketOptions, "onClosed" | "closeHandshakes" | "presentToken"> {
@@ -26,7 +26,7 @@ export interface SocketOptions
 }
 
 export class SocketServer {
-  readonly #options: SocketOptions & OpenSocketOptions;
+  readonly #options: SocketServerOptions & OpenSocketOptions;
   readonly #protocol: ReturnType<typeof makeServer<Record<string, unknown>, Socket>>;
   readonly #server: Server<typeof ManagedWebSocket>;
   readonly #sockets = new Set<OpenSocket>();
@@ -35,7 +35,7 @@ export class SocketServer {
   readonly #pings: NodeJS.Timeout;
   #isClosing = false;
 
-  constructor(options: SocketOptions) {
+  constructor(options: SocketServerOptions) {
     this.#options = {
       ...options,
       closeHandshakes: new CloseHandshakes(),

@@ -10,7 +10,7 @@ import { withLogContext } from "../lib/log-context.ts";
 import { Backlog } from "./backlog.ts";
 import { closes, type CloseReason } from "../protocol/close-reasons.ts";
 import type { CloseHandshakes } from "./close-handshakes.ts";
-import { idTooLong, readMessage, type Message } from "./messages.ts";
+import { idTooLong, readMessage, type SocketMessage } from "./messages.ts";
 import { noObserver, type ConnectionObserver } from "../connections/observer.ts";
 import type { Socket } from "./graphql-ws-hooks.ts";
 import type { ConnectionLimiter } from "../connections/connection-limiter.ts";
@@ -172,7 +172,7 @@ export class OpenSocket implements Socket {
   }
 
   /** Takes the parsed message only, so that closures do not keep the frame until the operation is done. */
-  #handle({ content, isForClients, hasLongId }: Message): void {
+  #handle({ content, isForClients, hasLongId }: SocketMessage): void {
     const { ws } = this;
     if (hasLongId) this.close(CloseCode.BadRequest, idTooLong);
     else

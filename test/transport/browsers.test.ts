@@ -90,7 +90,7 @@ const pages: readonly (readonly [string, OutgoingHttpHeaders, boolean])[] = [
     false,
   ],
   ["a page in a sandbox", { "sec-fetch-site": "cross-site", origin: "null" }, false],
-  ["something that nobody knows", { "sec-fetch-site": "same-origin, cross-site" }, false],
+  ["an unknown value", { "sec-fetch-site": "same-origin, cross-site" }, false],
   ["an old browser's own page", { origin: own }, true],
   ["an old browser's listed page", { origin: listed }, true],
   ["an old browser's page of another site", { origin: "https://evil.test" }, false],

@@ -133,7 +133,7 @@ it("a subscription that its client completes delivers no more events", async () 
   socket.send({ type: "complete", id: "events" });
   socket.send({ type: "ping" });
   expect(await socket.messages.next()).toEqual({ type: "pong" });
-  await curfew.events.publish("said", "to nobody");
+  await curfew.events.publish("said", "without subscriber");
   socket.subscribe("1", "{ hello }");
   expect(await socket.messages.next()).toMatchObject({ id: "1" });
 });

@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { WebSocket, type ClientOptions } from "ws";
 import { ConnectionLimiter } from "../../src/connections/connection-limiter.ts";
-import { SocketServer, type SocketOptions } from "../../src/websocket/server.ts";
+import { SocketServer, type SocketServerOptions } from "../../src/websocket/server.ts";
 import type { Refusal } from "../../src/connections/refusals.ts";
 import { ConcurrencyLimiter } from "../../src/lib/concurrency-limiter.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
@@ -287,7 +287,7 @@ async function socketServer(
   { sessions, connections }: TestCurfew,
   limits: Partial<
     Pick<
-      SocketOptions,
+      SocketServerOptions,
       "initTimeout" | "admissionTimeout" | "keepAlive" | "places" | "strangers" | "trustProxy"
     >
   >,

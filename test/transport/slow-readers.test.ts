@@ -74,7 +74,7 @@ it.each([
   ["a socket", pausedSocket],
   ["a stream", pausedStream],
 ])(
-  "%s that nobody reads: its subscription ends, and another gets all 5,000 events of 4 KB",
+  "%s whose client does not read loses its subscription, and another gets all 5,000 events of 4 KB",
   async (_, openPaused) => {
     const pubsub = counted(memoryPubSub());
     await using curfew = await startCurfew({ ...app, backends: { pubsub: pubsub.part } });
