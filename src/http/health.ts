@@ -38,7 +38,10 @@ export function readinessOf(
   };
 }
 
-async function runAll(checks: readonly HealthCheck[], timeLimit: number): Promise<Readiness["parts"]> {
+async function runAll(
+  checks: readonly HealthCheck[],
+  timeLimit: number,
+): Promise<Readiness["parts"]> {
   const results = await Promise.all(checks.map((check) => isUp(check, timeLimit)));
   const parts: Record<string, "up" | "down"> = {};
   for (const [index, { name }] of checks.entries())
