@@ -37,7 +37,7 @@ const ways: readonly (readonly [string, Sent])[] = [
   ],
   [
     "JSON to the engine's adapter",
-    { method: "POST", headers: { "content-type": json, accept: `${json}, text/x-nothing` } },
+    { method: "POST", path: "/graphql?", headers: { "content-type": json } },
   ],
   [
     "a form",
@@ -60,7 +60,7 @@ const listed = "https://app.test";
 /** Headers as a browser sends them, and whether that page may call. */
 const pages: readonly (readonly [string, OutgoingHttpHeaders, boolean])[] = [
   ["no page", {}, true],
-  ["a person who typed it", { "sec-fetch-site": "none" }, true],
+  ["the address bar", { "sec-fetch-site": "none" }, true],
   ["the server's own page", { "sec-fetch-site": "same-origin", origin: own }, true],
   [
     "the server's own page, under a proxy's host",
@@ -80,26 +80,26 @@ const pages: readonly (readonly [string, OutgoingHttpHeaders, boolean])[] = [
   ],
   ["a page of another site, as an image", { "sec-fetch-site": "cross-site" }, false],
   [
-    "a neighbour's page",
+    "a page on a sibling domain",
     { "sec-fetch-site": "same-site", origin: "http://evil.curfew.test" },
     false,
   ],
   [
-    "the same host by plain HTTP, where the server is had by TLS",
+    "the same host over plain HTTP, although the server uses TLS",
     { "sec-fetch-site": "cross-site", origin: own },
     false,
   ],
-  ["a page in a sandbox", { "sec-fetch-site": "cross-site", origin: "null" }, false],
+  ["a sandboxed page", { "sec-fetch-site": "cross-site", origin: "null" }, false],
   ["an unknown value", { "sec-fetch-site": "same-origin, cross-site" }, false],
   ["an old browser's own page", { origin: own }, true],
   ["an old browser's listed page", { origin: listed }, true],
   ["an old browser's page of another site", { origin: "https://evil.test" }, false],
   ["an old browser's page on another port", { origin: `${own}:8080` }, false],
-  ["an old browser's page in a sandbox", { origin: "null" }, false],
+  ["an old browser's sandboxed page", { origin: "null" }, false],
 ];
 
 describe.each(ways)("%s", (_, way) => {
-  it.each(pages)("from %s", async (_page, said, may) => {
+  it.each(pages)("from %s", async (_page, pageHeaders, isAllowed) => {
     const app = testApp();
     await using curfew = await startCurfew({ ...app.schema, allowedOrigins: [listed] });
     const { accessToken, sessionId } = await register(curfew.url);
@@ -108,10 +108,10 @@ describe.each(ways)("%s", (_, way) => {
       // If it is allowed, a response begins; a stream would not end by itself.
       authorization: way.path?.includes("subscription") === true ? "" : accessToken,
       ...way.headers,
-      ...said,
+      ...pageHeaders,
     };
     const answer = await send(curfew.url, { body: mutation, ...way, headers });
-    if (may) {
+    if (isAllowed) {
       expect(answer.status).toBe(200);
       expect(answer.body).toMatch(
         way.method === "POST" ? '{"say":1}' : way.path?.includes("own") ? sessionId : "MISSING",

@@ -50,7 +50,7 @@ async function renewed(url: string, token: string, place: typeof home): Promise<
 }
 
 /** Resolves to the payload of the pong. */
-async function show(socket: TestSocket, payload: unknown): Promise<any> {
+async function present(socket: TestSocket, payload: unknown): Promise<any> {
   socket.send({ type: "ping", payload });
   const message = await socket.messages.next();
   expect(message.type).toBe("pong");
@@ -93,16 +93,16 @@ describe("a renewal", () => {
       backends: { store: lent(store), users: lent(users) },
     });
     const { accessToken, renewalToken } = await register(here.url);
-    await using owners = await connect(here.socketUrl, accessToken, home);
-    await using thiefs = await connect(here.socketUrl, accessToken, elsewhere);
+    await using sameNetwork = await connect(here.socketUrl, accessToken, home);
+    await using otherNetwork = await connect(here.socketUrl, accessToken, elsewhere);
     here.clock.advance(9 * minute);
     await renewed(there.url, renewalToken, home);
     here.clock.advance(minute + resolution);
-    expect(await thiefs.closed).toEqual(sessionExpired);
-    owners.subscribe("1", "{ viewer { session { id } } }");
-    expect(await owners.messages.next()).toMatchObject({ type: "next" });
+    expect(await otherNetwork.closed).toEqual(sessionExpired);
+    sameNetwork.subscribe("1", "{ viewer { session { id } } }");
+    expect(await sameNetwork.messages.next()).toMatchObject({ type: "next" });
     here.clock.advance(9 * minute);
-    expect(await owners.closed).toEqual(sessionExpired);
+    expect(await sameNetwork.closed).toEqual(sessionExpired);
   });
 
   it("on a socket in another network moves the deadline of that socket only", async () => {
@@ -130,7 +130,7 @@ describe("a ping with a newer token", () => {
     await using socket = await connect(curfew.socketUrl, accessToken, home);
     curfew.clock.advance(9 * minute);
     const next = await renewed(curfew.url, renewalToken, elsewhere);
-    expect(await show(socket, { token: scheme + next.accessToken })).toEqual({
+    expect(await present(socket, { token: scheme + next.accessToken })).toEqual({
       accessTokenExpiresAt: next.accessTokenExpiresAt,
     });
     curfew.clock.advance(9 * minute);
@@ -138,7 +138,7 @@ describe("a ping with a newer token", () => {
     expect(await socket.messages.next()).toMatchObject({ type: "next" });
     expect(await socket.messages.next()).toMatchObject({ type: "complete" });
     // The older token does not move the deadline back.
-    expect(await show(socket, { token: accessToken })).toEqual({
+    expect(await present(socket, { token: accessToken })).toEqual({
       accessTokenExpiresAt: next.accessTokenExpiresAt,
     });
     curfew.clock.advance(minute + resolution);
@@ -154,7 +154,7 @@ describe("a ping with a newer token", () => {
     await using curfew = await start();
     const { accessToken } = await register(curfew.url);
     await using socket = await connect(curfew.socketUrl, accessToken, home);
-    expect(await show(socket, payload)).toBeUndefined();
+    expect(await present(socket, payload)).toBeUndefined();
   });
 
   it("is ignored with a renewal token or with a token of other secrets", async () => {
@@ -164,14 +164,14 @@ describe("a ping with a newer token", () => {
     const { accessToken: unknown } = await register(foreign.url);
     await using socket = await connect(curfew.socketUrl, accessToken, home);
     for (const token of [renewalToken, unknown])
-      expect(await show(socket, { token })).toBeUndefined();
+      expect(await present(socket, { token })).toBeUndefined();
   });
 
   it("is ignored before the acknowledgement", async () => {
     await using curfew = await start();
     const { accessToken } = await register(curfew.url);
     await using socket = await new TestSocket(curfew.socketUrl, home).opened();
-    expect(await show(socket, { token: accessToken })).toBeUndefined();
+    expect(await present(socket, { token: accessToken })).toBeUndefined();
     socket.init({ token: accessToken });
     expect(await socket.messages.next()).toMatchObject({ type: "connection_ack" });
   });
@@ -198,7 +198,7 @@ describe("a ping with a newer token", () => {
     curfew.clock.advance(minute);
     const second = await renewed(curfew.url, renewalToken, elsewhere);
     await renewed(curfew.url, second.renewalToken, elsewhere);
-    expect(await show(socket, { token: second.accessToken })).toEqual({ accessTokenExpiresAt });
+    expect(await present(socket, { token: second.accessToken })).toEqual({ accessTokenExpiresAt });
     curfew.clock.advance(9 * minute + resolution);
     expect(await socket.closed).toEqual(sessionExpired);
   });
@@ -221,9 +221,9 @@ describe("a ping with a newer token", () => {
     await using socket = await connect(curfew.socketUrl, accessToken, home);
     const next = await renewed(curfew.url, renewalToken, elsewhere);
     store.goDown();
-    expect(await show(socket, { token: next.accessToken })).toEqual({ accessTokenExpiresAt });
+    expect(await present(socket, { token: next.accessToken })).toEqual({ accessTokenExpiresAt });
     store.comeBack();
-    expect(await show(socket, { token: next.accessToken })).toEqual({
+    expect(await present(socket, { token: next.accessToken })).toEqual({
       accessTokenExpiresAt: next.accessTokenExpiresAt,
     });
   });
@@ -244,9 +244,9 @@ describe("a ping with a newer token", () => {
     const second = await renewed(curfew.url, renewalToken, elsewhere);
     await renewed(curfew.url, second.renewalToken, elsewhere);
     reads = 0;
-    for (let i = 0; i < 50; i += 1) await show(socket, { token: accessToken });
+    for (let i = 0; i < 50; i += 1) await present(socket, { token: accessToken });
     expect(reads).toBe(0);
-    for (let i = 0; i < 50; i += 1) await show(socket, { token: second.accessToken });
+    for (let i = 0; i < 50; i += 1) await present(socket, { token: second.accessToken });
     expect(reads).toBe(10);
   });
 });
@@ -274,7 +274,7 @@ describe("when earlier tokens are no longer accepted", () => {
     await using shown = await connect(curfew.socketUrl, owner.accessToken, home);
     const next = await renewed(curfew.url, owner.renewalToken, home);
     await using after = await connect(curfew.socketUrl, next.accessToken, home);
-    await show(shown, { token: next.accessToken });
+    await present(shown, { token: next.accessToken });
     await curfew.raise(owner, 1);
     expect(await before.closed).toEqual(sessionExpired);
     for (const socket of [shown, after]) {
