@@ -1,8 +1,8 @@
 /** Negotiates the media type of a JSON response (RFC 9110 §12.5.1, GraphQL over HTTP). */
 import Negotiator from "negotiator";
 
-export const json = "application/json";
-export const graphqlResponse = "application/graphql-response+json";
+const json = "application/json";
+const graphqlResponse = "application/graphql-response+json";
 
 export type JsonType = typeof json | typeof graphqlResponse;
 

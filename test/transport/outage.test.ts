@@ -19,14 +19,14 @@ const outageGrace = 30_000;
 /** A clock that the test advances, and the server's ticks that read it. */
 function tickingClock() {
   const clock = fakeClock();
-  let looks = 0;
+  let clockReads = 0;
   return {
-    clock: () => ((looks += 1), clock()),
+    clock: () => ((clockReads += 1), clock()),
     advance: clock.advance,
     /** While a server is idle, only its timer reads the clock. */
     ticks: (count: number) => {
-      const enough = looks + count;
-      return until(() => looks >= enough, "the server's timer");
+      const target = clockReads + count;
+      return until(() => clockReads >= target, "the server's timer");
     },
   };
 }

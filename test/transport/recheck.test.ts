@@ -27,18 +27,20 @@ function openNode() {
   const advance = (time: number) => [wall, uptime].forEach((each) => each.advance(time));
   const clock = Object.assign(() => wall(), { advance });
   const reads: (readonly string[])[] = [];
-  const away = new Set<string>();
+  const unanswered = new Set<string>();
   let gate = Promise.resolve();
-  const atOnce = { now: 0, most: 0 };
+  const concurrentReads = { now: 0, most: 0 };
   const store = breakable(
     intercept(memoryStore(), {
       readMany: (real) => async (fingerprints, now) => {
         reads.push(fingerprints);
-        atOnce.most = Math.max(atOnce.most, (atOnce.now += 1));
+        concurrentReads.most = Math.max(concurrentReads.most, (concurrentReads.now += 1));
         const found = await real(fingerprints, now);
         await gate;
-        atOnce.now -= 1;
-        return found.map((reading, i) => (away.has(fingerprints[i] ?? "") ? unknown : reading));
+        concurrentReads.now -= 1;
+        return found.map((reading, i) =>
+          unanswered.has(fingerprints[i] ?? "") ? unknown : reading,
+        );
       },
     }),
   );
@@ -59,7 +61,7 @@ function openNode() {
   };
   const sessions = new Sessions({ ...domain, pubsub: pubsub.part });
   /** Ends and renews sessions without publishing messages. */
-  const elsewhere = new Sessions({ ...domain, pubsub: memoryPubSub() });
+  const otherNode = new Sessions({ ...domain, pubsub: memoryPubSub() });
   const connections = new Connections({
     sessions,
     pubsub: pubsub.part,
@@ -95,12 +97,12 @@ function openNode() {
     deadlines,
     faults,
     reads,
-    atOnce,
+    concurrentReads,
     /** Sessions that the store does not answer for. */
-    away,
+    unanswered,
     /** Delays the store's answers until it resolves. */
-    hold: (opening: Promise<void>) => void (gate = opening),
-    elsewhere,
+    delayAnswers: (opening: Promise<void>) => void (gate = opening),
+    otherNode,
     connections,
     recheck,
     join,
@@ -114,7 +116,7 @@ function openNode() {
 it("the next recheck closes the connections of a session whose end message was lost, and no others", async () => {
   using node = openNode();
   const [ended, kept] = [await node.join(), await node.join()];
-  await node.elsewhere.end(ended.fingerprint, "LOGOUT");
+  await node.otherNode.end(ended.fingerprint, "LOGOUT");
   node.clock.advance(interval - 1);
   node.recheck.tick();
   expect(node.reads).toEqual([]);
@@ -128,7 +130,7 @@ it("the next recheck closes the connections of a session whose end message was l
 it("a wall clock that is set back delays neither the recheck nor the end of an outage", async () => {
   using node = openNode();
   const [ended, kept] = [await node.join(), await node.join()];
-  await node.elsewhere.end(ended.fingerprint, "LOGOUT");
+  await node.otherNode.end(ended.fingerprint, "LOGOUT");
   node.setClock(-3_600_000);
   node.clock.advance(interval);
   node.recheck.tick();
@@ -150,7 +152,7 @@ it("a renewal whose message was lost still moves the deadline", async () => {
   using node = openNode();
   const { lifecycle, tokens } = await node.join();
   node.clock.advance(lifetimes.access - 1_000);
-  await node.elsewhere.renew(tokens.renewalToken, device);
+  await node.otherNode.renew(tokens.renewalToken, device);
   node.clock.advance(2_000);
   node.recheck.tick();
   await until(() => node.deadlines.size === 1 && node.reads.length > 0);
@@ -164,7 +166,7 @@ it("a renewal whose message was lost still moves the deadline", async () => {
 it("rechecks read many sessions in batches", async () => {
   using node = openNode();
   const joined = await Promise.all(Array.from({ length: 201 }, node.join));
-  await node.elsewhere.end(joined.at(-1)?.fingerprint ?? "", "LOGOUT");
+  await node.otherNode.end(joined.at(-1)?.fingerprint ?? "", "LOGOUT");
   node.recheck.now();
   await until(() => joined.at(-1)?.lifecycle.closeReason === "SESSION_ENDED");
   expect(node.reads.map(({ length }) => length)).toEqual([100, 100, 1]);
@@ -176,13 +178,13 @@ it("10,000 access tokens that expire at once cause 100 sequential reads", async 
   const joined = await Promise.all(Array.from({ length: 10_000 }, node.join));
   const [renewed, ...expired] = joined;
   node.clock.advance(1_000);
-  await node.elsewhere.renew(renewed?.tokens.renewalToken ?? "", device);
+  await node.otherNode.renew(renewed?.tokens.renewalToken ?? "", device);
   node.clock.advance(lifetimes.access - 500);
   node.deadlines.tick(node.clock());
   await until(() => expired.every(({ lifecycle }) => lifecycle.closeReason === "SESSION_EXPIRED"));
   expect(renewed?.lifecycle.closeReason).toBeUndefined();
   expect(node.reads.map(({ length }) => length)).toEqual(Array.from({ length: 100 }, () => 100));
-  expect(node.atOnce.most).toBe(1);
+  expect(node.concurrentReads.most).toBe(1);
 });
 
 it("connections close retryably at once when their token expires while the store is unavailable", async () => {
@@ -202,7 +204,7 @@ it("a recheck requested during another runs after it", async () => {
   node.recheck.now();
   node.recheck.now();
   node.recheck.now();
-  await node.elsewhere.end(fingerprint, "LOGOUT");
+  await node.otherNode.end(fingerprint, "LOGOUT");
   await until(() => lifecycle.closeReason !== undefined);
   expect(node.reads.length).toBeLessThanOrEqual(2);
 });
@@ -214,7 +216,7 @@ it("a failed recheck is retried at the next tick, not after the interval", async
   node.recheck.now();
   await until(() => node.faults.length === 1);
   node.store.comeBack();
-  await node.elsewhere.end(fingerprint, "LOGOUT");
+  await node.otherNode.end(fingerprint, "LOGOUT");
   node.clock.advance(1);
   node.recheck.tick();
   await until(() => lifecycle.closeReason !== undefined);
@@ -255,28 +257,32 @@ it("no connection closes if the store is back within the grace period, and the n
 });
 
 /** One session that the store does not answer for, and two that it does, of which one ends without a message. */
-async function startWithOneAway() {
+async function startWithOneUnanswered() {
   const node = openNode();
-  const [lost, ended, kept] = [await node.join(), await node.join(), await node.join()];
-  node.away.add(lost.fingerprint);
+  const [unansweredSession, ended, kept] = [
+    await node.join(),
+    await node.join(),
+    await node.join(),
+  ];
+  node.unanswered.add(unansweredSession.fingerprint);
   /** Advances the clock, and waits until the reads that this causes are applied. */
-  const pass = async (time: number) => {
+  const advance = async (time: number) => {
     const before = node.reads.length;
     node.clock.advance(time);
     await until(() => (node.recheck.tick(), node.reads.length > before));
     await new Promise(setImmediate);
   };
-  return { node, lost, ended, kept, pass };
+  return { node, unansweredSession, ended, kept, advance };
 }
 
 it("while the store answers for some sessions only, these stay open, and the others close after the grace period", async () => {
-  const { node, lost, ended, kept, pass } = await startWithOneAway();
+  const { node, unansweredSession, ended, kept, advance } = await startWithOneUnanswered();
   using _ = node;
-  for (let time = interval; time < outageGrace; time += interval) await pass(interval);
-  expect(lost.lifecycle.closeReason).toBeUndefined();
-  await node.elsewhere.end(ended.fingerprint, "LOGOUT");
-  await pass(interval);
-  expect(lost.lifecycle.closeReason).toBe("TRY_AGAIN_LATER");
+  for (let time = interval; time < outageGrace; time += interval) await advance(interval);
+  expect(unansweredSession.lifecycle.closeReason).toBeUndefined();
+  await node.otherNode.end(ended.fingerprint, "LOGOUT");
+  await advance(interval);
+  expect(unansweredSession.lifecycle.closeReason).toBe("TRY_AGAIN_LATER");
   await until(() => ended.lifecycle.closeReason === "SESSION_ENDED");
   for (let i = 0; i < 10; i += 1) {
     node.clock.advance(interval);
@@ -286,17 +292,19 @@ it("while the store answers for some sessions only, these stay open, and the oth
 });
 
 it("between rechecks only the sessions without an answer are read again", async () => {
-  const { node, lost, ended, kept, pass } = await startWithOneAway();
+  const { node, unansweredSession, ended, kept, advance } = await startWithOneUnanswered();
   using _ = node;
-  await pass(interval);
-  const all = [lost, ended, kept].map(({ fingerprint }) => fingerprint);
+  await advance(interval);
+  const all = [unansweredSession, ended, kept].map(({ fingerprint }) => fingerprint);
   expect(node.reads).toEqual([all]);
-  await until(async () => (await pass(1), node.reads.length > 3));
-  expect(node.reads.slice(1)).toEqual(node.reads.slice(1).map(() => [lost.fingerprint]));
-  node.away.clear();
-  await node.elsewhere.end(lost.fingerprint, "LOGOUT");
-  await pass(1);
-  await until(() => lost.lifecycle.closeReason === "SESSION_ENDED");
+  await until(async () => (await advance(1), node.reads.length > 3));
+  expect(node.reads.slice(1)).toEqual(
+    node.reads.slice(1).map(() => [unansweredSession.fingerprint]),
+  );
+  node.unanswered.clear();
+  await node.otherNode.end(unansweredSession.fingerprint, "LOGOUT");
+  await advance(1);
+  await until(() => unansweredSession.lifecycle.closeReason === "SESSION_ENDED");
   const reads = node.reads.length;
   node.clock.advance(1);
   node.recheck.tick();
@@ -304,44 +312,47 @@ it("between rechecks only the sessions without an answer are read again", async 
 });
 
 it("a session's next outage has its own grace period", async () => {
-  const { node, lost, pass } = await startWithOneAway();
+  const { node, unansweredSession, advance } = await startWithOneUnanswered();
   using _ = node;
   for (let i = 0; i < 2; i += 1) {
-    node.away.add(lost.fingerprint);
-    await pass(interval);
-    await pass(outageGrace - interval - 2);
-    node.away.clear();
-    await pass(1);
+    node.unanswered.add(unansweredSession.fingerprint);
+    await advance(interval);
+    await advance(outageGrace - interval - 2);
+    node.unanswered.clear();
+    await advance(1);
   }
-  expect(lost.lifecycle.closeReason).toBeUndefined();
+  expect(unansweredSession.lifecycle.closeReason).toBeUndefined();
 });
 
 it("a connection admitted during an outage is not closed for the time before it", async () => {
-  const { node, lost, pass } = await startWithOneAway();
+  const { node, unansweredSession, advance } = await startWithOneUnanswered();
   using _ = node;
-  await pass(interval);
-  await pass(outageGrace - interval - 1);
-  const reading = node.sessions.verify(lost.tokens.accessToken);
+  await advance(interval);
+  await advance(outageGrace - interval - 1);
+  const reading = node.sessions.verify(unansweredSession.tokens.accessToken);
   if (!reading.ok) throw new Error(reading.reason);
   const [lifecycle, { claims }] = [new ConnectionLifecycle(raiseFault), reading];
   const connection = newConnection(lifecycle, device);
   await node.connections.admit({ claims, connection, kind: "stream" });
   node.clock.advance(1);
   node.recheck.tick();
-  expect([lifecycle.closeReason, lost.lifecycle.closeReason]).toEqual([undefined, undefined]);
+  expect([lifecycle.closeReason, unansweredSession.lifecycle.closeReason]).toEqual([
+    undefined,
+    undefined,
+  ]);
 });
 
 it("a recheck that outlasts its interval is reported, and the next one follows", async () => {
   using node = openNode();
   const { fingerprint, lifecycle } = await node.join();
   const gate = Promise.withResolvers<void>();
-  node.hold(gate.promise);
+  node.delayAnswers(gate.promise);
   node.recheck.now();
   node.clock.advance(interval + 1);
   node.recheck.tick();
   expect(node.faults).toEqual([]);
   gate.resolve();
-  await node.elsewhere.end(fingerprint, "LOGOUT");
+  await node.otherNode.end(fingerprint, "LOGOUT");
   await until(() => lifecycle.closeReason === "SESSION_ENDED");
   expect(node.faults).toEqual(["a recheck outlasts its interval"]);
 });

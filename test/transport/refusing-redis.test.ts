@@ -28,16 +28,16 @@ async function load(redis: RedisServer) {
   await redis.command("CONFIG", "SET", "key-load-delay", 50_000);
   const loaded = redis.command("DEBUG", "RELOAD");
   // ioredis's ready check waits until it is.
-  const impatient = new Redis(redis.port, { enableReadyCheck: false });
+  const directClient = new Redis(redis.port, { enableReadyCheck: false });
   const isLoading = () =>
-    impatient.get("key").then(
+    directClient.get("key").then(
       () => false,
       (error: unknown) => String(error).includes("LOADING"),
     );
   await until(isLoading, "it to load");
   return async () => {
-    await impatient.config("SET", "key-load-delay", 0);
-    impatient.disconnect();
+    await directClient.config("SET", "key-load-delay", 0);
+    directClient.disconnect();
     await loaded;
   };
 }
@@ -51,9 +51,9 @@ async function follow(redis: RedisServer, staleReads: "yes" | "no") {
 
 /** Cannot save: a directory has the name of its file. */
 async function failToSave(redis: RedisServer) {
-  const [, folder] = (await redis.command("CONFIG", "GET", "dir")) as [string, string];
+  const [, directory] = (await redis.command("CONFIG", "GET", "dir")) as [string, string];
   const [, name] = (await redis.command("CONFIG", "GET", "dbfilename")) as [string, string];
-  await mkdir(join(folder, name));
+  await mkdir(join(directory, name));
   await redis.command("CONFIG", "SET", "save", "3600 1");
   await redis.command("BGSAVE");
   const failed = async () =>
