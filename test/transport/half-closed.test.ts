@@ -86,7 +86,7 @@ it("shutdown does not wait for a refused client that does not read the response"
 });
 
 it("a connection is closed after the stall time-out if its client does not read a plain response", async () => {
-  // Node's default is 30 s.
+  // Curfew's default is 30 s.
   const given: number[] = [];
   const original = Reflect.get(Server.prototype, "setTimeout") as (...args: unknown[]) => Server;
   const spy = vi.spyOn(Server.prototype, "setTimeout").mockImplementation(function (
