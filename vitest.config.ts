@@ -1,6 +1,6 @@
 /** How the tests run: real servers and browsers on few cores, so few files at once and no retries. */
 import { defineConfig } from "vitest/config";
-import { testPatience } from "./test/helpers/patience.ts";
+import { testTimeout } from "./test/helpers/timeouts.ts";
 import { LongestFirst } from "./test/order.ts";
 
 if (Number.parseInt(process.versions.node) < 24)
@@ -16,9 +16,9 @@ export default defineConfig({
     pool: "forks",
     maxWorkers: 2,
     maxConcurrency: 3,
-    testTimeout: testPatience,
-    hookTimeout: testPatience,
-    teardownTimeout: testPatience,
+    testTimeout,
+    hookTimeout: testTimeout,
+    teardownTimeout: testTimeout,
     retry: 0,
     dangerouslyIgnoreUnhandledErrors: false,
     sequence: { sequencer: LongestFirst },

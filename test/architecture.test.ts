@@ -1,12 +1,12 @@
-/** What every file in src/ keeps to: which folder may import which, no cycles, size, a first sentence. */
+/** Rules for every file in src/: allowed imports between folders, no cycles, maximum size, a module comment. */
 import { readdirSync, readFileSync } from "node:fs";
 import { posix } from "node:path";
 import { describe, expect, it } from "vitest";
 
 interface Folder {
-  /** The other folders that it may import. A file at the top of src/ counts as a folder of its own. */
+  /** The other folders that it may import. A file at the top of src/ counts as a folder. */
   readonly folders: readonly string[];
-  /** The packages and Node modules that it may import; any, unless given. */
+  /** The packages and Node modules that it may import; all by default. */
   readonly packages?: RegExp;
 }
 
@@ -29,9 +29,9 @@ const table: Readonly<Record<string, Folder>> = {
   http: { folders: [...transports, "websocket"] },
   client: { folders: ["protocol"], packages: /^(?!node:)/ },
   explorer: { folders: ["protocol", "request", "client", "graphql"] },
-  // It checks the addresses of stores by their own grammar.
+  // Validates the addresses of stores with the stores' own parsers.
   config: { folders: ["stores"] },
-  // The contract suites, for those who write an adapter.
+  // The contract suites for authors of adapters.
   testing: {
     folders: [...domain, "users"],
     packages: /^(vitest|node:crypto|node:timers.promises)$/,
@@ -46,14 +46,14 @@ const table: Readonly<Record<string, Folder>> = {
 const maxLines = 300;
 const generated = new Set(["graphql/generated.ts", "config/options.ts"]);
 
-/** What would make a session depend on more than what it is passed. */
+/** Sources of time, randomness and environment, which the session domain receives as arguments. */
 const impure =
   /\bDate\.now\b|\bDate\(\s*\)|\bnew Date\b(?!\s*\(\s*[^\s)])|\bMath\.random\b|\bperformance\.|\bprocess\s*[.?[]/g;
 
-/** Sources by their path under src/. */
+/** The sources by path under src/. */
 type Sources = Readonly<Record<string, string>>;
 
-/** The code without its comments; strings and templates stay as they are. */
+/** Removes comments; strings and templates stay unchanged. */
 function withoutComments(source: string): string {
   return source.replace(
     /("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)|\/\/.*|\/\*[^]*?\*\//g,
@@ -61,7 +61,7 @@ function withoutComments(source: string): string {
   );
 }
 
-/** Every module that a source names: static, for types alone, for effect, dynamic and `import("…").Type`. */
+/** The specifiers of all imports: static, type-only, for side effects, dynamic and `import("…").Type`. */
 function specifiers(source: string): string[] {
   const patterns = [
     /^\s*(?:import|export)\b[^"';]*?\bfrom\s*["']([^"']+)["']/gm,
@@ -83,7 +83,7 @@ function folderOf(path: string): string {
   return path.includes("/") ? path.slice(0, path.indexOf("/")) : path.replace(/\.ts$/, "");
 }
 
-function strayImports(sources: Sources): string[] {
+function forbiddenImports(sources: Sources): string[] {
   return Object.entries(sources).flatMap(([path, source]) => {
     const name = folderOf(path);
     const folder = table[name];
@@ -115,7 +115,7 @@ function cycles(sources: Sources): string[] {
   return found;
 }
 
-function tooLong(sources: Sources): string[] {
+function longFiles(sources: Sources): string[] {
   return Object.entries(sources)
     .filter(([path]) => !generated.has(path))
     .map(([path, source]) => ({ path, lines: source.replace(/\n$/, "").split("\n").length }))
@@ -123,12 +123,12 @@ function tooLong(sources: Sources): string[] {
     .map(({ path, lines }) => `${path}: ${lines} lines`);
 }
 
-function unintroduced(sources: Sources): string[] {
+function withoutModuleComment(sources: Sources): string[] {
   return Object.entries(sources)
     .filter(
       ([path, source]) => !generated.has(path) && !/^(#!.*\n)?\/\*\*[\s*]*[^\s*/]/.test(source),
     )
-    .map(([path]) => `${path}: does not begin with a sentence on what it is for`);
+    .map(([path]) => `${path}: does not begin with a module comment`);
 }
 
 function impurities(sources: Sources): string[] {
@@ -147,10 +147,10 @@ function readSources(): Sources {
   return Object.fromEntries(paths.map((path) => [path, readFileSync(new URL(path, root), "utf8")]));
 }
 
-describe("the source", () => {
+describe("src/", () => {
   const sources = readSources();
 
-  it("is found, and so are its imports", () => {
+  it("is read with its imports", () => {
     expect(Object.keys(sources)).toContain("session/session.ts");
     expect(imports("session/store.ts", sources["session/store.ts"] ?? "")).toContain(
       "session/session.ts",
@@ -164,14 +164,17 @@ describe("the source", () => {
     expect(missing).toEqual([]);
   });
 
-  it("imports one way, from folder to folder", () => expect(strayImports(sources)).toEqual([]));
-  it("has no cycle", () => expect(cycles(sources)).toEqual([]));
-  it("has no long file", () => expect(tooLong(sources)).toEqual([]));
-  it("says of each module what it is for", () => expect(unintroduced(sources)).toEqual([]));
-  it("keeps time and chance out of sessions", () => expect(impurities(sources)).toEqual([]));
+  it("imports only along the allowed directions between folders", () =>
+    expect(forbiddenImports(sources)).toEqual([]));
+  it("has no import cycle", () => expect(cycles(sources)).toEqual([]));
+  it(`has no file longer than ${maxLines} lines`, () => expect(longFiles(sources)).toEqual([]));
+  it("begins each file with a module comment", () =>
+    expect(withoutModuleComment(sources)).toEqual([]));
+  it("uses no clock, randomness or environment in session/", () =>
+    expect(impurities(sources)).toEqual([]));
 });
 
-describe("the rules", () => {
+describe("the architecture checks", () => {
   it.each([
     ['import { a } from "./a.ts";', ["./a.ts"]],
     ['import type {\n  A,\n  B,\n} from "../a.ts";', ["../a.ts"]],
@@ -181,7 +184,7 @@ describe("the rules", () => {
     ['let a: import("./a.ts").A;', ["./a.ts"]],
     ['// import "a";\n/* from "b" */\nexport const url = "http://c"; import("d");', ["d"]],
     ['export const from = 1;\nconst b = "import";', []],
-  ])("see the imports of %j", (source, expected) => {
+  ])("find the imports of %j", (source, expected) => {
     expect(specifiers(source)).toEqual(expected);
   });
 
@@ -207,8 +210,8 @@ describe("the rules", () => {
     ["config/a.ts", "../node/b.ts"],
     ["main.ts", "./http/b.ts"],
     ["cellar/a.ts", "../session/b.ts"],
-  ])("refuse that %s imports %s", (path, specifier) => {
-    expect(strayImports({ [path]: `import type { B } from "${specifier}";` })).toHaveLength(1);
+  ])("reject that %s imports %s", (path, specifier) => {
+    expect(forbiddenImports({ [path]: `import type { B } from "${specifier}";` })).toHaveLength(1);
   });
 
   it.each([
@@ -223,10 +226,10 @@ describe("the rules", () => {
     ["node/a.ts", "../http/b.ts"],
     ["explorer/browser/a.ts", "../../client/b.ts"],
   ])("accept that %s imports %s", (path, specifier) => {
-    expect(strayImports({ [path]: `import { b } from "${specifier}";` })).toEqual([]);
+    expect(forbiddenImports({ [path]: `import { b } from "${specifier}";` })).toEqual([]);
   });
 
-  it("find a cycle, of types too, and tell it from two ways to one file", () => {
+  it("find an import cycle, also of types, but accept two paths to one file", () => {
     const a = 'import { b } from "./b.ts";\nimport { c } from "./c.ts";';
     const b = 'import type { C } from "./c.ts";';
     expect(cycles({ "x/a.ts": a, "x/b.ts": b, "x/c.ts": "" })).toEqual([]);
@@ -236,20 +239,20 @@ describe("the rules", () => {
     expect(cycles({ "x/a.ts": 'import "./a.ts";' })).toEqual(["x/a.ts → x/a.ts"]);
   });
 
-  it("find a long file, unless it is generated", () => {
+  it("find a long file unless it is generated", () => {
     const lines = "a\n".repeat(maxLines);
-    expect(tooLong({ "x/a.ts": lines, "graphql/generated.ts": `${lines}a\n` })).toEqual([]);
-    expect(tooLong({ "x/a.ts": `${lines}a\n` })).toEqual(["x/a.ts: 301 lines"]);
+    expect(longFiles({ "x/a.ts": lines, "graphql/generated.ts": `${lines}a\n` })).toEqual([]);
+    expect(longFiles({ "x/a.ts": `${lines}a\n` })).toEqual(["x/a.ts: 301 lines"]);
   });
 
   it.each(["export {};", "// A.\n/** B. */", "/* A. */", "/** */", "\n/** A. */"])(
-    "miss the first sentence in %j",
-    (source) => expect(unintroduced({ "x/a.ts": source })).toHaveLength(1),
+    "find no module comment in %j",
+    (source) => expect(withoutModuleComment({ "x/a.ts": source })).toHaveLength(1),
   );
 
   it.each(["/** A. */\n", "/**\n * A.\n */", "#!/usr/bin/env node\n/** A. */"])(
-    "see the first sentence in %j",
-    (source) => expect(unintroduced({ "x/a.ts": source })).toEqual([]),
+    "find the module comment in %j",
+    (source) => expect(withoutModuleComment({ "x/a.ts": source })).toEqual([]),
   );
 
   it.each([
@@ -260,12 +263,12 @@ describe("the rules", () => {
     "Math.random()",
     "process.env",
     "performance.now()",
-  ])("find %s in a session", (code) => {
+  ])("reject %s in session/", (code) => {
     expect(impurities({ "session/a.ts": `const a = ${code};` })).toHaveLength(1);
     expect(impurities({ "users/a.ts": code, "session/b.ts": `// ${code}` })).toEqual([]);
   });
 
-  it("let a session make a date of a time that it was passed", () => {
+  it("accept a date from a given time in session/", () => {
     expect(impurities({ "session/a.ts": "new Date(now).getTime(); inProcess.a" })).toEqual([]);
   });
 });

@@ -1,4 +1,4 @@
-/** `docs/conformance.md` and `docs/security.md` name tests: each of them has to be there. */
+/** Checks that `docs/conformance.md` and `docs/security.md` are complete and name existing tests. */
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 
@@ -8,12 +8,12 @@ function rowsOf(text: string, number: RegExp): string[] {
   return text.split("\n").filter((line) => number.test(line));
 }
 
-/** The tests that a row names, by file and title. */
+/** The tests that a row names: file and title. */
 function references(row: string) {
-  return [...row.matchAll(/\[([^\]]+)\]\((\.\.\/(?:test|src\/contracts)\/[^)]+)\)/g)].map(
+  return [...row.matchAll(/\[([^\]]+)\]\((\.\.\/(?:test|src\/testing)\/[^)]+)\)/g)].map(
     ([, title = "", file = ""]) => ({
       file,
-      // Of a nested title every part stands in the file by itself.
+      // The parts of a nested title are separate strings in the file.
       parts: title.split(" > "),
     }),
   );
@@ -21,14 +21,14 @@ function references(row: string) {
 
 function expectToExist(rows: readonly string[]) {
   const missing = rows.flatMap(references).filter(({ file, parts }) => {
-    const place = new URL(file, page("conformance.md"));
-    const source = existsSync(place) ? readFileSync(place, "utf8") : "";
+    const url = new URL(file, page("conformance.md"));
+    const source = existsSync(url) ? readFileSync(url, "utf8") : "";
     return !parts.every((part) => source.includes(part));
   });
   expect(missing).toEqual([]);
 }
 
-/** What the row begins with. */
+/** The first cell of the row. */
 function numberOf(row: string): string {
   return row.split("|")[1]?.trim() ?? "";
 }
@@ -37,17 +37,17 @@ describe("conformance.md", () => {
   const [, ...tables] = readFileSync(page("conformance.md"), "utf8").split(/^## /m);
   const rows = tables.map((table) => rowsOf(table, /^\| \d/));
 
-  it("has each case once, by number, and misses none", () => {
-    // As many as the suites have that the first two restate.
+  it("has each case once, in order of its number", () => {
+    // The numbers of cases in the two suites that the first tables restate.
     expect(rows.slice(0, 2).map(({ length }) => length)).toEqual([79, 55]);
     for (const table of rows)
       expect(table.map(numberOf)).toEqual(table.map((_, i) => String(i + 1)));
     for (const row of rows.flat()) expect(row).toMatch(/^\| \d+ \| [^|]+ \| [^|]+ \|$/);
   });
 
-  it("says of every case what shows it, or why it does not apply", () => {
-    const bare = rows.flat().filter((row) => references(row).length === 0);
-    for (const row of bare) expect(row).toContain("Does not apply");
+  it("names a test for every case or says why it does not apply", () => {
+    const withoutReferences = rows.flat().filter((row) => references(row).length === 0);
+    for (const row of withoutReferences) expect(row).toContain("Does not apply");
   });
 
   it("names tests that exist", () => expectToExist(rows.flat()));
@@ -56,8 +56,8 @@ describe("conformance.md", () => {
 describe("security.md", () => {
   const rows = rowsOf(readFileSync(page("security.md"), "utf8"), /^\| \d+\.\d+\.\d+ /);
 
-  /** The requirements of ASVS 5.0.0 that it answers to: sections with the levels of theirs, in turn. */
-  const asked: Readonly<Record<string, string>> = {
+  /** The covered requirements of ASVS 5.0.0: by section, the level of each requirement; `.` if not covered. */
+  const expectedLevels: Readonly<Record<string, string>> = {
     "4.1": "12233",
     "4.3": "22",
     "4.4": "1222",
@@ -79,8 +79,8 @@ describe("security.md", () => {
     "16.3": "2222",
   };
 
-  it("has a row for each requirement, with its level", () => {
-    const requirements = Object.entries(asked).flatMap(([section, levels]) =>
+  it("has a row with the level for each requirement", () => {
+    const requirements = Object.entries(expectedLevels).flatMap(([section, levels]) =>
       [...levels].flatMap((level, i) =>
         level === "." ? [] : [`| ${section}.${i + 1} | ${level} |`],
       ),
@@ -89,9 +89,9 @@ describe("security.md", () => {
     for (const row of rows) expect(row).toMatch(/^\| [\d.]+ \| \d \| [^|]+ \| [^|]+ \|$/);
   });
 
-  it("says of each what shows it, what is missing, or why it does not apply", () => {
-    const bare = rows.filter((row) => references(row).length === 0);
-    for (const row of bare) expect(row).toMatch(/Gap: |Does not apply: /);
+  it("names a test, a gap or why it does not apply for each requirement", () => {
+    const withoutReferences = rows.filter((row) => references(row).length === 0);
+    for (const row of withoutReferences) expect(row).toMatch(/Gap: |Does not apply: /);
   });
 
   it("names tests that exist", () => expectToExist(rows));

@@ -1,4 +1,4 @@
-/** `docs/grafana.json` and the table of metrics: all that they name is shown by a server, and all that it shows is told. */
+/** Compares `docs/grafana.json` and the table of metrics in docs/operations.md with a server's metrics. */
 import { readFile } from "node:fs/promises";
 import { expect, it } from "vitest";
 import { startCurfew } from "./helpers/curfew.ts";
@@ -8,7 +8,7 @@ import { connect } from "./helpers/socket.ts";
 import { until } from "./helpers/until.ts";
 
 const read = (path: string) => readFile(new URL(path, import.meta.url), "utf8");
-const ours = /\b(?:curfew|nodejs|process)_[a-z0-9_]+/g;
+const metricName = /\b(?:curfew|nodejs|process)_[a-z0-9_]+/g;
 
 interface Panel {
   readonly title: string;
@@ -16,8 +16,8 @@ interface Panel {
   readonly targets?: readonly { readonly expr: string }[];
 }
 
-/** By name: of each series that a server shows, its labels. Something of each kind has happened on it. */
-async function shownMetrics() {
+/** The labels and types of a server's metrics, by name, after one event of each kind. */
+async function exposedMetrics() {
   await using curfew = await startCurfew({ recheckInterval: 50 });
   const email = newEmail();
   const { accessToken, renewalToken } = await register(curfew.url, email);
@@ -46,15 +46,15 @@ function typeOf(line: string): readonly [string, string] {
   return [name, type];
 }
 
-it("the dashboard asks for nothing that a server does not show, and by no other labels", async () => {
-  const { labels } = await shownMetrics();
+it("the dashboard queries only metrics and labels that a server exposes", async () => {
+  const { labels } = await exposedMetrics();
   const { panels } = JSON.parse(await read("../docs/grafana.json")) as { panels: Panel[] };
   const drawn = panels.filter(({ type }) => type !== "row");
   expect(drawn.length).toBeGreaterThan(10);
   for (const { title, targets = [] } of drawn) {
     expect(targets.length, title).toBeGreaterThan(0);
     for (const { expr } of targets) {
-      const names = expr.match(ours) ?? [];
+      const names = expr.match(metricName) ?? [];
       expect(names, expr).toHaveLength(1);
       const known = labels.get(names[0] ?? "");
       expect(known, expr).toBeDefined();
@@ -62,7 +62,7 @@ it("the dashboard asks for nothing that a server does not show, and by no other 
         list.split(",").map((label) => label.trim()),
       );
       const selected = [...expr.matchAll(/(\w+)(?:=~|!=|=)"/g)].map(([, label = ""]) => label);
-      // Prometheus itself adds where it got them from.
+      // Prometheus itself adds these labels.
       const missing = [...grouped, ...selected].filter(
         (label) => !["job", "instance"].includes(label) && known?.has(label) !== true,
       );
@@ -71,19 +71,21 @@ it("the dashboard asks for nothing that a server does not show, and by no other 
   }
 });
 
-it("the table in operations.md has every metric of Curfew's, with its type and its labels", async () => {
-  const { labels, types } = await shownMetrics();
+it("the table in operations.md lists every Curfew metric with its type and labels", async () => {
+  const { labels, types } = await exposedMetrics();
   const rows = (await read("../docs/operations.md")).matchAll(
     /^\| `((?:curfew|nodejs)_\w+)` +\| (\w+) +\| ([^|]*)\|/gm,
   );
-  const told = [...rows].map(([, name = "", type = "", list = ""]) => {
+  const documented = [...rows].map(([, name = "", type = "", list = ""]) => {
     return [name, type, list.match(/\w+/g)?.toSorted() ?? []] as const;
   });
-  const shown = [...types].flatMap(([name, type]) => {
+  const exposed = [...types].flatMap(([name, type]) => {
     if (!name.startsWith("curfew_")) return [];
-    const of = labels.get(type === "histogram" ? `${name}_count` : name) ?? new Set<string>();
-    return [[name, type, [...of].toSorted()] as const];
+    const names = labels.get(type === "histogram" ? `${name}_count` : name) ?? new Set<string>();
+    return [[name, type, [...names].toSorted()] as const];
   });
-  expect(told.filter(([name]) => name.startsWith("curfew_")).toSorted()).toEqual(shown.toSorted());
-  for (const [name, type] of told) expect(types.get(name), name).toBe(type);
+  expect(documented.filter(([name]) => name.startsWith("curfew_")).toSorted()).toEqual(
+    exposed.toSorted(),
+  );
+  for (const [name, type] of documented) expect(types.get(name), name).toBe(type);
 });

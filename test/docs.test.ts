@@ -1,4 +1,4 @@
-/** What the README, docs/ and the examples say: their links lead somewhere, and their code does what they say. */
+/** Checks the README, docs/ and examples/: links, named files, code blocks and commands. */
 import { existsSync, readFileSync } from "node:fs";
 import { parse, validate } from "graphql";
 import { describe, expect, it } from "vitest";
@@ -13,14 +13,14 @@ const pages = readPages();
 const blocksIn = (language: string) =>
   pages.flatMap(({ blocks }) => blocks.filter((block) => block.language === language));
 
-/** A part of the repository that a page names in its text. */
-const pathOfOurs = /^(src|test|docs|bench|examples|schema)\/[\w./-]+$/;
+/** A path in the repository that a page names as inline code. */
+const repositoryPath = /^(src|test|docs|bench|examples|schema)\/[\w./-]+$/;
 
-/** By commands that take long. */
-const made = new Set(["bench/results.svg"]);
+/** Files that slow commands generate. */
+const builtFiles = new Set(["bench/results.svg"]);
 
-/** What is not there, of what the page links to or names. */
-function dangling({ path, links, spans }: Page, all: readonly Page[]): string[] {
+/** The links and paths of a page that lead nowhere. */
+function brokenReferences({ path, links, spans }: Page, all: readonly Page[]): string[] {
   const broken = links.filter((link) => {
     if (/^(https?|mailto):/.test(link)) return false;
     const { href, hash, pathname } = new URL(link, new URL(path, root));
@@ -29,55 +29,56 @@ function dangling({ path, links, spans }: Page, all: readonly Page[]): string[] 
     return hash !== "" && target?.anchors.has(decodeURIComponent(hash.slice(1))) !== true;
   });
   const missing = spans.filter(
-    (span) => pathOfOurs.test(span) && !made.has(span) && !existsSync(new URL(span, root)),
+    (span) =>
+      repositoryPath.test(span) && !builtFiles.has(span) && !existsSync(new URL(span, root)),
   );
   return [...broken, ...missing].map((what) => `${path}: ${what}`);
 }
 
-/** The block without its comments and what is around them. */
+/** The commands of a block without comments and blank lines. */
 function commandsOf({ code }: CodeBlock): string {
   const lines = code.split("\n").map((line) => line.replace(/(^|\s)#.*/, "").trimEnd());
   return lines.filter((line) => line !== "").join("\n");
 }
 
-describe("the pages", () => {
-  it("link to what is there, and name files that are", () => {
+describe("the documentation pages", () => {
+  it("contain only working links and existing paths", () => {
     expect(pages.map(({ path }) => path)).toContain("docs/operations.md");
-    expect(pages.flatMap((page) => dangling(page, pages))).toEqual([]);
+    expect(pages.flatMap((page) => brokenReferences(page, pages))).toEqual([]);
   });
 
-  it("show code in languages that are checked, or that nobody runs", () => {
+  it("contain code only in known languages", () => {
     const known = new Set(["ts", "sh", "graphql", "json", "yaml", "mermaid", ""]);
     const others = pages.flatMap(({ blocks }) =>
-      blocks.filter(({ language }) => !known.has(language)).map(({ place }) => place),
+      blocks.filter(({ language }) => !known.has(language)).map(({ location }) => location),
     );
     expect(others).toEqual([]);
   });
 
-  it("have TypeScript that is sound", async () => {
+  it("contain TypeScript that compiles", async () => {
     const blocks = blocksIn("ts");
     expect(blocks.length).toBeGreaterThan(5);
     expect(await typeErrors(blocks)).toEqual([]);
   });
 
-  it("have GraphQL that a server answers without an error", async () => {
+  it("contain GraphQL that a server executes without errors", async () => {
     await using curfew = await startCurfew();
     const blocks = blocksIn("graphql");
     expect(blocks.length).toBeGreaterThan(0);
-    for (const { place, code } of blocks) {
-      expect(validate(createSchema({}), parse(code)), place).toEqual([]);
+    for (const { location, code } of blocks) {
+      expect(validate(createSchema({}), parse(code)), location).toEqual([]);
       const { data, errors } = await ask(curfew.url, code);
-      expect(errors, place).toBeUndefined();
-      // A problem has nothing but its message.
-      expect(JSON.stringify(data), place).not.toContain('"message"');
+      expect(errors, location).toBeUndefined();
+      // A result of type Problem has a message.
+      expect(JSON.stringify(data), location).not.toContain('"message"');
     }
   });
 
-  it("have JSON that is JSON", () => {
+  it("contain valid JSON", () => {
     for (const { code } of blocksIn("json")) expect(() => JSON.parse(code)).not.toThrow();
   });
 
-  it("tell to run nothing but scripts that are there", () => {
+  it("name only existing npm scripts", () => {
     const { scripts } = JSON.parse(readFileSync(new URL("package.json", root), "utf8")) as {
       readonly scripts: Readonly<Record<string, string>>;
     };
@@ -93,10 +94,10 @@ describe("the pages", () => {
   });
 });
 
-describe("the commands of the pages", () => {
+describe("the commands of the documentation", () => {
   const blocks = blocksIn("sh");
 
-  it("are all known here, and no others", () => {
+  it("are exactly those of test/docs/commands.ts", () => {
     const shown = new Set(blocks.map(commandsOf));
     expect(new Set(Object.keys(commands))).toEqual(shown);
   });
@@ -104,11 +105,11 @@ describe("the commands of the pages", () => {
   for (const block of blocks) {
     const run = commands[commandsOf(block)];
     if (typeof run !== "function") continue;
-    it(`do what is said: ${block.place}`, () => run(commandsOf(block)), 30_000);
+    it(`work: ${block.location}`, () => run(commandsOf(block)), 30_000);
   }
 });
 
-describe("the rules", () => {
+describe("the documentation checks", () => {
   const page = (text: string) => parsePage("docs/a.md", text);
 
   it.each([
@@ -117,31 +118,31 @@ describe("the rules", () => {
     ["[a](../README.md#nowhere)"],
     ["[a](../../elsewhere)"],
     ["see `src/nowhere.ts`"],
-  ])("find what leads nowhere: %j", (text) => {
+  ])("find the broken reference in %j", (text) => {
     const one = page(text);
-    expect(dangling(one, [one, ...pages])).toHaveLength(1);
+    expect(brokenReferences(one, [one, ...pages])).toHaveLength(1);
   });
 
-  it("let pass what is there", () => {
+  it("accept existing files, anchors and external links", () => {
     const one = page(
-      "# A `code`, and _more_\n\n[a](../src) [b](#a-code-and-more) [c](../README.md#settings) [d](https://a.b/c) `src/server.ts`",
+      "# A `code`, and _more_\n\n[a](../src) [b](#a-code-and-more) [c](../README.md#settings) [d](https://a.b/c) `src/main.ts`",
     );
-    expect(dangling(one, [{ ...one, path: "docs/a.md" }, ...pages])).toEqual([
-      // Not a page of its own.
+    expect(brokenReferences(one, [{ ...one, path: "docs/a.md" }, ...pages])).toEqual([
+      // The anchor is looked up in the repository's page of that path.
       "docs/a.md: #a-code-and-more",
     ]);
   });
 
-  it("find TypeScript that is wrong, in its line, against Curfew's own types", async () => {
+  it("report a type error against Curfew's types with its line in the page", async () => {
     const text =
       '# A\n\n```ts\nimport { createSession } from "curfew/client";\ncreateSession({});\n```';
     const errors = await typeErrors(page(text).blocks);
     expect(errors[0]).toMatch(/docs\.a\.md\.4\.ts\(5,15\): error TS2741/);
   });
 
-  it("say on which line a block of code begins", () => {
+  it("locate the line on which each code block begins", () => {
     const text = "# A\n\n```ts\nlet a;\n```\n\n- b\n\n  ```sh\n  c\n  ```\n\n```ts\nlet a;\n```\n";
-    expect(page(text).blocks.map(({ place, code }) => [place, code])).toEqual([
+    expect(page(text).blocks.map(({ location, code }) => [location, code])).toEqual([
       ["docs/a.md:4", "let a;"],
       ["docs/a.md:10", "c"],
       ["docs/a.md:14", "let a;"],

@@ -1,8 +1,8 @@
-/** The order of the test files: the long ones first, so that no run ends with one worker waiting for the other. */
+/** Runs slow test files first, so that no worker idles at the end of a run. */
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
-/** Those that take more than some ten seconds, longest first. A file that is not listed runs after them. */
-const long: readonly string[] = [
+/** Files that take more than about ten seconds, slowest first; all other files run after them. */
+const slowFiles: readonly string[] = [
   "faults/faults",
   "fuzz/http",
   "fuzz/sockets",
@@ -25,7 +25,7 @@ const long: readonly string[] = [
   "docs",
   "nodes/cluster",
   "server/command",
-  "controls/safeguards",
+  "negative-controls/safeguards",
   "transport/outage",
   "transport/admission",
   "browser/client",
@@ -38,11 +38,11 @@ const long: readonly string[] = [
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const rank = ({ moduleId }: TestSpecification) => {
-      const index = long.findIndex((file) => moduleId.endsWith(`/test/${file}.test.ts`));
-      return index === -1 ? long.length : index;
+      const index = slowFiles.findIndex((file) => moduleId.endsWith(`/test/${file}.test.ts`));
+      return index === -1 ? slowFiles.length : index;
     };
-    // oxlint-disable-next-line unicorn/no-array-sort -- it is the sequencer's, and no array's
-    const asEver = await super.sort(files);
-    return asEver.toSorted((a, b) => rank(a) - rank(b));
+    // oxlint-disable-next-line unicorn/no-array-sort -- a method of the sequencer, not of an array
+    const defaultOrder = await super.sort(files);
+    return defaultOrder.toSorted((a, b) => rank(a) - rank(b));
   }
 }

@@ -1,10 +1,10 @@
-/** Vitest's own report, which also says how far the run is: the files done, of how many, and those under way. */
+/** Vitest's default reporter with progress: the number of finished files, and which are running. */
 import { DefaultReporter } from "vitest/node";
 
 type Run = Parameters<DefaultReporter["onTestRunStart"]>[0];
 type Module = Parameters<DefaultReporter["onTestModuleEnd"]>[0];
 
-/** How often a log without a terminal says that the run goes on (ms). */
+/** Interval of progress lines in a log without a terminal (ms). */
 const heartbeat = 60_000;
 
 export default class Progress extends DefaultReporter {
@@ -13,15 +13,15 @@ export default class Progress extends DefaultReporter {
   #began = 0;
   readonly #running = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
-  /** Stands before the next line, which is the first of a file that is done. */
-  #place = "";
+  /** Printed before the next line, the first of a finished file. */
+  #prefix = "";
 
   override onTestRunStart(files: Run): void {
     this.#files = files.length;
     this.#began = performance.now();
     super.onTestRunStart(files);
-    // A terminal shows it all the time.
-    if (!this.isTTY) this.#timer = setInterval(() => this.#tell(), heartbeat).unref();
+    // A terminal always shows the progress.
+    if (!this.isTTY) this.#timer = setInterval(() => this.#printProgress(), heartbeat).unref();
   }
 
   override onTestModuleQueued(file: Module): void {
@@ -32,9 +32,9 @@ export default class Progress extends DefaultReporter {
   override onTestModuleEnd(file: Module): void {
     this.#done += 1;
     this.#running.delete(file.relativeModuleId);
-    this.#place = ` ${String(this.#done).padStart(String(this.#files).length)}/${this.#files}`;
+    this.#prefix = ` ${String(this.#done).padStart(String(this.#files).length)}/${this.#files}`;
     super.onTestModuleEnd(file);
-    this.#place = "";
+    this.#prefix = "";
   }
 
   override onTestRunEnd(...args: Parameters<DefaultReporter["onTestRunEnd"]>): void {
@@ -44,12 +44,12 @@ export default class Progress extends DefaultReporter {
 
   override log(...messages: unknown[]): void {
     const [first, ...others] = messages;
-    if (this.#place === "" || typeof first !== "string") return super.log(...messages);
-    super.log(this.#place + first, ...others);
-    this.#place = "";
+    if (this.#prefix === "" || typeof first !== "string") return super.log(...messages);
+    super.log(this.#prefix + first, ...others);
+    this.#prefix = "";
   }
 
-  #tell(): void {
+  #printProgress(): void {
     const minutes = Math.round((performance.now() - this.#began) / 60_000);
     const running = [...this.#running].join(", ");
     super.log(` ${this.#done}/${this.#files} files after ${minutes} min; running: ${running}`);

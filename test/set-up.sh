@@ -1,14 +1,14 @@
 #!/bin/sh
-# Makes sure that what the tests start for themselves is on the machine: Redis, PostgreSQL, nginx and a browser.
+# Installs the programs that the tests start, if they are missing: Redis, PostgreSQL, nginx and Chromium.
 set -eu
 
 missing() {
   for program in redis-server chromium; do
     command -v "$program" >/dev/null 2>&1 || printf ' %s' "$program"
   done
-  # Users that are not root have no sbin on their PATH.
+  # /usr/sbin is not on the PATH of users other than root.
   [ -x /usr/sbin/nginx ] || printf ' nginx-light'
-  # Debian keeps the programs of each version in a folder that is not on the PATH.
+  # Debian installs each version's programs in a folder that is not on the PATH.
   ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1 ||
     printf ' postgresql'
 }
@@ -31,10 +31,10 @@ else
   exit 1
 fi
 
-echo "Installing what the tests need:$packages"
+echo "Installing packages for the tests:$packages"
 log=$(mktemp)
-# Both servers are packaged as services, which may fail to start where there is no service manager. The
-# tests start their own, so what counts is whether the programs are there afterwards.
+# Ignores the exit code: the servers' packages also start services, which fails without a service manager. The
+# tests start their own servers and need only the programs.
 $root env DEBIAN_FRONTEND=noninteractive sh -c "$install" >"$log" 2>&1 || true
 if [ -n "$(missing)" ]; then
   cat "$log" >&2

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Runs the tests on a machine that is made slow, as shared ones are: `sh test/stress.sh busy` beside two busy
-# loops for each processor, `sh test/stress.sh third` with a third of the processors' time for all that the tests
-# start. Further arguments are Vitest's: `sh test/stress.sh third test/nodes`.
+# Runs the tests under load, as on a shared machine: `sh test/stress.sh busy` starts two busy loops per
+# processor; `sh test/stress.sh third` limits the tests and their child processes to a third of the CPU time.
+# Further arguments are passed to Vitest: `sh test/stress.sh third test/nodes`.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -29,7 +29,7 @@ busy)
   vitest run "$@"
   ;;
 third)
-  # In thousandths of a second of each tenth: a third of all processors.
+  # Microseconds per period of 100 ms: a third of all processors.
   quota=$((processors * 100000 / 3))
   unified=/sys/fs/cgroup
   if grep -qw cpu "$unified/cgroup.subtree_control" 2>/dev/null && mkdir "$unified/curfew-$$" 2>/dev/null; then
@@ -42,10 +42,10 @@ third)
   elif command -v systemd-run >/dev/null 2>&1; then
     exec systemd-run --user --scope --quiet -p "CPUQuota=$((processors * 100 / 3))%" vitest run "$@"
   else
-    echo "There is no cgroup that can be written to, and no systemd-run. Use busy." >&2
+    echo "There is neither a writable cgroup nor systemd-run. Use busy." >&2
     exit 1
   fi
-  # What outlives the tests, if anything, leaves with their group.
+  # rmdir fails while a process of the group is still running.
   trap 'rmdir "$group" 2>/dev/null || true' EXIT
   trap 'exit 130' INT TERM
   sh -c 'echo $$ >"$0/cgroup.procs" && exec vitest run "$@"' "$group" "$@"

@@ -6,7 +6,7 @@ import { startChat } from "../helpers/chat.ts";
 import { newFolder } from "../helpers/command.ts";
 import { newEmail, password } from "../helpers/http.ts";
 import { startHttpProxy, type FaultOf } from "../helpers/http-proxy.ts";
-import { patience } from "../helpers/patience.ts";
+import { eventTimeout } from "../helpers/timeouts.ts";
 import { until } from "../helpers/until.ts";
 import { Random } from "../faults/random.ts";
 
@@ -134,7 +134,7 @@ it("tabs of one session renew it once a period, whatever becomes of the answers"
   await until(
     () => ofEach().length === sessions && ofEach().every(({ length }) => length >= each),
     "the renewals",
-    each * accessTokenTtl * 3 + patience,
+    each * accessTokenTtl * 3 + eventTimeout,
   );
 
   const { renewals, lost } = network;

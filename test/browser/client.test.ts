@@ -71,7 +71,7 @@ it("three tabs share one session, renew it once a period and end together", asyn
     ]);
   }
   await until(() => curfew.connections.size === 0, "no connection");
-  expect(browser.faults).toEqual([]);
+  expect(browser.pageErrors).toEqual([]);
 });
 
 async function status(page: Page, expected: string): Promise<void> {

@@ -5,13 +5,13 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { startCurfew } from "../helpers/curfew.ts";
 import {
-  answer,
+  resultText,
   fillIn,
-  kept,
+  storedByPage,
   openExplorer,
   register,
   run,
-  seriousFaults,
+  accessibilityFaults,
 } from "../helpers/explorer.ts";
 import { ask, login, newEmail, password } from "../helpers/http.ts";
 import { until } from "../helpers/until.ts";
@@ -27,7 +27,7 @@ it("signs up, asks and watches with the token, renews, and is told why its sessi
   });
   const email = newEmail();
   await using explorer = await openExplorer(curfew.url);
-  const { page, panel, strangers, faults } = explorer;
+  const { page, panel, externalRequests, pageErrors } = explorer;
 
   // What is wrong is said of its field, and the first of them has the focus.
   await panel.getByRole("button", { name: "New account" }).click();
@@ -44,11 +44,11 @@ it("signs up, asks and watches with the token, renews, and is told why its sessi
   await panel.getByText("Connected").waitFor();
 
   await run(page, "WhoAmI");
-  expect(await answer(page, "sessions")).toContain(`"email":"${email}"`);
+  expect(await resultText(page, "sessions")).toContain(`"email":"${email}"`);
 
   // One socket for the panel and for what is asked in the editor.
   await run(page, "Watch");
-  expect(await answer(page, "RENEWED")).toContain('"type":"RENEWED"');
+  expect(await resultText(page, "RENEWED")).toContain('"type":"RENEWED"');
   await panel.getByText(", renewed").waitFor();
   expect(curfew.connections.size).toBe(1);
   expect(await panel.locator("dl").innerText()).toMatch(/Connected\s+Last close\s+None/);
@@ -61,7 +61,7 @@ it("signs up, asks and watches with the token, renews, and is told why its sessi
 
   await panel.getByText("Your session was ended: from another device").waitFor();
   await panel.getByText("4401 SESSION_ENDED").waitFor();
-  expect(await answer(page, "errors")).toContain('"reason":"ENDED"');
+  expect(await resultText(page, "errors")).toContain('"reason":"ENDED"');
   await page.getByRole("button", { name: "Execute query" }).waitFor();
   await other.panel.getByText("My sessions1").waitFor();
   expect(await other.panel.getByText("Sign out").isVisible()).toBe(true);
@@ -69,15 +69,15 @@ it("signs up, asks and watches with the token, renews, and is told why its sessi
   await fillIn(explorer, email);
   await panel.getByText("My sessions2").waitFor();
   await run(page, "WhoAmI");
-  expect(await answer(page, "sessions")).toContain(email);
+  expect(await resultText(page, "sessions")).toContain(email);
   await panel.getByRole("button", { name: "Sign out" }).click();
   await panel.getByText("You signed out.").waitFor();
   await other.panel.getByText("My sessions1").waitFor();
 
-  expect(await kept(page)).toContain("tabState");
-  expect(await kept(page)).not.toMatch(token);
-  expect(strangers).toEqual([]);
-  expect([...faults, ...other.faults]).toEqual([]);
+  expect(await storedByPage(page)).toContain("tabState");
+  expect(await storedByPage(page)).not.toMatch(token);
+  expect(externalRequests).toEqual([]);
+  expect([...pageErrors, ...other.pageErrors]).toEqual([]);
 });
 
 it("stays signed in when the server goes and comes back, and shows it", async () => {
@@ -102,7 +102,7 @@ it("stays signed in when the server goes and comes back, and shows it", async ()
   await panel.getByText("Connected").waitFor();
   await until(() => second.connections.size === 1, "the socket");
   await run(page, "WhoAmI");
-  expect(await answer(page, "sessions")).toContain(email);
+  expect(await resultText(page, "sessions")).toContain(email);
 });
 
 it("keeps what is typed for the next time, but no password and no token", async () => {
@@ -116,8 +116,8 @@ it("keeps what is typed for the next time, but no password and no token", async 
   await page.keyboard.insertText(text);
   // It keeps its tabs a moment after each change.
   await page.waitForFunction(() => localStorage["graphiql:tabState"]?.includes("eve@example.com"));
-  expect(await kept(page)).not.toContain(password);
-  expect(await kept(page)).not.toMatch(token);
+  expect(await storedByPage(page)).not.toContain(password);
+  expect(await storedByPage(page)).not.toMatch(token);
   await page.reload();
   const editor = page.locator(".graphiql-query-editor .view-lines", { hasText: "eve@" });
   await editor.waitFor();
@@ -147,7 +147,7 @@ describe.each(["light", "dark"] as const)("in the %s", (colorScheme) => {
         await page.evaluate(
           () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))),
         );
-        expect(await seriousFaults(page), `${state} at ${width}`).toEqual([]);
+        expect(await accessibilityFaults(page), `${state} at ${width}`).toEqual([]);
         const { scrollWidth, clientWidth } = await page.evaluate(() => {
           const { scrollWidth: all, clientWidth: generationAtRead } = document.documentElement;
           return { scrollWidth: all, clientWidth: generationAtRead };
@@ -167,7 +167,7 @@ describe.each(["light", "dark"] as const)("in the %s", (colorScheme) => {
     const { accessToken } = await login(curfew.url, "ada@example.com", { "user-agent": phone });
     await panel.getByText("Safari on iOS").waitFor();
     await run(page, "WhoAmI");
-    await answer(page, "sessions");
+    await resultText(page, "sessions");
     await look("signed-in");
     await run(page, "Watch");
     await page.getByRole("button", { name: "Hide Session" }).click();
@@ -177,9 +177,9 @@ describe.each(["light", "dark"] as const)("in the %s", (colorScheme) => {
       token: accessToken,
     });
     await panel.getByText("Your session was ended").waitFor();
-    await answer(page, "SESSION_ENDED");
+    await resultText(page, "SESSION_ENDED");
     await page.mouse.click(1_000, 790);
     await look("ended");
-    expect(explorer.faults).toEqual([]);
+    expect(explorer.pageErrors).toEqual([]);
   });
 });

@@ -147,15 +147,15 @@ describe.each([
     const url = curfew.url.replace("127.0.0.1", host);
     using pages = await servePage();
     await using browser = await openBrowser();
-    const { page, faults } = browser;
+    const { page, pageErrors } = browser;
     await page.goto(`http://evil.test:${pages.port}`);
     await page.evaluate((link) => location.assign(link), `${url}?query={ask}`);
     await page.getByRole("button", { name: "Execute query" }).waitFor();
     expect(app.runs).toEqual([]);
     // A header that browsers heed on TLS and on their own machine only, as they say.
-    expect(faults.filter((fault) => !fault.startsWith("The Cross-Origin-Opener-Policy"))).toEqual(
-      [],
-    );
+    expect(
+      pageErrors.filter((fault) => !fault.startsWith("The Cross-Origin-Opener-Policy")),
+    ).toEqual([]);
     expect(await page.evaluate(callAll, url)).toMatchObject({
       asked: '{"data":{"change":"done"}}',
       stream: "an event",

@@ -3,14 +3,14 @@ import { expect, it } from "vitest";
 import { testApp } from "../helpers/app.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { logout, register } from "../helpers/http.ts";
-import { startMeasured } from "../helpers/measured.ts";
+import { startMeasuredServer } from "../helpers/measured.ts";
 import { RawSocket } from "../helpers/raw-socket.ts";
 import { connect, type TestSocket } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
 
 it("a node has as many timers with two hundred sockets as with none", async () => {
-  using server = await startMeasured();
-  const timers = async () => (await server.glance()).resources["Timeout"];
+  using server = await startMeasuredServer();
+  const timers = async () => (await server.measureNow()).resources["Timeout"];
   const sockets: TestSocket[] = [];
   const open = async (count: number) => {
     const started = await server.start(count);

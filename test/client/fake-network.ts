@@ -8,7 +8,7 @@ import { KeyRing } from "../../src/session/keys.ts";
 import type { Issued } from "../../src/session/sessions.ts";
 import { Sessions } from "../../src/session/sessions.ts";
 import { secrets } from "../helpers/curfew.ts";
-import { memoryStore, memoryPubSub } from "../helpers/parts.ts";
+import { memoryStore, memoryPubSub } from "../helpers/backends.ts";
 import { device } from "../helpers/sessions.ts";
 
 const second = 1_000;

@@ -4,7 +4,12 @@ import { describe, expect, it } from "vitest";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { newFolder } from "../helpers/command.ts";
 import { login, logout, password, register, type SignedIn } from "../helpers/http.ts";
-import { accessTokenTtl, minute, NewsApp, type AppClient } from "../helpers/subscribed-app.ts";
+import {
+  accessTokenTtl,
+  minute,
+  SubscribedApp,
+  type AppClient,
+} from "../helpers/subscribed-app.ts";
 import { connect } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
 
@@ -32,7 +37,7 @@ const renewMutation = `mutation ($renewalToken: String!) {
 }`;
 
 /** One that is signed in by its own client, and renews as the documentation says. */
-class Story extends NewsApp implements AsyncDisposable {
+class Story extends SubscribedApp implements AsyncDisposable {
   /** What a client waits for that was cut off and may come back; time, usually. */
   mayReturn: Promise<void> = Promise.resolve();
   #sockets!: Client;
@@ -53,7 +58,7 @@ class Story extends NewsApp implements AsyncDisposable {
       shouldRetry: () => true,
       on: { closed: (event) => (expired = (event as { code: number }).code === 4403) },
     });
-    this.follow(this.#sockets);
+    this.logSocketEvents(this.#sockets);
     this.client = toClient({
       url: this.curfew.url,
       token: () => this.#tokens?.accessToken,

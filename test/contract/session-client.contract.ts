@@ -6,7 +6,12 @@ import { createSession, type Session } from "../../src/client/index.ts";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { newFolder } from "../helpers/command.ts";
 import { logout, password, renew } from "../helpers/http.ts";
-import { accessTokenTtl, minute, NewsApp, type AppClient } from "../helpers/subscribed-app.ts";
+import {
+  accessTokenTtl,
+  minute,
+  SubscribedApp,
+  type AppClient,
+} from "../helpers/subscribed-app.ts";
 import { until } from "../helpers/until.ts";
 
 export interface SessionApp {
@@ -15,7 +20,7 @@ export interface SessionApp {
 }
 
 /** One that leaves its tokens to `curfew/client`. */
-class Story extends NewsApp implements AsyncDisposable {
+class Story extends SubscribedApp implements AsyncDisposable {
   readonly kept = new Map<string, string>();
   session!: Session;
   #sockets!: Client;
@@ -31,7 +36,7 @@ class Story extends NewsApp implements AsyncDisposable {
       },
     });
     this.#sockets = createSocketClient(createClient, this.session);
-    this.follow(this.#sockets);
+    this.logSocketEvents(this.#sockets);
     this.client = toClient({ session: this.session, sockets: this.#sockets });
     const result = await this.session.register({ email: this.email, password });
     expect(result).toMatchObject({ __typename: "SignedIn" });

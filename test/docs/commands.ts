@@ -1,4 +1,4 @@
-/** The commands that the pages tell to type, and how each is run here, or why it is not. */
+/** The commands in the docs, and for each the function that tests it or the reason why none does. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
@@ -8,39 +8,39 @@ import { askData, register } from "../helpers/http.ts";
 import { dieWithTests } from "../helpers/watchdog.ts";
 import { root } from "./pages.ts";
 
-/** `curfew`, as a package that is installed brings it. */
+/** Defines `curfew` as an installed package provides it. */
 const bin = `curfew() { "${process.execPath}" src/main.ts "$@"; }; `;
 
-/** A block of commands, by all that stands in it, without comments. */
+/** Keyed by the text of the block without comments. */
 export const commands: Readonly<Record<string, string | ((block: string) => Promise<void>)>> = {
-  // Whoever runs this has done the first half.
-  "npm ci && npm start": () => servesWhatItSays("npm start"),
-  "npm install && npm start": "test/browser/chat.test.ts runs what it starts.",
+  // `npm ci` has already run.
+  "npm ci && npm start": () => checkServer("npm start"),
+  "npm install && npm start": "test/browser/chat.test.ts tests the program that it starts.",
   "npm install && CURFEW_PASSWORD='correct horse battery staple' npm start":
-    "test/examples/node-client.test.ts runs what it starts.",
-  "npm ci && npm test": "It is what runs this.",
+    "test/examples/node-client.test.ts tests the program that it starts.",
+  "npm ci && npm test": "It runs this test.",
   "npx vitest run test/session\nnpm run check:types\nnpm run lint\nnpm run format":
-    "They are parts of `npm run check`.",
+    "These are parts of `npm run check`.",
   "npm run bench\nnpm run bench -- http connect\nnpm run bench -- --quick logout":
-    "It takes the machine for itself, for minutes.",
+    "It needs the whole machine for minutes.",
   "CURFEW_SECRETS=$(openssl rand -base64 32) docker compose -f examples/nodes/compose.yaml up --build":
-    "It takes a container engine; test/nodes/examples.test.ts checks what can be checked without.",
+    "It needs a container engine; test/nodes/examples.test.ts checks the files without one.",
   "curfew admin sessions ada@example.com\ncurfew admin end-session nGcSBBBcCoD4nnlVUMDdZQ\ncurfew admin lock ada@example.com":
-    administers,
+    checkAdminCommands,
 };
 
-async function servesWhatItSays(command: string): Promise<void> {
+async function checkServer(command: string): Promise<void> {
   await using server = await startByShell(command);
   const data = await askData(server.url, "{ viewer { user { id } } }");
   expect(data).toEqual({ viewer: null });
 }
 
-async function administers(block: string): Promise<void> {
+async function checkAdminCommands(block: string): Promise<void> {
   await using folder = await newFolder();
   const env = { DATA_DIR: folder.path };
   await using server = await startByShell("npm start", env);
   const { sessionId, accessToken } = await register(server.url, "ada@example.com");
-  // As it is in a checkout.
+  // The form of the command in a checkout.
   const inCheckout = block.replaceAll(/^curfew /gm, "node src/main.ts ");
   const [list = "", ...others] = inCheckout
     .replace("nGcSBBBcCoD4nnlVUMDdZQ", sessionId)
@@ -57,24 +57,24 @@ async function startByShell(command: string, env: Env = {}) {
   const child = shell(command, { DATA_DIR: folder.path, PORT: "0", ...env });
   const exited = once(child, "close");
   opened.defer(async () => {
-    // npm's own child is in its group.
+    // Signals the process group, which includes npm's child.
     if (child.exitCode === null && child.pid !== undefined) process.kill(-child.pid, "SIGTERM");
     await exited;
   });
-  let said = "";
-  child.stderr.setEncoding("utf8").on("data", (text: string) => (said += text));
-  const gone = exited.then(() => {
-    throw new Error(`${command} ended:\n${said}`);
+  let output = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (output += text));
+  const failed = exited.then(() => {
+    throw new Error(`${command} exited:\n${output}`);
   });
-  gone.catch(() => {});
+  failed.catch(() => {});
   let url: string | undefined;
-  while ((url = /Curfew serves GraphQL at (\S+)\n/.exec(said)?.[1]) === undefined)
-    await Promise.race([once(child.stderr, "data"), gone]);
+  while ((url = /Curfew serves GraphQL at (\S+)\n/.exec(output)?.[1]) === undefined)
+    await Promise.race([once(child.stderr, "data"), failed]);
   const all = opened.move();
   return { url, [Symbol.asyncDispose]: () => all.disposeAsync() };
 }
 
-/** What it printed; throws unless it exits with 0. */
+/** Returns the command's output; throws unless it exits with 0. */
 async function runByShell(command: string, env: Env): Promise<string> {
   const child = shell(command, env);
   let printed = "";

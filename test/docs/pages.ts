@@ -1,4 +1,4 @@
-/** The pages that people read, taken apart: what they link to, show and tell to run. */
+/** Parses the documentation pages into links, anchors, code spans and code blocks. */
 import { readFileSync, readdirSync } from "node:fs";
 import { posix } from "node:path";
 import GithubSlugger from "github-slugger";
@@ -7,8 +7,8 @@ import { lexer, walkTokens, type Token, type Tokens } from "marked";
 export const root = new URL("../../", import.meta.url);
 
 export interface CodeBlock {
-  /** As `README.md:21`: where its code begins. */
-  readonly place: string;
+  /** Where the code begins, as `README.md:21`. */
+  readonly location: string;
   readonly page: string;
   readonly line: number;
   readonly language: string;
@@ -16,17 +16,17 @@ export interface CodeBlock {
 }
 
 export interface Page {
-  /** From the root of the repository. */
+  /** Relative to the root of the repository. */
   readonly path: string;
   readonly links: readonly string[];
-  /** What a link may name after its `#`. */
+  /** The anchors of the headings, without `#`. */
   readonly anchors: ReadonlySet<string>;
-  /** Code within a line. */
+  /** Inline code. */
   readonly spans: readonly string[];
   readonly blocks: readonly CodeBlock[];
 }
 
-/** The README, all of docs/, and what the examples say of themselves. */
+/** Reads the README and the pages of docs/ and examples/. */
 export function readPages(): Page[] {
   const inFolder = (folder: string) =>
     readdirSync(new URL(folder, root), { recursive: true, encoding: "utf8" })
@@ -42,11 +42,11 @@ export function parsePage(path: string, text: string): Page {
   const slugger = new GithubSlugger();
   let read = 0;
   const blocks = tokens.filter(isCode).map(({ raw, lang, text: code }) => {
-    // In a list it is indented, which is no part of what it is there.
+    // Searches the first line only: in a list the block is indented, and its code is not.
     const begin = text.indexOf(raw.split("\n", 1)[0] ?? "", read);
     const line = text.slice(0, begin).split("\n").length + 1;
     read = text.indexOf("\n", begin + 1) + code.length;
-    return { place: `${path}:${line}`, page: path, line, language: lang ?? "", code };
+    return { location: `${path}:${line}`, page: path, line, language: lang ?? "", code };
   });
   return {
     path,
@@ -67,7 +67,7 @@ function isCode(token: Token): token is Tokens.Code {
   return token.type === "code";
 }
 
-/** The words of a heading, without their marks. */
+/** The text of a heading without markup. */
 function plain(tokens: readonly Token[]): string {
   return tokens
     .map((token) =>

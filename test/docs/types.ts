@@ -1,4 +1,4 @@
-/** Type-checks the TypeScript of the pages, each block as a module of its own. */
+/** Type-checks the TypeScript blocks of the pages, each as a separate module. */
 import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -6,8 +6,8 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { root, type CodeBlock } from "./pages.ts";
 
-/** What an app has already: names that a page's code takes from the text around it. */
-const given = `
+/** Names that the pages' code uses without declaring them. */
+const ambientDeclarations = `
 declare const email: string;
 declare const password: string;
 declare const accessToken: string;
@@ -18,13 +18,13 @@ declare function show(message: string): void;
 declare function showLogin(reason: import("curfew/client").SignedOutReason | undefined): void;
 `;
 
-/** @returns what the compiler says, in the lines of the pages; nothing when all is well */
+/** @returns the compiler's errors with the line numbers of the pages */
 export async function typeErrors(blocks: readonly CodeBlock[]): Promise<string[]> {
   const home = fileURLToPath(root);
-  // From there the packages are found as from the root.
+  // Inside node_modules, packages resolve as from the root.
   const folder = await mkdtemp(join(home, "node_modules/.docs-"));
   try {
-    await writeFile(join(folder, "given.d.ts"), given);
+    await writeFile(join(folder, "given.d.ts"), ambientDeclarations);
     for (const { page, line, code } of blocks) {
       const file = `${page.replaceAll("/", ".")}.${line}.ts`;
       await writeFile(join(folder, file), `${"\n".repeat(line - 1)}${code}\nexport {};\n`);
@@ -43,8 +43,8 @@ export async function typeErrors(blocks: readonly CodeBlock[]): Promise<string[]
 }
 
 /**
- * As the sources are checked, but that an example need not use all that it names, nor tell undefined from
- * missing, in which the types of graphql-ws and urql differ.
+ * The compiler options of the sources, without the checks for unused names and for `undefined` in optional
+ * properties, in which the types of graphql-ws and urql differ.
  */
 function settings(home: string) {
   return {
@@ -54,7 +54,7 @@ function settings(home: string) {
       exactOptionalPropertyTypes: false,
       noUnusedLocals: false,
       noUnusedParameters: false,
-      // What is said to be in the root is looked for there too.
+      // Relative imports also resolve against the root.
       rootDirs: [".", home],
       paths: {
         curfew: [join(home, "src/index.ts")],

@@ -1,4 +1,4 @@
-/** The example chat without its page: what its schema promises, on one node and on two. */
+/** The GraphQL API of the example chat, on one node and on two. */
 import { expect, it } from "vitest";
 import { startChat } from "../helpers/chat.ts";
 import { newFolder } from "../helpers/command.ts";
@@ -6,14 +6,14 @@ import { ask, askData, logout, newEmail, register } from "../helpers/http.ts";
 import { startRedis } from "../helpers/redis.ts";
 import { connect, type TestSocket } from "../helpers/socket.ts";
 
-const say = `mutation ($text: String!) {
+const sayMutation = `mutation ($text: String!) {
   say(room: LOBBY, text: $text) { ... on Message { id } ... on InvalidInput { fields { field } } }
 }`;
-const present = "subscription { present(room: LOBBY) { name } }";
-const said =
+const presentSubscription = "subscription { present(room: LOBBY) { name } }";
+const saidSubscription =
   "subscription ($after: ID) { messageSaid(room: LOBBY, after: $after) { text author { name } } }";
 
-/** What a subscription yields next, of a socket that has no other. */
+/** The next event on a socket with a single subscription. */
 async function next(socket: TestSocket) {
   return (await socket.messages.next()).payload.data;
 }
@@ -22,7 +22,7 @@ const named = (...emails: string[]) => ({
   present: emails.map((email) => ({ name: email.split("@")[0] })),
 });
 
-it("two nodes are one chat: what is said, what was said, and who is there", async () => {
+it("two nodes form one chat: new messages, past messages and presence", async () => {
   await using redis = await startRedis();
   await using folder = await newFolder();
   const env = {
@@ -36,46 +36,46 @@ it("two nodes are one chat: what is said, what was said, and who is there", asyn
   const graceSession = await register(there.url, grace);
 
   await using watcher = await connect(here.socketUrl, adaSession.accessToken);
-  watcher.subscribe("1", present);
+  watcher.subscribe("1", presentSubscription);
   expect(await next(watcher)).toEqual(named(ada));
-  const visitor = await connect(there.socketUrl, graceSession.accessToken);
-  visitor.subscribe("1", present);
+  const firstTab = await connect(there.socketUrl, graceSession.accessToken);
+  firstTab.subscribe("1", presentSubscription);
   expect(await next(watcher)).toEqual(named(ada, grace));
-  // A second tab is nobody else.
+  // A second tab of a user does not add a user.
   await using secondTab = await connect(there.socketUrl, graceSession.accessToken);
-  secondTab.subscribe("1", present);
+  secondTab.subscribe("1", presentSubscription);
   expect(await next(secondTab)).toEqual(named(ada, grace));
 
-  const before = await ask(there.url, say, {
+  const before = await ask(there.url, sayMutation, {
     token: graceSession.accessToken,
     variables: { text: "first" },
   });
   await using listener = await connect(here.socketUrl, adaSession.accessToken);
-  // What came after that message, though it was said before anybody listened; and then what is said.
+  // The subscription first yields the messages after `before`, then new ones.
   for (const text of ["second", "third"])
-    await ask(there.url, say, { token: graceSession.accessToken, variables: { text } });
-  listener.subscribe("1", said, { after: before.data.say.id });
+    await ask(there.url, sayMutation, { token: graceSession.accessToken, variables: { text } });
+  listener.subscribe("1", saidSubscription, { after: before.data.say.id });
   const author = { name: grace.split("@")[0] };
   for (const text of ["second", "third"])
     expect(await next(listener)).toEqual({ messageSaid: { text, author } });
-  await ask(there.url, say, {
+  await ask(there.url, sayMutation, {
     token: graceSession.accessToken,
     variables: { text: " fourth " },
   });
   expect(await next(listener)).toEqual({ messageSaid: { text: "fourth", author } });
 
-  // One socket dies, and the session of the other ends.
-  visitor.ws.terminate();
+  // One socket of the user is lost; the session of the other ends.
+  firstTab.ws.terminate();
   await logout(there.url, graceSession.accessToken);
   expect(await next(watcher)).toEqual(named(ada));
 });
 
-it("a message that says nothing is refused, and who is signed out hears and says nothing", async () => {
+it("the chat refuses blank and overlong messages and unauthenticated requests", async () => {
   await using folder = await newFolder();
   await using chat = await startChat({ DATA_DIR: folder.path });
   const { accessToken: token } = await register(chat.url);
   for (const text of [" ", "x".repeat(2_001)]) {
-    const data = await askData(chat.url, say, { token, variables: { text } });
+    const data = await askData(chat.url, sayMutation, { token, variables: { text } });
     expect(data.say).toEqual({ fields: [{ field: "text" }] });
   }
   for (const query of [
@@ -89,7 +89,7 @@ it("a message that says nothing is refused, and who is signed out hears and says
   expect(data).toEqual({ messages: [] });
 });
 
-it("the page has a policy, and nothing but the page is served", async () => {
+it("the chat serves its pages with a Content-Security-Policy and no other files", async () => {
   await using folder = await newFolder();
   await using chat = await startChat({ DATA_DIR: folder.path });
   const get = (path: string) => fetch(new URL(path, chat.url));
@@ -102,7 +102,7 @@ it("the page has a policy, and nothing but the page is served", async () => {
     expect((await get(path)).status).toBe(404);
 });
 
-it("the package that it stands on has all that its explorer loads", async () => {
+it("the built package contains every file that its explorer loads", async () => {
   await using folder = await newFolder();
   await using chat = await startChat({ DATA_DIR: folder.path });
   const response = await fetch(chat.url, { headers: { accept: "text/html" } });

@@ -1,4 +1,4 @@
-/** The example client in Node, as it stands: through renewals and a restart of the server, to the end of its session. */
+/** Runs the example Node client: renewals, a server restart, the end of its session, failed logins. */
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { Command, newFolder, startServer } from "../helpers/command.ts";
@@ -7,12 +7,12 @@ import { until } from "../helpers/until.ts";
 
 const file = join(import.meta.dirname, "../../examples/node-client/client.ts");
 
-function startClient(url: string, email: string, word = password) {
-  const env = { CURFEW_URL: url, CURFEW_EMAIL: email, CURFEW_PASSWORD: word };
+function startClient(url: string, email: string, clientPassword = password) {
+  const env = { CURFEW_URL: url, CURFEW_EMAIL: email, CURFEW_PASSWORD: clientPassword };
   return new Command([], env, undefined, file);
 }
 
-it("listens through renewals and a restart of the server, and says why its session ended", async () => {
+it("the client stays subscribed through renewals and a server restart, and prints why its session ended", async () => {
   await using folder = await newFolder();
   const env = { DATA_DIR: folder.path, ACCESS_TOKEN_TTL: "12s", RENEWAL_GRACE: "11s" };
   await using first = await startServer({ ...env, PORT: "0" });
@@ -20,23 +20,23 @@ it("listens through renewals and a restart of the server, and says why its sessi
   const { accessToken } = await register(first.url, email);
   const client = startClient(first.url, email);
   const ended = client.ended.then(({ output, errors }) => {
-    throw new Error(`The client ended:\n${output}${errors}`);
+    throw new Error(`The client exited:\n${output}${errors}`);
   });
   ended.catch(() => {});
-  const says = (text: string, times = 1) =>
+  const prints = (text: string, times = 1) =>
     Promise.race([
       until(() => client.output.split(text).length > times, `"${text}" of the client`),
       ended,
     ]);
-  await says("connected");
+  await prints("connected");
   const id = /signed in (\S+)/.exec(client.output)?.[1] ?? "";
-  await says(`RENEWED ${id}`, 2);
+  await prints(`RENEWED ${id}`, 2);
 
   await first.stop("SIGKILL");
   await using second = await startServer({ ...env, PORT: first.port });
-  await says("connected", 2);
+  await prints("connected", 2);
   const { sessionId } = await login(second.url, email);
-  await says(`STARTED ${sessionId}`);
+  await prints(`STARTED ${sessionId}`);
   expect(client.output.split("signed in")).toHaveLength(2);
 
   const owner = await login(second.url, email);
@@ -50,7 +50,7 @@ it("listens through renewals and a restart of the server, and says why its sessi
   expect(output).not.toContain(accessToken);
 });
 
-it("signs out when it is told to stop", async () => {
+it("the client logs out on SIGTERM", async () => {
   await using server = await startServer({ DATA_DIR: ":memory:", PORT: "0" });
   const email = newEmail();
   const { accessToken } = await register(server.url, email);
@@ -64,7 +64,7 @@ it("signs out when it is told to stop", async () => {
   expect(data.viewer.sessions).toEqual([{ current: true }]);
 });
 
-it("says that it cannot log in", async () => {
+it("the client prints the error and exits with 1 if the login fails", async () => {
   await using server = await startServer({ DATA_DIR: ":memory:", PORT: "0" });
   const { code, errors } = await startClient(server.url, newEmail(), "a wrong password").ended;
   expect([code, errors]).toEqual([1, expect.stringMatching(/^InvalidCredentials: /)]);

@@ -1,4 +1,4 @@
-/** What the scenarios are made of. */
+/** The actions from which the scenarios are built. */
 import { setTimeout as pause } from "node:timers/promises";
 import type { Client } from "./client.ts";
 import { RedisCluster } from "../helpers/redis-cluster.ts";
@@ -7,33 +7,33 @@ import { RedisSentinels } from "../helpers/redis-sentinel.ts";
 import type { RedisServer } from "../helpers/redis.ts";
 import { until } from "../helpers/until.ts";
 import type { Node } from "./cluster.ts";
-import type { World } from "./scenario.ts";
+import type { ScenarioContext } from "./scenario.ts";
 
-/** Where the victims sign out. */
-export function here({ nodes }: World): Node {
+/** The node on which the victims log out. */
+export function logoutNode({ nodes }: ScenarioContext): Node {
   return nodes[0] as Node;
 }
 
-/** Where that has to be heard of. */
-export function there({ nodes }: World): Node {
+/** The node that has to learn of the logout. */
+export function otherNode({ nodes }: ScenarioContext): Node {
   return nodes[1] as Node;
 }
 
-export function names({ nodes }: World): string[] {
+export function nodeNames({ nodes }: ScenarioContext): string[] {
   return nodes.map(({ name }) => name);
 }
 
-export function oneRedis({ redis }: World): RedisServer {
+export function singleRedis({ redis }: ScenarioContext): RedisServer {
   if (redis instanceof RedisSentinels || redis instanceof RedisCluster)
-    throw new Error("This Redis is many servers");
+    throw new Error("This Redis has several servers");
   return redis;
 }
 
-/** Repeats what was not acknowledged, as a time-out says nothing. */
-export async function signOut(
-  world: World,
-  node: Node = here(world),
-  victims = world.victims,
+/** Logs out each victim; retries until the logout is acknowledged, because a time-out leaves its outcome unknown. */
+export async function logOutVictims(
+  context: ScenarioContext,
+  node: Node = logoutNode(context),
+  victims = context.victims,
 ): Promise<void> {
   const end = async (victim: Client) => {
     while (!(await victim.logout(node))) await pause(100);
@@ -41,79 +41,86 @@ export async function signOut(
   await Promise.all(victims.map(end));
 }
 
-/** After the end, which the other node does not hear of, Redis answers nobody. */
-export async function freeze(
-  world: World,
+/** Logs out, loses the message to the other node, then freezes Redis (ms). */
+export async function freezeRedis(
+  context: ScenarioContext,
   milliseconds: number,
-  begin = async () => {},
+  beforeFreeze = async () => {},
 ): Promise<void> {
-  there(world).proxy.lose('"ended"');
-  await signOut(world);
-  await begin();
-  const recovered = world.trace.outage(names(world));
-  const redis = oneRedis(world);
+  otherNode(context).proxy.loseMessages('"ended"');
+  await logOutVictims(context);
+  await beforeFreeze();
+  const recovered = context.trace.outage(nodeNames(context));
+  const redis = singleRedis(context);
   redis.freeze();
   await pause(milliseconds);
   recovered();
   redis.thaw();
 }
 
-/** Resolves while renewals are between their two round trips: Redis gets the second, and it is not answered. */
-export async function beginRenewals({ trace, nodes, others }: World): Promise<void> {
+/** Starts renewals; resolves between their two round trips, so that Redis receives the second and cannot reply. */
+export async function startRenewals({ trace, nodes, others }: ScenarioContext): Promise<void> {
   const latency = 100;
   for (const { proxy } of nodes) proxy.delay(latency);
   // A timer may be a millisecond early.
-  trace.note({ kind: "slow", by: 3 * (latency - 1) });
+  trace.record({ kind: "slow", by: 3 * (latency - 1) });
   for (const client of others) client.renewNext();
   await pause(3.5 * latency);
 }
 
 /**
- * The first victim has signed out, and the replicas have that, when the master dies: what they have not
- * got is lost, and no server could keep it. The others sign out while there is no master.
+ * Kills the master when the first victim has logged out and the replicas are in sync: writes that are not
+ * replicated are lost with any server. The other victims log out while there is no master.
  */
-async function dies(world: World, master: RedisProcess, replicas: readonly RedisProcess[]) {
-  await signOut(world, here(world), world.victims.slice(0, 1));
-  for (const replica of replicas) await replica.hasAllOf(master);
-  await pause(world.random.between(0, 20));
+async function killMaster(
+  context: ScenarioContext,
+  master: RedisProcess,
+  replicas: readonly RedisProcess[],
+) {
+  await logOutVictims(context, logoutNode(context), context.victims.slice(0, 1));
+  for (const replica of replicas) await replica.untilInSyncWith(master);
+  await pause(context.random.between(0, 20));
   await master.kill();
-  await signOut(world);
+  await logOutVictims(context);
 }
 
-/** The master that three Sentinels watch dies. */
-export async function failOverToReplica(world: World): Promise<void> {
-  const { redis } = world;
+/** Kills the master, for which three Sentinels promote a replica. */
+export async function failOverToReplica(context: ScenarioContext): Promise<void> {
+  const { redis } = context;
   if (!(redis instanceof RedisSentinels)) throw new Error("This Redis has no Sentinels");
-  await dies(world, await redis.master(), await redis.replicas());
+  await killMaster(context, await redis.master(), await redis.replicas());
 }
 
-/** The master of a cluster that has the last victim's session dies. */
-export async function failOverInCluster(world: World): Promise<void> {
-  const redis = clusterOf(world);
-  const master = await redis.masterOf(await slotOf(redis, world.victims.at(-1)));
-  await dies(world, master, [await redis.replicaOf(master)]);
+/** Kills the cluster's master that stores the last victim's session. */
+export async function failOverInCluster(context: ScenarioContext): Promise<void> {
+  const redis = clusterOf(context);
+  const master = await redis.masterOf(await slotOf(redis, context.victims.at(-1)));
+  await killMaster(context, master, [await redis.replicaOf(master)]);
 }
 
-/** Each victim signs out while the slot of its session is on its way to another master. */
-export async function moveSlots(world: World): Promise<void> {
-  const redis = clusterOf(world);
-  for (const victim of world.victims) {
+/** Logs out each victim while the slot of its session moves to another master. */
+export async function moveSlots(context: ScenarioContext): Promise<void> {
+  const redis = clusterOf(context);
+  for (const victim of context.victims) {
     const slot = await slotOf(redis, victim);
     const source = await redis.masterOf(slot);
     const target = redis.nodes.slice(0, 3).find((node) => node !== source);
     if (target === undefined) throw new Error("No other master");
     await redis.beginMove(slot, source, target);
-    // In half of the runs the session has been moved by then, and the slot has not.
-    const early = world.random.next() < 0.5;
-    if (early) await signOut(world, here(world), [victim]);
+    // In half of the runs the key has moved before the logout, and the slot has not.
+    const isBeforeMove = context.random.next() < 0.5;
+    if (isBeforeMove) await logOutVictims(context, logoutNode(context), [victim]);
     await redis.moveKeys(slot, source, target);
-    if (!early) await signOut(world, here(world), [victim]);
+    if (!isBeforeMove) await logOutVictims(context, logoutNode(context), [victim]);
     await redis.endMove(slot, source, target);
-    await until(async () => (await redis.masterOf(slot)) === target, "the nodes to know");
+    await until(
+      async () => (await redis.masterOf(slot)) === target,
+      "the nodes to learn of the move",
+    );
   }
 }
 
-function clusterOf({ redis }: World): RedisCluster {
+function clusterOf({ redis }: ScenarioContext): RedisCluster {
   if (!(redis instanceof RedisCluster)) throw new Error("This Redis is no cluster");
   return redis;
 }

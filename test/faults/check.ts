@@ -1,36 +1,36 @@
-/** Proves from a trace that the promise was kept, or says where it was broken. */
+/** Checks a trace against the guarantees and reports each violation. */
 import { delaysOf } from "./delays.ts";
-import { reuseExcusedFrom } from "./reuse.ts";
+import { acceptedReuses } from "./reuse.ts";
 import type { Entry, Op, Operation, Outcome } from "./trace.ts";
 
-/** What is promised of a run, in milliseconds; apart from those for which the machine held it up. */
+/** The guarantees of a run (ms), not counting delays that the machine causes. */
 export interface Bounds {
-  /** From the end of a session, or from the opening of a connection at that moment, to its close. */
+  /** From the end of a session, or the opening of a later connection, to the connection's close. */
   readonly end: number;
-  /** The same, on a node that itself acknowledged the end. */
-  readonly own: number;
-  /** From the beginning of an outage to the close of all connections, if it lasts so long. */
+  /** The same, on the node that acknowledged the end. */
+  readonly endOnSameNode: number;
+  /** From the start of an outage to the close of all connections, if the outage lasts that long. */
   readonly outage: number;
-  /** How long a used renewal token gives the same pair again. */
+  /** How long a used renewal token returns the same pair again. */
   readonly grace: number;
 }
 
 export type Rule =
-  /** An operation that began after the end had been acknowledged succeeded. */
+  /** An operation succeeded that began after the acknowledged end. */
   | "ACCEPTED_AFTER_END"
   | "OPEN_PAST_BOUND"
   | "DELIVERED_PAST_BOUND"
-  /** A connection outlived an outage that was longer than the grace. */
+  /** A connection stayed open in an outage longer than the grace period. */
   | "OPEN_IN_OUTAGE"
-  /** One generation was renewed to different pairs. */
+  /** Renewals of one generation returned different pairs. */
   | "TWO_SUCCESSORS"
-  /** An honest client was taken for a thief. */
+  /** An honest client's renewal was treated as token reuse. */
   | "REUSED"
-  /** A client was told that its session had ended, and nobody had ended it. */
+  /** A client received the end of a session that nothing had ended. */
   | "ENDED_WITHOUT_END"
-  /** The same, while the store could not be asked. */
+  /** The same, while the store was unreachable. */
   | "ENDED_BY_OUTAGE"
-  /** A refusal that nothing in a run should lead to. */
+  /** A refusal, error or close code that no run should produce. */
   | "UNEXPECTED";
 
 export interface Violation {
@@ -41,10 +41,11 @@ export interface Violation {
 
 export interface Verdict {
   readonly violations: readonly Violation[];
-  /** The longest that a connection was open after the end of its session, or in an outage. */
+  /** The longest time that a connection was open after its session's end, or in an outage (ms). */
   readonly worst: number;
-  /** How many sessions ended, and how many connections of theirs were open then. */
+  /** Number of ended sessions. */
   readonly ends: number;
+  /** Number of connections that were open when their session ended. */
   readonly closes: number;
 }
 
@@ -56,57 +57,61 @@ interface Connection {
   readonly closed: number;
 }
 
-/** When a session ended: not before the one, and for certain at the other. */
+/** When a session ended: not before `earliest`, and certainly by `latest`. */
 interface End {
   earliest: number;
   latest: number;
 }
 
 const checked = new Set<Operation>(["renew", "use", "connect", "operation"]);
-/** What an honest client may be told: besides an end, that there is a fresher token, and to come back. */
+/** Refusals that an honest client may receive: an end, a newer token, or an unavailable store. */
 const expected = new Set(["ENDED", "REUSED", "EXPIRED", "SUPERSEDED", "UNAVAILABLE"]);
-const signedOut = 4401;
-/** Closed by itself, cut, and what the server says of an end, a token that ran out, an outage and a restart. */
-const expectedCodes = new Set([1000, 1005, 1006, signedOut, 4403, 1012, 1013]);
+const sessionEndedCode = 4401;
+/** Closed by the client, connection lost, and the server's codes for an end, an expired token, a restart and an outage. */
+const expectedCodes = new Set([1000, 1005, 1006, sessionEndedCode, 4403, 1012, 1013]);
 
 export function check(entries: readonly Entry[], bounds: Bounds): Verdict {
   const violations: Violation[] = [];
-  const accuse = (rule: Rule, at: number, what: string) => violations.push({ rule, at, what });
+  const report = (rule: Rule, at: number, what: string) => violations.push({ rule, at, what });
   const stop = Math.max(...entries.map(({ at }) => at));
   const ops = operationsOf(entries);
   const connections = connectionsOf(entries, ops, stop);
   const outages = entries.filter((entry) => entry.kind === "outage");
-  const excused = reuseExcusedFrom(entries, ops, bounds.grace);
-  const ends = endsOf(entries, ops, connections, excused);
+  const acceptedReuseFrom = acceptedReuses(entries, ops, bounds.grace);
+  const ends = endsOf(entries, ops, connections, acceptedReuseFrom);
   const delayed = delaysOf(entries);
-  const lasted = (node: string, from: number, to: number) => to - from - delayed(node, from, to);
+  const duration = (node: string, from: number, to: number) => to - from - delayed(node, from, to);
   const acknowledged = acknowledgementsOf(ops);
   let worst = 0;
   let closes = 0;
 
-  const unfounded = (session: string, node: string, at: number, what: string) => {
+  const reportUnlessEnded = (session: string, node: string, at: number, what: string) => {
     if ((ends.get(session)?.earliest ?? Infinity) <= at) return;
-    const out = outages.some((o) => o.nodes.includes(node) && o.at <= at && at <= o.until);
-    accuse(out ? "ENDED_BY_OUTAGE" : "ENDED_WITHOUT_END", at, `${what} of ${session} on ${node}`);
+    const isOutage = outages.some((o) => o.nodes.includes(node) && o.at <= at && at <= o.until);
+    report(
+      isOutage ? "ENDED_BY_OUTAGE" : "ENDED_WITHOUT_END",
+      at,
+      `${what} of ${session} on ${node}`,
+    );
   };
 
   const successors = new Map<string, string>();
   for (const { begun, done } of ops) {
     const { name, session, node } = begun;
     if (done?.reason !== undefined && !expected.has(done.reason))
-      accuse("UNEXPECTED", done.at, `${name} ${begun.op} on ${node}: ${done.reason}`);
+      report("UNEXPECTED", done.at, `${name} ${begun.op} on ${node}: ${done.reason}`);
     if (done === undefined || session === undefined || !checked.has(name)) continue;
     const what = `${name} ${begun.op} of ${session} on ${node}`;
     if (done.kind === "ok" && begun.at > (ends.get(session)?.latest ?? Infinity))
-      accuse("ACCEPTED_AFTER_END", done.at, what);
-    if (done.reason === "REUSED" && (excused.get(session) ?? Infinity) > done.at)
-      accuse("REUSED", done.at, what);
-    if (done.reason === "ENDED") unfounded(session, node, done.at, name);
+      report("ACCEPTED_AFTER_END", done.at, what);
+    if (done.reason === "REUSED" && (acceptedReuseFrom.get(session) ?? Infinity) > done.at)
+      report("REUSED", done.at, what);
+    if (done.reason === "ENDED") reportUnlessEnded(session, node, done.at, name);
     if (name !== "renew" || done.successor === undefined) continue;
-    const step = `${session} ${begun.generation}`;
-    const first = successors.get(step) ?? done.successor;
-    successors.set(step, first);
-    if (first !== done.successor) accuse("TWO_SUCCESSORS", done.at, what);
+    const generation = `${session} ${begun.generation}`;
+    const first = successors.get(generation) ?? done.successor;
+    successors.set(generation, first);
+    if (first !== done.successor) report("TWO_SUCCESSORS", done.at, what);
   }
 
   for (const { id, session, node, opened, closed } of connections) {
@@ -114,16 +119,19 @@ export function check(entries: readonly Entry[], bounds: Bounds): Verdict {
     const since = Math.max(ends.get(session)?.latest ?? Infinity, opened);
     if (closed >= since) {
       closes += 1;
-      worst = Math.max(worst, lasted(node, since, closed));
-      const own = Math.max(acknowledged.get(`${session} ${node}`) ?? Infinity, opened);
-      if (lasted(node, since, closed) > bounds.end || lasted(node, own, closed) > bounds.own)
-        accuse("OPEN_PAST_BOUND", closed, what);
+      worst = Math.max(worst, duration(node, since, closed));
+      const ackedHere = Math.max(acknowledged.get(`${session} ${node}`) ?? Infinity, opened);
+      if (
+        duration(node, since, closed) > bounds.end ||
+        duration(node, ackedHere, closed) > bounds.endOnSameNode
+      )
+        report("OPEN_PAST_BOUND", closed, what);
     }
     for (const { at, nodes, until } of outages) {
-      const here = nodes.includes(node) && opened < at && at < closed;
-      if (!here || until - at < bounds.outage) continue;
-      worst = Math.max(worst, lasted(node, at, Math.min(closed, until)));
-      if (lasted(node, at, closed) > bounds.outage) accuse("OPEN_IN_OUTAGE", closed, what);
+      const isAffected = nodes.includes(node) && opened < at && at < closed;
+      if (!isAffected || until - at < bounds.outage) continue;
+      worst = Math.max(worst, duration(node, at, Math.min(closed, until)));
+      if (duration(node, at, closed) > bounds.outage) report("OPEN_IN_OUTAGE", closed, what);
     }
   }
 
@@ -134,10 +142,10 @@ export function check(entries: readonly Entry[], bounds: Bounds): Verdict {
     const since = Math.max(ends.get(session)?.latest ?? Infinity, opened);
     const what = `connection ${entry.connection}`;
     if (entry.kind === "close") {
-      if (entry.code === signedOut) unfounded(session, node, entry.at, what);
-      if (!expectedCodes.has(entry.code)) accuse("UNEXPECTED", entry.at, `${what}: ${entry.code}`);
-    } else if (lasted(node, since, entry.at) > bounds.end || entry.at > closed)
-      accuse("DELIVERED_PAST_BOUND", entry.at, `${what} of ${session} on ${node}`);
+      if (entry.code === sessionEndedCode) reportUnlessEnded(session, node, entry.at, what);
+      if (!expectedCodes.has(entry.code)) report("UNEXPECTED", entry.at, `${what}: ${entry.code}`);
+    } else if (duration(node, since, entry.at) > bounds.end || entry.at > closed)
+      report("DELIVERED_PAST_BOUND", entry.at, `${what} of ${session} on ${node}`);
   }
   return { violations, worst, ends: ends.size, closes };
 }
@@ -152,18 +160,18 @@ function operationsOf(entries: readonly Entry[]): Op[] {
     .map((begun) => ({ begun, done: outcomes.get(begun.op) }));
 }
 
-/** By session and node, when an end was acknowledged there. */
+/** When each node acknowledged the end of each session. */
 function acknowledgementsOf(ops: readonly Op[]): ReadonlyMap<string, number> {
   const acknowledged = new Map<string, number>();
   for (const { begun, done } of ops) {
     if (begun.name !== "logout" || done?.kind !== "ok") continue;
-    const place = `${begun.session} ${begun.node}`;
-    acknowledged.set(place, Math.min(done.at, acknowledged.get(place) ?? Infinity));
+    const key = `${begun.session} ${begun.node}`;
+    acknowledged.set(key, Math.min(done.at, acknowledged.get(key) ?? Infinity));
   }
   return acknowledged;
 }
 
-/** What the trace does not see closing was open to its end. */
+/** A connection without a close in the trace was open to its end. */
 function connectionsOf(
   entries: readonly Entry[],
   ops: readonly Op[],
@@ -187,44 +195,44 @@ function connectionsOf(
 }
 
 /**
- * A session may have ended from the moment that somebody asked for it. It has ended when that was
- * acknowledged, or when somebody was told so: nothing that was seen to be over may be seen again.
+ * Computes when each session ended. A session may have ended from the first request to end it. It has ended
+ * when the end is acknowledged or when any client receives it: no session may return after that.
  */
 function endsOf(
   entries: readonly Entry[],
   ops: readonly Op[],
   connections: readonly Connection[],
-  excused: ReadonlyMap<string, number>,
+  acceptedReuseFrom: ReadonlyMap<string, number>,
 ): ReadonlyMap<string, End> {
   const ends = new Map<string, End>();
-  const begins = (session: string, at: number) => {
+  const mayEndFrom = (session: string, at: number) => {
     const end = ends.get(session) ?? { earliest: Infinity, latest: Infinity };
     end.earliest = Math.min(end.earliest, at);
     ends.set(session, end);
   };
-  const isOver = (session: string, at: number) => {
+  const hasEndedBy = (session: string, at: number) => {
     const end = ends.get(session);
     if (end !== undefined) end.latest = Math.min(end.latest, at);
   };
 
   for (const { begun, done } of ops)
     if (begun.name === "logout" && begun.session !== undefined && done?.kind !== "fail") {
-      begins(begun.session, begun.at);
-      if (done?.kind === "ok") isOver(begun.session, done.at);
+      mayEndFrom(begun.session, begun.at);
+      if (done?.kind === "ok") hasEndedBy(begun.session, done.at);
     }
   for (const wiped of entries.filter((entry) => entry.kind === "wiped"))
     for (const { begun, done } of ops) {
       if (begun.name !== "login" || done?.session === undefined || begun.at > wiped.at) continue;
-      begins(done.session, wiped.at);
-      if (done.at < wiped.at) isOver(done.session, wiped.at);
+      mayEndFrom(done.session, wiped.at);
+      if (done.at < wiped.at) hasEndedBy(done.session, wiped.at);
     }
-  for (const [session, at] of excused) begins(session, at);
+  for (const [session, at] of acceptedReuseFrom) mayEndFrom(session, at);
   for (const { begun, done } of ops)
     if ((done?.reason === "ENDED" || done?.reason === "REUSED") && begun.session !== undefined)
-      isOver(begun.session, done.at);
+      hasEndedBy(begun.session, done.at);
   const sessions = new Map(connections.map(({ id, session }) => [id, session]));
   for (const entry of entries)
-    if (entry.kind === "close" && entry.code === signedOut)
-      isOver(sessions.get(entry.connection) ?? "", entry.at);
+    if (entry.kind === "close" && entry.code === sessionEndedCode)
+      hasEndedBy(sessions.get(entry.connection) ?? "", entry.at);
   return ends;
 }

@@ -1,9 +1,15 @@
-/** An honest client of several nodes: signs in, uses its session, keeps it fresh and signs out, and notes it all. */
+/** An honest client of several nodes: logs in, uses and renews its session, logs out, and records all of it in the trace. */
 import { hash } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { ask, password } from "../helpers/http.ts";
 import type { Random } from "./random.ts";
-import { failure, Socket, viewed, whoAmI, type Address } from "./sockets.ts";
+import {
+  outcomeOfError,
+  Socket,
+  outcomeOfViewer,
+  viewerQuery,
+  type NodeAddress,
+} from "./sockets.ts";
 import { EventStream } from "./streams.ts";
 import type { Trace } from "./trace.ts";
 
@@ -14,21 +20,21 @@ interface Pair {
 
 const signedIn = `... on SignedIn { tokens { accessToken renewalToken } viewer { session { id } } }`;
 const maxConnections = 4;
-/** What lasts under a session. */
-const kinds = [Socket, EventStream] as const;
+/** The kinds of long-lived connections. */
+const connectionKinds = [Socket, EventStream] as const;
 
 export interface ClientOptions {
   readonly trace: Trace;
-  readonly nodes: readonly Address[];
+  readonly nodes: readonly NodeAddress[];
   readonly email: string;
   readonly random: Random;
-  /** Sends nothing on its sockets: an operation would find out that the session has ended. */
+  /** Sends no operations on its sockets: an operation would detect the end of the session. */
   readonly quiet?: boolean;
 }
 
 export class Client {
   readonly #trace: Trace;
-  readonly #nodes: readonly Address[];
+  readonly #nodes: readonly NodeAddress[];
   readonly #email: string;
   readonly #random: Random;
   readonly #quiet: boolean;
@@ -36,11 +42,11 @@ export class Client {
   #session = "";
   #connections: (Socket | EventStream)[] = [];
   #stopped = false;
-  #over = false;
+  #ending = false;
   #running: Promise<void> = Promise.resolve();
-  /** After a renewal whose outcome is unknown, the access token may be superseded: renewed first. */
-  #inDoubt = false;
-  /** When the last login, renewal or use that succeeded was begun. */
+  /** Set after a renewal with unknown outcome: the access token may be superseded, so the client renews first. */
+  #mustRenew = false;
+  /** When the last successful login, renewal or use began. */
   lastSuccess = -Infinity;
 
   constructor({ trace, nodes, email, random, quiet = false }: ClientOptions) {
@@ -51,7 +57,7 @@ export class Client {
     this.#quiet = quiet;
   }
 
-  /** The id of the session that it has, or had last. */
+  /** Id of the current or last session. */
   get session(): string {
     return this.#session;
   }
@@ -60,7 +66,7 @@ export class Client {
     return this.#connections.filter(({ isOpen }) => isOpen).length;
   }
 
-  /** Does what clients do, one after the other, until it is stopped. */
+  /** Performs random actions, one at a time, until `stop`. */
   start(): void {
     this.#running = this.#run();
   }
@@ -84,18 +90,20 @@ export class Client {
     if (result?.tokens === undefined) return done({ kind: "unknown" });
     this.#session = result.viewer.session.id as string;
     this.#pair = result.tokens as Pair;
-    this.#inDoubt = false;
+    this.#mustRenew = false;
     this.lastSuccess = begun;
     done({ kind: "ok", session: this.#session });
   }
 
-  /** A socket and an event stream on each node. */
+  /** Opens a socket and an event stream on each node. */
   async connectEverywhere(): Promise<void> {
-    const each = this.#nodes.flatMap((node) => kinds.map((Kind) => this.#connect(node, Kind)));
+    const each = this.#nodes.flatMap((node) =>
+      connectionKinds.map((Kind) => this.#connect(node, Kind)),
+    );
     await Promise.all(each);
   }
 
-  async #connect(node: Address, Kind: (typeof kinds)[number]): Promise<void> {
+  async #connect(node: NodeAddress, Kind: (typeof connectionKinds)[number]): Promise<void> {
     if (this.#pair === undefined) return;
     const connection = new Kind(this.#trace, this.#session, node, this.#pair.accessToken);
     this.#connections = [...this.#connections.filter(({ isOpen }) => isOpen), connection];
@@ -103,12 +111,12 @@ export class Client {
   }
 
   /**
-   * Ends the session; whether that was acknowledged. From the first attempt on it does not sign in again.
+   * Logs out; returns whether the end was acknowledged. From the first attempt on, the client never logs in again.
    *
-   * @param asHeader whether the token is the request's, and so is asked about first
+   * @param asHeader whether the token is sent as the request's credentials, which the node authenticates first
    */
-  async logout(node: Address, asHeader = this.#random.next() < 0.5): Promise<boolean> {
-    this.giveUp();
+  async logout(node: NodeAddress, asHeader = this.#random.next() < 0.5): Promise<boolean> {
+    this.stopLoggingIn();
     const token = this.#pair?.accessToken;
     const done = this.#trace.invoke({ name: "logout", session: this.#session, node: node.name });
     const query = "mutation ($token: String) { logout(token: $token) { endedSessions } }";
@@ -118,14 +126,14 @@ export class Client {
     return acknowledged;
   }
 
-  /** Its session is to end, or has ended: it goes on with what it has, and does not sign in again. */
-  giveUp(): void {
-    this.#over = true;
+  /** From now on the client keeps using its tokens but never logs in again: its session ends or has ended. */
+  stopLoggingIn(): void {
+    this.#ending = true;
   }
 
-  /** Renews before it does anything else. */
+  /** Makes the next action a renewal. */
   renewNext(): void {
-    this.#inDoubt = true;
+    this.#mustRenew = true;
   }
 
   async #run(): Promise<void> {
@@ -138,41 +146,43 @@ export class Client {
   async #step(): Promise<void> {
     const node = this.#random.pick(this.#nodes);
     if (this.#pair === undefined) return this.login(node);
-    // He who has signed out tries every door: none may open.
+    // After logging out, the client tries every operation with its old tokens: none may succeed.
     const chance = this.#random.next();
-    if (this.#inDoubt && !this.#over) return this.#renew([node]);
+    if (this.#mustRenew && !this.#ending) return this.#renew([node]);
     if (chance < 0.4) return this.#use(node);
     if (chance < 0.5) return this.#renew([node]);
     if (chance < 0.55) return this.#renew([...this.#nodes]);
     if (chance < 0.7 && this.openConnections < maxConnections)
-      return this.#connect(node, this.#random.pick(kinds));
-    if (chance < 0.75 && !this.#over) return this.#connections[0]?.close();
+      return this.#connect(node, this.#random.pick(connectionKinds));
+    if (chance < 0.75 && !this.#ending) return this.#connections[0]?.close();
     if (this.#quiet) return;
     for (const connection of this.#connections)
       if (connection instanceof Socket) connection.operate();
   }
 
-  async #use(node: Address): Promise<void> {
+  async #use(node: NodeAddress): Promise<void> {
     const done = this.#trace.invoke({ name: "use", session: this.#session, node: node.name });
     const begun = this.#trace.now();
-    const answer = await this.#ask(node, whoAmI, { token: this.#pair?.accessToken });
+    const answer = await this.#ask(node, viewerQuery, { token: this.#pair?.accessToken });
     if (answer === undefined) return done({ kind: "unknown" });
     const error = answer.errors?.[0];
-    const outcome = error ? failure(error.extensions) : viewed(answer.data, this.#session);
+    const outcome = error
+      ? outcomeOfError(error.extensions)
+      : outcomeOfViewer(answer.data, this.#session);
     if (outcome.kind === "ok") this.lastSuccess = begun;
     done(outcome);
-    if (outcome.reason === "ENDED") this.#signedOut();
+    if (outcome.reason === "ENDED") this.#forgetSession();
   }
 
-  /** Of several nodes at once, it takes any answer: all that are given are the same. */
-  async #renew(nodes: readonly Address[]): Promise<void> {
+  /** Renews at several nodes at once and takes any response: all responses are equal. */
+  async #renew(nodes: readonly NodeAddress[]): Promise<void> {
     const pair = this.#pair;
     if (pair === undefined) return;
-    this.#inDoubt = true;
+    this.#mustRenew = true;
     await Promise.all(nodes.map((node) => this.#renewAt(node, pair)));
   }
 
-  async #renewAt(node: Address, { renewalToken }: Pair): Promise<void> {
+  async #renewAt(node: NodeAddress, { renewalToken }: Pair): Promise<void> {
     const done = this.#trace.invoke({
       name: "renew",
       session: this.#session,
@@ -187,36 +197,36 @@ export class Client {
     );
     if (answer === undefined) return done({ kind: "unknown" });
     const error = answer.errors?.[0];
-    if (error) return done(failure(error.extensions));
+    if (error) return done(outcomeOfError(error.extensions));
     const { reason, tokens } = answer.data.renew;
     if (tokens === undefined) {
       done({ kind: "fail", reason });
-      return this.#signedOut();
+      return this.#forgetSession();
     }
     this.#pair = tokens as Pair;
-    this.#inDoubt = false;
+    this.#mustRenew = false;
     this.lastSuccess = begun;
     const { accessToken, renewalToken: next } = this.#pair;
-    done({ kind: "ok", successor: contentOf(accessToken) + contentOf(next) });
+    done({ kind: "ok", successor: contentHashOf(accessToken) + contentHashOf(next) });
   }
 
-  /** Who did not sign out himself signs in again. */
-  #signedOut(): void {
-    if (!this.#over) this.#pair = undefined;
+  /** Logs in again with the next action, unless the client itself has logged out. */
+  #forgetSession(): void {
+    if (!this.#ending) this.#pair = undefined;
   }
 
-  async #ask(node: Address, query: string, options: Parameters<typeof ask>[2]) {
+  async #ask(node: NodeAddress, query: string, options: Parameters<typeof ask>[2]) {
     try {
       return await ask(node.url, query, options);
     } catch {
-      // The node is gone, with or without having done it.
+      // The node is gone; it may or may not have executed the request.
       return undefined;
     }
   }
 }
 
-/** What a token says, without its key id and signature, which differ between rings; hashed, as it is a secret. */
-function contentOf(token: string): string {
+/** Hash of a token's content without key id and signature, which differ between key rings. */
+function contentHashOf(token: string): string {
   return hash("sha256", bodyOf(token).subarray(7, 34)).slice(0, 16);
 }
 

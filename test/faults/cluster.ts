@@ -1,38 +1,38 @@
-/** Curfew nodes as processes of their own, and the Redis that they share. */
+/** Starts Curfew nodes as processes, with the Redis that they share. */
 import { randomBytes } from "node:crypto";
 import { newFolder, startServer, type Env, type ServerProcess } from "../helpers/command.ts";
 import { startProxy, type TestProxy } from "../helpers/proxy.ts";
 import { RedisCluster } from "../helpers/redis-cluster.ts";
 import { masterName, RedisSentinels } from "../helpers/redis-sentinel.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
-import type { Address } from "./sockets.ts";
+import type { NodeAddress } from "./sockets.ts";
 
-/** One server, or many of them that fail over by themselves. */
+/** One server, or several that fail over by themselves. */
 export type Redis = RedisServer | RedisSentinels | RedisCluster;
 
-export interface Node extends Address {
-  /** The network between it and a Redis that is one server. */
+export interface Node extends NodeAddress {
+  /** The proxy between the node and Redis; throws with Sentinels or a cluster. */
   readonly proxy: TestProxy;
-  /** Of its process. */
+  /** Id of the node's process. */
   readonly pid: number;
-  /** As a power cut would. */
+  /** Kills the process, as a power failure would. */
   kill(): Promise<void>;
 }
 
 export interface Cluster extends AsyncDisposable {
   readonly redis: Redis;
   readonly nodes: readonly Node[];
-  /** The processes of Redis, by their ids. */
+  /** Ids of the Redis processes. */
   readonly stores: readonly number[];
-  /** Stops all; resolves to what they should not have done: print errors, or exit in another way. */
+  /** Stops all nodes; returns their faults: printed errors and wrong exit codes. */
   stop(): Promise<string[]>;
 }
 
 export interface ClusterOptions {
-  /** One for each node, beside what all have. */
+  /** The environment of each node, merged over `env`. */
   readonly nodes: readonly Env[];
   readonly env: Env;
-  /** A server that persists nothing, unless given. */
+  /** Starts the Redis; by default a server that persists nothing. */
   readonly redis?: () => Promise<Redis>;
 }
 
@@ -72,7 +72,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       kill,
       isKilled: () => killed,
       get proxy() {
-        if (proxy === undefined) throw new Error("Before this Redis there is no proxy");
+        if (proxy === undefined) throw new Error("Sentinels and clusters have no proxy");
         return proxy;
       },
     });
@@ -82,7 +82,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const stop = async () => {
     const faults = nodes.map(async ({ name, server, isKilled }) => {
       const { code, errors } = await server.stop("SIGTERM");
-      const printed = errors.slice(server.greeting.length);
+      const printed = errors.slice(server.startupReport.length);
       return [
         ...(isKilled() || code === 0 ? [] : [`Node ${name} exited with ${code}`]),
         ...(printed === "" ? [] : [`Node ${name} printed ${printed}`]),
@@ -99,14 +99,14 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   return { redis, nodes, stores, stop, [Symbol.asyncDispose]: () => all.disposeAsync() };
 }
 
-/** Where a node finds Redis: one server through a network that can fail, others as they say themselves. */
+/** The settings with which a node finds Redis: a single server behind a proxy, others directly. */
 async function linkTo(redis: Redis): Promise<{ address: Env; proxy?: TestProxy }> {
   if (redis instanceof RedisSentinels)
     return {
-      address: { REDIS_SENTINELS: redis.places.join(), REDIS_SENTINEL_NAME: masterName },
+      address: { REDIS_SENTINELS: redis.endpoints.join(), REDIS_SENTINEL_NAME: masterName },
     };
   if (redis instanceof RedisCluster)
-    return { address: { REDIS_CLUSTER_NODES: redis.places.join() } };
+    return { address: { REDIS_CLUSTER_NODES: redis.endpoints.join() } };
   const proxy = await startProxy(redis.port);
   return { address: { REDIS_URL: `redis://127.0.0.1:${proxy.port}` }, proxy };
 }

@@ -1,56 +1,58 @@
 /**
- * How much later than it happened, or could have happened, something was seen in a run: the machine has other
- * work to do, and the clients themselves keep their process busy. None of that is the nodes' doing.
+ * Records delays that the nodes do not cause: run delays of their processes on a busy machine, and delays of the
+ * clients' own event loop.
  */
-import { mostWithheld, startWithheld } from "../helpers/stopwatch.ts";
+import { maxDelayShare, startRunDelay } from "../helpers/stopwatch.ts";
 import type { Entry, Trace } from "./trace.ts";
 
-interface Observed {
+interface ObservedProcess {
   readonly name: string;
   readonly pid: number;
 }
 
-/** How often it is noted (ms). */
+/** Interval between two samples (ms). */
 const interval = 100;
 
 /**
- * Notes it in the trace, for each node, until what is returned is called.
+ * Records the delay of each node in the trace.
  *
- * @param stores the processes that all nodes wait for
+ * @param stores the processes of Redis, for which all nodes wait
+ * @returns a function that stops recording
  */
-export function noteDelays(
+export function recordDelays(
   trace: Trace,
-  nodes: readonly Observed[],
+  nodes: readonly ObservedProcess[],
   stores: readonly number[],
 ): () => void {
-  const withheld = nodes.map(({ name, pid }) => [name, startWithheld([pid, ...stores])] as const);
+  const runDelays = nodes.map(({ name, pid }) => [name, startRunDelay([pid, ...stores])] as const);
   let late = 0;
   let due = trace.now() + interval;
-  const note = () => {
-    // What came in that time was not read either.
+  const record = () => {
+    // While the event loop is late, the clients read no messages either.
     late += Math.max(0, trace.now() - due);
-    for (const [node, total] of withheld) trace.note({ kind: "delayed", node, by: late + total() });
+    for (const [node, total] of runDelays)
+      trace.record({ kind: "delayed", node, by: late + total() });
     due = trace.now() + interval;
   };
-  note();
-  const timer = setInterval(note, interval);
+  record();
+  const timer = setInterval(record, interval);
   return () => {
     clearInterval(timer);
-    note();
+    record();
   };
 }
 
-/** @returns a function that says for how many milliseconds between two moments a node, or its clients, were held up */
+/** @returns a function that returns the delay of a node and its clients between two times (ms) */
 export function delaysOf(
   entries: readonly Entry[],
 ): (node: string, from: number, to: number) => number {
-  const notes = entries.filter((entry) => entry.kind === "delayed");
-  const byNode = Map.groupBy(notes, ({ node }) => node);
+  const delays = entries.filter((entry) => entry.kind === "delayed");
+  const byNode = Map.groupBy(delays, ({ node }) => node);
   return (node, from, to) => {
     const samples = byNode.get(node) ?? [];
     const before = samples.findLast(({ at }) => at <= from) ?? samples[0];
     const after = samples.find(({ at }) => at >= to) ?? samples.at(-1);
     const delay = Math.max(0, (after?.by ?? 0) - (before?.by ?? 0));
-    return Math.min(delay, mostWithheld * Math.max(0, to - from));
+    return Math.min(delay, maxDelayShare * Math.max(0, to - from));
   };
 }

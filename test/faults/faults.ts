@@ -1,36 +1,36 @@
-/** The faults: what is promised under each, and how it is brought about. */
+/** The scenarios: each fault, its guaranteed bound, and how it is injected. */
 import { setTimeout as pause } from "node:timers/promises";
 import { RedisCluster } from "../helpers/redis-cluster.ts";
 import { RedisSentinels } from "../helpers/redis-sentinel.ts";
 import { startRedis } from "../helpers/redis.ts";
 import {
-  beginRenewals,
+  startRenewals,
   failOverInCluster,
   failOverToReplica,
-  freeze,
-  here,
+  freezeRedis,
+  logoutNode,
   moveSlots,
-  names,
-  oneRedis,
-  signOut,
-  there,
+  nodeNames,
+  singleRedis,
+  logOutVictims,
+  otherNode,
 } from "./actions.ts";
 import {
-  unchecked,
+  rareRechecks,
   defaults,
-  short,
-  patient,
+  shortGrace,
+  longGrace,
   tick,
   slack,
-  promised,
+  guaranteed,
   atOnce,
-  byReturn,
-  byRecheck,
-  byFailover,
-  deadLink,
+  onReconnect,
+  onRecheck,
+  onFailover,
+  onDeadLink,
   withinGrace,
   type Scenario,
-} from "./promise.ts";
+} from "./guarantees.ts";
 
 const durable = () => startRedis(["--appendonly", "yes", "--appendfsync", "everysec"]);
 
@@ -41,75 +41,75 @@ export const scenarios: readonly Scenario[] = [
   {
     name: "none",
     ...atOnce,
-    settings: unchecked,
-    act: signOut,
+    settings: rareRechecks,
+    run: logOutVictims,
   },
   {
     name: "link slow (200 ms each way)",
-    ...promised("at once, and the delay", 2 * 200 + slack),
-    settings: unchecked,
-    async act(world) {
-      there(world).proxy.delay(200);
-      await signOut(world);
+    ...guaranteed("at once, and the delay", 2 * 200 + slack),
+    settings: rareRechecks,
+    async run(context) {
+      otherNode(context).proxy.delay(200);
+      await logOutVictims(context);
     },
   },
   {
     name: "message lost",
-    ...byRecheck,
-    settings: short,
-    async act(world) {
-      there(world).proxy.lose('"ended"');
-      await signOut(world);
+    ...onRecheck,
+    settings: shortGrace,
+    async run(context) {
+      otherNode(context).proxy.loseMessages('"ended"');
+      await logOutVictims(context);
     },
   },
   {
     name: "publish refused, delete done",
-    ...byRecheck,
-    settings: short,
-    async act(world) {
-      const redis = oneRedis(world);
+    ...onRecheck,
+    settings: shortGrace,
+    async run(context) {
+      const redis = singleRedis(context);
       await redis.command("ACL", "SETUSER", "default", "-publish");
-      await signOut(world);
-      await pause(byRecheck.bounds.end);
+      await logOutVictims(context);
+      await pause(onRecheck.bounds.end);
       await redis.command("ACL", "SETUSER", "default", "+publish");
     },
   },
   {
     name: "subscribers killed during logout",
-    ...byReturn,
-    settings: unchecked,
-    async act(world) {
-      const { random } = world;
-      const redis = oneRedis(world);
+    ...onReconnect,
+    settings: rareRechecks,
+    async run(context) {
+      const { random } = context;
+      const redis = singleRedis(context);
       await Promise.all([
         pause(random.between(0, 5)).then(() => redis.command("CLIENT", "KILL", "TYPE", "pubsub")),
-        pause(random.between(0, 5)).then(() => signOut(world)),
+        pause(random.between(0, 5)).then(() => logOutVictims(context)),
       ]);
     },
   },
   {
     name: "links cut during logout",
-    ...byReturn,
-    settings: unchecked,
-    async act(world) {
-      const { random } = world;
+    ...onReconnect,
+    settings: rareRechecks,
+    async run(context) {
+      const { random } = context;
       await Promise.all([
-        pause(random.between(0, 5)).then(() => there(world).proxy.drop()),
-        pause(random.between(0, 5)).then(() => signOut(world)),
+        pause(random.between(0, 5)).then(() => otherNode(context).proxy.drop()),
+        pause(random.between(0, 5)).then(() => logOutVictims(context)),
       ]);
     },
   },
   {
     name: "Redis killed and restarted from AOF",
     ...withinGrace,
-    settings: short,
+    settings: shortGrace,
     redis: durable,
-    async act(world) {
-      const { random } = world;
-      const redis = oneRedis(world);
-      there(world).proxy.lose('"ended"');
-      await signOut(world);
-      const recovered = world.trace.outage(names(world));
+    async run(context) {
+      const { random } = context;
+      const redis = singleRedis(context);
+      otherNode(context).proxy.loseMessages('"ended"');
+      await logOutVictims(context);
+      const recovered = context.trace.outage(nodeNames(context));
       await redis.kill();
       await pause(random.between(100, 4500));
       await redis.restart();
@@ -117,17 +117,17 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   {
-    // What is not in the store has ended, whatever became of it: everybody has to sign in again.
+    // A session that is missing from the store has ended: all users have to sign in again.
     name: "Redis killed and restarted empty",
     ...withinGrace,
-    settings: short,
-    async act(world) {
-      const { random, trace, victims } = world;
-      const redis = oneRedis(world);
-      const recovered = trace.outage(names(world));
+    settings: shortGrace,
+    async run(context) {
+      const { random, trace, victims } = context;
+      const redis = singleRedis(context);
+      const recovered = trace.outage(nodeNames(context));
       await redis.kill();
-      trace.note({ kind: "wiped" });
-      for (const victim of victims) victim.giveUp();
+      trace.record({ kind: "wiped" });
+      for (const victim of victims) victim.stopLoggingIn();
       await pause(random.between(100, 4500));
       await redis.restart();
       recovered();
@@ -135,38 +135,38 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: "Redis frozen for 10 s",
-    ...promised("the outage, and the recheck interval (5 s)", 15_000 + tick + slack),
+    ...guaranteed("the outage, and the recheck interval (5 s)", 15_000 + tick + slack),
     settings: defaults,
-    act: (world) => freeze(world, 10_000),
+    run: (context) => freezeRedis(context, 10_000),
   },
   {
-    // Longer than the grace of a renewal too: he whose renewal is in doubt asks again after that.
+    // Also longer than RENEWAL_GRACE: clients with a renewal of unknown outcome retry after it.
     name: "Redis frozen, longer than the outage grace",
     ...withinGrace,
-    settings: short,
-    act: (world) => freeze(world, 12_000, () => beginRenewals(world)),
+    settings: shortGrace,
+    run: (context) => freezeRedis(context, 12_000, () => startRenewals(context)),
   },
   {
     name: "link half-open, the next one good",
-    ...deadLink,
-    settings: unchecked,
-    async act(world) {
-      const { proxy } = there(world);
+    ...onDeadLink,
+    settings: rareRechecks,
+    async run(context) {
+      const { proxy } = otherNode(context);
       proxy.halfOpen();
       proxy.heal();
-      await signOut(world);
+      await logOutVictims(context);
     },
   },
   {
     name: "link half-open, longer than the outage grace",
     ...withinGrace,
-    settings: short,
-    async act(world) {
-      const node = there(world);
-      const recovered = world.trace.outage([node.name]);
+    settings: shortGrace,
+    async run(context) {
+      const node = otherNode(context);
+      const recovered = context.trace.outage([node.name]);
       node.proxy.halfOpen();
-      await signOut(world);
-      await pause(world.random.between(4000, 5000));
+      await logOutVictims(context);
+      await pause(context.random.between(4000, 5000));
       recovered();
       node.proxy.heal();
     },
@@ -174,75 +174,75 @@ export const scenarios: readonly Scenario[] = [
   {
     name: "link stalled, then all of it at once",
     ...withinGrace,
-    settings: short,
-    async act(world) {
-      const node = there(world);
-      const recovered = world.trace.outage([node.name]);
+    settings: shortGrace,
+    async run(context) {
+      const node = otherNode(context);
+      const recovered = context.trace.outage([node.name]);
       node.proxy.stall();
-      await signOut(world);
-      await pause(world.random.between(1000, 5000));
+      await logOutVictims(context);
+      await pause(context.random.between(1000, 5000));
       recovered();
       node.proxy.heal();
     },
   },
   {
     name: "node killed during logout",
-    ...byRecheck,
-    settings: short,
-    async act(world) {
-      const { random, victims } = world;
-      const node = here(world);
-      // In half of the runs Redis has done it for certain, and the node does not know yet.
-      const isDone = random.next() < 0.5;
-      if (isDone) node.proxy.stallAnswers();
+    ...onRecheck,
+    settings: shortGrace,
+    async run(context) {
+      const { random, victims } = context;
+      const node = logoutNode(context);
+      // In half of the runs Redis has certainly executed the logout, and the node has no reply yet.
+      const isExecuted = random.next() < 0.5;
+      if (isExecuted) node.proxy.stallReplies();
       await Promise.all([
-        ...victims.map((victim) => victim.logout(node, !isDone)),
-        pause(random.between(isDone ? 20 : 0, 30)).then(() => node.kill()),
+        ...victims.map((victim) => victim.logout(node, !isExecuted)),
+        pause(random.between(isExecuted ? 20 : 0, 30)).then(() => node.kill()),
       ]);
-      // What had ended by then is found out without being told again.
+      // In half of the runs, rechecks detect the sessions that have ended before the logout is repeated.
       await pause(random.pick([0, 2000]));
-      await signOut(world, there(world));
+      await logOutVictims(context, otherNode(context));
     },
   },
   {
     name: "Sentinel failover",
-    ...byFailover,
-    settings: patient,
+    ...onFailover,
+    settings: longGrace,
     redis: () => RedisSentinels.start(),
-    act: failOverToReplica,
+    run: failOverToReplica,
   },
   {
     name: "Cluster failover",
-    ...byFailover,
-    settings: patient,
+    ...onFailover,
+    settings: longGrace,
     redis: () => RedisCluster.start(),
-    act: failOverInCluster,
+    run: failOverInCluster,
   },
   {
     name: "Cluster slots moved during logout",
     ...atOnce,
-    settings: unchecked,
+    settings: rareRechecks,
     redis: () => RedisCluster.start(),
-    act: moveSlots,
+    run: moveSlots,
   },
   {
     name: "two key rings during a rotation",
     ...atOnce,
-    settings: unchecked,
+    settings: rareRechecks,
     nodes: [{ CURFEW_SECRETS: `${newKey},${oldKey}` }, { CURFEW_SECRETS: `${oldKey},${newKey}` }],
-    act: signOut,
+    run: logOutVictims,
   },
   {
     name: "clocks 5 s apart",
     ...atOnce,
-    settings: unchecked,
+    settings: rareRechecks,
     nodes: [
       {},
       {
-        NODE_OPTIONS: `--import=${new URL("skew.ts", import.meta.url).href}`,
+        NODE_OPTIONS: `--import=${new URL("clock-skew.ts", import.meta.url).href}`,
         CLOCK_AHEAD: "5000",
       },
     ],
-    act: signOut,
+    run: logOutVictims,
   },
 ];

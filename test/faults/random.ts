@@ -1,4 +1,4 @@
-/** Chance that a seed repeats. */
+/** A seeded random number generator, so that a run can be repeated. */
 
 export class Random {
   #state: number;
@@ -7,7 +7,7 @@ export class Random {
     this.#state = seed >>> 0;
   }
 
-  /** From 0 up to 1: mulberry32. */
+  /** A number from 0 up to 1 (mulberry32). */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0;
     let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
@@ -25,7 +25,7 @@ export class Random {
     return item;
   }
 
-  /** Chance of its own, so that the order in which things happen elsewhere does not matter. */
+  /** Returns an independent generator, which does not depend on the order of events elsewhere. */
   fork(): Random {
     return new Random(this.next() * 4_294_967_296);
   }

@@ -1,36 +1,43 @@
-/** The one way in which an honest client's session may end by the reuse of a renewal token. */
+/** The one accepted case in which an honest client's session ends by token reuse. */
 import type { Entry, Invoke, Op } from "./trace.ts";
 
 /**
- * A client whose answer was lost asks again until it has one. Where its first ask may have been carried
- * out more than the grace before a later one was, the later one is a reuse by contract, and nothing else
- * is: what ends a session sooner is a fault. By session, the moment from which that may be.
+ * Computes from which time on each session may end by reuse. A client that loses the response to a renewal
+ * retries it. If the first attempt may have succeeded more than the grace period before a retry is executed,
+ * the server rightly treats the retry as reuse; any earlier end is a fault.
  *
- * What cannot have reached the store before it was away is carried out when it is back, or not at all; and
- * nothing is after it was answered, if only to say that the outcome is unknown.
+ * A request that cannot have reached the store before an outage is executed after it or never. No request is
+ * executed after its response, even a response that leaves the outcome unknown.
+ *
+ * @returns milliseconds of the trace's clock, by session
  */
-export function reuseExcusedFrom(
+export function acceptedReuses(
   entries: readonly Entry[],
   ops: readonly Op[],
   grace: number,
 ): ReadonlyMap<string, number> {
   const outages = entries.filter((entry) => entry.kind === "outage");
-  const slowness = entries.filter((entry) => entry.kind === "slow");
-  const notBefore = ({ node, at }: Invoke) => {
-    const there = at + (slowness.findLast((slow) => slow.at <= at)?.by ?? 0);
-    const away = outages.filter((o) => o.nodes.includes(node) && o.at <= there && there < o.until);
-    return Math.max(there, ...away.map(({ until }) => until));
+  const latencies = entries.filter((entry) => entry.kind === "slow");
+  const earliestExecution = ({ node, at }: Invoke) => {
+    const arrival = at + (latencies.findLast((latency) => latency.at <= at)?.by ?? 0);
+    const pending = outages.filter(
+      (o) => o.nodes.includes(node) && o.at <= arrival && arrival < o.until,
+    );
+    return Math.max(arrival, ...pending.map(({ until }) => until));
   };
-  const excused = new Map<string, number>();
+  const accepted = new Map<string, number>();
   const renewals = ops.filter(({ begun }) => begun.name === "renew");
-  const steps = Map.groupBy(renewals, ({ begun }) => `${begun.session} ${begun.generation}`);
-  for (const asks of steps.values())
-    for (const first of asks)
-      for (const later of asks) {
+  const attemptsByGeneration = Map.groupBy(
+    renewals,
+    ({ begun }) => `${begun.session} ${begun.generation}`,
+  );
+  for (const attempts of attemptsByGeneration.values())
+    for (const first of attempts)
+      for (const later of attempts) {
         const { session = "" } = first.begun;
-        const from = notBefore(first.begun) + grace;
+        const from = earliestExecution(first.begun) + grace;
         if (first === later || (later.done?.at ?? Infinity) <= from) continue;
-        excused.set(session, Math.min(from, excused.get(session) ?? Infinity));
+        accepted.set(session, Math.min(from, accepted.get(session) ?? Infinity));
       }
-  return excused;
+  return accepted;
 }

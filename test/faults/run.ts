@@ -1,18 +1,18 @@
-/** `npm run faults`: plays every scenario many times and prints what was promised beside the worst that was seen. */
+/** `npm run faults`: runs every scenario many times and prints the guaranteed bounds beside the worst measured times. */
 import { parseArgs } from "node:util";
 import { scenarios } from "./faults.ts";
-import { play, type Run } from "./scenario.ts";
-import type { Scenario } from "./promise.ts";
+import { runScenario, type Run } from "./scenario.ts";
+import type { Scenario } from "./guarantees.ts";
 
 const { values } = parseArgs({
   options: {
-    /** How often each scenario is played. */
+    /** Number of runs of each scenario. */
     runs: { type: "string", default: "20" },
-    /** How many are played at the same time. */
+    /** Number of concurrent runs. */
     parallel: { type: "string", default: "2" },
-    /** Of the first run; each further one has the next. */
+    /** Seed of the first run; each further run uses the next number. */
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
-    /** Only scenarios whose name contains it. */
+    /** Runs only the scenarios whose name contains this text. */
     only: { type: "string", default: "" },
   },
 });
@@ -30,24 +30,24 @@ let failed = queue.length === 0;
 
 await Promise.all(Array.from({ length: Number(values.parallel) }, work));
 process.stdout.write(`${table()}\n`);
-const played = [...results.values()].flat();
-say(
-  `${played.length} runs, ${played.filter(({ faults }) => faults.length > 0).length} with a fault`,
+const finished = [...results.values()].flat();
+print(
+  `${finished.length} runs, ${finished.filter(({ faults }) => faults.length > 0).length} with a fault`,
 );
-for (const error of unhandled) say(`Unhandled in the run: ${String(error)}`);
+for (const error of unhandled) print(`Unhandled in the run: ${String(error)}`);
 process.exitCode = failed || unhandled.length > 0 ? 1 : 0;
 
 async function work(): Promise<void> {
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
     const { scenario, seed } = next;
     try {
-      const run = await play(scenario, seed);
+      const run = await runScenario(scenario, seed);
       results.get(scenario)?.push(run);
-      say(`${scenario.name} (seed ${seed}): ${Math.round(run.worst)} ms, ${queue.length} to go`);
+      print(`${scenario.name} (seed ${seed}): ${Math.round(run.worst)} ms, ${queue.length} to go`);
       if (run.faults.length === 0) continue;
-      say(["  FAILED", ...run.faults].join("\n  "));
+      print(["  FAILED", ...run.faults].join("\n  "));
     } catch (error) {
-      say(`${scenario.name} (seed ${seed}) could not be played: ${String(error)}`);
+      print(`${scenario.name} (seed ${seed}) could not be run: ${String(error)}`);
     }
     failed = true;
   }
@@ -62,9 +62,9 @@ function table(): string {
     "accepted uses after the end",
     "connections past the bound",
   ];
-  const rows = [...results].map(([{ name, promise, bounds }, runs]) => [
+  const rows = [...results].map(([{ name, guarantee, bounds }, runs]) => [
     name,
-    `${bounds.end} ms: ${promise}`,
+    `${bounds.end} ms: ${guarantee}`,
     `${Math.round(Math.max(0, ...runs.map(({ worst }) => worst)))} ms`,
     sum(runs.map(({ closes }) => closes)),
     sum(runs.map(({ acceptedAfterEnd }) => acceptedAfterEnd)),
@@ -78,7 +78,7 @@ function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, one) => total + one, 0);
 }
 
-/** Beside the table, which alone goes to the standard output. */
-function say(text: string): void {
+/** Prints to standard error: standard output holds only the table. */
+function print(text: string): void {
   process.stderr.write(`${text}\n`);
 }

@@ -1,4 +1,4 @@
-/** Plays one scenario once: nodes and clients, the fault, the recovery, and the verdict on the trace. */
+/** Runs one scenario: starts nodes and clients, injects the fault, waits for recovery and checks the trace. */
 import { writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,33 +8,33 @@ import { until } from "../helpers/until.ts";
 import { check, type Verdict } from "./check.ts";
 import { Client } from "./client.ts";
 import { startCluster, type Cluster } from "./cluster.ts";
-import { noteDelays } from "./delays.ts";
-import type { Scenario } from "./promise.ts";
+import { recordDelays } from "./delays.ts";
+import type { Scenario } from "./guarantees.ts";
 import { Random } from "./random.ts";
 import { Trace } from "./trace.ts";
 
-export interface World extends Pick<Cluster, "redis" | "nodes"> {
+export interface ScenarioContext extends Pick<Cluster, "redis" | "nodes"> {
   readonly trace: Trace;
   readonly random: Random;
-  /** Signed in, with a socket and a stream on every node: theirs are the sessions that are to end. */
+  /** Clients whose sessions end; each has a socket and a stream on every node. */
   readonly victims: readonly Client[];
-  /** Those who stay signed in. */
+  /** Clients that stay signed in. */
   readonly others: readonly Client[];
 }
 
 export interface Run extends Pick<Verdict, "worst" | "ends" | "closes"> {
   readonly seed: number;
-  /** All that went wrong, with where the trace is. */
+  /** Everything that went wrong, and the path of the trace. */
   readonly faults: readonly string[];
   readonly acceptedAfterEnd: number;
   readonly pastBound: number;
 }
 
 const users = 2;
-/** Milliseconds in which those who have signed out go on trying, after the last of their connections is closed. */
-const aftermath = 300;
+/** How long the victims go on sending requests after their last connection is closed (ms). */
+const observationTime = 300;
 
-export async function play(scenario: Scenario, seed: number): Promise<Run> {
+export async function runScenario(scenario: Scenario, seed: number): Promise<Run> {
   const random = new Random(seed);
   const trace = new Trace();
   const { settings, bounds } = scenario;
@@ -43,7 +43,7 @@ export async function play(scenario: Scenario, seed: number): Promise<Run> {
     env: {
       RECHECK_INTERVAL: `${settings.recheckInterval}ms`,
       OUTAGE_GRACE: `${settings.outageGrace}ms`,
-      // All clients come from one address.
+      // All clients share one address.
       MAX_FAILURES_PER_ADDRESS: "1000000",
       MAX_LOGINS_PER_ACCOUNT: "1000000",
       MAX_SOCKETS_PER_ADDRESS: "0",
@@ -51,7 +51,7 @@ export async function play(scenario: Scenario, seed: number): Promise<Run> {
     ...(scenario.redis && { redis: scenario.redis }),
   });
   const { nodes, redis } = cluster;
-  const stopNoting = noteDelays(trace, nodes, cluster.stores);
+  const stopRecording = recordDelays(trace, nodes, cluster.stores);
   const newClient = (email: string, quiet = false) =>
     new Client({ trace, nodes, email, random: random.fork(), quiet });
   const others: Client[] = [];
@@ -69,41 +69,41 @@ export async function play(scenario: Scenario, seed: number): Promise<Run> {
   await Promise.all(others.map((client) => client.login()));
   for (const client of others) client.start();
   for (const victim of victims) {
-    // A busy machine may take too long for some of it.
+    // Retries: on a busy machine an attempt may time out.
     await until(async () => {
       if (victim.session === "") await victim.login();
       return victim.session !== "";
-    }, "a session to end");
+    }, "a victim's session");
     await until(async () => {
       if (victim.openConnections < 2 * nodes.length) await victim.connectEverywhere();
       return victim.openConnections >= 2 * nodes.length;
-    }, "its connections");
+    }, "the victim's connections");
   }
-  // Rechecks come every second in most scenarios: the fault may hit any moment of it.
+  // Most scenarios recheck every second: injects the fault at a random point of that interval.
   await pause(random.between(50, 1250));
 
   const faults: string[] = [];
   for (const victim of victims) victim.start();
-  await scenario.act({ trace, random, redis, nodes, victims, others });
-  const healed = trace.now();
+  await scenario.run({ trace, random, redis, nodes, victims, others });
+  const recoveredAt = trace.now();
   const settle = async (what: string, condition: () => boolean) => {
     await until(condition, what).catch((error: unknown) => faults.push(String(error)));
   };
-  await settle("the connections of those who signed out to close", () =>
+  await settle("the victims' connections to close", () =>
     victims.every(({ openConnections }) => openConnections === 0),
   );
-  await settle("everybody else to be served again", () =>
-    others.every(({ lastSuccess }) => lastSuccess > healed),
+  await settle("the other clients to be served again", () =>
+    others.every(({ lastSuccess }) => lastSuccess > recoveredAt),
   );
-  await pause(aftermath);
+  await pause(observationTime);
   await clients.disposeAsync();
-  stopNoting();
+  stopRecording();
   faults.push(...(await cluster.stop()));
 
   const { violations, ...verdict } = check(trace.entries, bounds);
   faults.push(...violations.map(({ rule, at, what }) => `${rule} at ${at.toFixed(1)}: ${what}`));
   const count = (rule: string) => violations.filter((one) => one.rule === rule).length;
-  if (faults.length > 0) faults.push(await keep(trace, scenario.name, seed));
+  if (faults.length > 0) faults.push(await saveTrace(trace, scenario.name, seed));
   return {
     ...verdict,
     seed,
@@ -113,7 +113,7 @@ export async function play(scenario: Scenario, seed: number): Promise<Run> {
   };
 }
 
-async function keep(trace: Trace, name: string, seed: number): Promise<string> {
+async function saveTrace(trace: Trace, name: string, seed: number): Promise<string> {
   const file = join(tmpdir(), `curfew-trace-${name.replaceAll(/\W+/g, "-")}-${seed}.jsonl`);
   await writeFile(file, trace.entries.map((entry) => `${JSON.stringify(entry)}\n`).join(""));
   return `seed ${seed}, trace in ${file}`;

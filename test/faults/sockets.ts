@@ -1,40 +1,39 @@
-/** A client's socket with a subscription and operations, all of it noted in the trace. */
+/** A client's WebSocket with a subscription and operations, recorded in the trace. */
 import { WebSocket } from "ws";
 import type { Outcome, Trace } from "./trace.ts";
 
-export interface Address {
+export interface NodeAddress {
   readonly name: string;
   readonly url: string;
   readonly socketUrl: string;
-  /** Of its process. */
+  /** Id of the node's process. */
   readonly pid: number;
 }
 
-/** Notes what came of the wish for a connection or an operation. */
-export type Done = (
+/** Records the outcome of a connection attempt or an operation. */
+export type RecordOutcome = (
   outcome: Pick<Outcome, "kind"> & { reason?: string; connection?: number; opened?: number },
 ) => void;
 
-/** Both are the same session's, whoever asks. */
-export const whoAmI = "{ viewer { session { id } } }";
-export const watch = "subscription { sessionEvents { type session { id } } }";
+export const viewerQuery = "{ viewer { session { id } } }";
+export const eventsSubscription = "subscription { sessionEvents { type session { id } } }";
 
 export class Socket {
   readonly closed: Promise<void>;
-  /** Resolves when the server has let it in or turned it away. */
+  /** Resolves when the server has accepted or refused the connection. */
   readonly settled: Promise<void>;
   readonly #ws: WebSocket;
   readonly #trace: Trace;
   readonly #session: string;
   readonly #node: string;
-  readonly #pending = new Map<string, Done>();
+  readonly #pending = new Map<string, RecordOutcome>();
   #connection: number | undefined;
 
-  constructor(trace: Trace, session: string, node: Address, token: string) {
+  constructor(trace: Trace, session: string, node: NodeAddress, token: string) {
     this.#trace = trace;
     this.#session = session;
     this.#node = node.name;
-    const done: Done = trace.invoke({ name: "connect", session, node: node.name });
+    const done: RecordOutcome = trace.invoke({ name: "connect", session, node: node.name });
     const settled = Promise.withResolvers<void>();
     const closed = Promise.withResolvers<void>();
     this.settled = settled.promise;
@@ -45,16 +44,16 @@ export class Socket {
     this.#ws.on("message", (data: Buffer) => {
       const message = JSON.parse(data.toString()) as { type: string; id?: string; payload?: any };
       if (message.type === "connection_ack") {
-        this.#connection = trace.count();
+        this.#connection = trace.nextId();
         done({ kind: "ok", connection: this.#connection });
-        this.#send({ type: "subscribe", id: "watch", payload: { query: watch } });
+        this.#send({ type: "subscribe", id: "watch", payload: { query: eventsSubscription } });
         settled.resolve();
       } else this.#receive(message);
     });
     this.#ws.once("close", (code, reason) => {
       const connection = this.#connection;
-      if (connection === undefined) done(refusal(code, String(reason)));
-      else trace.note({ kind: "close", connection, code });
+      if (connection === undefined) done(outcomeOfClose(code, String(reason)));
+      else trace.record({ kind: "close", connection, code });
       for (const unanswered of this.#pending.values()) unanswered({ kind: "unknown" });
       settled.resolve();
       closed.resolve();
@@ -67,10 +66,10 @@ export class Socket {
 
   operate(): void {
     if (!this.isOpen) return;
-    const id = String(this.#trace.count());
+    const id = String(this.#trace.nextId());
     const operation = { name: "operation", session: this.#session, node: this.#node } as const;
     this.#pending.set(id, this.#trace.invoke(operation));
-    this.#send({ type: "subscribe", id, payload: { query: whoAmI } });
+    this.#send({ type: "subscribe", id, payload: { query: viewerQuery } });
   }
 
   close(): void {
@@ -84,15 +83,15 @@ export class Socket {
   #receive({ type, id = "", payload }: { type: string; id?: string; payload?: any }): void {
     if (id === "watch") {
       if (type === "next" && payload.data !== undefined && this.#connection !== undefined)
-        this.#trace.note({ kind: "delivery", connection: this.#connection });
+        this.#trace.record({ kind: "delivery", connection: this.#connection });
       return;
     }
     const done = this.#pending.get(id);
     if (done === undefined) return;
     this.#pending.delete(id);
     const error = type === "error" ? payload[0] : payload.errors?.[0];
-    if (error === undefined) done(viewed(payload.data, this.#session));
-    else done(failure(error.extensions));
+    if (error === undefined) done(outcomeOfViewer(payload.data, this.#session));
+    else done(outcomeOfError(error.extensions));
   }
 
   #send(message: unknown): void {
@@ -100,27 +99,33 @@ export class Socket {
   }
 }
 
-/** What `whoAmI` was answered: without a viewer it was a stranger who asked. */
-export function viewed(data: any, session: string): { kind: "ok" | "fail"; reason?: string } {
-  const generationAtRead: unknown = data?.viewer?.session.id;
-  if (generationAtRead === session) return { kind: "ok" };
-  return { kind: "fail", reason: generationAtRead === undefined ? "ENDED" : "SOMEBODY_ELSE" };
+/** The outcome of `viewerQuery`: without a viewer, the request was unauthenticated. */
+export function outcomeOfViewer(
+  data: any,
+  session: string,
+): { kind: "ok" | "fail"; reason?: string } {
+  const sessionId: unknown = data?.viewer?.session.id;
+  if (sessionId === session) return { kind: "ok" };
+  return { kind: "fail", reason: sessionId === undefined ? "ENDED" : "OTHER_SESSION" };
 }
 
-/** Where the store did not answer, nobody knows what it did. */
-export function failure(extensions: any): { kind: "fail" | "unknown"; reason: string } {
+/** The outcome of an error; if the store did not reply, the outcome is unknown. */
+export function outcomeOfError(extensions: any): { kind: "fail" | "unknown"; reason: string } {
   const code = String(extensions?.code);
   if (code === "SERVICE_UNAVAILABLE") return { kind: "unknown", reason: "UNAVAILABLE" };
   return { kind: "fail", reason: String(extensions?.reason ?? code) };
 }
 
-function refusal(code: number, reason: string): { kind: "fail" | "unknown"; reason?: string } {
+function outcomeOfClose(
+  code: number,
+  reason: string,
+): { kind: "fail" | "unknown"; reason?: string } {
   const reasons: Readonly<Record<string, string>> = {
     SESSION_ENDED: "ENDED",
     SESSION_EXPIRED: "EXPIRED",
     TRY_AGAIN_LATER: "UNAVAILABLE",
   };
-  // Cut, or never connected: its node was going away. Or the machine was too busy to deliver connection_init in time.
+  // 1006 and 1012: the node was shutting down. 4408: a busy machine delivered connection_init too late.
   if (code === 1006 || code === 1012 || code === 4408) return { kind: "unknown" };
   return { kind: "fail", reason: reasons[reason] ?? `${code} ${reason}` };
 }

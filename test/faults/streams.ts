@@ -1,43 +1,48 @@
-/** A client's event stream over HTTP with a subscription, noted in the trace as a socket is. */
+/** A client's SSE subscription, recorded in the trace like a WebSocket. */
 import { setTimeout as pause } from "node:timers/promises";
 import { openStream, type StreamEvent, type TestStream } from "../helpers/sse.ts";
 import { stopwatch } from "../helpers/stopwatch.ts";
-import { slack } from "./promise.ts";
-import { failure, watch, type Address, type Done } from "./sockets.ts";
+import { slack } from "./guarantees.ts";
+import {
+  outcomeOfError,
+  eventsSubscription,
+  type NodeAddress,
+  type RecordOutcome,
+} from "./sockets.ts";
 import type { Trace } from "./trace.ts";
 
-/** As a socket would have been closed. */
+/** The close codes that a WebSocket would have received. */
 const codes: Readonly<Record<string, number>> = {
   ENDED: 4401,
   EXPIRED: 4403,
   UNAVAILABLE: 1013,
   SERVICE_RESTART: 1012,
 };
-const cut = 1006;
+const abnormalClosure = 1006;
 
 export class EventStream {
   readonly closed: Promise<void>;
-  /** Resolves when the server has let it in or turned it away. */
+  /** Resolves when the server has accepted or refused the subscription. */
   readonly settled: Promise<void>;
   readonly #trace: Trace;
   readonly #abort = new AbortController();
   readonly #settle: () => void;
-  readonly #done: Done;
+  readonly #recordOutcome: RecordOutcome;
   #opened = 0;
   #connection: number | undefined;
-  #isOver = false;
+  #isFinished = false;
 
-  constructor(trace: Trace, session: string, node: Address, token: string) {
+  constructor(trace: Trace, session: string, node: NodeAddress, token: string) {
     const settled = Promise.withResolvers<void>();
     this.settled = settled.promise;
     this.#settle = settled.resolve;
     this.#trace = trace;
-    this.#done = trace.invoke({ name: "connect", session, node: node.name });
+    this.#recordOutcome = trace.invoke({ name: "connect", session, node: node.name });
     this.closed = this.#run(node, token);
   }
 
   get isOpen(): boolean {
-    return this.#connection !== undefined && !this.#isOver;
+    return this.#connection !== undefined && !this.#isFinished;
   }
 
   close(): void {
@@ -48,28 +53,28 @@ export class EventStream {
     this.#abort.abort();
   }
 
-  async #run({ url, pid }: Address, token: string): Promise<void> {
+  async #run({ url, pid }: NodeAddress, token: string): Promise<void> {
     let stream: TestStream | undefined;
     try {
       const onEvent = (event: StreamEvent) => this.#receive(event);
-      stream = await openStream(url, watch, { token, abort: this.#abort, onEvent });
+      stream = await openStream(url, eventsSubscription, { token, abort: this.#abort, onEvent });
       this.#opened = this.#trace.now();
-      // A refusal is the first event, and comes at once, if the machine lets the node send it and this process read it.
+      // A refusal is the first event and comes at once, unless the machine delays the node or this process.
       const elapsed = stopwatch(pid);
-      while (!this.#isOver && elapsed() < slack)
+      while (!this.#isFinished && elapsed() < slack)
         await Promise.race([stream.ended, pause(slack / 10, undefined, { ref: false })]);
       this.#accept();
       await stream.ended;
     } catch {
-      // Cut, as when its node was killed.
+      // The connection was lost, for example because the node was killed.
     }
-    this.#over({ kind: "unknown" }, cut);
+    this.#finish({ kind: "unknown" }, abnormalClosure);
   }
 
   #accept(): void {
-    if (this.#isOver || this.#connection !== undefined) return;
-    this.#connection = this.#trace.count();
-    this.#done({ kind: "ok", connection: this.#connection, opened: this.#opened });
+    if (this.#isFinished || this.#connection !== undefined) return;
+    this.#connection = this.#trace.nextId();
+    this.#recordOutcome({ kind: "ok", connection: this.#connection, opened: this.#opened });
     this.#settle();
   }
 
@@ -79,18 +84,18 @@ export class EventStream {
     if (error === undefined) {
       this.#accept();
       if (this.#connection !== undefined)
-        this.#trace.note({ kind: "delivery", connection: this.#connection });
+        this.#trace.record({ kind: "delivery", connection: this.#connection });
       return;
     }
-    const refusal = failure(error.extensions);
-    this.#over(refusal, codes[refusal.reason] ?? 4500);
+    const outcome = outcomeOfError(error.extensions);
+    this.#finish(outcome, codes[outcome.reason] ?? 4500);
   }
 
-  #over(refusal: Parameters<Done>[0], code: number): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    if (this.#connection === undefined) this.#done(refusal);
-    else this.#trace.note({ kind: "close", connection: this.#connection, code });
+  #finish(outcome: Parameters<RecordOutcome>[0], code: number): void {
+    if (this.#isFinished) return;
+    this.#isFinished = true;
+    if (this.#connection === undefined) this.#recordOutcome(outcome);
+    else this.#trace.record({ kind: "close", connection: this.#connection, code });
     this.#settle();
   }
 }

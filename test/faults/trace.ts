@@ -1,4 +1,4 @@
-/** What the clients of a run did and saw, in the manner of Jepsen, with the time of one monotonic clock. */
+/** The history of a run, as in Jepsen: the clients' operations and outcomes, with times of one monotonic clock. */
 
 /** Milliseconds. */
 interface Timed {
@@ -12,25 +12,25 @@ export interface Invoke extends Timed {
   readonly op: number;
   readonly name: Operation;
   readonly node: string;
-  /** A login has none yet. */
+  /** Unset for a login. */
   readonly session?: string;
-  /** Of the renewal token that is presented. */
+  /** Generation of the presented renewal token. */
   readonly generation?: number;
 }
 
 export interface Outcome extends Timed {
-  /** A failure had no effect; what is unknown may have had one, or have one later. */
+  /** `fail`: no effect. `unknown`: the operation may have had an effect, or may have one later. */
   readonly kind: "ok" | "fail" | "unknown";
   readonly op: number;
-  /** Of a login. */
+  /** Set by a login. */
   readonly session?: string;
-  /** Of a failure: the server's word for it. */
+  /** Set by a failure: the server's reason. */
   readonly reason?: string;
-  /** Of a renewal: what its pair says, without its signatures. */
+  /** Set by a renewal: hash of the new pair without its signatures. */
   readonly successor?: string;
-  /** Of a connection that was let in. */
+  /** Set by an accepted connection: its id. */
   readonly connection?: number;
-  /** Of one, when it was, if that was known later. */
+  /** When the connection was accepted, if that differs from the time of this entry. */
   readonly opened?: number;
 }
 
@@ -39,20 +39,20 @@ export interface Op {
   readonly done: Outcome | undefined;
 }
 
-/** From here to there these nodes cannot ask the store. */
+/** From `at` to `until` these nodes cannot reach the store. */
 export interface Outage extends Timed {
   readonly kind: "outage";
   readonly nodes: readonly string[];
   readonly until: number;
 }
 
-/** From now on the store carries out a renewal so many milliseconds after it was asked for, or later. */
-export interface Slowness extends Timed {
+/** From now on the store executes a renewal at least this long after its request (ms). */
+export interface Latency extends Timed {
   readonly kind: "slow";
   readonly by: number;
 }
 
-/** Since the run began, this node or its clients were held up for so many milliseconds. */
+/** Total delay of this node and its clients since the run began (ms). */
 export interface Delayed extends Timed {
   readonly kind: "delayed";
   readonly node: string;
@@ -64,9 +64,9 @@ export type Entry =
   | Outcome
   | (Timed & { readonly kind: "delivery"; readonly connection: number })
   | (Timed & { readonly kind: "close"; readonly connection: number; readonly code: number })
-  /** The store has lost everything: all sessions that were there have ended. */
+  /** The store has lost all data: all its sessions have ended. */
   | (Timed & { readonly kind: "wiped" })
-  | Slowness
+  | Latency
   | Delayed
   | Outage;
 
@@ -76,11 +76,11 @@ export class Trace {
   readonly entries: Entry[] = [];
   #count = 0;
 
-  note(entry: Untimed<Entry>): void {
+  record(entry: Untimed<Entry>): void {
     this.entries.push({ at: this.now(), ...entry });
   }
 
-  /** From now on these nodes cannot ask the store; until what is returned is called. */
+  /** Marks these nodes as disconnected from the store until the returned function is called. */
   outage(nodes: readonly string[]): () => void {
     const at = this.now();
     return () => void this.entries.push({ kind: "outage", at, until: this.now(), nodes });
@@ -90,17 +90,17 @@ export class Trace {
     return Number(process.hrtime.bigint()) / 1e6;
   }
 
-  /** A number that nothing else in this trace has. */
-  count(): number {
+  /** A number that is unique in this trace. */
+  nextId(): number {
     return (this.#count += 1);
   }
 
-  /** Begins an operation; what is returned notes its outcome. */
+  /** Records the start of an operation; the returned function records its outcome. */
   invoke(
     invocation: Omit<Untimed<Invoke>, "op" | "kind">,
   ): (outcome: Omit<Untimed<Outcome>, "op">) => void {
-    const op = this.count();
-    this.note({ kind: "invoke", op, ...invocation });
-    return (outcome) => this.note({ op, ...outcome });
+    const op = this.nextId();
+    this.record({ kind: "invoke", op, ...invocation });
+    return (outcome) => this.record({ op, ...outcome });
   }
 }

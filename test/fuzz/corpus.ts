@@ -1,10 +1,10 @@
-/** The inputs that cost most of all that fuzzing found: they are played first, and the file grows. */
+/** Reads and writes worst.json: the most expensive inputs that fuzzing has found, which cost.test.ts sends first. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { gunzipSync, gzipSync } from "node:zlib";
 
 const file = new URL("worst.json", import.meta.url);
 
-/** The bodies of GraphQL requests, which are also the payloads of `subscribe`, by a name for each. */
+/** Bodies of GraphQL requests, by name; they also serve as payloads of `subscribe`. */
 export type Corpus = Readonly<Record<string, string>>;
 
 export function readCorpus(): Corpus {
@@ -17,7 +17,7 @@ export function readCorpus(): Corpus {
   );
 }
 
-/** Most of them repeat themselves, and are small when they are packed. */
+/** Compresses the inputs: most are repetitive. */
 export function writeCorpus(corpus: Corpus): void {
   const packed = Object.entries(corpus).map(([name, text]) => [
     name,

@@ -1,37 +1,37 @@
 /**
- * No single input holds the server for longer than its size explains. What costs most is printed; with
- * `FUZZ_KEEP=1 npx vitest run test/fuzz/cost.test.ts` it is added to worst.json, which is played first.
+ * No single input blocks the server for longer than its size explains. The test prints the most expensive
+ * inputs; `FUZZ_KEEP=1 npx vitest run test/fuzz/cost.test.ts` adds them to worst.json, which is sent first.
  */
 import * as fc from "fast-check";
 import { expect, it } from "vitest";
-import { fitted, hostileParams } from "../helpers/hostile-params.ts";
+import { jsonOfSize, hostileParams } from "../helpers/hostile-params.ts";
 import { connect } from "../helpers/socket.ts";
 import { readCorpus, writeCorpus, type Corpus } from "./corpus.ts";
-import { json, withLoot } from "./documents.ts";
-import { fuzzedServer } from "./server.ts";
+import { json, withCredentials } from "./documents.ts";
+import { startFuzzedServer } from "./server.ts";
 
-/** Milliseconds of CPU time beyond those of a harmless input of the same size. */
+/** Allowed CPU time beyond that of a harmless input of the same size (ms). */
 const excess = 50;
-/** Milliseconds from which an input is worth keeping. */
-const remarkable = 25;
-/** The settings' largest body. */
+/** An input that costs more is worth saving (ms). */
+const worthSaving = 25;
+/** The default of MAX_MESSAGE_SIZE (bytes). */
 const largest = 262_144;
 const generated = 200;
-/** They are measured together, and one by one where together they cost too much. */
-const group = 10;
+/** Inputs are measured in groups of this size, and one by one if the group is expensive. */
+const groupSize = 10;
 
 type Send = (input: string) => Promise<unknown>;
 
 function overHttp(url: string): Send {
   return async (body) => {
-    // Generated inputs may subscribe: an event stream would not end.
+    // No text/event-stream: generated inputs may subscribe, and the stream would not end.
     const headers = { "content-type": "application/json", accept: "application/json" };
     await (await fetch(url, { method: "POST", headers, body })).text();
   };
 }
 
-/** On a socket and under a session of its own: some inputs close the one or end the other. */
-function onSocket(fuzzed: Awaited<ReturnType<typeof fuzzedServer>>): Send {
+/** Uses a new socket and session for each input: some inputs close the socket or end the session. */
+function onSocket(fuzzed: Awaited<ReturnType<typeof startFuzzedServer>>): Send {
   return async (payload) => {
     const { socketUrl, loot } = await fuzzed.next();
     await using socket = await connect(socketUrl, loot.ACCESS_TOKEN);
@@ -48,20 +48,20 @@ function onSocket(fuzzed: Awaited<ReturnType<typeof fuzzedServer>>): Send {
 function inputs(): Corpus {
   const known = Object.entries(hostileParams).map(([name, make]) => [
     name,
-    fitted(make, largest - 100),
+    jsonOfSize(make, largest - 100),
   ]);
   const found = fc.sample(json, generated).map((body, i) => [`generated ${i}`, body]);
   return Object.fromEntries([...Object.entries(readCorpus()), ...known, ...found]);
 }
 
 it.each(["http", "socket"] as const)(
-  "over %s no input costs much more than a harmless one of its size",
+  "over %s, no input costs much more CPU time than a harmless one of its size",
   { timeout: 300_000 },
   async (transport) => {
-    await using fuzzed = await fuzzedServer();
+    await using fuzzed = await startFuzzedServer();
     const { url, loot } = await fuzzed.next();
     const send = transport === "http" ? overHttp(url) : onSocket(fuzzed);
-    /** The least of three: a collection of garbage is of no input. */
+    /** The lowest of three measurements, which excludes garbage collections. */
     const cost = async (input: string) => {
       const costs: number[] = [];
       for (let i = 0; i < 3; i += 1) costs.push(await fuzzed.cost(() => send(input)));
@@ -74,24 +74,24 @@ it.each(["http", "socket"] as const)(
 
     const costs: { readonly name: string; readonly input: string; readonly cost: number }[] = [];
     const all = Object.entries(inputs()).map(
-      ([name, input]) => [name, withLoot(input, loot)] as const,
+      ([name, input]) => [name, withCredentials(input, loot)] as const,
     );
-    for (let i = 0; i < all.length; i += group) {
-      const some = all.slice(i, i + group);
+    for (let i = 0; i < all.length; i += groupSize) {
+      const some = all.slice(i, i + groupSize);
       const together = await fuzzed.cost(async () => {
         for (const [, input] of some) await send(input);
       });
-      if (together < remarkable) continue;
+      if (together < worthSaving) continue;
       for (const [name, input] of some) costs.push({ name, input, cost: await cost(input) });
     }
     const worst = costs.toSorted((one, other) => other.cost - one.cost);
     const lines = worst.slice(0, 5).map(({ name, cost: time }) => `${time.toFixed(0)} ms: ${name}`);
     process.stdout.write(`Most of ${all.length} inputs over ${transport}:\n${lines.join("\n")}\n`);
     if (process.env["FUZZ_KEEP"] === "1") {
-      const kept = worst.filter((one) => one.cost > remarkable || one.name in readCorpus());
+      const saved = worst.filter((one) => one.cost > worthSaving || one.name in readCorpus());
       writeCorpus({
         ...readCorpus(),
-        ...Object.fromEntries(kept.map(({ name, input }) => [name, input])),
+        ...Object.fromEntries(saved.map(({ name, input }) => [name, input])),
       });
     }
     expect(

@@ -1,19 +1,19 @@
-/** What a stranger may ask in GraphQL: right, nearly right and wrong, by the grammar and against it. */
+/** Arbitraries of GraphQL documents and parameters: valid, almost valid and invalid. */
 import * as fc from "fast-check";
 
-/** Stands for what its holder has of a session of his own, until an input is sent. */
-export const loot = fc.constantFrom("ACCESS_TOKEN", "RENEWAL_TOKEN", "SESSION_ID");
-export type Loot = Readonly<Record<"ACCESS_TOKEN" | "RENEWAL_TOKEN" | "SESSION_ID", string>>;
+/** A placeholder for a credential of the attacker's own session; `withCredentials` replaces it. */
+export const credentialPlaceholder = fc.constantFrom("ACCESS_TOKEN", "RENEWAL_TOKEN", "SESSION_ID");
+export type Credentials = Readonly<Record<"ACCESS_TOKEN" | "RENEWAL_TOKEN" | "SESSION_ID", string>>;
 
-/** What is sent. */
-export function withLoot(text: string, held: Loot): string {
+/** Replaces the placeholders. */
+export function withCredentials(text: string, credentials: Credentials): string {
   return text.replaceAll(
     /ACCESS_TOKEN|RENEWAL_TOKEN|SESSION_ID/g,
-    (name) => held[name as keyof Loot],
+    (name) => credentials[name as keyof Credentials],
   );
 }
 
-const odd = fc.constantFrom(
+const unusualText = fc.constantFrom(
   "",
   "\0",
   "\uD800",
@@ -36,7 +36,7 @@ export const anyText = fc.oneof(
     weight: 1,
     arbitrary: fc.array(fc.nat({ max: 0xffff })).map((units) => String.fromCharCode(...units)),
   },
-  { weight: 2, arbitrary: odd },
+  { weight: 2, arbitrary: unusualText },
   { weight: 2, arbitrary: fc.nat({ max: 99 }).map((n) => `user-${n}@example.com`) },
 );
 
@@ -119,15 +119,15 @@ const operation = fc
   )
   .map((parts) => parts.join(" "));
 
-/** By the grammar, of names that mostly exist. */
-const grammatical = fc
+/** Follows the grammar, mostly with names that exist. */
+const grammaticalDocument = fc
   .array(operation, { minLength: 1, maxLength: 3 })
   .map((each) => each.join("\n"));
 
 const outcome =
   "{ __typename ... on Problem { message } ... on SignedIn { tokens { accessToken } } }";
-/** What honest clients ask, one of them a stream. */
-const honest = fc.constantFrom(
+/** Documents of honest clients, subscriptions included. */
+const validDocument = fc.constantFrom(
   "{ __typename }",
   "{ hello }",
   "{ own }",
@@ -147,8 +147,8 @@ const honest = fc.constantFrom(
   "{ __schema { types { name fields { name type { name ofType { name } } } } } }",
 );
 
-/** What costs more than it looks. */
-const costly = fc.oneof(
+/** Documents that cost more than their size suggests. */
+const expensiveDocument = fc.oneof(
   fc.nat({ max: 300 }).map((n) => `{${" hello".repeat(n)} }`),
   fc
     .nat({ max: 300 })
@@ -171,7 +171,7 @@ const costly = fc.oneof(
   }),
 );
 
-/** Cuts a piece out, doubles it or puts another in its place. */
+/** Removes, doubles or replaces a piece of the text. */
 export function damaged(text: fc.Arbitrary<string>): fc.Arbitrary<string> {
   return fc
     .tuple(text, fc.nat(), fc.nat({ max: 12 }), anyText, fc.nat({ max: 2 }))
@@ -184,28 +184,28 @@ export function damaged(text: fc.Arbitrary<string>): fc.Arbitrary<string> {
 }
 
 export const document = fc.oneof(
-  { weight: 6, arbitrary: honest },
-  { weight: 4, arbitrary: grammatical },
-  { weight: 3, arbitrary: damaged(honest) },
-  { weight: 1, arbitrary: costly },
+  { weight: 6, arbitrary: validDocument },
+  { weight: 4, arbitrary: grammaticalDocument },
+  { weight: 3, arbitrary: damaged(validDocument) },
+  { weight: 1, arbitrary: expensiveDocument },
   { weight: 1, arbitrary: anyText },
 );
 
 const text = fc.oneof(
   anyText,
-  loot,
-  fc.tuple(loot, anyText).map(([token, more]) => token + more),
+  credentialPlaceholder,
+  fc.tuple(credentialPlaceholder, anyText).map(([token, more]) => token + more),
 );
 const anything = fc.oneof({ weight: 4, arbitrary: text }, fc.jsonValue({ maxDepth: 2 }));
-const key = fc.oneof({ weight: 9, arbitrary: argument }, odd);
-/** Values as JSON has them. */
+const key = fc.oneof({ weight: 9, arbitrary: argument }, unusualText);
+/** JSON values. */
 const variables = fc.oneof(
   { weight: 6, arbitrary: fc.dictionary(key, anything, { maxKeys: 6 }) },
   fc.jsonValue({ maxDepth: 3 }),
 );
 
-const plain = fc.record({ query: document, variables }, { requiredKeys: ["query"] });
-const some = fc.record(
+const plainParams = fc.record({ query: document, variables }, { requiredKeys: ["query"] });
+const unusualParams = fc.record(
   {
     query: fc.oneof({ weight: 12, arbitrary: document }, fc.jsonValue({ maxDepth: 1 })),
     variables,
@@ -220,15 +220,15 @@ const some = fc.record(
   { requiredKeys: ["query"] },
 );
 
-/** The parameters of a request, some with more or with less than belongs there. */
+/** The parameters of a request, some with extra or missing members. */
 export const params: fc.Arbitrary<unknown> = fc.oneof(
-  { weight: 6, arbitrary: plain },
-  { weight: 4, arbitrary: some },
+  { weight: 6, arbitrary: plainParams },
+  { weight: 4, arbitrary: unusualParams },
   { weight: 1, arbitrary: fc.jsonValue({ maxDepth: 2 }) },
-  { weight: 1, arbitrary: fc.array(plain, { maxLength: 3 }) },
+  { weight: 1, arbitrary: fc.array(plainParams, { maxLength: 3 }) },
 );
 
-/** The same as JSON, some of it broken or too deep. */
+/** The parameters as JSON, sometimes damaged or too deeply nested. */
 export const json = fc.oneof(
   { weight: 14, arbitrary: params.map((one) => JSON.stringify(one)) },
   { weight: 2, arbitrary: damaged(params.map((one) => JSON.stringify(one))) },

@@ -1,9 +1,9 @@
-/** What a client may send on a socket: messages in and out of order, and frames that are none. */
+/** Arbitraries of WebSocket frames: messages in and out of order, fragments and invalid frames. */
 import * as fc from "fast-check";
-import { anyText, damaged, document, loot, params } from "./documents.ts";
+import { anyText, damaged, document, credentialPlaceholder, params } from "./documents.ts";
 
 export interface Frame {
-  /** What RFC 6455 §5.2 has in the first byte: FIN, three reserved bits and the opcode. */
+  /** The first byte (RFC 6455 §5.2): FIN, three reserved bits and the opcode. */
   readonly head: number;
   readonly payload: string | Buffer;
   readonly masked: boolean;
@@ -11,7 +11,7 @@ export interface Frame {
 
 const text = 0x81;
 
-function whole(payload: string): Frame[] {
+function singleFrame(payload: string): Frame[] {
   return [{ head: text, payload, masked: true }];
 }
 
@@ -27,14 +27,14 @@ const operation = fc.record({
   payload: fc.record(
     {
       query: document,
-      variables: fc.dictionary(anyText, fc.oneof(loot, reply), { maxKeys: 3 }),
+      variables: fc.dictionary(anyText, fc.oneof(credentialPlaceholder, reply), { maxKeys: 3 }),
       operationName: fc.constantFrom("A", "B", null, ""),
       extensions: fc.dictionary(anyText, reply, { maxKeys: 2 }),
     },
     { requiredKeys: ["query"] },
   ),
 });
-const ordinary = fc.oneof(
+const validMessage = fc.oneof(
   { weight: 8, arbitrary: operation },
   { weight: 4, arbitrary: fc.record({ id, type: fc.constant("complete") }) },
   fc.record(
@@ -42,7 +42,7 @@ const ordinary = fc.oneof(
     { requiredKeys: ["type"] },
   ),
 );
-const wrong = fc.oneof(
+const invalidMessage = fc.oneof(
   fc.record(
     {
       id: fc.oneof(id, fc.jsonValue({ maxDepth: 1 })),
@@ -59,15 +59,15 @@ const wrong = fc.oneof(
 );
 
 const message = fc.oneof(
-  { weight: 150, arbitrary: ordinary.map((one) => JSON.stringify(one)) },
-  { weight: 2, arbitrary: damaged(ordinary.map((one) => JSON.stringify(one))) },
-  { weight: 1, arbitrary: wrong.map((one) => JSON.stringify(one)) },
+  { weight: 150, arbitrary: validMessage.map((one) => JSON.stringify(one)) },
+  { weight: 2, arbitrary: damaged(validMessage.map((one) => JSON.stringify(one))) },
+  { weight: 1, arbitrary: invalidMessage.map((one) => JSON.stringify(one)) },
   fc
     .nat({ max: 100_000 })
     .map((n) => `{"type":"ping","payload":{"a":${"[".repeat(n)}${"]".repeat(n)}}}`),
 );
 
-/** In pieces, with a ping of the frame's own kind between them. */
+/** A message in fragments, sometimes with a ping between them. */
 const fragments = fc
   .tuple(message, fc.array(fc.nat(), { maxLength: 3 }), fc.boolean())
   .map(([payload, cuts, withPing]): Frame[] => {
@@ -87,7 +87,7 @@ const control = fc
   .tuple(fc.constantFrom(0x89, 0x8a), fc.uint8Array({ maxLength: 125 }))
   .map(([head, payload]): Frame[] => [{ head, payload: Buffer.from(payload), masked: true }]);
 
-const frame = fc
+const anyFrame = fc
   .record({
     head: fc.oneof(fc.constantFrom(0x82, 0x88, 0x80, 0x01, 0xc1), fc.nat({ max: 255 })),
     payload: fc.oneof(
@@ -99,16 +99,16 @@ const frame = fc
   })
   .map((one): Frame[] => [one]);
 
-/** One step is a message or what was meant for one, in as many frames as it takes. */
+/** A step is one message, valid or not, in one or more frames. */
 const step = fc.oneof(
-  { weight: 60, arbitrary: message.map(whole) },
+  { weight: 60, arbitrary: message.map(singleFrame) },
   { weight: 12, arbitrary: fragments },
   { weight: 6, arbitrary: control },
-  { weight: 1, arbitrary: frame },
+  { weight: 1, arbitrary: anyFrame },
 );
 
 export interface Script {
-  /** The payload of `connection_init`, as JSON; without one the steps come first. */
+  /** The payload of `connection_init` as JSON; if undefined, the script sends none. */
   readonly init: string | undefined;
   readonly steps: readonly (readonly Frame[])[];
 }
@@ -116,7 +116,7 @@ export interface Script {
 const init = fc.oneof(
   { weight: 12, arbitrary: fc.constant('{"token":"ACCESS_TOKEN"}') },
   fc
-    .oneof(fc.record({ token: fc.oneof(loot, reply), headers: reply }), reply)
+    .oneof(fc.record({ token: fc.oneof(credentialPlaceholder, reply), headers: reply }), reply)
     .map((one) => JSON.stringify(one)),
   fc.constant(undefined),
 );
@@ -126,8 +126,8 @@ export const script: fc.Arbitrary<Script> = fc.record({
   steps: fc.array(step, { minLength: 50, maxLength: 50 }),
 });
 
-/** As it goes over the wire, masked with four zeros, which leave it as it is. */
-export function encode({ head, masked }: Frame, payload: Buffer): Buffer {
+/** Encodes a frame; the mask is zero, which leaves the payload unchanged. */
+export function encodeFrame({ head, masked }: Frame, payload: Buffer): Buffer {
   const mask = masked ? 0x80 : 0;
   const { length } = payload;
   const lengths =

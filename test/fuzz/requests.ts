@@ -1,8 +1,8 @@
-/** HTTP requests of every kind, and what becomes of their bytes when they are broken. */
+/** Arbitraries of HTTP requests, and of requests with damaged bytes. */
 import { METHODS } from "node:http";
 import { gzipSync } from "node:zlib";
 import * as fc from "fast-check";
-import { anyText, document, json, loot, params } from "./documents.ts";
+import { anyText, document, json, credentialPlaceholder, params } from "./documents.ts";
 
 export interface Input {
   readonly method: string;
@@ -24,7 +24,7 @@ const body = fc.oneof(
   fc.uint8Array({ maxLength: 100 }).map((bytes) => Buffer.from(bytes)),
 );
 
-/** Node takes no more than 16 KiB of a request's head. */
+/** Truncated: Node accepts at most 16 KiB of headers. */
 const inUrl = params.map((one) => {
   const pairs = Object.entries(one ?? {}).map(([key, value]) => [
     key,
@@ -68,10 +68,16 @@ const accept = fc.oneof(
   anyText,
 );
 const authorization = fc
-  .tuple(fc.constantFrom("Bearer ", "bearer  ", "Basic ", ""), fc.oneof(loot, loot, anyText))
+  .tuple(
+    fc.constantFrom("Bearer ", "bearer  ", "Basic ", ""),
+    fc.oneof(credentialPlaceholder, credentialPlaceholder, anyText),
+  )
   .map((parts) => parts.join(""));
-const usual = fc.record({ "content-type": type, accept, authorization }, { requiredKeys: [] });
-const rare = fc.record(
+const commonHeaders = fc.record(
+  { "content-type": type, accept, authorization },
+  { requiredKeys: [] },
+);
+const rareHeaders = fc.record(
   {
     "content-encoding": fc.constantFrom("gzip", "identity", "x, gzip"),
     origin: fc.oneof(fc.constantFrom("null", "https://else.test", "http://["), anyText),
@@ -87,13 +93,13 @@ const rare = fc.record(
   { requiredKeys: [] },
 );
 
-/** What Node's client takes for the value of a header. */
+/** Replaces the characters that Node's client refuses in a header value. */
 function headerValue(text: string): string {
   return text.replaceAll(/[^\t\x20-\x7e\x80-\xff]/g, "?").trim();
 }
 
 const headers = fc
-  .tuple(usual, fc.oneof({ weight: 4, arbitrary: fc.constant({}) }, rare))
+  .tuple(commonHeaders, fc.oneof({ weight: 4, arbitrary: fc.constant({}) }, rareHeaders))
   .map(([one, other]) =>
     Object.fromEntries(
       Object.entries({ ...one, ...other }).map(([name, value]) => [name, headerValue(value ?? "")]),
@@ -111,14 +117,14 @@ export const request: fc.Arbitrary<Input> = fc.record({
   body,
 });
 
-const heads = [
+const requestBytes = [
   'POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 21\r\nConnection: close\r\n\r\n{"query":"{ hello }"}',
   'POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n15\r\n{"query":"{ hello }"}\r\n0\r\n\r\n',
   "GET /graphql?query={hello} HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\nOrigin: http://a\r\n\r\n",
   "OPTIONS /graphql HTTP/1.1\r\nHost: a\r\nOrigin: http://b\r\nAccess-Control-Request-Method: POST\r\n\r\n",
   "GET /graphql HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n\x81\x80\0\0\0\0",
 ];
-const wound = fc.tuple(
+const damage = fc.tuple(
   fc.nat(),
   fc.nat({ max: 10 }),
   fc.oneof(
@@ -137,10 +143,10 @@ const wound = fc.tuple(
   ),
 );
 export const brokenBytes = fc
-  .tuple(fc.constantFrom(...heads), fc.array(wound, { minLength: 1, maxLength: 4 }))
-  .map(([head, wounds]) => {
+  .tuple(fc.constantFrom(...requestBytes), fc.array(damage, { minLength: 1, maxLength: 4 }))
+  .map(([head, damages]) => {
     let text = head;
-    for (const [where, length, other] of wounds) {
+    for (const [where, length, other] of damages) {
       const at = where % (text.length + 1);
       text = text.slice(0, at) + other + text.slice(at + length);
     }

@@ -1,4 +1,4 @@
-/** Fails if a generated file is not what `npm run codegen` writes now, and leaves the new one in its place. */
+/** Fails if a generated file differs from the output of `npm run codegen`, and leaves the new file in place. */
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 
@@ -12,5 +12,6 @@ const { status } = spawnSync("npm", ["run", "--silent", "codegen"], {
   stdio: "inherit",
 });
 const stale = generated.filter((path) => read(path) !== before.get(path));
-for (const path of stale) process.stderr.write(`${path} was out of date: commit the new one.\n`);
+for (const path of stale)
+  process.stderr.write(`${path} was out of date: commit the new version.\n`);
 process.exitCode = status !== 0 || stale.length > 0 ? 1 : 0;

@@ -7,7 +7,7 @@ import { requestIdFrom } from "../../src/lib/log-context.ts";
 import { tokenFromHeader } from "../../src/protocol/connection-init.ts";
 import { originPolicy } from "../../src/request/origin-check.ts";
 import { knownMessage } from "../../src/graphql/plugins/error-shapes.ts";
-import { growth, isLinear, median, threadCost } from "../helpers/cost.ts";
+import { sizeRatio, isLinear, median, threadCost } from "../helpers/cost.ts";
 import { regexLiterals } from "../helpers/regex-literals.ts";
 
 /** The settings' largest body. */
@@ -79,7 +79,7 @@ const floor = 25;
 function superlinear(work: (text: string) => unknown, pattern: string, most: number) {
   for (const text of attacks(pattern, most)) {
     if (threadCost(() => work(text)) <= floor) continue;
-    const small = text.slice(0, Math.ceil(text.length / growth));
+    const small = text.slice(0, Math.ceil(text.length / sizeRatio));
     const cost = (one: string) => median([1, 2, 3].map(() => threadCost(() => work(one))));
     if (!isLinear(cost(small), cost(text), floor)) return text.slice(0, 60);
   }

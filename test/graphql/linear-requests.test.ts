@@ -2,8 +2,8 @@
 import { Agent, request } from "node:http";
 import { expect, it } from "vitest";
 import { startCurfew } from "../helpers/curfew.ts";
-import { growth, isLinear, median, processCost } from "../helpers/cost.ts";
-import { fitted, hostileApp, hostileParams } from "../helpers/hostile-params.ts";
+import { sizeRatio, isLinear, median, processCost } from "../helpers/cost.ts";
+import { jsonOfSize, hostileApp, hostileParams } from "../helpers/hostile-params.ts";
 import { register } from "../helpers/http.ts";
 import { connect } from "../helpers/socket.ts";
 
@@ -41,7 +41,7 @@ async function superlinear(send: Send, size: number): Promise<string[]> {
   const found: string[] = [];
   await send('{"query":"{ __typename }"}');
   for (const [name, make] of Object.entries(hostileParams)) {
-    const [small, large] = [fitted(make, size / growth), fitted(make, size)];
+    const [small, large] = [jsonOfSize(make, size / sizeRatio), jsonOfSize(make, size)];
     if ((await processCost(() => send(large))) <= floor) continue;
     const cost = async (json: string) => {
       const costs: number[] = [];

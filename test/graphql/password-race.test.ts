@@ -6,7 +6,7 @@ import type { UserDirectory } from "../../src/users/directory.ts";
 import { Passwords } from "../../src/users/passwords.ts";
 import { fakeClock, startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import { ask, askData, login, newEmail, password, register, renew } from "../helpers/http.ts";
-import { breakable, intercept, memoryStore, memoryUsers } from "../helpers/parts.ts";
+import { breakable, intercept, memoryStore, memoryUsers } from "../helpers/backends.ts";
 import { connect } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
 

@@ -1,4 +1,4 @@
-/** The adapters of stores with the time limits that a node gives them. */
+/** Opens the store adapters with the time limits that a node uses. */
 import { nodeLimits } from "../../src/node/limits.ts";
 import type { RedisAddress } from "../../src/stores/redis/address.ts";
 import * as redis from "../../src/stores/redis/client.ts";

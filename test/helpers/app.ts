@@ -1,4 +1,4 @@
-/** An app of the kind that people build on Curfew, with handles for a test. */
+/** An example app built on Curfew, whose slow resolvers a test releases. */
 import type { Events } from "../../src/graphql/events.ts";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 
@@ -7,7 +7,7 @@ const typeDefs = /* GraphQL */ `
     hello: String!
     own: String! @authenticated
     vault: Vault!
-    "Answers when the test lets it."
+    "Answers when the test calls release."
     slow: String! @authenticated
     broken: String!
   }
@@ -17,20 +17,20 @@ const typeDefs = /* GraphQL */ `
   }
   type Mutation {
     say(text: String!): Int! @authenticated
-    "Answers when the test lets it."
+    "Answers when the test calls release."
     sayLater(text: String!): String! @authenticated
   }
   type Subscription {
     said: String! @authenticated
-    "As said, but for everybody."
+    "As said, without a session."
     heard: String!
-    "Yields once, and then waits for ever."
+    "Yields once, then never again."
     blocked: Int! @authenticated
     broken: Int!
   }
 `;
 
-/** Says "ready" first: then nothing said later is missed. */
+/** Yields "ready" first: from then on the subscriber misses no event. */
 async function listen(events: Events) {
   const stream = await events.subscribe("said");
   stream.push("ready");
@@ -86,10 +86,10 @@ export function testApp() {
   };
   return {
     schema: { typeDefs, resolvers },
-    /** What the mutations were called with, in their order. */
+    /** The texts that the mutations received, in order. */
     calls,
-    /** Resolves when a resolver waits for `open`. */
+    /** Resolves when a resolver waits for `release`. */
     started: started.promise,
-    open: () => gate.resolve(),
+    release: () => gate.resolve(),
   };
 }

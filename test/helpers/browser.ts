@@ -1,24 +1,24 @@
-/** A real browser, without a screen, for what only a browser can show. */
+/** Starts a headless Chromium for tests that need a real browser. */
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { chromium } from "playwright-core";
-import { patience } from "./patience.ts";
+import { eventTimeout } from "./timeouts.ts";
 
-/** This machine, under these names too. */
+/** Whether the name resolves to this machine (see `--host-resolver-rules`). */
 function isHere(hostname: string): boolean {
   return hostname === "127.0.0.1" || /\.(test|localhost)$/.test(hostname);
 }
 
-/** A browser that reaches nothing but the server, and what was tried besides or went wrong. */
+/** Opens a browser that reaches only this machine; records blocked requests and the page's errors. */
 export async function openBrowser() {
   await using opened = new AsyncDisposableStack();
   const profile = await mkdtemp(join(tmpdir(), "curfew-browser-"));
   opened.defer(() => rm(profile, { recursive: true, force: true }));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: findOnPath("chromium"),
-    timeout: patience,
+    timeout: eventTimeout,
     args: [
       "--headless",
       "--no-sandbox",
@@ -32,23 +32,23 @@ export async function openBrowser() {
     ],
   });
   opened.defer(() => context.close());
-  context.setDefaultTimeout(patience);
+  context.setDefaultTimeout(eventTimeout);
   const page = await context.newPage();
-  const strangers: string[] = [];
-  const faults: string[] = [];
+  const externalRequests: string[] = [];
+  const pageErrors: string[] = [];
   await context.route("**", (route) => {
     const { protocol, hostname } = new URL(route.request().url());
     if (isHere(hostname) || protocol === "blob:" || protocol === "data:") return route.continue();
-    strangers.push(route.request().url());
+    externalRequests.push(route.request().url());
     return route.abort();
   });
-  page.on("pageerror", (error) => faults.push(error.message));
-  // Among others, what a Content-Security-Policy refused.
+  page.on("pageerror", (error) => pageErrors.push(error.message));
+  // Includes Content-Security-Policy violations.
   page.on("console", (message) => {
-    if (message.type() === "error") faults.push(message.text());
+    if (message.type() === "error") pageErrors.push(message.text());
   });
   const close = opened.move();
-  return { page, strangers, faults, [Symbol.asyncDispose]: () => close.disposeAsync() };
+  return { page, externalRequests, pageErrors, [Symbol.asyncDispose]: () => close.disposeAsync() };
 }
 
 function findOnPath(program: string): string {

@@ -1,4 +1,4 @@
-/** The example chat as it stands, a process of its own; `npm test` has built the package and the page that it serves. */
+/** Starts the example chat as a process; `npm test` has built the package and the page that it serves. */
 import { join } from "node:path";
 import { Command, type Env } from "./command.ts";
 
@@ -6,7 +6,7 @@ const file = join(import.meta.dirname, "../../examples/chat/server.ts");
 
 const secrets = "a secret of this test run of 32 bytes or more";
 
-/** A line of the audit trail. */
+/** A line of the audit log. */
 export interface Fact {
   readonly event: string;
   readonly fingerprint: string;
@@ -14,16 +14,16 @@ export interface Fact {
   readonly time: number;
 }
 
-/** On any free port, unless one is said. */
-export async function startChat(given: Env) {
-  const env = { PORT: "0", CURFEW_SECRETS: secrets, ...given };
+/** Listens on a free port unless `PORT` is given. */
+export async function startChat(overrides: Env) {
+  const env = { PORT: "0", CURFEW_SECRETS: secrets, ...overrides };
   const server = new Command([], env, undefined, file);
-  const greeting = await server.said(/The chat is at \S+/);
+  const startupReport = await server.printed(/The chat is at \S+/);
   const stop = (signal: NodeJS.Signals) => {
     server.child.kill(signal);
     return server.ended;
   };
-  const { port } = new URL(/http:\S+/.exec(greeting)?.[0] ?? "");
+  const { port } = new URL(/http:\S+/.exec(startupReport)?.[0] ?? "");
   return {
     port: Number(port),
     url: `http://127.0.0.1:${port}/graphql`,

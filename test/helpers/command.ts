@@ -1,10 +1,10 @@
-/** Curfew's commands, each as a process of its own, with no settings but those that a test gives it. */
+/** Runs Curfew's commands as processes; their environment holds only what the test passes. */
 import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { noSecretIn } from "./secrecy.ts";
+import { recordLeaks } from "./secrecy.ts";
 import { dieWithTests } from "./watchdog.ts";
 
 const main = join(import.meta.dirname, "../../src/main.ts");
@@ -17,7 +17,7 @@ export interface Outcome {
   readonly errors: string;
 }
 
-/** Runs one to its end, in the folder of the sources unless it is said where. */
+/** Runs a command until it exits, in the current working directory unless `cwd` is given. */
 export async function runCommand(
   args: readonly string[],
   env: Env,
@@ -25,20 +25,20 @@ export async function runCommand(
   cwd?: string,
 ): Promise<Outcome> {
   const command = new Command(args, env, cwd);
-  // It may have ended without reading.
+  // The process may exit before it reads its input: EPIPE.
   command.child.stdin.on("error", () => {}).end(input);
   return command.ended;
 }
 
-/** A server that was started and has said where it is. */
+/** A running server that has printed its URL. */
 export interface ServerProcess extends AsyncDisposable {
   readonly url: string;
   readonly socketUrl: string;
   readonly port: string;
   readonly pid: number;
-  /** What it printed for people. */
-  readonly greeting: string;
-  /** Resolves when it is gone. */
+  /** Standard error at the time when the server printed its URL. */
+  readonly startupReport: string;
+  /** Resolves when the process has exited. */
   stop(signal: "SIGTERM" | "SIGKILL"): Promise<Outcome>;
 }
 
@@ -48,8 +48,8 @@ export async function startServer(
   cwd?: string,
 ): Promise<ServerProcess> {
   const command = new Command(args, { DRAIN_TIME: "400ms", ...env }, cwd);
-  const greeting = await command.said(/Curfew serves GraphQL at /);
-  const url = /http:\S+/.exec(greeting)?.[0] ?? "";
+  const startupReport = await command.printed(/Curfew serves GraphQL at /);
+  const url = /http:\S+/.exec(startupReport)?.[0] ?? "";
   const stop = (signal: NodeJS.Signals) => {
     command.child.kill(signal);
     return command.ended;
@@ -59,19 +59,19 @@ export async function startServer(
     socketUrl: url.replace("http", "ws"),
     port: new URL(url).port,
     pid: command.child.pid ?? 0,
-    greeting,
+    startupReport,
     stop,
     [Symbol.asyncDispose]: async () => void (await stop("SIGKILL")),
   };
 }
 
-/** A folder that is gone after the test. */
+/** A temporary folder that is removed on disposal. */
 export async function newFolder() {
   const path = await mkdtemp(join(tmpdir(), "curfew-test-"));
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
 }
 
-/** A program that is run as it stands. */
+/** A Node program in a child process; on exit its output is checked for secrets. */
 export class Command {
   readonly child: ChildProcessWithoutNullStreams;
   readonly ended: Promise<Outcome>;
@@ -89,23 +89,24 @@ export class Command {
     this.child.stderr.setEncoding("utf8").on("data", (text: string) => (this.#errors += text));
     this.ended = once(this.child, "close").then(([code]: (number | null)[]) => {
       const [output, errors] = [this.#output, this.#errors];
-      noSecretIn("the output of a process", output + errors);
+      recordLeaks("the output of a process", output + errors);
       return { code: code ?? null, output, errors };
     });
   }
 
-  /** What it has written so far. */
+  /** Standard output so far. */
   get output(): string {
     return this.#output;
   }
 
-  /** What it has printed for people, once that is in it. */
-  async said(pattern: RegExp): Promise<string> {
-    const gone = this.ended.then(({ output, errors }) => {
-      throw new Error(`It ended:\n${output}${errors}`);
+  /** Waits until standard error matches the pattern and returns it. */
+  async printed(pattern: RegExp): Promise<string> {
+    const exited = this.ended.then(({ output, errors }) => {
+      throw new Error(`The process exited:\n${output}${errors}`);
     });
-    while (!pattern.test(this.#errors)) await Promise.race([once(this.child.stderr, "data"), gone]);
-    gone.catch(() => {});
+    while (!pattern.test(this.#errors))
+      await Promise.race([once(this.child.stderr, "data"), exited]);
+    exited.catch(() => {});
     return this.#errors;
   }
 }

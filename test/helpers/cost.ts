@@ -1,6 +1,6 @@
-/** What work costs, in CPU time, so that a busy machine does not count. */
+/** Measures work in CPU time, which does not depend on the machine's load. */
 
-/** Milliseconds of this thread. */
+/** CPU time of this thread (ms). */
 export function threadCost(work: () => unknown): number {
   const before = process.threadCpuUsage();
   work();
@@ -8,7 +8,7 @@ export function threadCost(work: () => unknown): number {
   return (user + system) / 1_000;
 }
 
-/** Milliseconds of this process. */
+/** CPU time of this process (ms). */
 export async function processCost(work: () => Promise<unknown>): Promise<number> {
   const before = process.cpuUsage();
   await work();
@@ -21,10 +21,14 @@ export function median(numbers: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }
 
-/** The size of the smaller input is an eighth of the larger one's. */
-export const growth = 8;
+/** The larger input is this many times as long as the smaller one. */
+export const sizeRatio = 8;
 
-/** Linear work costs eight times as much for eight times the text, quadratic work 64 times. */
+/**
+ * Whether the cost grows linearly: 8 times as much for 8 times the text, where quadratic work costs 64 times.
+ *
+ * @param floor a cost below this counts as linear in any case (ms)
+ */
 export function isLinear(small: number, large: number, floor: number): boolean {
-  return large <= Math.max(floor, 3 * growth * small);
+  return large <= Math.max(floor, 3 * sizeRatio * small);
 }

@@ -1,4 +1,4 @@
-/** The use cases over a real store and real topics, with a clock that the test moves. */
+/** The session domain over a real store and pub/sub, with a clock that the test advances. */
 import { randomBytes } from "node:crypto";
 import { DatabaseSync } from "node:sqlite";
 import type { AuditFact } from "../../src/session/audit.ts";
@@ -15,7 +15,7 @@ export const second = 1_000;
 export const minute = 60 * second;
 export const day = 24 * 60 * minute;
 
-/** The defaults. */
+/** The default lifetimes (ms). */
 export const lifetimes: Lifetimes = {
   access: 30 * minute,
   renewal: 30 * day,
@@ -25,15 +25,15 @@ export const lifetimes: Lifetimes = {
 
 export const device = { userAgent: "Tests/1.0", ipAddress: "192.0.2.1" };
 
-/** That of the device. */
+/** The network of `device`. */
 export const network = sessionNetworkOf(device.ipAddress);
 
-/** A secret of a ring: the same name, the same secret. */
+/** A secret for a `KeyRing`; the same name gives the same secret. */
 export function secret(name: string): string {
-  return `${name}: 32 bytes or more, as is due`;
+  return `${name}: 32 bytes or more`;
 }
 
-/** A clock that stands still until it is moved. */
+/** A clock that stands still until the test advances it. */
 class Clock {
   now = Date.UTC(2030, 0, 1);
   readonly read = (): number => this.now;
@@ -43,50 +43,50 @@ class Clock {
   }
 }
 
-/** What a test replaces: everything else is the real thing, with the defaults. */
+/** @param overrides what the test replaces; all else is real, with the default settings */
 export function startDomain(overrides: Partial<SessionsOptions> = {}) {
   const clock = new Clock();
-  const gone = new Set<string>();
-  const faults: string[] = [];
-  const witnessed: SessionMessage[] = [];
+  const disabledUsers = new Set<string>();
+  const reportedErrors: string[] = [];
+  const localChanges: SessionMessage[] = [];
   const audited: AuditFact[] = [];
   const store = overrides.store ?? new SqliteSessions(new DatabaseSync(":memory:"));
-  const pubsub = overrides.pubsub ?? new MemoryPubSub(raise);
+  const pubsub = overrides.pubsub ?? new MemoryPubSub(rethrow);
   const options: SessionsOptions = {
     store,
     pubsub,
     ring: new KeyRing([secret("ring")]),
     lifetimes,
-    isUserDisabled: async (userId) => gone.has(userId),
+    isUserDisabled: async (userId) => disabledUsers.has(userId),
     clock: clock.read,
     randomBytes,
-    reportError: (what) => faults.push(what),
+    reportError: (what) => reportedErrors.push(what),
     audit: (fact) => audited.push(fact),
     ...overrides,
   };
   const sessions = new Sessions(options);
-  sessions.onLocalChange((message) => witnessed.push(message));
+  sessions.onLocalChange((message) => localChanges.push(message));
 
   return {
     sessions,
     store,
     pubsub,
     clock,
-    gone,
-    faults,
-    witnessed,
+    disabledUsers,
+    reportedErrors,
+    localChanges,
     audited,
-    /** Another node: the same store and topics, and whatever is its own. */
+    /** Another node on the same store and pub/sub. */
     node: (others: Partial<SessionsOptions> = {}) => new Sessions({ ...options, ...others }),
     login: (userId = "ada") => sessions.start(userId, device),
-    /** What other nodes hear about a session from now on: the type or, of an end, the reason. */
-    hear: async (fingerprint: string): Promise<readonly string[]> => {
-      const heard: string[] = [];
+    /** Records what other nodes receive about a session: the message's type or, for an end, its reason. */
+    recordMessages: async (fingerprint: string): Promise<readonly string[]> => {
+      const received: string[] = [];
       await pubsub.subscribe(sessionTopic(fingerprint), (message) => {
         const { type, reason } = message as { type: string; reason?: string };
-        heard.push(reason ?? type);
+        received.push(reason ?? type);
       });
-      return heard;
+      return received;
     },
     /** "signedIn", "unavailable", or the reason of the refusal. */
     access: async (token: string | undefined): Promise<string> => {
@@ -98,13 +98,13 @@ export function startDomain(overrides: Partial<SessionsOptions> = {}) {
       const renewal = await sessions.renew(token);
       return renewal.outcome === "refused" ? renewal.reason : renewal.outcome;
     },
-    /** A renewal that has to succeed. */
+    /** Renews; throws if the token is refused. */
     renew: async (token: string) => {
       const renewal = await sessions.renew(token);
       if (renewal.outcome === "refused") throw new Error(`Refused: ${renewal.reason}`);
       return renewal;
     },
-    /** Ends the session of any of its tokens; resolves to how many sessions that ended. */
+    /** Ends the token's session; returns the number of ended sessions. */
     logout: async (token: string): Promise<number> => {
       const claims = sessions.identify(token);
       return claims ? sessions.end(claims.fingerprint, "LOGOUT") : 0;
@@ -114,17 +114,17 @@ export function startDomain(overrides: Partial<SessionsOptions> = {}) {
 
 export type Domain = ReturnType<typeof startDomain>;
 
-/** A pair's tokens, which do not print and do not compare by themselves. */
-export function textsOf({ accessToken, renewalToken }: TokenPair): readonly string[] {
+/** The pair as strings: token objects neither print nor compare by value. */
+export function tokenStrings({ accessToken, renewalToken }: TokenPair): readonly string[] {
   return [accessToken, renewalToken];
 }
 
-/** For what must not happen. */
-export function raise(error: unknown): never {
+/** An error callback for errors that must not happen. */
+export function rethrow(error: unknown): never {
   throw error;
 }
 
-/** The same, of what would be told and go on. */
-export function raiseFault(_what: string, error: unknown): never {
+/** The same, in place of a `ReportError`. */
+export function rethrowReported(_what: string, error: unknown): never {
   throw error;
 }

@@ -1,10 +1,10 @@
-/** The explorer as a person uses it: its panel, its editors and what they show. */
+/** Drives the explorer in a browser: the session panel, the editors and the results. */
 import axe from "axe-core";
 import type { Page } from "playwright-core";
 import { openBrowser } from "./browser.ts";
 import { password } from "./http.ts";
 
-/** A browser of its own, with the explorer open in it. */
+/** Opens the explorer in a new browser. */
 export async function openExplorer(url: string, colorScheme: "light" | "dark" = "light") {
   const browser = await openBrowser();
   const { page } = browser;
@@ -30,21 +30,21 @@ export async function register(explorer: Explorer, email: string): Promise<void>
   await explorer.panel.getByText(email).waitFor();
 }
 
-/** One of the operations of the text in the editor. */
+/** Runs one of the operations in the editor. */
 export async function run(page: Page, operation: string): Promise<void> {
   await page.getByRole("button", { name: "Execute query" }).click();
   await page.getByRole("menuitem", { name: operation, exact: true }).click();
 }
 
-/** The answer, as soon as it has that word in it; without its spaces, since the pane wraps long lines. */
-export async function answer(page: Page, word: string): Promise<string> {
+/** The result, once it contains the word; without whitespace, because the pane wraps long lines. */
+export async function resultText(page: Page, word: string): Promise<string> {
   const pane = page.locator(".result-window", { hasText: word });
   await pane.waitFor();
   return (await pane.locator(".view-lines").innerText()).replaceAll(/\s/g, "");
 }
 
-/** All that the browser keeps of the page when it is left, and where it is. */
-export async function kept(page: Page): Promise<string> {
+/** Everything that the browser stores for the page, and the page's URL. */
+export async function storedByPage(page: Page): Promise<string> {
   return page.evaluate(
     () =>
       JSON.stringify(localStorage) +
@@ -54,8 +54,8 @@ export async function kept(page: Page): Promise<string> {
   );
 }
 
-/** What axe-core finds on the whole page that is serious or worse: the rules, and where they are broken. */
-export async function seriousFaults(page: Page): Promise<string[]> {
+/** The serious and critical violations that axe-core finds on the page: rule and elements. */
+export async function accessibilityFaults(page: Page): Promise<string[]> {
   await page.evaluate(axe.source);
   const { violations } = await page.evaluate(() => (globalThis as any).axe.run() as Promise<any>);
   return violations

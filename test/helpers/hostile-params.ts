@@ -1,4 +1,4 @@
-/** GraphQL parameters that cost a server as much as it lets a client of the given size cost it. */
+/** GraphQL parameters of a given size that are as expensive for the server as possible. */
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 
 /** The body of a GraphQL request, or the payload of a `subscribe` message. */
@@ -52,12 +52,12 @@ export const hostileApp = {
   },
 } satisfies CurfewOptions;
 
-/** The text, repeated as often as it fits into so many characters. */
+/** Repeats the text as often as fits into `size` characters, at least once. */
 function fill(size: number, text: string): string {
   return text.repeat(Math.max(1, Math.floor(size / text.length)));
 }
 
-/** As many as fit into so many characters, at most `most`. */
+/** Joins generated texts until they reach `size` characters, at most `most` of them. */
 function each(size: number, most: number, text: (i: number) => string): string {
   const all: string[] = [];
   let length = 0;
@@ -73,27 +73,27 @@ function query(text: string): Params {
   return { query: text };
 }
 
-/** By what they are: what they ask, in about so many characters. */
+/** Functions that make parameters of about `size` characters, by their description. */
 export const hostileParams: Readonly<Record<string, (size: number) => Params>> = {
   // Syntax.
-  "a string out of place that repeats a message": (size) =>
+  "a misplaced string that repeats a message": (size) =>
     query(`{ "${fill(size, " cannot represent non")}" }`),
-  "a string out of place that repeats a syntax error": (size) =>
+  "a misplaced string that repeats a syntax error": (size) =>
     query(`{ "${fill(size, "Syntax Error: found String ")}" }`),
-  "a string out of place that repeats an enum's error": (size) =>
+  "a misplaced string that repeats an enum's error": (size) =>
     query(`{ "${fill(size, '\\" does not exist in \\"Color\\" enum')}" }`),
   "a string of escapes": (size) => query(`{ "${fill(size, "\\u0041")}" }`),
   "a string of surrogates": (size) => query(`{ "${fill(size / 3, "\u{1F600}")}" }`),
   "a string of lone surrogates": (size) => query(`{ "${fill(size / 6, "\uD800")}" }`),
   "an unterminated string": (size) => query(`{ a(b: "${fill(size, "x")}`),
-  "a block string out of place": (size) => query(`{ """${fill(size / 2, "\n ")}""" }`),
+  "a misplaced block string": (size) => query(`{ """${fill(size / 2, "\n ")}""" }`),
   "an unterminated block string": (size) => query(`{ a(b: """${fill(size / 2, "\n ")}`),
   "a syntax error after many lines": (size) => query(`${fill(size / 2, "\n")}{ ) }`),
   "a syntax error after many CRLF": (size) => query(`${fill(size / 4, "\r\n")}{ ) }`),
   "a syntax error after comments": (size) => query(`${fill(size / 3, "#\n")}{ ) }`),
-  "a long name out of place": (size) => query(`{ a(${fill(size, "x")} }`),
+  "a misplaced long name": (size) => query(`{ a(${fill(size, "x")} }`),
   "a long number": (size) => query(`{ paint(size: ${fill(size, "9")}) }`),
-  "a long number that is none": (size) => query(`{ paint(size: ${fill(size, "9")}x) }`),
+  "a long invalid number": (size) => query(`{ paint(size: ${fill(size, "9")}x) }`),
   "an endless invalid escape": (size) => query(`{ a(b: "\\u{${fill(size, "0")}") }`),
   "nested selections": (size) => query(fill(size, "{ a ")),
   "nested lists": (size) => query(`{ paint(colors: ${fill(size, "[")}`),
@@ -101,7 +101,7 @@ export const hostileParams: Readonly<Record<string, (size: number) => Params>> =
   "nothing but ignored characters": (size) => query(fill(size, ", ")),
   // Names.
   "a long field": (size) => query(`{ ${fill(size, "x")} }`),
-  "a long field that is nearly one": (size) => query(`{ ${fill(size, "hell")} }`),
+  "a long field name similar to a known one": (size) => query(`{ ${fill(size, "hell")} }`),
   "a long argument": (size) => query(`{ paint(${fill(size, "x")}: 1) }`),
   "a long type": (size) => query(`query ($a: ${fill(size, "X")}) { hello(a: $a) }`),
   "a long directive": (size) => query(`{ __typename @${fill(size, "x")} }`),
@@ -113,9 +113,9 @@ export const hostileParams: Readonly<Record<string, (size: number) => Params>> =
   "a long operation": (size) => query(`query ${fill(size, "x")} { no }`),
   "many long fields": (size) =>
     query(`{ ${each(size, 128, (i) => `f${i}${fill(size / 128, "x")}`)} }`),
-  "many fields that are nearly one": (size) =>
+  "many field names similar to a known one": (size) =>
     query(`{ ${each(size, 4_000, (i) => `__typenam${i}`)} }`),
-  "many types that are nearly one": (size) =>
+  "many type names similar to a known one": (size) =>
     query(`query (${each(size, 1_000, (i) => `$v${i}: Strin${i}`)}) { __typename }`),
   // Validation.
   "100 errors after many lines": (size) =>
@@ -136,7 +136,7 @@ export const hostileParams: Readonly<Record<string, (size: number) => Params>> =
     ),
   "many unused variables": (size) =>
     query(`query ${"Q".repeat(200)} (${each(size, 1_000, (i) => `$a${i}: Int`)}) { __typename }`),
-  "many fragments in a ring": (size) =>
+  "many fragments in a cycle": (size) =>
     query(
       `${fill(size / 3, "\n")}{ ...F0 } ${each(
         size,
@@ -144,7 +144,7 @@ export const hostileParams: Readonly<Record<string, (size: number) => Params>> =
         (i) => `fragment F${i} on Query { ...F${(i + 1) % 400} ...F0 }`,
       )}`,
     ),
-  "a ring of fragments with 100 ways back": (size) =>
+  "a cycle of fragments with 100 back references": (size) =>
     query(
       `{ ...F0 } ${each(size, 500, (i) => `fragment F${i} on Query { ...F${i + 1} }`)} fragment F500 on Query { ${"...F0 ".repeat(100)} }`,
     ),
@@ -188,7 +188,7 @@ export const hostileParams: Readonly<Record<string, (size: number) => Params>> =
     query: `${fill(size / 4, "\n")}query ($a: [Color!]) { paint(colors: $a) }`,
     variables: { a: Array.from({ length: 60 }, () => fill(size / 120, "x")) },
   }),
-  "an object of many fields that it lacks": (size) => ({
+  "an object with many unknown fields": (size) => ({
     query: "query ($a: Filter) { paint(filter: $a) }",
     variables: {
       a: Object.fromEntries(
@@ -196,7 +196,7 @@ export const hostileParams: Readonly<Record<string, (size: number) => Params>> =
       ),
     },
   }),
-  "a large object with fields that it lacks": (size) => ({
+  "a large object with unknown fields": (size) => ({
     query: "query ($a: Filter) { paint(filter: $a) }",
     variables: {
       a: {
@@ -224,7 +224,7 @@ export const hostileParams: Readonly<Record<string, (size: number) => Params>> =
     query(
       `query (${each(size, 500, (i) => `$a${i}: Int!`)}) { ${each(size, 500, (i) => `b${i}: paint(size: $a${i})`)} }`,
     ),
-  "many variables that no operation has": (size) => ({
+  "many undeclared variables": (size) => ({
     query: "{ __typename }",
     variables: Object.fromEntries(
       Array.from({ length: Math.floor(size / 12) }, (_, i) => [`a${i}`, i]),
@@ -238,7 +238,7 @@ export const hostileParams: Readonly<Record<string, (size: number) => Params>> =
     query: "query ($a: DateTime) { paint(at: $a) }",
     variables: { a: fill(size, "(") },
   }),
-  // What is executed.
+  // Execution.
   "an operation that does not exist": (size) => ({
     query: "query A { __typename } query B { __typename }",
     operationName: fill(size, "C"),
@@ -257,8 +257,8 @@ export const hostileParams: Readonly<Record<string, (size: number) => Params>> =
   }),
 };
 
-/** The parameters as JSON, in nearly so many bytes; in more only where nothing of that kind is as small. */
-export function fitted(make: (size: number) => Params, bytes: number): string {
+/** The parameters as JSON of almost `bytes` bytes; longer only if the smallest of their kind are longer. */
+export function jsonOfSize(make: (size: number) => Params, bytes: number): string {
   let size = bytes;
   for (;;) {
     const json = JSON.stringify(make(size));

@@ -1,4 +1,4 @@
-/** A proxy that knows HTTP: it delays and loses the answers to some requests, and lets all else through. */
+/** An HTTP proxy that delays or drops the responses to chosen requests and forwards all else. */
 import { once } from "node:events";
 import {
   createServer,
@@ -11,11 +11,11 @@ import { connect, type AddressInfo, type Socket } from "node:net";
 import { buffer } from "node:stream/consumers";
 import { setTimeout as pause } from "node:timers/promises";
 
-/** What becomes of an answer that the server has given. */
+/** How the proxy treats a response. */
 export interface Fault {
-  /** Milliseconds that it takes longer. */
+  /** Added delay (ms). */
   readonly delay: number;
-  /** Whether it is lost: the connection breaks instead. */
+  /** Whether the proxy drops the response and breaks the connection. */
   readonly lost: boolean;
 }
 
@@ -24,7 +24,7 @@ export type FaultOf = (request: {
   readonly body: string;
 }) => Fault | undefined;
 
-/** @param faultOf is asked for each request */
+/** @param faultOf chooses the fault of each request */
 export async function startHttpProxy(targetPort: number, faultOf: FaultOf) {
   const target = { host: "127.0.0.1", port: targetPort };
   const sockets = new Set<Socket>();
@@ -58,7 +58,7 @@ export async function startHttpProxy(targetPort: number, faultOf: FaultOf) {
   await once(server.listen(0, "127.0.0.1"), "listening");
   return {
     port: (server.address() as AddressInfo).port,
-    /** How many answers that were not to be lost found that their client had given up. */
+    /** Number of delayed responses whose client had already disconnected. */
     get abandoned() {
       return abandoned;
     },
@@ -80,11 +80,11 @@ async function pass(
   const body = await buffer(request);
   const fault = faultOf({ host: headers.host ?? "", body: body.toString() });
   const { delay, lost } = fault ?? { delay: 0, lost: false };
-  const onward = ask({ ...target, method, path, headers }).end(body);
-  const [answer] = (await once(onward, "response")) as [IncomingMessage];
-  const content = await buffer(answer);
+  const forwarded = ask({ ...target, method, path, headers }).end(body);
+  const [upstream] = (await once(forwarded, "response")) as [IncomingMessage];
+  const content = await buffer(upstream);
   if (delay > 0) await pause(delay);
   if (lost) response.destroy();
   else if (fault !== undefined && response.closed) onAbandoned();
-  else response.writeHead(answer.statusCode ?? 502, answer.rawHeaders).end(content);
+  else response.writeHead(upstream.statusCode ?? 502, upstream.rawHeaders).end(content);
 }

@@ -1,6 +1,6 @@
-/** GraphQL over HTTP, as a test asks it. */
+/** A GraphQL client over HTTP, with the requests that most tests send. */
 import { StoreUnavailable } from "../../src/session/store.ts";
-import { noSecretIn } from "./secrecy.ts";
+import { recordLeaks } from "./secrecy.ts";
 import { until } from "./until.ts";
 
 export interface Answer {
@@ -23,11 +23,11 @@ function parse({ status }: Response, text: string): Omit<Answer, "status"> {
   try {
     return JSON.parse(text) as Omit<Answer, "status">;
   } catch {
-    throw new Error(`Status ${status}, and no JSON: ${text}`);
+    throw new Error(`Status ${status}, and not JSON: ${text}`);
   }
 }
 
-/** An answer with errors, where a test asked for data. */
+/** Thrown by `askData` for a response with errors. */
 class ErrorAnswer extends Error {
   readonly status: number;
   readonly errors: NonNullable<Answer["errors"]>;
@@ -39,7 +39,7 @@ class ErrorAnswer extends Error {
   }
 }
 
-/** The answer as it is, with or without errors. */
+/** Sends a request and returns the response, with or without errors. */
 export async function ask(url: string, query: string, options: Ask = {}): Promise<Answer> {
   const { token, variables, headers } = options;
   const response = await fetch(url, {
@@ -52,14 +52,14 @@ export async function ask(url: string, query: string, options: Ask = {}): Promis
     body: JSON.stringify({ query, variables }),
   });
   const body = parse(response, await response.text());
-  noSecretIn("an error", JSON.stringify(body.errors ?? []), password);
+  recordLeaks("an error", JSON.stringify(body.errors ?? []), password);
   return { status: response.status, ...body };
 }
 
 /**
- * The data of an answer.
+ * Sends a request and returns its data.
  *
- * @throws ErrorAnswer if it has errors
+ * @throws ErrorAnswer if the response has errors
  */
 export async function askData(url: string, query: string, options: Ask = {}): Promise<any> {
   const answer = await ask(url, query, options);
@@ -75,10 +75,10 @@ function isUnavailable(error: unknown): boolean {
 }
 
 /**
- * Repeats what fails because the store is unavailable, as clients do, until it is served: while Redis fails
- * over, nodes lose their links more than once.
+ * Retries while the store is unavailable, as clients do: during a Redis failover, nodes lose their
+ * connections more than once.
  */
-export async function served<T>(act: () => Promise<T>): Promise<T> {
+export async function retryWhileUnavailable<T>(act: () => Promise<T>): Promise<T> {
   const outcomes: T[] = [];
   await until(async () => {
     try {
@@ -91,7 +91,7 @@ export async function served<T>(act: () => Promise<T>): Promise<T> {
   return outcomes[0] as T;
 }
 
-/** A signed-in session, as its owner holds it. */
+/** A session as its client knows it. */
 export interface SignedIn {
   readonly accessToken: string;
   readonly renewalToken: string;
@@ -115,42 +115,45 @@ export function newEmail(): string {
   return `user-${process.pid}-${(users += 1)}@example.com`;
 }
 
+type RequestHeaders = Readonly<Record<string, string>>;
+
+async function signIn(
+  url: string,
+  mutation: "register" | "login",
+  email: string,
+  headers: RequestHeaders,
+): Promise<SignedIn> {
+  const query = `mutation ($email: String!, $password: String!) {
+    ${mutation}(email: $email, password: $password) { ${signedIn} ... on Problem { message } }
+  }`;
+  const data = await askData(url, query, { variables: { email, password }, headers });
+  return toSignedIn(data[mutation]);
+}
+
+/** Creates an account with `password`; throws unless it succeeds. */
 export async function register(
   url: string,
   email: string = newEmail(),
-  headers: Readonly<Record<string, string>> = {},
+  headers: RequestHeaders = {},
 ): Promise<SignedIn> {
-  const data = await askData(
-    url,
-    `mutation ($email: String!, $password: String!) {
-      register(email: $email, password: $password) { ${signedIn} ... on Problem { message } }
-    }`,
-    { variables: { email, password }, headers },
-  );
-  return toSignedIn(data.register);
+  return signIn(url, "register", email, headers);
 }
 
+/** Logs in with `password`; throws unless it succeeds. */
 export async function login(
   url: string,
   email: string,
-  headers: Readonly<Record<string, string>> = {},
+  headers: RequestHeaders = {},
 ): Promise<SignedIn> {
-  const data = await askData(
-    url,
-    `mutation ($email: String!, $password: String!) {
-      login(email: $email, password: $password) { ${signedIn} ... on Problem { message } }
-    }`,
-    { variables: { email, password }, headers },
-  );
-  return toSignedIn(data.login);
+  return signIn(url, "login", email, headers);
 }
 
-/** What comes of a login, by the name of its type. */
+/** Logs in; returns the `__typename` of the result. */
 export async function tryLogin(
   url: string,
   email: string,
   word = password,
-  headers: Readonly<Record<string, string>> = {},
+  headers: RequestHeaders = {},
 ): Promise<string> {
   const query = `mutation ($email: String!, $word: String!) {
     login(email: $email, password: $word) { outcome: __typename }
@@ -159,11 +162,11 @@ export async function tryLogin(
   return data.login.outcome;
 }
 
-/** The next pair, or the reason of the refusal. */
+/** Renews; returns the next pair, or the reason of the refusal. */
 export async function renew(
   url: string,
   renewalToken: string,
-  headers: Readonly<Record<string, string>> = {},
+  headers: RequestHeaders = {},
 ): Promise<SignedIn | string> {
   const data = await askData(
     url,
@@ -175,7 +178,7 @@ export async function renew(
   return data.renew.reason ?? toSignedIn(data.renew);
 }
 
-/** How many sessions the logout ended. */
+/** Logs out; returns the number of ended sessions. */
 export async function logout(url: string, token: string): Promise<number> {
   const data = await askData(url, `mutation { logout { endedSessions } }`, { token });
   return data.logout.endedSessions;

@@ -1,4 +1,4 @@
-/** Whether somebody takes connections. */
+/** Checks whether a port accepts connections. */
 import { once } from "node:events";
 import { connect } from "node:net";
 

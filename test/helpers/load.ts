@@ -1,44 +1,44 @@
-/** Clients that use and renew their sessions all the time, while something happens to Redis or to the nodes. */
-import { ask, register, renew, served, type Answer, type SignedIn } from "./http.ts";
+/** Background load: clients that use and renew their sessions while a test disturbs Redis or the nodes. */
+import { ask, register, renew, retryWhileUnavailable, type Answer, type SignedIn } from "./http.ts";
 
 export interface Load {
-  /** Answers so far. */
-  readonly counts: { fine: number; unavailable: number };
-  /** Whatever else they were told. */
-  readonly wrong: unknown[];
+  /** Responses so far. */
+  readonly counts: { ok: number; unavailable: number };
+  /** All other responses: data that no client expects, and errors. */
+  readonly unexpected: unknown[];
   /** Resolves to the clients' latest tokens. */
   stop(): Promise<SignedIn[]>;
 }
 
-/** As many clients as there are sessions, each on one node after the other. */
-export function putLoad(urls: readonly string[], sessions: readonly SignedIn[]): Load {
-  const counts = { fine: 0, unavailable: 0 };
-  const wrong: unknown[] = [];
+/** Starts one client per session; each sends its requests to the nodes in turn. */
+export function startLoad(urls: readonly string[], sessions: readonly SignedIn[]): Load {
+  const counts = { ok: 0, unavailable: 0 };
+  const unexpected: unknown[] = [];
   const stopping = new AbortController();
 
-  /** Whether it was done; what was not may be asked again. */
-  const note = ({ data, errors }: Answer, isFine: (data: any) => boolean): boolean => {
-    if (errors === undefined && isFine(data)) return (counts.fine += 1) > 0;
+  /** Counts the response; returns whether the request succeeded. A failed request may be retried. */
+  const count = ({ data, errors }: Answer, isFine: (data: any) => boolean): boolean => {
+    if (errors === undefined && isFine(data)) return (counts.ok += 1) > 0;
     if (errors?.[0]?.extensions?.["code"] === "SERVICE_UNAVAILABLE") counts.unavailable += 1;
-    else wrong.push(errors ?? data);
+    else unexpected.push(errors ?? data);
     return false;
   };
 
   const client = async (first: SignedIn): Promise<SignedIn> => {
     const tokens = { ...first };
-    for (let turn = 0; !stopping.signal.aborted || turn % 4 !== 0; turn += 1) {
-      if (wrong.length > 0) break;
-      const url = urls[turn % urls.length] ?? "";
-      if (turn % 4 !== 3) {
+    for (let step = 0; !stopping.signal.aborted || step % 4 !== 0; step += 1) {
+      if (unexpected.length > 0) break;
+      const url = urls[step % urls.length] ?? "";
+      if (step % 4 !== 3) {
         const answer = await ask(url, viewer, { token: tokens.accessToken });
-        note(answer, (data) => data.viewer?.session.id === tokens.sessionId);
+        count(answer, (data) => data.viewer?.session.id === tokens.sessionId);
         continue;
       }
-      // Until it is known, the access token may be good no longer.
-      for (let done = false; !done && wrong.length === 0;) {
+      // Retries until the outcome is known: a renewal may have superseded the access token.
+      for (let done = false; !done && unexpected.length === 0;) {
         const variables = { renewalToken: tokens.renewalToken };
         const answer = await ask(url, renewal, { variables });
-        done = note(answer, ({ renew: { tokens: next } }) => next !== undefined);
+        done = count(answer, ({ renew: { tokens: next } }) => next !== undefined);
         if (done) Object.assign(tokens, answer.data.renew.tokens);
       }
     }
@@ -47,13 +47,13 @@ export function putLoad(urls: readonly string[], sessions: readonly SignedIn[]):
 
   const clients = sessions.map((session) =>
     client(session).catch((error: unknown) => {
-      wrong.push(error);
+      unexpected.push(error);
       return session;
     }),
   );
   return {
     counts,
-    wrong,
+    unexpected,
     stop() {
       stopping.abort();
       return Promise.all(clients);
@@ -74,10 +74,10 @@ export async function registerMany(url: string, count: number): Promise<SignedIn
   return Promise.all(Array.from({ length: count }, () => register(url)));
 }
 
-/** All of them are live and can be renewed, once the store is available. */
-export async function allRenew(url: string, sessions: readonly SignedIn[]): Promise<boolean> {
+/** Whether all sessions can be renewed, once the store is available. */
+export async function allCanRenew(url: string, sessions: readonly SignedIn[]): Promise<boolean> {
   const pairs = await Promise.all(
-    sessions.map(({ renewalToken }) => served(() => renew(url, renewalToken))),
+    sessions.map(({ renewalToken }) => retryWhileUnavailable(() => renew(url, renewalToken))),
   );
   return pairs.every((pair) => typeof pair === "object");
 }

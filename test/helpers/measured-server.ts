@@ -1,8 +1,8 @@
-/** A server in a process of its own, which starts and ends sessions as it is told, and says what it holds. */
+/** A server in a child process: starts and ends sessions on command and reports its resources. */
 import { setTimeout as pause } from "node:timers/promises";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { testApp } from "./app.ts";
-import { counted, memoryPubSub } from "./parts.ts";
+import { countSubscriptions, memoryPubSub } from "./backends.ts";
 import { startCurfew } from "./curfew.ts";
 import { device } from "./sessions.ts";
 
@@ -10,7 +10,7 @@ export type Order =
   | { readonly do: "start"; readonly count: number; readonly userId?: string }
   | { readonly do: "end"; readonly fingerprints: readonly string[] }
   | { readonly do: "measure" }
-  /** Milliseconds of CPU time that the process has taken. */
+  /** CPU time of the process so far (ms). */
   | { readonly do: "cpu" };
 
 export interface Started {
@@ -23,15 +23,15 @@ export interface Measure {
   readonly connections: number;
   readonly sessions: number;
   readonly subscriptions: number;
-  /** What keeps the process busy, by its kind: timers, sockets. */
+  /** Active resources by kind: timers, sockets. */
   readonly resources: Readonly<Record<string, number>>;
-  /** What was logged of errors since the last measure. */
-  readonly faults: readonly unknown[];
-  /** Bytes. */
+  /** Errors logged since the last measurement. */
+  readonly loggedErrors: readonly unknown[];
+  /** Used heap (bytes). */
   readonly heap: number;
 }
 
-const pubsub = counted(memoryPubSub());
+const pubsub = countSubscriptions(memoryPubSub());
 const options = JSON.parse(process.argv[2] ?? "{}") as CurfewOptions;
 const curfew = await startCurfew({
   ...testApp().schema,
@@ -62,8 +62,10 @@ async function follow(order: Order): Promise<unknown> {
 }
 
 async function measure(): Promise<Measure> {
-  const faults = curfew.log.filter(({ err, level }) => err !== undefined || Number(level) >= 50);
-  // What was logged is the test's, and no leak.
+  const loggedErrors = curfew.log.filter(
+    ({ err, level }) => err !== undefined || Number(level) >= 50,
+  );
+  // Otherwise the recorded log would look like a leak.
   (curfew.log as unknown[]).length = 0;
   for (let i = 0; i < 3; i += 1) {
     globalThis.gc?.();
@@ -77,7 +79,7 @@ async function measure(): Promise<Measure> {
     sessions: connections.fingerprints.length,
     subscriptions: pubsub.subscriptions,
     resources,
-    faults,
+    loggedErrors,
     heap: process.memoryUsage().heapUsed,
   };
 }

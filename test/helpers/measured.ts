@@ -1,4 +1,4 @@
-/** Starts a server in a process of its own, whose end is a failure, and asks it what it holds. */
+/** Starts a server in a child process and measures it; an early exit fails the test. */
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
@@ -7,23 +7,23 @@ import { Queue } from "./queue.ts";
 import { until } from "./until.ts";
 import { dieWithTests } from "./watchdog.ts";
 
-export type Measured = Awaited<ReturnType<typeof startMeasured>>;
+export type MeasuredServer = Awaited<ReturnType<typeof startMeasuredServer>>;
 
-/** @param options those that can be written as JSON */
-export async function startMeasured(options: CurfewOptions = {}) {
+/** @param options must be serializable as JSON */
+export async function startMeasuredServer(options: CurfewOptions = {}) {
   const child = fork(new URL("measured-server.ts", import.meta.url), [JSON.stringify(options)], {
     execArgv: ["--expose-gc"],
   });
   dieWithTests(child);
   const answers = new Queue<unknown>();
   child.on("message", (answer) => answers.push(answer));
-  const gone = once(child, "exit").then(([code, signal]: unknown[]) => {
-    throw new Error(`The server is gone: ${String(code ?? signal)}`);
+  const exited = once(child, "exit").then(([code, signal]: unknown[]) => {
+    throw new Error(`The server exited: ${String(code ?? signal)}`);
   });
-  gone.catch(() => {});
-  const answer = () => Promise.race([answers.next(), gone]);
+  exited.catch(() => {});
+  const answer = () => Promise.race([answers.next(), exited]);
   const url = (await answer()) as string;
-  const tell = async (order: Order) => {
+  const send = async (order: Order) => {
     child.send(order);
     return answer();
   };
@@ -31,7 +31,7 @@ export async function startMeasured(options: CurfewOptions = {}) {
     url,
     socketUrl: url.replace("http", "ws"),
     async start(count: number, userId?: string): Promise<Started[]> {
-      return (await tell({
+      return (await send({
         do: "start",
         count,
         ...(userId !== undefined && { userId }),
@@ -39,29 +39,29 @@ export async function startMeasured(options: CurfewOptions = {}) {
     },
     async end(sessions: readonly Started[]): Promise<number[]> {
       const fingerprints = sessions.map(({ fingerprint }) => fingerprint);
-      return (await tell({ do: "end", fingerprints })) as number[];
+      return (await send({ do: "end", fingerprints })) as number[];
     },
-    /** Milliseconds of CPU time that it takes meanwhile. */
+    /** CPU time of the server during the work (ms). */
     async cost(work: () => Promise<unknown>): Promise<number> {
-      const before = (await tell({ do: "cpu" })) as number;
+      const before = (await send({ do: "cpu" })) as number;
       await work();
-      return ((await tell({ do: "cpu" })) as number) - before;
+      return ((await send({ do: "cpu" })) as number) - before;
     },
-    /** At this moment. */
-    async glance(): Promise<Measure> {
-      return (await tell({ do: "measure" })) as Measure;
+    /** Measures at once. */
+    async measureNow(): Promise<Measure> {
+      return (await send({ do: "measure" })) as Measure;
     },
-    /** Once the last connections are gone. */
-    async measure(): Promise<Measure> {
+    /** Measures when the last connections are closed. */
+    async measureIdle(): Promise<Measure> {
       let found: Measure | undefined;
-      const faults: unknown[] = [];
+      const loggedErrors: unknown[] = [];
       await until(async () => {
-        found = (await tell({ do: "measure" })) as Measure;
-        faults.push(...found.faults);
+        found = (await send({ do: "measure" })) as Measure;
+        loggedErrors.push(...found.loggedErrors);
         return found.connections === 0 && found.resources["TCPSocketWrap"] === undefined;
-      }, "the last connections to be gone");
+      }, "the last connections to close");
       if (found === undefined) throw new Error("Nothing was measured");
-      return { ...found, faults };
+      return { ...found, loggedErrors };
     },
     [Symbol.dispose]: () => void child.kill("SIGKILL"),
   };

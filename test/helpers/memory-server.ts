@@ -1,4 +1,4 @@
-/** A server in a process of its own with a small heap, whose operations keep whatever clients send. */
+/** A server in a child process with a small heap, whose operations retain what clients send. */
 import { setTimeout as pause } from "node:timers/promises";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { startCurfew } from "./curfew.ts";
@@ -20,14 +20,14 @@ const app: CurfewOptions = {
       silent: { subscribe: (_parent, _args, { events }) => events.subscribe("silence") },
     },
   },
-  // Clients say from which address they come.
+  // Clients choose their address in X-Forwarded-For.
   trustProxy: 1,
   maxSocketsPerAddress: 1_000,
 };
 
 const curfew = await startCurfew(app);
 
-/** Starts sessions of one user, and answers with their tokens. */
+/** Starts sessions of a user and replies with their access tokens. */
 process.on("message", ({ userId, count }: { readonly userId: string; readonly count: number }) => {
   const start = () => curfew.sessions.start(userId, device);
   void Promise.all(Array.from({ length: count }, start)).then((issued) =>

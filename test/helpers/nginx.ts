@@ -1,4 +1,4 @@
-/** nginx with the configuration of the examples, before nodes on this machine. */
+/** Starts nginx with the configuration of the examples, in front of nodes on this machine. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
@@ -13,19 +13,19 @@ const config = new URL("../../examples/nodes/nginx.conf", import.meta.url);
 
 const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
 
-/** @param ports of the nodes, in place of those in the configuration */
+/** @param ports the nodes' ports, which replace those of the configuration */
 export async function startNginx(ports: readonly string[]) {
   await using opened = new AsyncDisposableStack();
   const folder = opened.use(await newFolder());
   const [port = 0] = await freePorts(1);
   const text = (await readFile(config, "utf8"))
     .replace(/curfew(\d):4000/g, (_, number: string) => `127.0.0.1:${ports[Number(number) - 1]}`)
-    // Still before the nodes do, which here stop within seconds.
+    // Still shorter than the nodes' own keep-alive: here the nodes stop within seconds.
     .replace("keepalive_timeout 4s", "keepalive_timeout 400ms")
-    // Each process finds out by itself which nodes are there: a test can ask one of them.
+    // Each worker detects failed nodes by itself; `uses` can only check one.
     .replace("worker_processes auto", "worker_processes 1")
     .replace("listen 8080", `listen 127.0.0.1:${port}; add_header x-node $upstream_addr`)
-    // Where it keeps these otherwise, only the system's own nginx may write.
+    // Only the system's own nginx may write to the default temporary folders.
     .replace(
       "http {",
       `http {\n${temporary.map((name) => `${name}_temp_path ${name};`).join("\n")}`,
@@ -52,7 +52,7 @@ export async function startNginx(ports: readonly string[]) {
   return {
     url,
     socketUrl: url.replace("http", "ws"),
-    /** Resolves when the node at that port serves what is asked here. */
+    /** Resolves when nginx forwards requests to the node at that port. */
     async uses(nodePort: string) {
       await until(async () => {
         const response = await fetch(url, {
@@ -64,7 +64,7 @@ export async function startNginx(ports: readonly string[]) {
         return response.ok && response.headers.get("x-node")?.endsWith(`:${nodePort}`) === true;
       }, "nginx to use the node");
     },
-    /** What it has logged of what went wrong. */
+    /** nginx's error log so far. */
     errors: () => errors,
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };

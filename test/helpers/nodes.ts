@@ -1,8 +1,11 @@
-/** Servers that share a Redis and their users, as nodes behind one address do. */
+/** Starts two nodes that share a Redis and a user directory. */
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { startCurfew, type TestCurfew } from "./curfew.ts";
-import { lent, memoryUsers } from "./parts.ts";
+import { withoutClose, memoryUsers } from "./backends.ts";
 import type { RedisServer } from "./redis.ts";
+
+/** Rechecks are too rare to detect an end: only messages between the nodes can (ms). */
+export const rareRechecks = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
 
 export interface Nodes extends AsyncDisposable {
   readonly here: TestCurfew;
@@ -10,8 +13,8 @@ export interface Nodes extends AsyncDisposable {
 }
 
 /**
- * @param redis one server, or the settings of another kind
- * @param others for the second node alone
+ * @param redis a single server, or the settings of a cluster or of Sentinels
+ * @param others options of the second node only
  */
 export async function startNodes(
   redis: RedisServer | CurfewOptions,
@@ -25,7 +28,7 @@ export async function startNodes(
       await startCurfew({
         ...("url" in redis ? { redisUrl: redis.url } : redis),
         ...one,
-        backends: { ...one.backends, users: lent(users) },
+        backends: { ...one.backends, users: withoutClose(users) },
       }),
     );
   const here = await start(options);

@@ -1,4 +1,4 @@
-/** A PostgreSQL server of a test's own, to be killed and looked into. */
+/** Starts a PostgreSQL server for one test, which the test can kill, restart and query. */
 import { execFile, execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { globSync } from "node:fs";
@@ -25,36 +25,36 @@ export class PostgresServer implements AsyncDisposable {
     this.#child = child;
   }
 
-  /** Writes nothing to the disk for good: it is gone with the test. */
+  /** The data is not synced to disk and is removed on disposal. */
   static async start(): Promise<PostgresServer> {
     const folder = await mkdtemp(join(tmpdir(), "curfew-postgres-"));
     const [port = 0] = await freePorts(1);
     if (owner) await chown(folder, owner.uid, owner.gid);
     const passwordFile = join(folder, "password");
     await writeFile(passwordFile, password, { mode: 0o644 });
-    const place = ["--pgdata", join(folder, "data"), "--no-sync", "--encoding", "UTF8"];
+    const location = ["--pgdata", join(folder, "data"), "--no-sync", "--encoding", "UTF8"];
     const access = ["--username", "curfew", "--pwfile", passwordFile, "--auth", "scram-sha-256"];
-    await promisify(execFile)(program("initdb"), [...place, "--locale", "C", ...access], {
+    await promisify(execFile)(program("initdb"), [...location, "--locale", "C", ...access], {
       ...owner,
     });
     return new PostgresServer(port, folder, await launch(port, folder));
   }
 
-  /** Of that database, for that user. */
+  /** The URL of a database. */
   urlOf(database: string, secret = password): string {
     const url = new URL(`postgres://curfew@127.0.0.1:${this.port}/${database}`);
     url.password = secret;
     return url.href;
   }
 
-  /** Its URL. */
+  /** Creates a database and returns its URL. */
   async newDatabase(): Promise<string> {
     const name = `test_${(this.#databases += 1)}`;
     await this.query(this.urlOf("postgres"), `CREATE DATABASE ${name}`);
     return this.urlOf(name);
   }
 
-  /** One statement, on a connection of its own. */
+  /** Runs one statement on a new connection. */
   async query(url: string, sql: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
     const client = new Client(url);
     await client.connect();
@@ -65,7 +65,7 @@ export class PostgresServer implements AsyncDisposable {
     }
   }
 
-  /** At once, with all of its connections and whatever is under way. */
+  /** Stops the server immediately and drops all connections, in-flight work included. */
   async kill(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const exited = once(this.#child, "exit");
@@ -73,7 +73,7 @@ export class PostgresServer implements AsyncDisposable {
     await exited;
   }
 
-  /** On the same port and with the same data. */
+  /** Restarts on the same port with the same data. */
   async restart(): Promise<void> {
     await this.kill();
     this.#child = await launch(this.port, this.#folder);
@@ -85,14 +85,14 @@ export class PostgresServer implements AsyncDisposable {
   }
 }
 
-/** PostgreSQL refuses to run as root; its Debian package makes a user for it. */
+/** PostgreSQL refuses to run as root; its Debian package creates a user for it. */
 const owner = process.getuid?.() === 0 ? { uid: idOf("-u"), gid: idOf("-g") } : undefined;
 
 function idOf(flag: string): number {
   return Number(execFileSync("id", [flag, "postgres"], { encoding: "utf8" }));
 }
 
-/** Debian keeps the programs of each version in a folder of their own. */
+/** Debian installs each version's programs in a separate folder; the newest version wins. */
 function program(name: string): string {
   const version = (path: string) => Number(/\d+/.exec(path)?.[0]);
   const folders = globSync(`/usr/lib/postgresql/*/bin/${name}`);

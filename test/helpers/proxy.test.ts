@@ -5,7 +5,7 @@ import { expect, it } from "vitest";
 import { startProxy } from "./proxy.ts";
 import { until } from "./until.ts";
 
-/** A proxy before a server that says all it hears. */
+/** Opens a proxy in front of an echo server. */
 async function open() {
   const accepted: Socket[] = [];
   const server = createServer((socket) => {
@@ -17,12 +17,12 @@ async function open() {
   const proxy = await startProxy(port);
   const link = async () => {
     const socket = connect(proxy.port, "127.0.0.1").setEncoding("utf8");
-    let heard = "";
+    let received = "";
     let closed = false;
-    socket.on("data", (text: string) => (heard += text));
+    socket.on("data", (text: string) => (received += text));
     socket.on("error", () => {}).on("close", () => (closed = true));
     await once(socket, "connect");
-    return { socket, heard: () => heard, isClosed: () => closed };
+    return { socket, received: () => received, isClosed: () => closed };
   };
   const dispose = async () => {
     await proxy[Symbol.asyncDispose]();
@@ -31,39 +31,39 @@ async function open() {
   return { proxy, link, accepted, [Symbol.asyncDispose]: dispose };
 }
 
-it("lets everything through, and an end too", async () => {
+it("a proxy forwards data and the end of a connection", async () => {
   await using net = await open();
   const link = await net.link();
   link.socket.write("hello");
-  await until(() => link.heard() === "hello");
+  await until(() => link.received() === "hello");
   net.accepted[0]?.destroy();
   await until(link.isClosed);
 });
 
-it("cuts all links, and lets new ones through", async () => {
+it("drop() resets all connections and accepts new ones", async () => {
   await using net = await open();
   const link = await net.link();
   net.proxy.drop();
   await until(link.isClosed);
   const next = await net.link();
   next.socket.write("hello");
-  await until(() => next.heard() === "hello");
+  await until(() => next.received() === "hello");
 });
 
-it("swallows everything on a half-open link, which stays dead, and heals for new ones", async () => {
+it("halfOpen() discards all data on its connections for good; after heal() new ones work", async () => {
   await using net = await open();
   const link = await net.link();
   net.proxy.halfOpen();
   link.socket.write("lost");
-  const born = await net.link();
-  born.socket.write("lost");
+  const opened = await net.link();
+  opened.socket.write("lost");
   net.accepted[0]?.destroy();
   await pause(50);
   net.proxy.heal();
   const next = await net.link();
   next.socket.write("hello");
-  await until(() => next.heard() === "hello");
-  expect([link.heard(), link.isClosed(), born.heard(), born.isClosed()]).toEqual([
+  await until(() => next.received() === "hello");
+  expect([link.received(), link.isClosed(), opened.received(), opened.isClosed()]).toEqual([
     "",
     false,
     "",
@@ -71,7 +71,7 @@ it("swallows everything on a half-open link, which stays dead, and heals for new
   ]);
 });
 
-it("holds back what a stalled link carries, and delivers it in order", async () => {
+it("stall() holds data back, and heal() delivers it in order", async () => {
   await using net = await open();
   const link = await net.link();
   net.proxy.stall();
@@ -79,39 +79,39 @@ it("holds back what a stalled link carries, and delivers it in order", async () 
   await pause(20);
   link.socket.write("two");
   await pause(20);
-  expect(link.heard()).toBe("");
+  expect(link.received()).toBe("");
   net.proxy.heal();
-  await until(() => link.heard() === "one two");
+  await until(() => link.received() === "one two");
 });
 
-it("holds back the answers alone", async () => {
+it("stallReplies() holds back only the data from the server", async () => {
   await using net = await open();
   const link = await net.link();
-  net.proxy.stallAnswers();
+  net.proxy.stallReplies();
   link.socket.write("hello");
   await until(() => net.accepted[0]?.bytesRead === 5);
   await pause(20);
-  expect(link.heard()).toBe("");
+  expect(link.received()).toBe("");
   net.proxy.heal();
-  await until(() => link.heard() === "hello");
+  await until(() => link.received() === "hello");
 });
 
-it("delays in both directions", async () => {
+it("delay() delays data in both directions", async () => {
   await using net = await open();
   const link = await net.link();
   net.proxy.delay(40);
   const start = performance.now();
   link.socket.write("hello");
-  await until(() => link.heard() === "hello");
+  await until(() => link.received() === "hello");
   expect(performance.now() - start).toBeGreaterThan(75);
 });
 
-it("loses the messages that hold a text, and nothing else", async () => {
+it("loseMessages() removes the Redis messages that contain a text, and nothing else", async () => {
   await using net = await open();
   const link = await net.link();
-  net.proxy.lose("bad");
+  net.proxy.loseMessages("bad");
   const message = (text: string, kind = "*") =>
     `${kind}3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$${text.length}\r\n${text}\r\n`;
   link.socket.write(`+PONG\r\n${message("bad")}${message("bad", ">")}${message("good")}+bad\r\n`);
-  await until(() => link.heard() === `+PONG\r\n${message("good")}+bad\r\n`);
+  await until(() => link.received() === `+PONG\r\n${message("good")}+bad\r\n`);
 });

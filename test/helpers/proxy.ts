@@ -1,22 +1,22 @@
-/** A TCP proxy that fails as networks do: it cuts links, lets them die silently, slows them and stops them for a while. */
+/** A TCP proxy that simulates network faults: resets, half-open connections, stalls, delays and lost messages. */
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 
 export interface TestProxy extends AsyncDisposable {
   readonly port: number;
-  /** Cuts all links, as a reset does; new ones are let through. */
+  /** Resets all connections; new ones work. */
   drop(): void;
-  /** Swallows everything in both directions and closes nothing, as a gateway does that forgot its links. */
+  /** Discards all data in both directions and closes nothing, as a gateway does that lost its connection table. */
   halfOpen(): void;
-  /** Holds everything back until `heal`, as a partition does that TCP outlives. */
+  /** Holds all data back until `heal`, as a network partition that TCP survives. */
   stall(): void;
-  /** Holds back what comes from the target alone: it gets everything, and does it. */
-  stallAnswers(): void;
-  /** Everything takes so many milliseconds longer, in each direction. */
+  /** Holds back only data from the target, which still receives and executes everything. */
+  stallReplies(): void;
+  /** Delays all data in each direction (ms). */
   delay(milliseconds: number): void;
-  /** Takes the messages of Redis that hold this text out of the stream, and nothing else. */
-  lose(text: string): void;
-  /** From now on all is well, but links that have lost bytes stay dead. */
+  /** Removes the Redis pub/sub messages that contain this text from the stream. */
+  loseMessages(text: string): void;
+  /** Ends the fault; connections that have lost bytes stay dead. */
   heal(): void;
 }
 
@@ -54,7 +54,7 @@ class Proxy implements TestProxy {
   }
 
   drop(): void {
-    for (const link of this.#links) link.cut();
+    for (const link of this.#links) link.reset();
   }
 
   halfOpen(): void {
@@ -66,7 +66,7 @@ class Proxy implements TestProxy {
     this.mode = "stall";
   }
 
-  stallAnswers(): void {
+  stallReplies(): void {
     this.mode = "stallAnswers";
   }
 
@@ -74,7 +74,7 @@ class Proxy implements TestProxy {
     this.latency = milliseconds;
   }
 
-  lose(text: string): void {
+  loseMessages(text: string): void {
     this.lost = text;
   }
 
@@ -97,9 +97,9 @@ class Link {
   readonly #near: Socket;
   readonly #far: Socket;
   readonly #proxy: Proxy;
-  /** What a stall holds back, by where it goes. */
+  /** Data that a stall holds back, by destination. */
   readonly #held = new Map<Socket, (() => void)[]>();
-  /** Once bytes are lost, what follows them makes no sense. */
+  /** Set when bytes were lost: the rest of the stream makes no sense. */
   dead: boolean;
 
   constructor(near: Socket, far: Socket, proxy: Proxy) {
@@ -114,14 +114,14 @@ class Link {
         const { lost } = proxy;
         this.#pass(near, lost === undefined ? data : withoutMessages(data, lost));
       });
-    // A dead link says nothing, not even that it is at its end.
+    // A dead connection transmits nothing, not even its end.
     near.on("close", () => far.destroy());
     far.on("close", () => {
       if (!this.dead) this.#after(near, () => near.destroy());
     });
   }
 
-  cut(): void {
+  reset(): void {
     this.#near.resetAndDestroy();
     this.#far.destroy();
   }
@@ -149,21 +149,21 @@ class Link {
   }
 }
 
-/** After `*` in RESP2, and `>` in RESP3. */
+/** The head of a message, which follows `*` in RESP2 and `>` in RESP3. */
 const head = Buffer.from("3\r\n$7\r\nmessage\r\n");
 
-/** Each message comes in one piece here: they are short, and the loopback does not split them. */
+/** Expects each message in one chunk: messages are short, and the loopback does not split them. */
 function withoutMessages(data: Buffer, text: string): Buffer {
   const start = data.indexOf(head) - 1;
   if (start < 0) return data;
   const channelEnd = bulkEnd(data, start + 1 + head.length);
   const end = bulkEnd(data, channelEnd);
   const message = data.subarray(start, end);
-  const kept = message.includes(text) ? data.subarray(0, start) : data.subarray(0, end);
-  return Buffer.concat([kept, withoutMessages(data.subarray(end), text)]);
+  const forwarded = message.includes(text) ? data.subarray(0, start) : data.subarray(0, end);
+  return Buffer.concat([forwarded, withoutMessages(data.subarray(end), text)]);
 }
 
-/** Where a bulk string of RESP ends that begins there: `$5\r\nhello\r\n`. */
+/** The end of the RESP bulk string that begins at `start`: `$5\r\nhello\r\n`. */
 function bulkEnd(data: Buffer, start: number): number {
   const line = data.indexOf("\r\n", start);
   return line + 2 + Number(data.subarray(start + 1, line).toString()) + 2;

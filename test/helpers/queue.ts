@@ -1,5 +1,5 @@
-/** A queue that a test awaits: no event is missed, and none is waited for by time. */
-import { patience } from "./patience.ts";
+/** A queue of events that a test awaits: it misses none and needs no sleeps. */
+import { eventTimeout } from "./timeouts.ts";
 
 export class Queue<T> {
   readonly #items: T[] = [];
@@ -11,12 +11,12 @@ export class Queue<T> {
     else waiting.resolve(item);
   }
 
-  /** The next item; rejects when none comes for so many milliseconds. */
-  async next(milliseconds = patience): Promise<T> {
+  /** Returns the next item; rejects if none arrives in time (ms). */
+  async next(milliseconds = eventTimeout): Promise<T> {
     if (this.#items.length > 0) return this.#items.shift() as T;
     const waiting = Promise.withResolvers<T>();
     this.#waiting.push(waiting);
-    const timer = setTimeout(() => waiting.reject(new Error("Nothing came.")), milliseconds);
+    const timer = setTimeout(() => waiting.reject(new Error("No item arrived.")), milliseconds);
     try {
       return await waiting.promise;
     } finally {
@@ -24,7 +24,7 @@ export class Queue<T> {
     }
   }
 
-  /** What came and was not awaited yet. */
+  /** Items that nothing has awaited yet. */
   get pending(): readonly T[] {
     return this.#items;
   }

@@ -1,4 +1,4 @@
-/** A WebSocket client made of TCP: it answers neither a close frame nor a ping, as no library would. */
+/** A WebSocket client on plain TCP, which unlike any library answers neither close frames nor pings. */
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
@@ -8,15 +8,15 @@ const text = 0x1;
 
 export class RawSocket implements AsyncDisposable {
   readonly tcp: Socket;
-  /** Texts, and `close 4401 REASON` for close frames. */
+  /** Text frames, and `close 4401 REASON` for close frames. */
   readonly frames = new Queue<string>();
-  /** Resolves when the server has cut the connection. */
-  readonly cut: Promise<void>;
+  /** Resolves when the TCP connection is closed. */
+  readonly disconnected: Promise<void>;
   #received = Buffer.alloc(0);
 
   constructor(tcp: Socket) {
     this.tcp = tcp;
-    this.cut = new Promise((resolve) => tcp.once("close", () => resolve()));
+    this.disconnected = new Promise((resolve) => tcp.once("close", () => resolve()));
     tcp.on("error", () => {});
   }
 
@@ -43,7 +43,7 @@ export class RawSocket implements AsyncDisposable {
     header[0] = 0x80 | text;
     header[1] = 0x80 | (long ? 126 : payload.length);
     if (long) header.writeUInt16BE(payload.length, 2);
-    // Masked with four zeros, which leave the payload as it is.
+    // The mask is zero, which leaves the payload unchanged.
     this.tcp.write(Buffer.concat([header, payload]));
   }
 
@@ -74,6 +74,6 @@ export class RawSocket implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.tcp.destroy();
-    await this.cut;
+    await this.disconnected;
   }
 }

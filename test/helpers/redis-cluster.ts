@@ -1,8 +1,8 @@
-/** A real Redis Cluster of a test's own: three masters with a replica each. */
+/** Starts a Redis Cluster for one test: three masters with one replica each. */
 import { freePorts, RedisProcess } from "./redis-process.ts";
 import { until } from "./until.ts";
 
-/** Milliseconds after which the others take a node for dead. */
+/** After this time without a reply, the other nodes consider a node failed (ms). */
 const nodeTimeout = 1000;
 
 const config = [
@@ -41,9 +41,9 @@ export class RedisCluster implements AsyncDisposable {
     return cluster;
   }
 
-  /** As settings have it. */
-  get places(): string[] {
-    return this.nodes.map(({ place }) => place);
+  /** As in the settings: `host:port`. */
+  get endpoints(): string[] {
+    return this.nodes.map(({ endpoint }) => endpoint);
   }
 
   async slotOf(key: string): Promise<number> {
@@ -54,7 +54,7 @@ export class RedisCluster implements AsyncDisposable {
     throw new Error("No node answers");
   }
 
-  /** The master that has the slot now. */
+  /** The current master of the slot. */
   async masterOf(slot: number): Promise<RedisProcess> {
     const owns = (range: string) => {
       const [first = NaN, last = first] = range.split("-").map(Number);
@@ -84,7 +84,7 @@ export class RedisCluster implements AsyncDisposable {
     return node;
   }
 
-  /** As the first node that answers sees it. */
+  /** The cluster's state as seen by the first node that answers. */
   async states(): Promise<NodeState[]> {
     for (const node of this.nodes) {
       const reply = await node.command("CLUSTER", "NODES").catch(() => undefined);
@@ -93,17 +93,17 @@ export class RedisCluster implements AsyncDisposable {
     throw new Error("No node answers");
   }
 
-  /** Until all nodes that answer agree that it works. */
-  async whole(): Promise<void> {
-    const isWhole = async () => {
+  /** Resolves when all nodes that answer report the state `ok`. */
+  async untilHealthy(): Promise<void> {
+    const isHealthy = async () => {
       const infos = this.nodes.map((node) => node.command("CLUSTER", "INFO").catch(() => ""));
       const answers = (await Promise.all(infos)).filter((info) => info !== "");
       return answers.length > 3 && answers.every((info) => /cluster_state:ok/.test(String(info)));
     };
-    await until(isWhole, "the cluster to be whole");
+    await until(isHealthy, "the cluster to be healthy");
   }
 
-  /** From here on the keys of the slot are in both places. */
+  /** Marks the slot as moving: from now on both nodes may have keys of it. */
   async beginMove(slot: number, source: RedisProcess, target: RedisProcess): Promise<void> {
     const [from, to] = [await this.idOf(source), await this.idOf(target)];
     await target.command("CLUSTER", "SETSLOT", slot, "IMPORTING", from);
@@ -135,28 +135,24 @@ export class RedisCluster implements AsyncDisposable {
       }),
     );
     for (const { port } of others) await first.command("CLUSTER", "MEET", "127.0.0.1", port);
-    const knowAll = async () => {
+    const haveMet = async () => {
       const replies = this.nodes.map((node) => node.command("CLUSTER", "NODES"));
-      const generationAtRead = (await Promise.all(replies)).map((reply) =>
-        String(reply).trim().split("\n"),
-      );
-      return generationAtRead.every(
-        (lines) => lines.length === 6 && !lines.join().includes("handshake"),
-      );
+      const tables = (await Promise.all(replies)).map((reply) => String(reply).trim().split("\n"));
+      return tables.every((lines) => lines.length === 6 && !lines.join().includes("handshake"));
     };
-    await until(knowAll, "the nodes to meet");
+    await until(haveMet, "the nodes to meet");
     await Promise.all(
       this.nodes.slice(3).map(async (replica, i) => {
         const id = await this.nodes[i]?.command("CLUSTER", "MYID");
         await replica.command("CLUSTER", "REPLICATE", String(id));
       }),
     );
-    const attached = async () => {
+    const areAttached = async () => {
       const infos = this.nodes.slice(3).map((replica) => replica.info("replication"));
       return (await Promise.all(infos)).every((info) => info.get("master_link_status") === "up");
     };
-    await until(attached, "the replicas to be attached");
-    await this.whole();
+    await until(areAttached, "the replicas to be attached");
+    await this.untilHealthy();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

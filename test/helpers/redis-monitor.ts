@@ -1,36 +1,36 @@
-/** Which commands clients send to a Redis: MONITOR tells of each, in its order. */
+/** Records the commands that clients send to a Redis, with MONITOR. */
 import { Redis } from "ioredis";
 import type { RedisServer } from "./redis.ts";
 import { until } from "./until.ts";
 
 export interface Monitor extends AsyncDisposable {
-  /** What is sent while it is done, by the commands' names; probes of links are left out. */
-  during(act: () => Promise<unknown>): Promise<string[]>;
+  /** The names of the commands sent during the action, in order, without PINGs. */
+  during(action: () => Promise<unknown>): Promise<string[]>;
 }
 
 export async function monitor(server: RedisServer): Promise<Monitor> {
   const client = new Redis(server.port);
-  // ioredis takes no line of it that comes with the answer to MONITOR: nobody else may be connecting then.
+  // ioredis drops MONITOR lines that arrive together with its reply: no other client may connect meanwhile.
   await client.ping();
   const watcher = await client.monitor();
-  const generationAtRead: string[] = [];
+  const commands: string[] = [];
   watcher.on("monitor", (_time: string, [name = "", ...rest]: string[], source: string) => {
-    // What a script calls is no command of a client's.
+    // Commands that a script calls do not come from a client.
     if (source !== "lua" && name.toLowerCase() !== "ping")
-      generationAtRead.push([name.toLowerCase(), ...rest].join(" "));
+      commands.push([name.toLowerCase(), ...rest].join(" "));
   });
   const mark = async () => {
-    const word = `echo ${crypto.randomUUID()}`;
-    await client.echo(word.slice(5));
-    await until(() => generationAtRead.includes(word), "the monitor");
-    return generationAtRead.indexOf(word);
+    const echo = `echo ${crypto.randomUUID()}`;
+    await client.echo(echo.slice(5));
+    await until(() => commands.includes(echo), "the monitor");
+    return commands.indexOf(echo);
   };
   return {
-    async during(act) {
+    async during(action) {
       const from = await mark();
-      await act();
+      await action();
       const to = await mark();
-      return generationAtRead.slice(from + 1, to).map((command) => command.split(" ", 1)[0] ?? "");
+      return commands.slice(from + 1, to).map((command) => command.split(" ", 1)[0] ?? "");
     },
     async [Symbol.asyncDispose]() {
       watcher.disconnect();

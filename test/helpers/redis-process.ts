@@ -1,4 +1,4 @@
-/** Redis processes for the tests, on free ports and with a folder of their own. */
+/** Starts Redis processes on free ports, each with its own folder. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Redis } from "ioredis";
-import { patience } from "./patience.ts";
+import { eventTimeout } from "./timeouts.ts";
 import { until } from "./until.ts";
 import { dieWithTests } from "./watchdog.ts";
 
@@ -15,7 +15,7 @@ type Mode = "server" | "sentinel";
 
 const configFile = "redis.conf";
 
-/** One of many: a node of a cluster, a master, a replica or a Sentinel. */
+/** A Redis process: a cluster node, a master, a replica or a Sentinel. */
 export class RedisProcess implements AsyncDisposable {
   readonly port: number;
   readonly #folder: string;
@@ -29,7 +29,7 @@ export class RedisProcess implements AsyncDisposable {
     this.#child = child;
   }
 
-  /** @param config says all but port, address and folder */
+  /** @param config all settings except port, address and folder */
   static async start(port: number, config: readonly string[], mode: Mode = "server") {
     const folder = await mkdtemp(join(tmpdir(), "curfew-redis-"));
     const lines = [`port ${port}`, "bind 127.0.0.1", `dir ${folder}`, ...config];
@@ -37,17 +37,17 @@ export class RedisProcess implements AsyncDisposable {
     return new RedisProcess(port, folder, mode, await launch(folder, mode));
   }
 
-  /** With the settings that it was started with, or has written itself since. */
+  /** Restarts with the same configuration file, which Redis may have rewritten. */
   async restart(): Promise<void> {
     await this.kill();
     this.#child = await launch(this.#folder, this.#mode);
   }
 
-  get place(): string {
+  get endpoint(): string {
     return `127.0.0.1:${this.port}`;
   }
 
-  /** Of the process that runs now: `restart` starts another. */
+  /** Id of the current process; `restart` starts another. */
   get pid(): number {
     return this.#child.pid ?? 0;
   }
@@ -67,9 +67,12 @@ export class RedisProcess implements AsyncDisposable {
     await exited;
   }
 
-  /** One command, on a connection of its own. */
+  /** Sends one command on a new connection. */
   async command(name: string, ...args: (string | number)[]): Promise<unknown> {
-    const client = new Redis(this.port, { maxRetriesPerRequest: 0, commandTimeout: patience / 3 });
+    const client = new Redis(this.port, {
+      maxRetriesPerRequest: 0,
+      commandTimeout: eventTimeout / 3,
+    });
     client.on("error", () => {});
     try {
       return await client.call(name, ...args);
@@ -78,18 +81,18 @@ export class RedisProcess implements AsyncDisposable {
     }
   }
 
-  /** What INFO says, by name. */
+  /** The fields of a section of INFO. */
   async info(section: string): Promise<ReadonlyMap<string, string>> {
     const lines = String(await this.command("INFO", section)).split("\r\n");
     return new Map(lines.map((line) => line.split(/:(.*)/s, 2) as [string, string]));
   }
 
-  /** Until the replica has what its master has now. */
-  async hasAllOf(master: RedisProcess): Promise<void> {
+  /** Resolves when this replica has all that the master has now. */
+  async untilInSyncWith(master: RedisProcess): Promise<void> {
     const offset = Number((await master.info("replication")).get("master_repl_offset"));
-    const isAbreast = async () =>
+    const isInSync = async () =>
       Number((await this.info("replication")).get("slave_repl_offset")) >= offset;
-    await until(isAbreast, "the replica");
+    await until(isInSync, "the replica");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -115,14 +118,14 @@ async function launch(folder: string, mode: Mode): Promise<ChildProcess> {
 }
 
 /**
- * Below those that the system itself gives away, to links too: one of them may be taken a moment after
- * it was found free. A cluster's nodes also listen 10,000 higher.
+ * Below the ephemeral ports, which the system also gives to outgoing connections: such a port may be taken right
+ * after it was found free. Cluster nodes also listen on their port + 10,000.
  */
 const [firstPort, portCount] = [12_000, 10_000];
-/** Processes that look for ports at the same time begin in different places. */
+/** Concurrent test processes start their search at different ports. */
 let lastPort = (process.pid * 199) % portCount;
 
-/** Each is given to one caller, and to another one only after all the others were. */
+/** Returns free ports; a port is reused only after all others of the range. */
 export async function freePorts(count: number): Promise<number[]> {
   const ports: number[] = [];
   while (ports.length < count) {

@@ -1,4 +1,4 @@
-/** A real Redis that three Sentinels watch: one master with two replicas. */
+/** Starts a Redis master with two replicas and three Sentinels for one test. */
 import { freePorts, RedisProcess } from "./redis-process.ts";
 import { until } from "./until.ts";
 
@@ -53,23 +53,23 @@ export class RedisSentinels implements AsyncDisposable {
         ),
     );
     const all = new RedisSentinels(servers, sentinels);
-    await all.whole();
+    await all.untilHealthy();
     opened.move();
     return all;
   }
 
-  /** As settings have it. */
-  get places(): string[] {
-    return this.sentinels.map(({ place }) => place);
+  /** The Sentinels' addresses as in the settings: `host:port`. */
+  get endpoints(): string[] {
+    return this.sentinels.map(({ endpoint }) => endpoint);
   }
 
-  /** The one that the Sentinels name now. */
+  /** The current master, as the first Sentinel reports it. */
   async master(): Promise<RedisProcess> {
     const [sentinel] = this.sentinels;
     const reply = await sentinel?.command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", masterName);
     const port = Array.isArray(reply) ? Number(reply[1]) : NaN;
     const master = this.servers.find((server) => server.port === port);
-    if (master === undefined) throw new Error("There is no master");
+    if (master === undefined) throw new Error("No known master");
     return master;
   }
 
@@ -78,8 +78,8 @@ export class RedisSentinels implements AsyncDisposable {
     return this.servers.filter((server) => server !== master);
   }
 
-  /** Until all Sentinels have a master other than that one. */
-  async failedOver(old: RedisProcess): Promise<RedisProcess> {
+  /** Resolves when all Sentinels report a master other than `old`. */
+  async untilFailedOver(old: RedisProcess): Promise<RedisProcess> {
     const isOver = async () => {
       const replies = this.sentinels.map((sentinel) =>
         sentinel.command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", masterName),
@@ -92,20 +92,20 @@ export class RedisSentinels implements AsyncDisposable {
     return this.master();
   }
 
-  /** Until the Sentinels know each other, and both replicas have what the master has. */
-  async whole(): Promise<void> {
+  /** Resolves when the Sentinels know each other and both replicas are connected to the master. */
+  async untilHealthy(): Promise<void> {
     const knowsAll = async (sentinel: RedisProcess) => {
       const info = (await sentinel.info("sentinel")).get("master0") ?? "";
       return /status=ok,.*slaves=2,sentinels=3/.test(info);
     };
     const isAttached = async (replica: RedisProcess) =>
       (await replica.info("replication")).get("master_link_status") === "up";
-    const areAll = async () =>
+    const allKnown = async () =>
       (await Promise.all(this.sentinels.map(knowsAll))).every(Boolean) &&
       (await Promise.all((await this.replicas()).map(isAttached))).every(Boolean);
-    // A Sentinel cuts everybody's links to the server that it makes a replica.
-    const isWhole = () => areAll().catch(() => false);
-    await until(isWhole, "the Sentinels to know each other and the replicas");
+    // A Sentinel closes all connections to a server that it turns into a replica: a command may fail.
+    const isHealthy = () => allKnown().catch(() => false);
+    await until(isHealthy, "the Sentinels to know each other and the replicas");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,4 +1,4 @@
-/** A Redis server of a test's own, to be frozen, killed and looked into. */
+/** Starts a Redis server for one test, which the test can freeze, kill and query. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -12,20 +12,20 @@ import { dieWithTests } from "./watchdog.ts";
 export interface RedisServer extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
-  /** The one running now: `restart` starts another. */
+  /** The current process; `restart` starts another. */
   readonly process: ChildProcess;
-  /** It accepts connections and answers nothing, as after a power cut on its side of the network. */
+  /** Stops the process: Redis accepts connections and answers nothing, as if its host had failed. */
   freeze(): void;
   thaw(): void;
   kill(): Promise<void>;
-  /** On the same port and with the same folder. */
+  /** Restarts on the same port and with the same folder. */
   restart(): Promise<void>;
   flush(): Promise<void>;
-  /** One command, on a connection of its own. */
+  /** Sends one command on a new connection. */
   command(name: string, ...args: (string | number)[]): Promise<unknown>;
 }
 
-/** Persists nothing, unless the arguments say so. */
+/** Persists nothing unless the arguments enable it. */
 export async function startRedis(extraArgs: readonly string[] = []): Promise<RedisServer> {
   const folder = await mkdtemp(join(tmpdir(), "curfew-redis-"));
   let { child, port } = await launchAnywhere(folder, extraArgs);
@@ -64,7 +64,7 @@ export async function startRedis(extraArgs: readonly string[] = []): Promise<Red
   };
 }
 
-/** Redis cannot choose a free port itself, and one found free may be taken a moment later. */
+/** Retries with another port: Redis cannot choose a free port itself, and a free port may be taken meanwhile. */
 async function launchAnywhere(folder: string, extraArgs: readonly string[], attempts = 5) {
   const port = await freePort();
   try {

@@ -1,13 +1,13 @@
-/** Finds the regular expressions in TypeScript's text. */
+/** Finds the regular expressions in TypeScript source. */
 
-/** Text that a `/` cannot begin a regular expression after: it divides. */
+/** After this text a `/` is a division and begins no regular expression. */
 const operand = /[\w$)\]}"'`]$/;
 const keyword = /\b(?:return|case|typeof|in|of|void|yield|await)$/;
 
 const piece =
   /^#!.*|\/\/.*|\/\*[^]*?\*\/|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`|\/(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n[])+\/[dgimsuvy]*|[^\s/"'`]+|[^]/g;
 
-/** The literals, and the text of each call of `new RegExp`, in their order. */
+/** The literals and the `new RegExp` calls, in source order. */
 export function regexLiterals(source: string): string[] {
   const found: string[] = [];
   let before = "";

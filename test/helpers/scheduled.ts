@@ -1,4 +1,4 @@
-/** Connections over ports whose every answer comes when fast-check says, in any order. */
+/** Connections over a store and a pub/sub whose calls fast-check completes in any order. */
 import { randomBytes } from "node:crypto";
 import type * as fc from "fast-check";
 import { Deadlines } from "../../src/lib/deadlines.ts";
@@ -11,11 +11,11 @@ import type { PubSub } from "../../src/session/pubsub.ts";
 import { Connections } from "../../src/connections/connections.ts";
 import { newConnection } from "../../src/connections/session-connections.ts";
 import { fakeClock, secrets } from "./curfew.ts";
-import { raiseFault } from "./domain.ts";
-import { counted, intercept, memoryStore, memoryPubSub } from "./parts.ts";
+import { rethrowReported } from "./domain.ts";
+import { countSubscriptions, intercept, memoryStore, memoryPubSub } from "./backends.ts";
 import { device, lifetimes } from "./sessions.ts";
 
-/** Asked and answered at moments of their own, between which anything may happen. */
+/** Schedules each call's request and reply separately, so that anything may happen between them. */
 function scheduledStore(scheduler: fc.Scheduler, store: SessionStore): SessionStore {
   const late =
     <A extends unknown[], R>(name: string) =>
@@ -35,11 +35,11 @@ function scheduledStore(scheduler: fc.Scheduler, store: SessionStore): SessionSt
 }
 
 export interface Safeguards {
-  /** Subscribing takes as long as the subscription. */
+  /** `subscribe` resolves only when the subscription is active. */
   readonly acknowledgement: boolean;
 }
 
-function scheduledTopics(
+function scheduledPubSub(
   scheduler: fc.Scheduler,
   pubsub: PubSub,
   { acknowledgement }: Safeguards,
@@ -47,13 +47,12 @@ function scheduledTopics(
   return intercept(pubsub, {
     subscribe: (real) => async (topic, listener) => {
       const subscribed = scheduler.schedule(Promise.resolve(), "subscribe").then(async () => {
-        const leave = await real(topic, listener);
-        return leave;
+        return real(topic, listener);
       });
-      if (!acknowledgement) return () => void subscribed.then((leave) => leave());
-      const leave = await subscribed;
+      if (!acknowledgement) return () => void subscribed.then((unsubscribe) => unsubscribe());
+      const unsubscribe = await subscribed;
       await scheduler.schedule(Promise.resolve(), "subscribed");
-      return leave;
+      return unsubscribe;
     },
     publish: (real) => async (topic, message) => {
       await scheduler.schedule(Promise.resolve(), "publish");
@@ -62,26 +61,26 @@ function scheduledTopics(
   });
 }
 
-/** One node with connections, and another on which sessions are renewed and ended. */
+/** A node with connections, and a second node that renews and ends their sessions. */
 export async function scheduledNode(
   scheduler: fc.Scheduler,
   sessionCount: number,
   safeguards: Safeguards = { acknowledgement: true },
 ) {
   const clock = fakeClock();
-  const deadlines = new Deadlines(clock(), raiseFault);
+  const deadlines = new Deadlines(clock(), rethrowReported);
   const store = memoryStore();
-  const pubsub = counted(memoryPubSub());
-  const faults: unknown[] = [];
+  const pubsub = countSubscriptions(memoryPubSub());
+  const reportedErrors: unknown[] = [];
   const domain = {
     store: scheduledStore(scheduler, store),
-    pubsub: scheduledTopics(scheduler, pubsub.part, safeguards),
+    pubsub: scheduledPubSub(scheduler, pubsub.part, safeguards),
     ring: new KeyRing(secrets),
     lifetimes,
     isUserDisabled: async () => false,
     clock,
     randomBytes,
-    reportError: (_what: string, error: unknown) => faults.push(error),
+    reportError: (_what: string, error: unknown) => reportedErrors.push(error),
   };
   const issued: Issued[] = [];
   const starter = new Sessions({ ...domain, store, pubsub: memoryPubSub() });
@@ -101,11 +100,11 @@ export async function scheduledNode(
 
   const open: { readonly lifecycle: ConnectionLifecycle; readonly fingerprint: string }[] = [];
   const of = (session: number) => issued[session % sessionCount] as Issued;
-  /** As a transport does: what is not admitted ends. */
+  /** Connects as a transport does: a connection that is not admitted ends. */
   const connect = async (session: number) => {
     const { tokens, session: known } = of(session);
     const reading = here.verify(tokens.accessToken);
-    const lifecycle = new ConnectionLifecycle(raiseFault);
+    const lifecycle = new ConnectionLifecycle(rethrowReported);
     if (!reading.ok) return;
     open.push({ lifecycle, fingerprint: known.fingerprint });
     const { claims } = reading;
@@ -120,18 +119,19 @@ export async function scheduledNode(
     clock,
     deadlines,
     pubsub,
-    faults,
+    reportedErrors,
     connections,
     store,
     open,
     connect,
-    leave: (index: number) => open[index % Math.max(1, open.length)]?.lifecycle.end("CLIENT_GONE"),
+    disconnect: (index: number) =>
+      open[index % Math.max(1, open.length)]?.lifecycle.end("CLIENT_GONE"),
     end: async (session: number) => there.end(of(session).session.fingerprint, "LOGOUT"),
     endHere: async (session: number) => here.end(of(session).session.fingerprint, "LOGOUT"),
     renew: async (session: number) => there.renew(of(session).tokens.renewalToken),
     recheck: async () => connections.recheck("all"),
-    /** What has come of the time. */
-    pass: (time: number) => {
+    /** Advances the clock (ms) and runs the deadlines that are due. */
+    advance: (time: number) => {
       clock.advance(time);
       deadlines.tick(clock());
     },

@@ -1,5 +1,5 @@
-/** What holds at the end of every test, whatever it is about. */
+/** Fails every test in which a secret was logged or shown in an error. */
 import { afterEach, expect } from "vitest";
-import { shown } from "./secrecy.ts";
+import { leaks } from "./secrecy.ts";
 
-afterEach(() => expect(shown.splice(0)).toEqual([]));
+afterEach(() => expect(leaks.splice(0)).toEqual([]));

@@ -1,17 +1,16 @@
-/** Asks a server for everything, in every way that fails too, and keeps whatever is shown to him. */
+/** Sends every kind of request to a server, failing ones included, and records all responses. */
 import type { ServerProcess } from "./command.ts";
 import { newEmail } from "./http.ts";
 import { TestSocket, type Message } from "./socket.ts";
 
-/** The passwords that he gives. */
-export const words = {
+/** The passwords that the crawler uses. */
+export const passwords = {
   first: "the first of all passwords",
   second: 'another password: "quoted"; and more',
   wrong: "a password that is wrong",
 };
 
-/** Where one begins and another is looked for. */
-type Place = Pick<ServerProcess, "url" | "socketUrl">;
+type Endpoint = Pick<ServerProcess, "url" | "socketUrl">;
 
 const signedIn = `__typename ... on Problem { message } ... on TooManyAttempts { retryAfterSeconds }
   ... on SignedIn { tokens { accessToken renewalToken } viewer { user { email } session { id userAgent } sessions { id } } }`;
@@ -32,25 +31,25 @@ interface Pair {
   readonly renewalToken: string;
 }
 
-export class Visitor {
-  /** All that he was ever given, or made of those. */
+export class SecretCrawler {
+  /** All tokens that the crawler received or derived from those. */
   readonly tokens = new Set<string>();
-  /** All answers with their headers, messages and reasons, without the tokens where tokens are to be. */
-  readonly shown: string[] = [];
-  readonly #here: Place;
-  readonly #there: Place;
+  /** All responses, headers, messages and close reasons, without the tokens in token fields. */
+  readonly responses: string[] = [];
+  readonly #here: Endpoint;
+  readonly #there: Endpoint;
   readonly #email = newEmail();
 
-  constructor(here: Place, there: Place) {
+  constructor(here: Endpoint, there: Endpoint) {
     this.#here = here;
     this.#there = there;
   }
 
-  async doEverything(): Promise<void> {
+  async crawl(): Promise<void> {
     const email = this.#email;
-    const [first, second] = [words.first, words.second];
+    const [first, second] = [passwords.first, passwords.second];
     const login = (password: string) => this.#pair(queries.login, { email, password });
-    for (const password of ["short", "password1", words.first, words.first])
+    for (const password of ["short", "password1", passwords.first, passwords.first])
       await this.#ask(queries.register, { email, password });
     const owner = await login(first);
     const other = await login(first);
@@ -60,43 +59,48 @@ export class Visitor {
     watch.subscribe("1", "subscription { sessionEvents { type endReason session { id } } }");
     watch.subscribe(
       "2",
-      `mutation { login(email: "${email}", password: "${words.wrong}") { __typename } }`,
+      `mutation { login(email: "${email}", password: "${passwords.wrong}") { __typename } }`,
     );
-    await this.#reception(watch, ({ id, type }) => id === "2" && type === "complete");
-    await this.#misspell([renewed.accessToken, other.renewalToken]);
-    await this.#ask(queries.change, { current: words.wrong, next: second }, renewed.accessToken);
+    await this.#receiveUntil(watch, ({ id, type }) => id === "2" && type === "complete");
+    await this.#sendMisplaced([renewed.accessToken, other.renewalToken]);
+    await this.#ask(
+      queries.change,
+      { current: passwords.wrong, next: second },
+      renewed.accessToken,
+    );
     await this.#ask(queries.change, { current: first, next: "password1" }, renewed.accessToken);
     const change = { current: first, next: second };
     const changed = await this.#pair(queries.change, change, renewed.accessToken);
-    await this.#reception(watch, () => false);
+    await this.#receiveUntil(watch, () => false);
     const last = await this.#connect(this.#there, changed.accessToken);
-    await this.#ask(queries.endSession, { id: "nobody's" }, changed.accessToken);
+    await this.#ask(queries.endSession, { id: "unknown" }, changed.accessToken);
     await this.#ask(queries.endOthers, {}, changed.accessToken);
-    // Stolen: the second use ends the session.
+    // As a thief would: the second use ends the session.
     for (let i = 0; i < 2; i += 1) await this.#ask(queries.renew, { token: changed.renewalToken });
     await this.#ask(queries.renew, { token: owner.renewalToken });
-    await this.#reception(last, () => false);
-    // One stays.
+    await this.#receiveUntil(last, () => false);
+    // This session stays open.
     await login(second);
     const left = await login(second);
     for (const token of [left.accessToken, left.renewalToken])
       await this.#ask(queries.logout, { token });
-    for (let i = 0; i < 5; i += 1) await this.#ask(queries.login, { email, password: words.wrong });
+    for (let i = 0; i < 5; i += 1)
+      await this.#ask(queries.login, { email, password: passwords.wrong });
   }
 
-  /** When the stores are away. */
-  async findNothingThere(): Promise<void> {
+  /** Repeats requests while the stores are down. */
+  async crawlDuringOutage(): Promise<void> {
     const [token = ""] = [...this.tokens].filter((one) => one.includes("access")).slice(-1);
     await this.#ask(queries.viewer, {}, token);
     await this.#ask(queries.renew, { token });
     await this.#ask(queries.logout, { token });
     for (const query of [queries.login, queries.register])
-      await this.#ask(query, { email: newEmail(), password: words.first });
+      await this.#ask(query, { email: newEmail(), password: passwords.first });
     await this.#connect(this.#there, token);
   }
 
-  /** Tokens and passwords in every place where they do not belong, and broken in every way. */
-  async #misspell(tokens: readonly string[]): Promise<void> {
+  /** Sends tokens and passwords, intact and damaged, in fields where they do not belong. */
+  async #sendMisplaced(tokens: readonly string[]): Promise<void> {
     const broken = tokens.flatMap((token) => [
       `${token}x`,
       token.slice(0, -1),
@@ -109,22 +113,25 @@ export class Visitor {
       await this.#ask(queries.renew, { token: [token] });
       await this.#get(`query={viewer{user{id}}}&variables={"a":${token}&token=${token}`);
       await this.#post(`{"query": ${token}`);
-      await this.#post(`{"query": "{ viewer }", "token": "${token}"} ${words.first}`);
+      await this.#post(`{"query": "{ viewer }", "token": "${token}"} ${passwords.first}`);
       await this.#connect(this.#there, `${token}y`);
     }
-    for (const word of Object.values(words)) {
-      const text = JSON.stringify(word);
+    for (const password of Object.values(passwords)) {
+      const text = JSON.stringify(password);
       await this.#ask(`{ viewer ${text} }`, {});
       await this.#ask(`mutation { login(email: ${text}, password: [${text}]) { __typename } }`, {});
-      await this.#ask(queries.login, { email: { word }, password: [word] });
-      await this.#ask(queries.login, { email: word, password: word });
-      await this.#post(`query=${word}&variables=${word}`, "application/x-www-form-urlencoded");
-      await this.#post(word, "text/plain");
+      await this.#ask(queries.login, { email: { password }, password: [password] });
+      await this.#ask(queries.login, { email: password, password });
+      await this.#post(
+        `query=${password}&variables=${password}`,
+        "application/x-www-form-urlencoded",
+      );
+      await this.#post(password, "text/plain");
       const socket = await this.#connect(this.#here, tokens[0] ?? "");
-      socket.subscribe("1", queries.login, { email: word, password: [word] });
+      socket.subscribe("1", queries.login, { email: password, password: [password] });
       socket.subscribe("2", `{ viewer ${text} }`);
       socket.send(`{"id": "3", "type": "subscribe", "payload": ${text}}`);
-      await this.#reception(socket, () => false);
+      await this.#receiveUntil(socket, () => false);
     }
   }
 
@@ -145,39 +152,39 @@ export class Visitor {
       "content-type": type,
       ...(token !== undefined && { authorization: `Bearer ${token}` }),
     };
-    return this.#take(fetch(this.#here.url, { method: "POST", headers, body }));
+    return this.#receive(fetch(this.#here.url, { method: "POST", headers, body }));
   }
 
   #get(search: string): Promise<string> {
-    return this.#take(fetch(`${this.#here.url}?${search}`));
+    return this.#receive(fetch(`${this.#here.url}?${search}`));
   }
 
-  async #take(answer: Promise<Response>): Promise<string> {
-    const response = await answer;
+  async #receive(pending: Promise<Response>): Promise<string> {
+    const response = await pending;
     const text = await response.text();
-    this.shown.push(JSON.stringify([...response.headers]), this.#withoutTokens(text));
+    this.responses.push(JSON.stringify([...response.headers]), this.#withoutTokens(text));
     return text;
   }
 
-  async #connect(place: Place, token: string): Promise<TestSocket> {
-    const socket = await new TestSocket(place.socketUrl).opened();
+  async #connect(endpoint: Endpoint, token: string): Promise<TestSocket> {
+    const socket = await new TestSocket(endpoint.socketUrl).opened();
     socket.init({ token });
-    await this.#reception(socket, ({ type }) => type === "connection_ack");
+    await this.#receiveUntil(socket, ({ type }) => type === "connection_ack");
     return socket;
   }
 
-  /** Keeps what comes until it is that, or the socket is closed. */
-  async #reception(socket: TestSocket, isLast: (message: Message) => boolean): Promise<void> {
+  /** Records messages up to the last one, or until the socket closes. */
+  async #receiveUntil(socket: TestSocket, isLast: (message: Message) => boolean): Promise<void> {
     const closed = socket.closed.then((close) => ({ type: "close", payload: close }));
     for (;;) {
       const message = await Promise.race([socket.messages.next(), closed]);
-      this.shown.push(this.#withoutTokens(JSON.stringify(message)));
+      this.responses.push(this.#withoutTokens(JSON.stringify(message)));
       if (isLast(message)) return;
       if (message.type === "close") return;
     }
   }
 
-  /** Tokens that stand where the schema has them are kept, and left out. */
+  /** Stores the tokens in token fields and removes them from the text. */
   #withoutTokens(text: string): string {
     if (!text.startsWith("{")) return text;
     return JSON.stringify(JSON.parse(text), (key, value: unknown) => {

@@ -1,2 +1,2 @@
-/** Sessions for tests of stores: those of the contract's suite. */
+/** Sample sessions for tests of stores, from the contract suite. */
 export * from "../../src/testing/samples.ts";

@@ -1,4 +1,4 @@
-/** A raw graphql-transport-ws client: sends what it is told to, and queues what comes. */
+/** A graphql-transport-ws client that sends any message and queues what it receives. */
 import { once } from "node:events";
 import { WebSocket, type ClientOptions } from "ws";
 import { Queue } from "./queue.ts";
@@ -49,7 +49,7 @@ export class TestSocket implements AsyncDisposable {
   }
 }
 
-/** An acknowledged socket. */
+/** Opens a socket and waits for its acknowledgement. */
 export async function connect(url: string, token: string, options?: ClientOptions) {
   const socket = await new TestSocket(url, options).opened();
   socket.init({ token });
@@ -58,19 +58,21 @@ export async function connect(url: string, token: string, options?: ClientOption
   return Object.assign(socket, { ack: message.payload });
 }
 
-/** Watches the sessions of the socket's user; `of` is the next that it is told of that session. */
+/** Subscribes to `sessionEvents`; `of` returns the next event of a session. */
 export async function watchSessions(socket: TestSocket, startOne: () => Promise<unknown>) {
   socket.subscribe("watch", "subscription { sessionEvents { type endReason session { id } } }");
-  // It says nothing when it begins: it runs when it tells of a session that starts.
+  // The subscription sends nothing when it begins: a first event shows that it is active.
   await until(async () => {
     await startOne();
     return socket.messages.pending.length > 0;
   });
-  const of = async (id: string): Promise<{ readonly type: string; readonly endReason: string }> => {
+  const nextEventOf = async (
+    id: string,
+  ): Promise<{ readonly type: string; readonly endReason: string | null }> => {
     for (;;) {
       const { session, ...event } = (await socket.messages.next()).payload.data.sessionEvents;
       if (session.id === id) return event;
     }
   };
-  return { of };
+  return { of: nextEventOf };
 }

@@ -1,4 +1,4 @@
-/** An SSE client: queues what comes. */
+/** An SSE client that queues the events it receives. */
 import { Queue } from "./queue.ts";
 
 export interface StreamEvent {
@@ -9,7 +9,7 @@ export interface StreamEvent {
 export class TestStream implements AsyncDisposable {
   readonly response: Response;
   readonly events = new Queue<StreamEvent>();
-  /** Resolves when the server ended the stream, or `abort` did. */
+  /** Resolves when the server or `abort` has ended the stream. */
   readonly ended: Promise<void>;
   readonly #abort: AbortController;
   readonly #onEvent: (event: StreamEvent) => void;
@@ -47,7 +47,7 @@ export class TestStream implements AsyncDisposable {
         .trim();
     const event = field("event");
     const data = field("data");
-    // Without a name it is a comment that keeps the link alive.
+    // A block without an event name is a keep-alive comment.
     if (event !== undefined) this.#onEvent({ event, data: data ? JSON.parse(data) : undefined });
   }
 
@@ -60,13 +60,13 @@ export class TestStream implements AsyncDisposable {
 export interface StreamOptions {
   readonly token?: string;
   readonly method?: "GET" | "POST";
-  /** Aborts the request too, before it is answered. */
+  /** Also aborts the request before its response. */
   readonly abort?: AbortController;
-  /** Gets the events, which then are not queued. */
+  /** Receives the events, which are then not queued. */
   readonly onEvent?: (event: StreamEvent) => void;
 }
 
-/** Resolves when the server has begun to answer: then the subscription runs. */
+/** Resolves with the response's headers, when the subscription is active. */
 export async function openStream(
   url: string,
   query: string,

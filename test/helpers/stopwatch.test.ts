@@ -1,4 +1,4 @@
-/** Time that the machine withholds is told from time that something takes. */
+/** The stopwatch subtracts only the time in which processes wait for a processor. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { availableParallelism } from "node:os";
@@ -7,17 +7,17 @@ import { expect, it } from "vitest";
 import { stopwatch } from "./stopwatch.ts";
 import { dieWithTests } from "./watchdog.ts";
 
-function used(): number {
+function cpuTime(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1000;
 }
 
 function compute(milliseconds: number): void {
-  const end = used() + milliseconds;
-  while (used() < end) for (let i = 0; i < 100_000; i += 1) Math.sqrt(i);
+  const end = cpuTime() + milliseconds;
+  while (cpuTime() < end) for (let i = 0; i < 100_000; i += 1) Math.sqrt(i);
 }
 
-it("a process that waits, or computes, is not excused", async () => {
+it("the stopwatch counts time in which a process waits or computes", async () => {
   const elapsed = stopwatch();
   await pause(300);
   // A timer may be a millisecond early.
@@ -28,14 +28,14 @@ it("a process that waits, or computes, is not excused", async () => {
 });
 
 it.runIf(process.platform === "linux")(
-  "the time in which other work has the processors is not counted",
+  "the stopwatch subtracts time in which other processes occupy the processors",
   async () => {
-    const rivals = Array.from({ length: 4 * availableParallelism() }, () =>
+    const competitors = Array.from({ length: 4 * availableParallelism() }, () =>
       spawn("sh", ["-c", "echo; while :; do :; done"], { stdio: ["ignore", "pipe", "ignore"] }),
     );
-    for (const rival of rivals) dieWithTests(rival);
+    for (const competitor of competitors) dieWithTests(competitor);
     try {
-      await Promise.all(rivals.map((rival) => once(rival.stdout, "data")));
+      await Promise.all(competitors.map((competitor) => once(competitor.stdout, "data")));
       const began = performance.now();
       const elapsed = stopwatch();
       compute(400);
@@ -44,7 +44,7 @@ it.runIf(process.platform === "linux")(
       expect(counted).toBeGreaterThan(350);
       expect(counted).toBeLessThan(0.8 * wall);
     } finally {
-      for (const rival of rivals) rival.kill("SIGKILL");
+      for (const competitor of competitors) competitor.kill("SIGKILL");
     }
   },
 );

@@ -1,4 +1,4 @@
-/** An app that is subscribed to `news` by a client of its own, and what happens to it. */
+/** A server and a client app that subscribes to `news`, with a record of the app's events and errors. */
 import type { Client } from "graphql-ws";
 import { expect } from "vitest";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
@@ -6,11 +6,11 @@ import { fakeClock, startCurfew, type TestCurfew } from "./curfew.ts";
 import { newEmail } from "./http.ts";
 import { Queue } from "./queue.ts";
 
-/** The client, as an app would call it. */
+/** A GraphQL client as an app calls it. */
 export interface AppClient {
-  /** Over HTTP; with the error of the answer, if there is one, as the client gives it to the app. */
+  /** Sends a request over HTTP; `error` is what the client passes to the app. */
   run(query: string, variables?: Readonly<Record<string, unknown>>): Promise<Outcome>;
-  subscribe(query: string, reader: Reader): void;
+  subscribe(query: string, handlers: SubscriptionHandlers): void;
 }
 
 export interface Outcome {
@@ -18,7 +18,7 @@ export interface Outcome {
   readonly error?: unknown;
 }
 
-export interface Reader {
+export interface SubscriptionHandlers {
   readonly event: (data: any) => void;
   readonly error: (error: unknown) => void;
 }
@@ -26,14 +26,14 @@ export interface Reader {
 export const minute = 60_000;
 export const accessTokenTtl = 30 * minute;
 
-export class NewsApp {
+export class SubscribedApp {
   readonly email = newEmail();
   readonly clock = fakeClock();
   readonly events = new Queue<any>();
   readonly errors = new Queue<unknown>();
-  /** The life of the app's sockets. */
+  /** Events of the app's sockets: connecting, connected, closed. */
   readonly log: string[] = [];
-  /** One entry each time that the server has a subscription to `news`. */
+  /** One entry for each subscription to `news` that the server has accepted. */
   readonly subscribed = new Queue<void>();
   curfew!: TestCurfew;
   client!: AppClient;
@@ -58,8 +58,8 @@ export class NewsApp {
     });
   }
 
-  /** Writes down what becomes of the sockets. */
-  follow(sockets: Client): void {
+  /** Records the events of the sockets in `log`. */
+  logSocketEvents(sockets: Client): void {
     sockets.on("connecting", () => this.log.push("connecting"));
     sockets.on("connected", () => this.log.push("connected"));
     sockets.on("closed", (event) => {
@@ -68,7 +68,7 @@ export class NewsApp {
     });
   }
 
-  /** Resolves when the server has it. */
+  /** Resolves when the server has accepted the subscription. */
   async subscribe(): Promise<void> {
     this.client.subscribe("subscription { news }", {
       event: (data) => this.events.push(data),
@@ -77,7 +77,7 @@ export class NewsApp {
     await this.subscribed.next();
   }
 
-  /** Resolves when the app has it. */
+  /** Resolves when the app has received the event. */
   async publish(news: string): Promise<void> {
     await this.curfew.events.publish("news", { news });
     expect(await this.events.next()).toEqual({ news });

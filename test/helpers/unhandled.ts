@@ -1,12 +1,12 @@
-/** For files whose tests break links: what nobody caught meanwhile fails the test. */
+/** Fails a test during which a rejection or an exception was unhandled. */
 import { afterAll, afterEach, beforeAll, expect } from "vitest";
 
-/** @returns what else may note an error that must not be */
+/** @returns a function that records an error as unhandled */
 export function expectNothingUnhandled(): (error: unknown) => void {
   const unhandled: unknown[] = [];
-  const note = (error: unknown): void => void unhandled.push(error);
-  beforeAll(() => void process.on("unhandledRejection", note).on("uncaughtException", note));
+  const record = (error: unknown): void => void unhandled.push(error);
+  beforeAll(() => void process.on("unhandledRejection", record).on("uncaughtException", record));
   afterEach(() => expect(unhandled).toEqual([]));
-  afterAll(() => void process.off("unhandledRejection", note).off("uncaughtException", note));
-  return note;
+  afterAll(() => void process.off("unhandledRejection", record).off("uncaughtException", record));
+  return record;
 }

@@ -1,11 +1,11 @@
-/** Waits for a condition that no event reports, as the contract suites do, but with more patience. */
+/** Polls for a condition that no event reports; like `until` of the contract suites, with a longer time-out. */
 import { until as untilWithin } from "../../src/testing/until.ts";
-import { patience } from "./patience.ts";
+import { eventTimeout } from "./timeouts.ts";
 
 export function until(
   condition: () => boolean | Promise<boolean>,
   what?: string,
-  milliseconds = patience,
+  milliseconds = eventTimeout,
 ): Promise<void> {
   return untilWithin(condition, what, milliseconds);
 }

@@ -1,40 +1,41 @@
-/** Watches over real topics that say who listens, and that can fail, break and take a while. */
+/** Session watches over a pub/sub that lists its subscriptions and can refuse or delay them. */
 import { Deadlines } from "../../src/lib/deadlines.ts";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import type { Stream } from "../../src/lib/bounded-queue.ts";
 import type { PubSub } from "../../src/session/pubsub.ts";
 import { Watches, type SessionEvent, type WatchOptions } from "../../src/session/watch.ts";
 import { MemoryPubSub } from "../../src/stores/memory/pubsub.ts";
-import { raise, raiseFault, startDomain } from "./domain.ts";
+import { rethrow, rethrowReported, startDomain } from "./domain.ts";
 
-class CountedTopics extends MemoryPubSub implements PubSub {
-  readonly joined: string[] = [];
-  readonly gapListeners = new Set<() => void>();
-  refuse: (topic: string) => boolean = () => false;
-  joining: (topic: string) => Promise<void> = async () => {};
+class ObservablePubSub extends MemoryPubSub implements PubSub {
+  readonly subscribedTopics: string[] = [];
+  readonly messagesMissedListeners = new Set<() => void>();
+  refusesSubscribe: (topic: string) => boolean = () => false;
+  onSubscribe: (topic: string) => Promise<void> = async () => {};
 
   override async subscribe(...[topic, listener]: Parameters<PubSub["subscribe"]>) {
-    if (this.refuse(topic)) throw new StoreUnavailable("No such luck");
-    const leave = await super.subscribe(topic, listener);
-    this.joined.push(topic);
-    await this.joining(topic);
+    if (this.refusesSubscribe(topic))
+      throw new StoreUnavailable("The test refuses the subscription");
+    const unsubscribe = await super.subscribe(topic, listener);
+    this.subscribedTopics.push(topic);
+    await this.onSubscribe(topic);
     return () => {
-      leave();
-      const index = this.joined.indexOf(topic);
-      if (index >= 0) this.joined.splice(index, 1);
+      unsubscribe();
+      const index = this.subscribedTopics.indexOf(topic);
+      if (index >= 0) this.subscribedTopics.splice(index, 1);
     };
   }
 
   override onMessagesMissed(listener: () => void) {
-    this.gapListeners.add(listener);
-    return () => this.gapListeners.delete(listener);
+    this.messagesMissedListeners.add(listener);
+    return () => this.messagesMissedListeners.delete(listener);
   }
 }
 
-export function startWatched() {
-  const pubsub = new CountedTopics(raise);
+export function startWatchDomain() {
+  const pubsub = new ObservablePubSub(rethrow);
   const domain = startDomain({ pubsub });
-  const deadlines = new Deadlines(domain.clock.now, raiseFault);
+  const deadlines = new Deadlines(domain.clock.now, rethrowReported);
   const watches = (options: Partial<WatchOptions> = {}) =>
     new Watches({
       pubsub,
@@ -42,7 +43,7 @@ export function startWatched() {
       clock: domain.clock.read,
       list: (id) => domain.sessions.list(id),
       pause: (then) => void setImmediate(then),
-      reportError: (what) => domain.faults.push(what),
+      reportError: (what) => domain.reportedErrors.push(what),
       ...options,
     });
   const shared = watches();
@@ -51,7 +52,7 @@ export function startWatched() {
   return { ...domain, pubsub, deadlines, watch, watches };
 }
 
-/** The next event, or undefined at the end. */
+/** Returns the next event, or undefined at the end of the stream. */
 export async function next(stream: Stream<SessionEvent>): Promise<SessionEvent | undefined> {
   const { value } = await stream.next();
   return value;

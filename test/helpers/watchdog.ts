@@ -1,10 +1,10 @@
-/** Sees to it that no process outlives the tests that started it, however they end. */
+/** Kills child processes when the test process exits, however it exits. */
 import { spawn, type ChildProcess } from "node:child_process";
 
 /**
- * When this process is gone, the pipe to the watchdog breaks, and the child goes too.
+ * Starts a watchdog, which kills the child when the pipe from this process breaks.
  *
- * @param group whether the child leads a group of processes, which goes with it
+ * @param group whether the child leads a process group, which is then killed as a whole
  */
 export function dieWithTests(child: ChildProcess, { group = false } = {}): void {
   const target = `${group ? "-" : ""}${child.pid}`;

@@ -18,10 +18,16 @@ import { RedisPubSub } from "../../src/stores/redis/pubsub.ts";
 import { CloseQueue } from "../../src/connections/close-queue.ts";
 import { commandClient, subscriberClient } from "../helpers/adapters.ts";
 import { secrets, startCurfew } from "../helpers/curfew.ts";
-import { raiseFault } from "../helpers/domain.ts";
+import { rethrowReported } from "../helpers/domain.ts";
 import { register } from "../helpers/http.ts";
-import { breakable, intercept, lent, memoryStore, memoryPubSub } from "../helpers/parts.ts";
-import { patience } from "../helpers/patience.ts";
+import {
+  breakable,
+  intercept,
+  withoutClose,
+  memoryStore,
+  memoryPubSub,
+} from "../helpers/backends.ts";
+import { eventTimeout } from "../helpers/timeouts.ts";
 import { startProxy } from "../helpers/proxy.ts";
 import { startRedis } from "../helpers/redis.ts";
 import { device, lifetimes } from "../helpers/sessions.ts";
@@ -31,7 +37,7 @@ import { until } from "../helpers/until.ts";
 /** So that nothing is found out by a recheck. */
 const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
 /** Milliseconds for what should come, and for what should not. */
-const waitFor = { expected: patience, unexpected: 500 };
+const waitFor = { expected: eventTimeout, unexpected: 500 };
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
@@ -57,7 +63,7 @@ async function startNode(
 ) {
   const store = memoryStore();
   const pubsub = memoryPubSub();
-  const parts = { store: lent(store), pubsub: intercept(pubsub, replacements) };
+  const parts = { store: withoutClose(store), pubsub: intercept(pubsub, replacements) };
   const curfew = await startCurfew({ ...unchecked, ...options, backends: parts });
   return { curfew, elsewhere: sessionsOn({ store, pubsub }), store, pubsub };
 }
@@ -172,7 +178,7 @@ async function endTogether(inSlices: boolean): Promise<boolean> {
   const connections = new Connections({
     sessions,
     pubsub,
-    deadlines: new Deadlines(clock(), raiseFault),
+    deadlines: new Deadlines(clock(), rethrowReported),
     clock,
     uptime: clock,
     maxSocketsPerSession: 1,
@@ -183,7 +189,7 @@ async function endTogether(inSlices: boolean): Promise<boolean> {
     const { tokens } = await sessions.start("user", device);
     const reading = sessions.verify(tokens.accessToken);
     if (!reading.ok) throw new Error(reading.reason);
-    const lifecycle = new ConnectionLifecycle(raiseFault);
+    const lifecycle = new ConnectionLifecycle(rethrowReported);
     lifecycle.onEnd(() => (closed += 1));
     await connections.admit({
       claims: reading.claims,

@@ -1,40 +1,38 @@
-/** A user whom an operator locks or deletes is out at once, on all nodes, and so is a session that he ends. */
+/** Operator actions on two nodes: locking or deleting a user, and ending sessions. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { testApp } from "../helpers/app.ts";
 import { ask, login, newEmail, register, renew, tryLogin } from "../helpers/http.ts";
-import { startNodes } from "../helpers/nodes.ts";
+import { rareRechecks, startNodes } from "../helpers/nodes.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
 import { device } from "../helpers/sessions.ts";
 import { connect, watchSessions } from "../helpers/socket.ts";
 import { openStream } from "../helpers/sse.ts";
 
 const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
-/** So that nothing is found out by a recheck. */
-const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
 
 let redis: RedisServer;
 beforeAll(async () => void (redis = await startRedis()));
 afterAll(() => redis[Symbol.asyncDispose]());
 
-describe.each(["lock", "delete"] as const)("to %s a user", (act) => {
-  it("closes all that he has open on all nodes, and lets him in nowhere", async () => {
-    await using nodes = await startNodes(redis, { ...testApp().schema, ...unchecked });
+describe.each(["lock", "delete"] as const)("an operator's %s of a user", (action) => {
+  it("closes the user's connections on all nodes and refuses the user everywhere", async () => {
+    await using nodes = await startNodes(redis, { ...testApp().schema, ...rareRechecks });
     const { here, there } = nodes;
     const email = newEmail();
     const phone = await register(here.url, email);
     const tablet = await login(there.url, email);
-    const stranger = await register(here.url);
+    const otherUser = await register(here.url);
     await using socketHere = await connect(here.socketUrl, phone.accessToken);
     await using socketThere = await connect(there.socketUrl, phone.accessToken);
-    await using ofTablet = await connect(there.socketUrl, tablet.accessToken);
-    await using ofStranger = await connect(there.socketUrl, stranger.accessToken);
+    await using tabletSocket = await connect(there.socketUrl, tablet.accessToken);
+    await using otherUserSocket = await connect(there.socketUrl, otherUser.accessToken);
     const token = tablet.accessToken;
     await using stream = await openStream(here.url, "subscription { said }", { token });
     await stream.events.next();
 
-    expect(await here.admin[act](phone.userId)).toEqual({ found: true, endedSessions: 2 });
+    expect(await here.admin[action](phone.userId)).toEqual({ found: true, endedSessions: 2 });
 
-    for (const socket of [socketHere, socketThere, ofTablet])
+    for (const socket of [socketHere, socketThere, tabletSocket])
       expect(await socket.closed).toEqual(sessionEnded);
     expect((await stream.events.next()).data.errors[0].extensions.reason).toBe("ENDED");
     for (const { url } of [here, there]) {
@@ -45,13 +43,13 @@ describe.each(["lock", "delete"] as const)("to %s a user", (act) => {
       }
       expect(await tryLogin(url, email)).toBe("InvalidCredentials");
     }
-    ofStranger.subscribe("1", "subscription { said }");
-    expect((await ofStranger.messages.next()).type).toBe("next");
+    otherUserSocket.subscribe("1", "subscription { said }");
+    expect((await otherUserSocket.messages.next()).type).toBe("next");
   });
 });
 
-it("a user who is unlocked signs in again, and a locked one's old sessions stay ended", async () => {
-  await using nodes = await startNodes(redis, { ...testApp().schema, ...unchecked });
+it("an unlocked user can log in again, and the sessions from before the lock stay ended", async () => {
+  await using nodes = await startNodes(redis, { ...testApp().schema, ...rareRechecks });
   const { here, there } = nodes;
   const email = newEmail();
   const before = await register(here.url, email);
@@ -63,8 +61,8 @@ it("a user who is unlocked signs in again, and a locked one's old sessions stay 
   expect(after.userId).toBe(before.userId);
 });
 
-it("an operator's end is told to the user's other sessions with its reason", async () => {
-  await using nodes = await startNodes(redis, { ...testApp().schema, ...unchecked });
+it("an operator's end of a session reaches the user's other sessions with its reason", async () => {
+  await using nodes = await startNodes(redis, { ...testApp().schema, ...rareRechecks });
   const { here, there } = nodes;
   const email = newEmail();
   const mine = await register(here.url, email);

@@ -1,4 +1,4 @@
-/** A renewal does not depend on the nodes' clocks, nor on how late Redis carries it out. */
+/** Renewals depend neither on the nodes' clocks nor on how late Redis executes them. */
 import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { expect, it } from "vitest";
@@ -6,14 +6,14 @@ import type { Session } from "../../src/session/session.ts";
 import { newFolder, startServer, type Env } from "../helpers/command.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { ask, register, renew, type SignedIn } from "../helpers/http.ts";
-import { intercept, memoryUsers } from "../helpers/parts.ts";
+import { intercept, memoryUsers } from "../helpers/backends.ts";
 import { startRedis } from "../helpers/redis.ts";
 import { until } from "../helpers/until.ts";
 import { expectNothingUnhandled } from "../helpers/unhandled.ts";
 
 expectNothingUnhandled();
 
-/** Two nodes as processes, the second's clock a minute ahead, with the default grace of 10 s or another. */
+/** Starts two nodes as processes; the second's clock is a minute ahead. */
 async function startApart(env: Env = {}) {
   await using opened = new AsyncDisposableStack();
   const redis = opened.use(await startRedis());
@@ -27,7 +27,7 @@ async function startApart(env: Env = {}) {
     ...env,
   };
   const ahead = {
-    NODE_OPTIONS: `--import=${new URL("../faults/skew.ts", import.meta.url).href}`,
+    NODE_OPTIONS: `--import=${new URL("../faults/clock-skew.ts", import.meta.url).href}`,
     CLOCK_AHEAD: "60000",
   };
   const here = opened.use(await startServer(shared));
@@ -36,14 +36,14 @@ async function startApart(env: Env = {}) {
   return { redis, here, there, [Symbol.asyncDispose]: () => all.disposeAsync() };
 }
 
-/** A renewal that has to succeed. */
+/** Renews; throws if the token is refused. */
 async function pairOf(url: string, token: string): Promise<SignedIn> {
   const pair = await renew(url, token);
   if (typeof pair === "string") throw new Error(pair);
   return pair;
 }
 
-it("clocks a minute apart fork no renewal and make no thief, whichever node is asked first", async () => {
+it("with clocks a minute apart, concurrent renewals on both nodes return the same pair and are not treated as reuse", async () => {
   await using nodes = await startApart({ RENEWAL_GRACE: "60s" });
   const { here, there } = nodes;
   let { renewalToken } = await register(here.url);
@@ -61,7 +61,7 @@ it("clocks a minute apart fork no renewal and make no thief, whichever node is a
   }
 });
 
-it("clocks a minute apart hide no thief, whichever node he asks", async () => {
+it("with clocks a minute apart, a used renewal token is refused as reuse on either node", async () => {
   const grace = 500;
   await using nodes = await startApart({ RENEWAL_GRACE: `${grace}ms` });
   const { here, there } = nodes;
@@ -71,22 +71,22 @@ it("clocks a minute apart hide no thief, whichever node he asks", async () => {
   ] as const) {
     const { renewalToken } = await register(here.url);
     const next = await pairOf(one.url, renewalToken);
-    // By Redis's clock, which nobody tells of: it is this machine's.
+    // The grace period runs on Redis's clock, which is this machine's.
     await pause(grace + 100);
     expect(await renew(two.url, renewalToken)).toBe("REUSED");
     expect(await renew(one.url, next.renewalToken)).toBe("ENDED");
   }
 });
 
-it("a renewal that Redis carries out 12 s late has its whole grace then: the client's retry gets its pair", async () => {
+it("a renewal that Redis executes 12 s late gets a full grace period, and the client's retry returns its pair", async () => {
   await using redis = await startRedis();
-  let freezes = false;
-  // It is asked for the user when the session was read, and before the step.
+  let freezeNext = false;
+  // The user is read after the session and before the renewal's write.
   const users = intercept(memoryUsers(), {
     byId: (real) => async (id) => {
       const user = await real(id);
-      if (freezes) redis.freeze();
-      freezes = false;
+      if (freezeNext) redis.freeze();
+      freezeNext = false;
       return user;
     },
   });
@@ -95,7 +95,7 @@ it("a renewal that Redis carries out 12 s late has its whole grace then: the cli
   const record = async () =>
     JSON.parse(String(await redis.command("GET", `curfew:session:{${sessionId}}`))) as Session;
 
-  freezes = true;
+  freezeNext = true;
   const query = `mutation ($renewalToken: String!) {
     renew(renewalToken: $renewalToken) { ... on SignedIn { tokens { renewalToken } } }
   }`;
@@ -105,11 +105,11 @@ it("a renewal that Redis carries out 12 s late has its whole grace then: the cli
   const thawed = Date.now();
   redis.thaw();
 
-  await until(async () => (await record()).generation === 1, "Redis to do what it was asked");
+  await until(async () => (await record()).generation === 1, "Redis to execute the renewal");
   expect((await record()).graceEndsAt).toBeGreaterThanOrEqual(thawed + 10_000);
   const retry = () => renew(curfew.url, renewalToken).catch(() => undefined);
   let pair = await retry();
-  await until(async () => (pair ??= await retry()) !== undefined, "Redis to be back");
+  await until(async () => (pair ??= await retry()) !== undefined, "Redis to respond");
   expect(pair).toMatchObject({ sessionId });
   expect((await record()).generation).toBe(1);
 });

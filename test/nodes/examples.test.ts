@@ -1,4 +1,4 @@
-/** The containers of examples/nodes, as far as they can be checked without an engine to run them. */
+/** Checks the containers of examples/nodes without a container engine. */
 import { existsSync, readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { parse } from "yaml";
@@ -20,7 +20,7 @@ const { services } = parse(read("compose.yaml")) as {
   readonly services: Readonly<Record<string, Service>>;
 };
 
-/** The words after an instruction. */
+/** The arguments of each instruction of that name in the Dockerfile. */
 function instructions(name: string): string[][] {
   return read("Dockerfile")
     .split("\n")
@@ -28,33 +28,31 @@ function instructions(name: string): string[][] {
     .map((line) => line.split(" ").slice(1));
 }
 
-/** As the image sets them for every node. */
+/** The environment variables that the image sets. */
 const imageSettings = Object.fromEntries(
   instructions("ENV")
     .flat()
     .map((one) => one.split("=")),
 ) as Record<string, string>;
 
-it("the image has all files that a node is made of, and its command", () => {
-  const copied = instructions("COPY").flatMap((words) => words.slice(0, -1));
+it("the Dockerfile copies existing files and starts one of them", () => {
+  const copied = instructions("COPY").flatMap((args) => args.slice(0, -1));
   for (const path of copied) expect(existsSync(new URL(path, root)), path).toBe(true);
-  const [command = []] = instructions("CMD").map(
-    (words) => JSON.parse(words.join(" ")) as string[],
-  );
+  const [command = []] = instructions("CMD").map((args) => JSON.parse(args.join(" ")) as string[]);
   const [program, file = ""] = command;
   expect(program).toBe("node");
   expect(copied).toContain(file.split("/")[0]);
   expect(existsSync(new URL(file, root))).toBe(true);
 });
 
-it("the nodes' settings are known and sound, and the time they have to stop is longer than they take", () => {
+it("compose.yaml gives the nodes valid settings and a stop_grace_period longer than DRAIN_TIME", () => {
   const nodes = Object.values(services).filter(({ build }) => build !== undefined);
   expect(nodes).toHaveLength(2);
   for (const { environment = {}, build, stop_grace_period: grace = "" } of nodes) {
     expect(existsSync(new URL(`examples/nodes/${build?.context}/${build?.dockerfile}`, root))).toBe(
       true,
     );
-    // The one that is asked for at the start.
+    // `${CURFEW_SECRETS:?…}`: compose refuses to start without it.
     expect(environment["CURFEW_SECRETS"]).toMatch(/^\$\{CURFEW_SECRETS:\?/);
     const secret = { CURFEW_SECRETS: "x".repeat(32) };
     const options = loadOptions({ ...imageSettings, ...environment, ...secret });
@@ -65,10 +63,10 @@ it("the nodes' settings are known and sound, and the time they have to stop is l
   }
 });
 
-it("what depends on a service, or is mounted, is there, and Redis keeps what it acknowledged", () => {
+it("compose.yaml and the proxies name existing services and files, and Redis persists acknowledged writes", () => {
   for (const { depends_on: needed = [], volumes = [] } of Object.values(services)) {
-    const names = Array.isArray(needed) ? needed : Object.keys(needed);
-    for (const name of names) expect(Object.keys(services)).toContain(name);
+    const dependencies = Array.isArray(needed) ? needed : Object.keys(needed);
+    for (const name of dependencies) expect(Object.keys(services)).toContain(name);
     for (const volume of volumes.filter((one) => one.startsWith(".")))
       expect(existsSync(new URL(`examples/nodes/${volume.split(":")[0]}`, root))).toBe(true);
   }

@@ -1,4 +1,4 @@
-/** Two nodes and a Redis that fails them: sessions that ended stay ended, and their sockets close in time. */
+/** Two nodes on a failing Redis: ended sessions stay ended, and their sockets close in time. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { RedisPubSub } from "../../src/stores/redis/pubsub.ts";
 import { StoreUnavailable } from "../../src/session/store.ts";
@@ -6,8 +6,8 @@ import { commandClient, subscriberClient } from "../helpers/adapters.ts";
 import { testApp } from "../helpers/app.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { ask, logout, register } from "../helpers/http.ts";
-import { startNodes } from "../helpers/nodes.ts";
-import { intercept } from "../helpers/parts.ts";
+import { rareRechecks, startNodes } from "../helpers/nodes.ts";
+import { intercept } from "../helpers/backends.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
 import { openStream } from "../helpers/sse.ts";
 import { connect, TestSocket } from "../helpers/socket.ts";
@@ -16,11 +16,9 @@ import { expectNothingUnhandled } from "../helpers/unhandled.ts";
 
 const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
 const tryAgainLater = { code: 1013, reason: "TRY_AGAIN_LATER" };
-/** So that nothing is found out by a recheck. */
-const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
 
 let redis: RedisServer;
-const note = expectNothingUnhandled();
+const recordUnhandled = expectNothingUnhandled();
 
 beforeAll(async () => {
   redis = await startRedis();
@@ -29,13 +27,13 @@ afterAll(async () => {
   await redis[Symbol.asyncDispose]();
 });
 
-/** Topics whose messages about sessions are all lost on the way. */
-async function muteTopics() {
+/** A pub/sub that loses every published message. */
+async function mutePubSub() {
   const publisher = await commandClient(redis.url);
   const subscriber = await subscriberClient(redis.url);
-  const pubsub = new RedisPubSub({ publisher, subscriber, onError: note });
+  const pubsub = new RedisPubSub({ publisher, subscriber, onError: recordUnhandled });
   return intercept(pubsub, {
-    publish: () => () => Promise.reject(new StoreUnavailable("It was cut.")),
+    publish: () => () => Promise.reject(new StoreUnavailable("The test lost the message.")),
     close: (real) => async () => {
       await real();
       publisher.disconnect();
@@ -43,9 +41,13 @@ async function muteTopics() {
   });
 }
 
-it("a logout whose message is lost succeeds, closes this node's sockets at once and the others' at their recheck", async () => {
-  const mute = { backends: { pubsub: await muteTopics() } };
-  await using nodes = await startNodes(redis, { recheckInterval: 250 }, { ...unchecked, ...mute });
+it("a logout whose message is lost succeeds, closes this node's sockets at once and other nodes' at their recheck", async () => {
+  const mute = { backends: { pubsub: await mutePubSub() } };
+  await using nodes = await startNodes(
+    redis,
+    { recheckInterval: 250 },
+    { ...rareRechecks, ...mute },
+  );
   const { here, there } = nodes;
   const { accessToken } = await register(there.url);
   await using local = await connect(there.socketUrl, accessToken);
@@ -60,9 +62,9 @@ it("a logout whose message is lost succeeds, closes this node's sockets at once 
   );
 });
 
-it("a message that is lost while the subscriber is cut off is made up for when it is back", async () => {
-  const mute = { backends: { pubsub: await muteTopics() } };
-  await using nodes = await startNodes(redis, unchecked, mute);
+it("a message that is lost while the subscriber is disconnected is made up for when it reconnects", async () => {
+  const mute = { backends: { pubsub: await mutePubSub() } };
+  await using nodes = await startNodes(redis, rareRechecks, mute);
   const { here, there } = nodes;
   const { accessToken } = await register(there.url);
   await using socket = await connect(here.socketUrl, accessToken);
@@ -71,14 +73,14 @@ it("a message that is lost while the subscriber is cut off is made up for when i
   expect(await socket.closed).toEqual(sessionEnded);
 });
 
-it("however often the subscriber is cut off, a logout then is heard, or found out when it is back", async () => {
-  await using nodes = await startNodes(redis, unchecked);
+it("a logout while the subscriber is disconnected closes the sockets, at the latest when it reconnects", async () => {
+  await using nodes = await startNodes(redis, rareRechecks);
   const { here, there } = nodes;
   for (let i = 0; i < 3; i += 1) {
     const ended = await register(there.url);
-    const kept = await register(there.url);
+    const open = await register(there.url);
     await using socket = await connect(here.socketUrl, ended.accessToken);
-    await using other = await connect(here.socketUrl, kept.accessToken);
+    await using other = await connect(here.socketUrl, open.accessToken);
     await redis.command("CLIENT", "KILL", "TYPE", "pubsub");
     expect(await logout(there.url, ended.accessToken)).toBe(1);
     expect(await socket.closed).toEqual(sessionEnded);
@@ -87,7 +89,7 @@ it("however often the subscriber is cut off, a logout then is heard, or found ou
   }
 });
 
-it("while Redis hangs nobody is told that he is signed out, and connections end retryably after the grace", async () => {
+it("while Redis hangs, no client is refused as signed out, and connections close with a retryable code after the grace", async () => {
   const short = { recheckInterval: 100, outageGrace: 300 };
   await using curfew = await startCurfew({ redisUrl: redis.url, ...testApp().schema, ...short });
   const { accessToken: token, sessionId } = await register(curfew.url);
@@ -110,12 +112,12 @@ it("while Redis hangs nobody is told that he is signed out, and connections end 
     redis.thaw();
   }
   const isBack = async () => (await ask(curfew.url, "{ own }", { token })).errors === undefined;
-  await until(isBack, "Redis to be back");
+  await until(isBack, "Redis to respond");
   await using again = await connect(curfew.socketUrl, token);
   expect(again.ack.sessionId).toBe(sessionId);
 });
 
-it("a logout that Redis does not answer is safe to repeat, and the session's sockets close in either case", async () => {
+it("a logout without a reply from Redis is safe to retry, and the session's sockets close in any case", async () => {
   await using nodes = await startNodes(redis, { recheckInterval: 250 });
   const { here, there } = nodes;
   const { accessToken: token } = await register(here.url);
@@ -125,7 +127,7 @@ it("a logout that Redis does not answer is safe to repeat, and the session's soc
   const { errors } = await end();
   redis.thaw();
   expect(errors?.[0]?.extensions).toEqual({ code: "SERVICE_UNAVAILABLE" });
-  await until(async () => (await end()).errors === undefined, "Redis to be back");
+  await until(async () => (await end()).errors === undefined, "Redis to respond");
   expect(await socket.closed).toEqual(sessionEnded);
   const answer = await ask(there.url, "{ viewer { user { id } } }", { token });
   expect(answer).toEqual({ status: 200, data: { viewer: null } });

@@ -1,4 +1,4 @@
-/** Two nodes as operators run them: processes of their own, one Redis, and nginx before them. */
+/** Two nodes as processes behind nginx, with one Redis, as an operator runs them. */
 import { createClient } from "graphql-ws";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { newFolder, startServer, type Env } from "../helpers/command.ts";
@@ -39,7 +39,7 @@ it("through nginx, a logout closes sockets and streams on both nodes", async () 
   const { url, socketUrl } = cluster.nginx;
   const { accessToken } = await register(url);
   await using sockets = new AsyncDisposableStack();
-  // nginx takes the nodes in turn: of several connections, each gets some.
+  // nginx distributes connections round-robin: each node gets some.
   const closed = [];
   const ended = [];
   for (let i = 0; i < 4; i += 1) {
@@ -53,7 +53,7 @@ it("through nginx, a logout closes sockets and streams on both nodes", async () 
   await Promise.all(ended);
 });
 
-it("through nginx, the events of a stream come at once, and addresses are the clients' own", async () => {
+it("through nginx, a stream's events arrive at once and client addresses are correct", async () => {
   await using cluster = await startNodesBehindNginx();
   const { url } = cluster.nginx;
   const email = newEmail();
@@ -63,13 +63,13 @@ it("through nginx, the events of a stream come at once, and addresses are the cl
   const { data } = await stream.events.next();
   expect(data.data.sessionEvents).toEqual({ type: "STARTED" });
 
-  // What a client claims stands further left than what nginx saw.
+  // nginx appends the address it sees to the right of the one that the client claims.
   const headers = { "x-forwarded-for": "203.0.113.9" };
   const answer = await ask(url, "{ viewer { session { ipAddress } } }", { token, headers });
   expect(answer.data.viewer.session.ipAddress).toBe("127.0.0.1");
 });
 
-it("through nginx, a node that goes away costs no request and no subscription", async () => {
+it("through nginx, a node that shuts down fails no request and loses no subscription", async () => {
   await using cluster = await startNodesBehindNginx({ DRAIN_TIME: "4s" });
   const { url, socketUrl } = cluster.nginx;
   const email = newEmail();
@@ -78,7 +78,7 @@ it("through nginx, a node that goes away costs no request and no subscription", 
   const received = new Queue<unknown>();
   const acknowledged = new Queue<unknown>();
   await using clients = new AsyncDisposableStack();
-  // On both nodes, so that one of them is on the node that goes.
+  // One client on each node, so that one is on the node that shuts down.
   for (let i = 0; i < 2; i += 1) {
     const client = createClient({
       url: socketUrl,
@@ -99,15 +99,15 @@ it("through nginx, a node that goes away costs no request and no subscription", 
   const stopping = cluster.first.stop("SIGTERM");
   expect(await closes.next()).toBe(1012);
   const statuses = new Set<number>();
-  const gone = { yet: false };
-  void stopping.then(() => (gone.yet = true));
+  const stopped = { done: false };
+  void stopping.then(() => (stopped.done = true));
   do statuses.add((await ask(url, "{ viewer { user { id } } }", { token })).status);
-  while (!gone.yet);
+  while (!stopped.done);
   expect([...statuses]).toEqual([200]);
   expect((await stopping).code).toBe(0);
   await acknowledged.next();
 
-  // The subscription that came back, and the one that stayed, hear of it.
+  // Both the resumed subscription and the other one receive the event.
   await login(url, email);
   await received.next();
   await received.next();

@@ -1,4 +1,4 @@
-/** Whatever is asked, and however it fails: nothing shows what would let anybody in. */
+/** No response, log, command, table or process list shows a token, secret or password. */
 import { hkdfSync } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,12 +7,12 @@ import { expect, it } from "vitest";
 import { newFolder, runCommand, startServer, type ServerProcess } from "../helpers/command.ts";
 import { PostgresServer } from "../helpers/postgres.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
-import { Visitor, words } from "../helpers/secret-crawler.ts";
+import { SecretCrawler, passwords } from "../helpers/secret-crawler.ts";
 
 const secret = "a signing secret that is looked for everywhere";
 const storePassword = "what+opens/the=store";
 
-/** How a secret may be written. */
+/** The encodings in which a secret may appear. */
 function spellings(value: string | Buffer): string[] {
   const bytes = Buffer.from(value);
   return [
@@ -24,24 +24,24 @@ function spellings(value: string | Buffer): string[] {
   ];
 }
 
-/** A token, the body of it, and the session's secret and the signature in that. */
+/** A token, its body, and the session secret and signature inside the body. */
 function partsOf(token: string): string[] {
   const body = token.slice(-88);
   const bytes = Buffer.from(body, "base64url");
   return [token, body, ...spellings(bytes.subarray(18, 34)), ...spellings(bytes.subarray(34))];
 }
 
-/** What was seen, by where; bytes as latin1. */
+/** Collected texts by their source; bytes as latin1. */
 class Evidence {
-  readonly #generationAtRead: (readonly [where: string, text: string])[] = [];
+  readonly #texts: (readonly [where: string, text: string])[] = [];
 
-  add(where: string, generationAtRead: unknown): void {
-    const text = Buffer.isBuffer(generationAtRead)
-      ? generationAtRead.toString("latin1")
-      : typeof generationAtRead === "string"
-        ? generationAtRead
-        : JSON.stringify(generationAtRead);
-    this.#generationAtRead.push([where, text]);
+  add(where: string, content: unknown): void {
+    const text = Buffer.isBuffer(content)
+      ? content.toString("latin1")
+      : typeof content === "string"
+        ? content
+        : JSON.stringify(content);
+    this.#texts.push([where, text]);
   }
 
   addFolder(where: string, folder: string, except: string): void {
@@ -49,36 +49,34 @@ class Evidence {
       if (file !== except) this.add(`${where}, ${file}`, readFileSync(join(folder, file)));
   }
 
-  /** How the process shows in a list of them. */
+  /** Adds what a process list shows of the process. */
   addProcess({ pid }: ServerProcess): void {
     for (const file of ["cmdline", "comm", "status"])
       this.add(`the process, ${file}`, readFileSync(`/proc/${pid}/${file}`));
   }
 
-  /** So that what was not looked at is not taken for clean. */
+  /** Asserts that a source contains these texts: a source that was never read would pass as clean. */
   expectSeen(where: string, ...texts: readonly string[]): void {
-    const all = this.#generationAtRead
-      .filter(([name]) => name.startsWith(where))
-      .map(([, text]) => text);
+    const all = this.#texts.filter(([name]) => name.startsWith(where)).map(([, text]) => text);
     expect(
       texts.filter((text) => !all.some((one) => one.includes(text))),
       where,
     ).toEqual([]);
   }
 
-  /** Where any of them stands. */
-  places(secrets: readonly string[]): string[] {
-    return this.#generationAtRead
+  /** The sources that contain one of the secrets. */
+  sourcesOf(secrets: readonly string[]): string[] {
+    return this.#texts
       .filter(([, text]) => secrets.some((one) => text.includes(one)))
       .map(([where]) => where);
   }
 }
 
-/** All that a visit, and what was shown besides, must not contain. */
-function secretsOf(visitors: readonly Visitor[], ...others: readonly string[]): string[] {
+/** All secrets that must not appear. */
+function secretsOf(crawlers: readonly SecretCrawler[], ...others: readonly string[]): string[] {
   return [
-    ...visitors.flatMap(({ tokens }) => [...tokens].flatMap(partsOf)),
-    ...Object.values(words).flatMap(spellings),
+    ...crawlers.flatMap(({ tokens }) => [...tokens].flatMap(partsOf)),
+    ...Object.values(passwords).flatMap(spellings),
     ...spellings(secret),
     ...spellings(Buffer.from(hkdfSync("sha256", secret, "", "curfew token", 32))),
     ...others,
@@ -123,26 +121,27 @@ it("nodes with Redis and PostgreSQL show no token, secret or password anywhere",
   };
   const evidence = new Evidence();
   const spy = new Redis(redis.port);
-  // ioredis takes no line of it that comes with the answer to MONITOR: this one must not be connecting then.
+  // ioredis drops MONITOR lines that arrive together with its reply: the client has to be connected first.
   await spy.ping();
   const monitor = await spy.monitor();
   monitor.on("monitor", (_time: string, args: string[]) => evidence.add("commands", args));
   await using here = await startServer(nodeEnv);
   await using there = await startServer(nodeEnv);
 
-  const visitors = [new Visitor(here, there), new Visitor(there, here)];
-  for (const visitor of visitors) await visitor.doEverything();
-  const [kept = ""] = visitors.flatMap(({ tokens }) => [...tokens].slice(-1));
-  evidence.add("inspect", await runCommand(["inspect"], nodeEnv, kept));
+  const crawlers = [new SecretCrawler(here, there), new SecretCrawler(there, here)];
+  for (const crawler of crawlers) await crawler.crawl();
+  const [lastToken = ""] = crawlers.flatMap(({ tokens }) => [...tokens].slice(-1));
+  evidence.add("inspect", await runCommand(["inspect"], nodeEnv, lastToken));
   evidence.add("keys and values", await everythingIn(redis));
   evidence.add("tables", await tablesOf(postgres, databaseUrl));
   for (const node of [here, there]) evidence.addProcess(node);
   monitor.disconnect();
   spy.disconnect();
   await Promise.all([redis.kill(), postgres.kill()]);
-  for (const visitor of visitors) await visitor.findNothingThere();
+  for (const crawler of crawlers) await crawler.crawlDuringOutage();
   for (const node of [here, there]) evidence.add("the log", await node.stop("SIGTERM"));
-  for (const { shown } of visitors) for (const text of shown) evidence.add("answers", text);
+  for (const { responses } of crawlers)
+    for (const text of responses) evidence.add("responses", text);
 
   evidence.expectSeen("commands", "publish", "curfew:session:");
   evidence.expectSeen("keys and values", "curfew:session:", "curfew:attempts:");
@@ -150,37 +149,37 @@ it("nodes with Redis and PostgreSQL show no token, secret or password anywhere",
   evidence.expectSeen("the log", "refused", "ECONNREFUSED", "Curfew serves GraphQL");
   evidence.expectSeen("the process", "src/main.ts");
   evidence.expectSeen(
-    "answers",
+    "responses",
     "SERVICE_UNAVAILABLE",
     "SESSION_ENDED",
     "REUSED",
     "TooManyAttempts",
   );
-  const found = evidence.places(
-    secretsOf(visitors, ...spellings(storePassword), ...spellings(databasePassword)),
+  const found = evidence.sourcesOf(
+    secretsOf(crawlers, ...spellings(storePassword), ...spellings(databasePassword)),
   );
   expect(found).toEqual([]);
-  // Hashes are for the table alone.
-  expect(new Set(evidence.places(["$argon2"]))).toEqual(new Set(["tables"]));
+  // Password hashes appear only in the table.
+  expect(new Set(evidence.sourcesOf(["$argon2"]))).toEqual(new Set(["tables"]));
 });
 
-it("a server with SQLite shows none either", async () => {
+it("a server with SQLite shows no token, secret or password anywhere", async () => {
   await using folder = await newFolder();
   const evidence = new Evidence();
   await using server = await startServer({ ...env, DATA_DIR: folder.path });
-  const visitor = new Visitor(server, server);
-  await visitor.doEverything();
+  const crawler = new SecretCrawler(server, server);
+  await crawler.crawl();
   evidence.addFolder("files", folder.path, "secret");
   evidence.addProcess(server);
   evidence.add("the log", await server.stop("SIGTERM"));
   evidence.addFolder("files at the end", folder.path, "secret");
-  for (const text of visitor.shown) evidence.add("answers", text);
+  for (const text of crawler.responses) evidence.add("responses", text);
 
   evidence.expectSeen("files", "$argon2id$");
   evidence.expectSeen("files at the end", "$argon2id$");
-  const own = readFileSync(join(folder.path, "secret"), "utf8").trim();
-  expect(evidence.places(secretsOf([visitor], ...spellings(own)))).toEqual([]);
-  // What finds nothing would find it, if it were there.
-  evidence.add("a control", `It is ${[...visitor.tokens][0]}.`);
-  expect(evidence.places(secretsOf([visitor]))).toEqual(["a control"]);
+  const generatedSecret = readFileSync(join(folder.path, "secret"), "utf8").trim();
+  expect(evidence.sourcesOf(secretsOf([crawler], ...spellings(generatedSecret)))).toEqual([]);
+  // A control: the search finds a token that is there.
+  evidence.add("a control", `It is ${[...crawler.tokens][0]}.`);
+  expect(evidence.sourcesOf(secretsOf([crawler]))).toEqual(["a control"]);
 });

@@ -1,20 +1,15 @@
-/** Two nodes on a Redis that Sentinels watch, while its master dies: nobody is signed out by it. */
+/** Two nodes on a Redis with Sentinels: the death of the master ends no session. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { testApp } from "../helpers/app.ts";
-import { ask, askData, logout, register, renew, served } from "../helpers/http.ts";
-import { allRenew, putLoad, registerMany } from "../helpers/load.ts";
-import { startNodes } from "../helpers/nodes.ts";
+import { ask, logout, register, renew, retryWhileUnavailable } from "../helpers/http.ts";
+import { rareRechecks, startNodes } from "../helpers/nodes.ts";
 import { masterName, RedisSentinels } from "../helpers/redis-sentinel.ts";
 import { connect } from "../helpers/socket.ts";
-import { stopwatch } from "../helpers/stopwatch.ts";
 import { until } from "../helpers/until.ts";
 import { expectNothingUnhandled } from "../helpers/unhandled.ts";
+import { expectSessionsToSurvive, failureSettings } from "./master-failure.ts";
 
 const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
-/** Longer than a failover takes: what was carried out before it is asked for again after it. */
-const renewalGrace = 120_000;
-/** So that nothing is found out by a recheck. */
-const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
 
 let redis: RedisSentinels;
 expectNothingUnhandled();
@@ -28,14 +23,14 @@ afterAll(async () => {
 
 const start = (options = {}) =>
   startNodes(
-    { redisSentinels: redis.places, redisSentinelName: masterName },
+    { redisSentinels: redis.endpoints, redisSentinelName: masterName },
     { ...testApp().schema, ...options },
   );
 
 const own = (url: string, token: string) => ask(url, "{ own }", { token });
 
-it("a login on one node can be used, renewed and ended on the other, and its sockets end", async () => {
-  await using nodes = await start(unchecked);
+it("with Sentinels, a session from one node can be used, renewed and ended on the other, and its sockets close", async () => {
+  await using nodes = await start(rareRechecks);
   const { here, there } = nodes;
   const session = await register(here.url);
   const next = await renew(there.url, session.renewalToken);
@@ -49,13 +44,13 @@ it("a login on one node can be used, renewed and ended on the other, and its soc
     });
 });
 
-it("a renewal that the replicas missed signs nobody out: the newer token goes on", async () => {
+it("after a failover that lost a renewal, the newer token still renews", async () => {
   await using nodes = await start();
   const { here, there } = nodes;
   const session = await register(here.url);
   const [master, replicas] = [await redis.master(), await redis.replicas()];
   for (const replica of replicas) {
-    await replica.hasAllOf(master);
+    await replica.untilInSyncWith(master);
     replica.freeze();
   }
   await master.command("CLIENT", "KILL", "TYPE", "replica");
@@ -64,59 +59,25 @@ it("a renewal that the replicas missed signs nobody out: the newer token goes on
   await master.kill();
   for (const replica of replicas) replica.thaw();
 
-  await redis.failedOver(master);
+  await redis.untilFailedOver(master);
   const isBack = async () => (await own(there.url, newer.accessToken)).errors === undefined;
   await until(isBack, "the replica to take over");
-  const list = () => served(() => there.sessions.list(session.userId));
+  const list = () => retryWhileUnavailable(() => there.sessions.list(session.userId));
   const stored = await list();
   expect(stored).toMatchObject([{ generation: 0 }]);
-  const next = await served(() => renew(there.url, newer.renewalToken));
+  const next = await retryWhileUnavailable(() => renew(there.url, newer.renewalToken));
   expect(next).toMatchObject({ sessionId: session.sessionId });
   expect(await list()).toMatchObject([{ generation: 2 }]);
   await master.restart();
-  await redis.whole();
+  await redis.untilHealthy();
 });
 
-it("a master that dies under load signs nobody out, and brings nobody back", async () => {
-  const recheckInterval = 1000;
-  await using nodes = await start({ recheckInterval, renewalGrace });
-  const { here, there } = nodes;
-  const sessions = await registerMany(here.url, 8);
-  const ended = await registerMany(here.url, 3);
-  const leaving = await register(here.url);
-  for (const { accessToken } of ended) await logout(here.url, accessToken);
-  await using staying = await connect(there.socketUrl, sessions[0]?.accessToken ?? "");
-  await using socket = await connect(there.socketUrl, leaving.accessToken);
-  const master = await redis.master();
-  for (const replica of await redis.replicas()) await replica.hasAllOf(master);
-
-  const load = putLoad([here.url, there.url], sessions);
-  await until(() => load.counts.fine > 50, "the load");
-  await master.kill();
-  const end = async () => {
-    const query = "mutation { logout { endedSessions } }";
-    const { data, errors } = await ask(here.url, query, { token: leaving.accessToken });
-    if (errors !== undefined)
-      expect(errors[0]?.extensions).toMatchObject({ code: "SERVICE_UNAVAILABLE" });
-    return data?.logout?.endedSessions === 1;
+it("a Sentinel master that dies under load ends no session and revives no ended one", async () => {
+  await using nodes = await start(failureSettings);
+  const masterInSync = async () => {
+    const master = await redis.master();
+    for (const replica of await redis.replicas()) await replica.untilInSyncWith(master);
+    return master;
   };
-  await until(end, "the logout");
-  const elapsed = stopwatch();
-  expect(await socket.closed).toEqual(sessionEnded);
-  expect(elapsed()).toBeLessThan(recheckInterval + 2000);
-  const { fine } = load.counts;
-  await until(() => load.counts.fine > fine + 50 || load.wrong.length > 0, "the load");
-
-  const latest = await load.stop();
-  expect(load.wrong).toEqual([]);
-  expect(load.counts.unavailable).toBeGreaterThan(0);
-  expect(await allRenew(there.url, latest)).toBe(true);
-  for (const { accessToken, renewalToken } of [...ended, leaving]) {
-    // Each Sentinel tells of the failover, and a node leaves its link at each: it may be without one.
-    const asked = served(() => askData(there.url, "{ own }", { token: accessToken }));
-    await expect(asked).rejects.toMatchObject({ errors: [{ extensions: { reason: "ENDED" } }] });
-    expect(await served(() => renew(here.url, renewalToken))).toBe("ENDED");
-  }
-  staying.send({ type: "ping" });
-  await until(() => staying.messages.pending.some(({ type }) => type === "pong"));
+  await expectSessionsToSurvive({ nodes, sessionCount: 8, masterInSync });
 });

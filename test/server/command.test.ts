@@ -94,7 +94,7 @@ describe(".env", () => {
   it("that is missing is none", async () => {
     await using folder = await newFolder();
     await using server = await startServer(memory, [], folder.path);
-    expect(server.greeting).toContain("Curfew serves");
+    expect(server.startupReport).toContain("Curfew serves");
   });
 
   it.each<[string, (path: string) => Promise<unknown>, RegExp]>([
@@ -139,14 +139,14 @@ describe("a start", () => {
       REDIS_URL: url.href,
       MAX_SOCKETS_PER_ADDRESS: "0",
     });
-    expect(server.greeting).toMatch(/^ {2}sessions +Redis$/m);
-    expect(server.greeting).toMatch(/^ {2}users +memory, gone at exit$/m);
-    expect(server.greeting).toMatch(/^ {2}keys +[0-9a-f]{12}, [0-9a-f]{12}$/m);
-    expect(server.greeting).toMatch(
+    expect(server.startupReport).toMatch(/^ {2}sessions +Redis$/m);
+    expect(server.startupReport).toMatch(/^ {2}users +memory, gone at exit$/m);
+    expect(server.startupReport).toMatch(/^ {2}keys +[0-9a-f]{12}, [0-9a-f]{12}$/m);
+    expect(server.startupReport).toMatch(
       /^ {2}limits +100 sessions a user, .*any number of an address/m,
     );
-    expect(server.greeting).toMatch(/^ {2}warning +Redis has appendonly no/m);
-    expect(server.greeting).toMatch(
+    expect(server.startupReport).toMatch(/^ {2}warning +Redis has appendonly no/m);
+    expect(server.startupReport).toMatch(
       /^ {2}warning +Nodes share their sessions in Redis, but not their users/m,
     );
 
@@ -167,14 +167,14 @@ describe("a start", () => {
   it("warns of what is unsafe in production", async () => {
     const env = { ...memory, NODE_ENV: "production", CURFEW_SECRETS: secret, GRAPHIQL: "true" };
     await using server = await startServer(env);
-    expect(server.greeting).toMatch(/^ {2}warning +GRAPHIQL is on in production\.$/m);
-    expect(server.greeting).toMatch(/^ {2}warning +DATA_DIR is :memory: in production/m);
+    expect(server.startupReport).toMatch(/^ {2}warning +GRAPHIQL is on in production\.$/m);
+    expect(server.startupReport).toMatch(/^ {2}warning +DATA_DIR is :memory: in production/m);
   });
 });
 
 it("serves by its own name too, and takes no argument", async () => {
   await using server = await startServer(memory, ["serve"]);
-  expect(server.greeting).toContain("Curfew serves");
+  expect(server.startupReport).toContain("Curfew serves");
   const outcome = await runCommand(["serve", "now"], memory);
   expect(outcome).toMatchObject({ code: 2, output: "" });
   expect(outcome.errors).toMatch(/^Usage: curfew \[serve\]/);

@@ -129,9 +129,11 @@ it("says at the start where it is, where its data is and what to try, which work
   await using folder = await newFolder();
   await using server = await startServer({ PORT: "0", DATA_DIR: folder.path });
 
-  expect(server.greeting).toMatch(/^Curfew serves GraphQL at http:\/\/127\.0\.0\.1:\d+\/graphql$/m);
-  expect(server.greeting).toContain(folder.path);
-  const command = /^ *curl .*/ms.exec(server.greeting)?.[0] ?? "";
+  expect(server.startupReport).toMatch(
+    /^Curfew serves GraphQL at http:\/\/127\.0\.0\.1:\d+\/graphql$/m,
+  );
+  expect(server.startupReport).toContain(folder.path);
+  const command = /^ *curl .*/ms.exec(server.startupReport)?.[0] ?? "";
   const { stdout } = await promisify(execFile)("sh", ["-c", command]);
   const { data } = JSON.parse(stdout);
   const { accessToken } = data.register.tokens;

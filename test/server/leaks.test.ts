@@ -1,6 +1,6 @@
 /** After very many sockets came and went a server holds what it held before. */
 import { expect, it } from "vitest";
-import { startMeasured, type Measured } from "../helpers/measured.ts";
+import { startMeasuredServer, type MeasuredServer } from "../helpers/measured.ts";
 import { TestSocket } from "../helpers/socket.ts";
 
 const sockets = 20_000;
@@ -11,7 +11,7 @@ const waves = sockets / sessionsPerWave / socketsPerSession;
 const margin = 1024 * 1024;
 
 /** Sockets come, half of them subscribe, some of them leave, and with the sessions all of them go. */
-async function wave(server: Measured) {
+async function wave(server: MeasuredServer) {
   const { socketUrl } = server;
   const started = await server.start(sessionsPerWave);
   const open = async (token: string, i: number) => {
@@ -33,11 +33,11 @@ async function wave(server: Measured) {
 }
 
 it("20,000 sockets and 5,000 sessions leave nothing behind", { timeout: 1_000_000 }, async () => {
-  using server = await startMeasured({ maxSocketsPerSession: 10 });
+  using server = await startMeasuredServer({ maxSocketsPerSession: 10 });
   for (let i = 0; i < 5; i += 1) await wave(server);
-  const { heap: heapBefore, ...before } = await server.measure();
+  const { heap: heapBefore, ...before } = await server.measureIdle();
   for (let i = 0; i < waves; i += 1) await wave(server);
-  const { heap: heapAfter, ...after } = await server.measure();
+  const { heap: heapAfter, ...after } = await server.measureIdle();
 
   expect(after).toEqual(before);
   expect(after).toMatchObject({ connections: 0, sessions: 0, subscriptions: 0 });

@@ -7,7 +7,7 @@ import { startCurfew } from "../helpers/curfew.ts";
 import { ask, login, logout, newEmail, register, renew, tryLogin } from "../helpers/http.ts";
 import { metricsOf } from "../helpers/metrics.ts";
 import { startNodes } from "../helpers/nodes.ts";
-import { breakable, memoryStore } from "../helpers/parts.ts";
+import { breakable, memoryStore } from "../helpers/backends.ts";
 import { startRedis } from "../helpers/redis.ts";
 import { openStream } from "../helpers/sse.ts";
 import { connect } from "../helpers/socket.ts";

@@ -4,7 +4,7 @@ import { expect, it } from "vitest";
 import { readinessOf } from "../../src/http/health.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { register } from "../helpers/http.ts";
-import { breakable, memoryStore, memoryUsers } from "../helpers/parts.ts";
+import { breakable, memoryStore, memoryUsers } from "../helpers/backends.ts";
 import { PostgresServer } from "../helpers/postgres.ts";
 import { startRedis } from "../helpers/redis.ts";
 import { connect } from "../helpers/socket.ts";

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { startCurfew } from "../helpers/curfew.ts";
 import { ask, newEmail, register, tryLogin } from "../helpers/http.ts";
-import { breakable, intercept, memoryStore, memoryPubSub } from "../helpers/parts.ts";
+import { breakable, intercept, memoryStore, memoryPubSub } from "../helpers/backends.ts";
 import { connect, TestSocket } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
 

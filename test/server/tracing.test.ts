@@ -12,7 +12,7 @@ import { startTracing } from "../../src/telemetry/tracing.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { askData, logout, register } from "../helpers/http.ts";
 import { startNodes } from "../helpers/nodes.ts";
-import { breakable, memoryStore } from "../helpers/parts.ts";
+import { breakable, memoryStore } from "../helpers/backends.ts";
 import { startRedis } from "../helpers/redis.ts";
 import { connect } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";

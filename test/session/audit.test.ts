@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { StoreUnavailable, type SessionStore } from "../../src/session/store.ts";
 import { day, device, lifetimes, startDomain } from "../helpers/domain.ts";
-import { intercept, memoryStore } from "../helpers/parts.ts";
+import { intercept, memoryStore } from "../helpers/backends.ts";
 
 const here = { address: device.ipAddress, userAgent: device.userAgent };
 const elsewhere = { userAgent: "Other/2.0", ipAddress: "198.51.100.7" };
@@ -133,9 +133,9 @@ describe("a renewal", () => {
   });
 
   test("for a user who is gone ends the session, and is refused", async () => {
-    const { login, renewal, gone, audited } = startDomain();
+    const { login, renewal, disabledUsers, audited } = startDomain();
     const { tokens } = await login();
-    gone.add("ada");
+    disabledUsers.add("ada");
     await renewal(tokens.renewalToken);
     expect(audited.slice(1)).toMatchObject([
       { event: "end", reason: "USER_GONE", by: "system" },

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { Deadlines } from "../../src/lib/deadlines.ts";
-import { raiseFault } from "../helpers/domain.ts";
+import { rethrowReported } from "../helpers/domain.ts";
 
 const start = Date.UTC(2030, 0, 1);
 const resolution = 250;
@@ -9,7 +9,7 @@ const resolution = 250;
 test("a deadline is never met early, and at most its resolution late", () => {
   fc.assert(
     fc.property(fc.nat({ max: 10_000 }), fc.nat({ max: 1_000 }), (delay, offset) => {
-      const deadlines = new Deadlines(start + offset, raiseFault);
+      const deadlines = new Deadlines(start + offset, rethrowReported);
       const due = start + offset + delay;
       let now = start + offset;
       const met: number[] = [];
@@ -23,7 +23,7 @@ test("a deadline is never met early, and at most its resolution late", () => {
 });
 
 test("a deadline is met once", () => {
-  const deadlines = new Deadlines(start, raiseFault);
+  const deadlines = new Deadlines(start, rethrowReported);
   let met = 0;
   deadlines.set(start + 1_000, () => (met += 1));
   for (const wait of [1_000, 1_000, 2_000, 60_000]) deadlines.tick(start + wait);
@@ -32,7 +32,7 @@ test("a deadline is met once", () => {
 });
 
 test("a deadline of long ago is met at the next tick that comes", () => {
-  const deadlines = new Deadlines(start, raiseFault);
+  const deadlines = new Deadlines(start, rethrowReported);
   let met = 0;
   deadlines.tick(start + 10_000);
   deadlines.set(start, () => (met += 1));
@@ -41,7 +41,7 @@ test("a deadline of long ago is met at the next tick that comes", () => {
 });
 
 test("what a run sets for a time already past still runs", () => {
-  const deadlines = new Deadlines(start, raiseFault);
+  const deadlines = new Deadlines(start, rethrowReported);
   const met: string[] = [];
   deadlines.set(start + 1_000, () => {
     met.push("first");
@@ -69,7 +69,7 @@ test("a run that throws stops no other, and is told of", () => {
 });
 
 test("a run may cancel another that is due at the same time", () => {
-  const deadlines = new Deadlines(start, raiseFault);
+  const deadlines = new Deadlines(start, rethrowReported);
   const met: string[] = [];
   deadlines.set(start + 1_000, () => {
     met.push("first");
@@ -81,7 +81,7 @@ test("a run may cancel another that is due at the same time", () => {
 });
 
 test("a run may cancel itself, which changes nothing", () => {
-  const deadlines = new Deadlines(start, raiseFault);
+  const deadlines = new Deadlines(start, rethrowReported);
   const cancel = deadlines.set(start, () => cancel());
   deadlines.tick(start);
   cancel();
@@ -89,7 +89,7 @@ test("a run may cancel itself, which changes nothing", () => {
 });
 
 test("to cancel one of two that are due together leaves the other", () => {
-  const deadlines = new Deadlines(start, raiseFault);
+  const deadlines = new Deadlines(start, rethrowReported);
   const met: string[] = [];
   const cancel = deadlines.set(start + 1_000, () => met.push("first"));
   deadlines.set(start + 1_000, () => met.push("second"));
@@ -101,7 +101,7 @@ test("to cancel one of two that are due together leaves the other", () => {
 });
 
 test("to cancel what was met harms nothing that is due at that time again, after the clock went back", () => {
-  const deadlines = new Deadlines(start, raiseFault);
+  const deadlines = new Deadlines(start, rethrowReported);
   const met: string[] = [];
   const cancel = deadlines.set(start + 1_000, () => met.push("first"));
   deadlines.tick(start + 1_000);
@@ -114,7 +114,7 @@ test("to cancel what was met harms nothing that is due at that time again, after
 });
 
 test("a clock that goes back meets nothing twice and nothing early", () => {
-  const deadlines = new Deadlines(start, raiseFault);
+  const deadlines = new Deadlines(start, rethrowReported);
   let met = 0;
   deadlines.tick(start + 5_000);
   deadlines.set(start + 10_000, () => (met += 1));
@@ -126,7 +126,7 @@ test("a clock that goes back meets nothing twice and nothing early", () => {
 });
 
 test("a clock that was set back is the clock from then on", () => {
-  const deadlines = new Deadlines(start, raiseFault);
+  const deadlines = new Deadlines(start, rethrowReported);
   const met: string[] = [];
   deadlines.set(start + 1_000, () => met.push("before"));
   deadlines.tick(start - 60_000);
@@ -138,7 +138,7 @@ test("a clock that was set back is the clock from then on", () => {
 });
 
 test("a clock that leaps from 1970 to today meets what is due, and at once", () => {
-  const deadlines = new Deadlines(0, raiseFault);
+  const deadlines = new Deadlines(0, rethrowReported);
   const met: string[] = [];
   deadlines.set(2_000, () => met.push("second"));
   deadlines.set(1_000, () => met.push("first"));
@@ -164,7 +164,7 @@ test("whatever is set, cancelled and ticked, it does what a plain list would do"
   );
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-      const deadlines = new Deadlines(start, raiseFault);
+      const deadlines = new Deadlines(start, rethrowReported);
       const list: Entry[] = [];
       let now = start;
       const set = (due: number): void => {

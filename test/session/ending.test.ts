@@ -5,9 +5,9 @@ describe("a logout", () => {
   test.each(["accessToken", "renewalToken"] as const)(
     "by the %s ends the session for both tokens, on every node",
     async (kind) => {
-      const { login, logout, node, hear } = startDomain();
+      const { login, logout, node, recordMessages } = startDomain();
       const { session, tokens } = await login();
-      const heard = await hear(session.fingerprint);
+      const heard = await recordMessages(session.fingerprint);
       expect(await logout(tokens[kind])).toBe(1);
       const elsewhere = node();
       expect(await elsewhere.authenticate(tokens.accessToken)).toMatchObject({ reason: "ENDED" });
@@ -48,22 +48,22 @@ describe("a logout", () => {
   });
 
   test("of a session that is over succeeds, ends nothing, and lets the nodes look for themselves", async () => {
-    const { login, logout, hear, witnessed } = startDomain();
+    const { login, logout, recordMessages, localChanges } = startDomain();
     const { session, tokens } = await login();
-    const heard = await hear(session.fingerprint);
+    const heard = await recordMessages(session.fingerprint);
     expect(await logout(tokens.accessToken)).toBe(1);
     expect(await logout(tokens.accessToken)).toBe(0);
     expect(await logout(tokens.renewalToken)).toBe(0);
     expect(heard).toEqual(["LOGOUT", "uncertain", "uncertain"]);
-    expect(witnessed.map(({ type }) => type)).toEqual(["ended", "uncertain", "uncertain"]);
+    expect(localChanges.map(({ type }) => type)).toEqual(["ended", "uncertain", "uncertain"]);
   });
 
   test("of a session that has run out ends nothing", async () => {
-    const { login, logout, clock, witnessed } = startDomain();
+    const { login, logout, clock, localChanges } = startDomain();
     const { tokens, session } = await login();
     clock.advance(lifetimes.renewal);
     expect(await logout(tokens.renewalToken)).toBe(0);
-    expect(witnessed).toEqual([{ type: "uncertain", fingerprint: session.fingerprint }]);
+    expect(localChanges).toEqual([{ type: "uncertain", fingerprint: session.fingerprint }]);
   });
 
   test.each(["", "garbage", "curfew_access_", `curfew_access_${"A".repeat(88)}`])(
@@ -85,18 +85,18 @@ describe("a logout", () => {
   });
 
   test("fifty times at once ends it once", async () => {
-    const { login, logout, hear } = startDomain();
+    const { login, logout, recordMessages } = startDomain();
     const { session, tokens } = await login();
-    const heard = await hear(session.fingerprint);
+    const heard = await recordMessages(session.fingerprint);
     const ended = await Promise.all(Array.from({ length: 50 }, () => logout(tokens.accessToken)));
     expect(ended.toSorted().slice(-2)).toEqual([0, 1]);
     expect(heard.filter((what) => what !== "uncertain")).toEqual(["LOGOUT"]);
   });
 
   test("leaves the user's other sessions and everybody else's alone", async () => {
-    const { login, logout, access, hear } = startDomain();
+    const { login, logout, access, recordMessages } = startDomain();
     const [ended, other, stranger] = [await login(), await login(), await login("bob")];
-    const heard = await hear(other.session.fingerprint);
+    const heard = await recordMessages(other.session.fingerprint);
     await logout(ended.tokens.accessToken);
     expect(await access(other.tokens.accessToken)).toBe("signedIn");
     expect(await access(stranger.tokens.accessToken)).toBe("signedIn");
@@ -106,9 +106,9 @@ describe("a logout", () => {
 
 describe("ending from another device", () => {
   test("ends one session of one's own", async () => {
-    const { login, access, sessions, hear } = startDomain();
+    const { login, access, sessions, recordMessages } = startDomain();
     const [here, there] = [await login(), await login()];
-    const heard = await hear(there.session.fingerprint);
+    const heard = await recordMessages(there.session.fingerprint);
     const { fingerprint } = there.session;
     expect(await sessions.endOwn("ada", fingerprint, "ENDED_BY_USER")).toBe(1);
     expect(await sessions.endOwn("ada", fingerprint, "ENDED_BY_USER")).toBe(0);
@@ -118,16 +118,16 @@ describe("ending from another device", () => {
   });
 
   test("ends nobody else's, nor one that never was", async () => {
-    const { login, access, sessions, witnessed } = startDomain();
+    const { login, access, sessions, localChanges } = startDomain();
     const { session, tokens } = await login("ada");
     expect(await sessions.endOwn("eve", session.fingerprint, "ENDED_BY_USER")).toBe(0);
     expect(await sessions.endOwn("eve", "never", "ENDED_BY_USER")).toBe(0);
     expect(await access(tokens.accessToken)).toBe("signedIn");
-    expect(witnessed).toEqual([]);
+    expect(localChanges).toEqual([]);
   });
 
   test("of all the others keeps the caller's, and everybody else's", async () => {
-    const { login, access, sessions, witnessed } = startDomain();
+    const { login, access, sessions, localChanges } = startDomain();
     const own = await login();
     const others = [await login(), await login(), await login()];
     const stranger = await login("bob");
@@ -137,8 +137,9 @@ describe("ending from another device", () => {
     expect(await access(stranger.tokens.accessToken)).toBe("signedIn");
     for (const { tokens } of others) expect(await access(tokens.accessToken)).toBe("ENDED");
     expect(await sessions.list("ada")).toEqual([own.session]);
-    expect(witnessed).toHaveLength(3);
-    for (const message of witnessed) expect(message).toMatchObject({ reason: "PASSWORD_CHANGED" });
+    expect(localChanges).toHaveLength(3);
+    for (const message of localChanges)
+      expect(message).toMatchObject({ reason: "PASSWORD_CHANGED" });
     expect(await sessions.endOthers("ada", fingerprint, "PASSWORD_CHANGED")).toBe(0);
   });
 

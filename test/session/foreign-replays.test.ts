@@ -12,8 +12,8 @@ import {
 } from "../../src/session/session.ts";
 import type { PubSub } from "../../src/session/pubsub.ts";
 import { device, lifetimes, minute, startDomain, type Domain } from "../helpers/domain.ts";
-import { intercept } from "../helpers/parts.ts";
-import { next, startWatched } from "../helpers/watch.ts";
+import { intercept } from "../helpers/backends.ts";
+import { next, startWatchDomain } from "../helpers/watch.ts";
 
 const elsewhere = { userAgent: "Thief/1.0", ipAddress: "198.51.100.7" };
 const neighbour = { userAgent: "Thief/1.0", ipAddress: "192.0.2.250" };
@@ -90,7 +90,7 @@ describe("a thief who follows each renewal", () => {
 
 describe("the owner's devices", () => {
   test("hear of a foreign replay once for each generation, with the address", async () => {
-    const domain = startWatched();
+    const domain = startWatchDomain();
     const { tokens, session } = await domain.login();
     const stream = await domain.watch();
     await domain.sessions.renew(tokens.renewalToken, device);
@@ -108,7 +108,7 @@ describe("the owner's devices", () => {
   });
 
   test("learn of a replay whose message was lost, without the address", async () => {
-    const domain = startWatched();
+    const domain = startWatchDomain();
     const { tokens } = await domain.login();
     const first = await domain.renew(tokens.renewalToken);
     const stream = await domain.watch();

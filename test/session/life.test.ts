@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { ConnectionLifecycle } from "../../src/connections/lifecycle.ts";
 import { type CloseReason } from "../../src/protocol/close-reasons.ts";
-import { raiseFault } from "../helpers/domain.ts";
+import { rethrowReported } from "../helpers/domain.ts";
 import { until } from "../helpers/until.ts";
 
 /** A life that counts who listens to it. */
@@ -25,7 +25,7 @@ function listenTo(lifecycle: ConnectionLifecycle): CloseReason[] {
 }
 
 test("the first ending counts, and everybody is told once", () => {
-  const lifecycle = new ConnectionLifecycle(raiseFault);
+  const lifecycle = new ConnectionLifecycle(rethrowReported);
   const [one, two] = [listenTo(lifecycle), listenTo(lifecycle)];
   expect(lifecycle.closeReason).toBeUndefined();
   lifecycle.end("SESSION_ENDED");
@@ -35,13 +35,13 @@ test("the first ending counts, and everybody is told once", () => {
 });
 
 test("who comes after the end is told at once", () => {
-  const lifecycle = new ConnectionLifecycle(raiseFault);
+  const lifecycle = new ConnectionLifecycle(rethrowReported);
   lifecycle.end("SESSION_EXPIRED");
   expect(listenTo(lifecycle)).toEqual(["EXPIRED"]);
 });
 
 test("who is told may listen again, and is told again", () => {
-  const lifecycle = new ConnectionLifecycle(raiseFault);
+  const lifecycle = new ConnectionLifecycle(rethrowReported);
   const heard: CloseReason[] = [];
   lifecycle.onEnd(() => lifecycle.onEnd((ending) => heard.push(ending)));
   lifecycle.end("SESSION_ENDED");
@@ -49,7 +49,7 @@ test("who is told may listen again, and is told again", () => {
 });
 
 test("who forgot it in time is not told", () => {
-  const lifecycle = new ConnectionLifecycle(raiseFault);
+  const lifecycle = new ConnectionLifecycle(rethrowReported);
   const heard: CloseReason[] = [];
   lifecycle.onEnd((ending) => heard.push(ending))();
   lifecycle.end("SESSION_ENDED");
@@ -75,7 +75,7 @@ test("who throws, at once or by a promise, is told of and stops nobody", async (
 });
 
 test("a condemned life is known to end before anybody is told", () => {
-  const lifecycle = new ConnectionLifecycle(raiseFault);
+  const lifecycle = new ConnectionLifecycle(rethrowReported);
   const heard = listenTo(lifecycle);
   lifecycle.markClosed("SESSION_ENDED");
   expect(lifecycle.closeReason).toBe("ENDED");
@@ -85,7 +85,7 @@ test("a condemned life is known to end before anybody is told", () => {
 });
 
 test("who comes to a condemned life is told with the others", () => {
-  const lifecycle = new ConnectionLifecycle(raiseFault);
+  const lifecycle = new ConnectionLifecycle(rethrowReported);
   lifecycle.markClosed("SESSION_ENDED");
   const heard = listenTo(lifecycle);
   expect(heard).toEqual([]);
@@ -94,7 +94,7 @@ test("who comes to a condemned life is told with the others", () => {
 });
 
 test("a life that is held ends when it is released", () => {
-  const lifecycle = new ConnectionLifecycle(raiseFault);
+  const lifecycle = new ConnectionLifecycle(rethrowReported);
   const heard = listenTo(lifecycle);
   const reply = {};
   lifecycle.closeAfter(reply);
@@ -107,7 +107,7 @@ test("a life that is held ends when it is released", () => {
 });
 
 test("a life that is held twice ends when it is released twice", () => {
-  const lifecycle = new ConnectionLifecycle(raiseFault);
+  const lifecycle = new ConnectionLifecycle(rethrowReported);
   const heard = listenTo(lifecycle);
   const [one, two] = [{}, {}];
   lifecycle.closeAfter(one);
@@ -120,7 +120,7 @@ test("a life that is held twice ends when it is released twice", () => {
 });
 
 test("nothing holds the life of a client that has left", () => {
-  const lifecycle = new ConnectionLifecycle(raiseFault);
+  const lifecycle = new ConnectionLifecycle(rethrowReported);
   const heard = listenTo(lifecycle);
   lifecycle.closeAfter({});
   lifecycle.end("CLIENT_GONE");
@@ -128,7 +128,7 @@ test("nothing holds the life of a client that has left", () => {
 });
 
 test("a life that is released lives on when nothing ended it, and can end later", () => {
-  const lifecycle = new ConnectionLifecycle(raiseFault);
+  const lifecycle = new ConnectionLifecycle(rethrowReported);
   const heard = listenTo(lifecycle);
   const reply = {};
   lifecycle.closeAfter(reply);
@@ -139,7 +139,7 @@ test("a life that is released lives on when nothing ended it, and can end later"
 });
 
 test("a race gives what the promise gives, or its failure", async () => {
-  const lifecycle = new ConnectionLifecycle(raiseFault);
+  const lifecycle = new ConnectionLifecycle(rethrowReported);
   const never = (): never => expect.unreachable();
   await expect(lifecycle.race(Promise.resolve(1), never)).resolves.toBe(1);
   await expect(lifecycle.race(Promise.reject(new Error("broken")), never)).rejects.toThrow(
@@ -148,7 +148,7 @@ test("a race gives what the promise gives, or its failure", async () => {
 });
 
 test("a race gives the ending when that comes first", async () => {
-  const lifecycle = new ConnectionLifecycle(raiseFault);
+  const lifecycle = new ConnectionLifecycle(rethrowReported);
   const pending = Promise.withResolvers<string>();
   const race = lifecycle.race(pending.promise, (ending) => ending as string);
   lifecycle.end("SESSION_ENDED");
@@ -157,7 +157,7 @@ test("a race gives the ending when that comes first", async () => {
 });
 
 test("a race fails when what is made of its end does", async () => {
-  const lifecycle = new ConnectionLifecycle(raiseFault);
+  const lifecycle = new ConnectionLifecycle(rethrowReported);
   const fault = new Error("broken");
   const race = lifecycle.race(new Promise(() => {}), () => {
     throw fault;
@@ -167,7 +167,7 @@ test("a race fails when what is made of its end does", async () => {
 });
 
 test("a race of a life that is over is lost at once", async () => {
-  const lifecycle = new ConnectionLifecycle(raiseFault);
+  const lifecycle = new ConnectionLifecycle(rethrowReported);
   lifecycle.end("SESSION_EXPIRED");
   await expect(
     lifecycle.race(new Promise<CloseReason>(() => {}), (ending) => ending),
@@ -175,14 +175,14 @@ test("a race of a life that is over is lost at once", async () => {
 });
 
 test("races leave no listener behind, however they end", async () => {
-  const lifecycle = new CountedLife(raiseFault);
+  const lifecycle = new CountedLife(rethrowReported);
   for (let i = 0; i < 1_000; i++) await lifecycle.race(Promise.resolve(i), () => -1);
   await lifecycle.race(Promise.reject(new Error()), () => "").catch(() => {});
   expect(lifecycle.listeners).toBe(0);
 });
 
 test("a promise that fails after the end troubles nobody", async () => {
-  const lifecycle = new ConnectionLifecycle(raiseFault);
+  const lifecycle = new ConnectionLifecycle(rethrowReported);
   const pending = Promise.withResolvers<CloseReason>();
   const race = lifecycle.race(pending.promise, (ending) => ending);
   lifecycle.end("SESSION_ENDED");

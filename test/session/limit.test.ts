@@ -2,13 +2,13 @@
 import { describe, expect, test } from "vitest";
 import { StoreUnavailable, type SessionStore } from "../../src/session/store.ts";
 import { device, startDomain } from "../helpers/domain.ts";
-import { intercept, memoryStore } from "../helpers/parts.ts";
+import { intercept, memoryStore } from "../helpers/backends.ts";
 
 describe("a login beyond the limit", () => {
   test("ends the oldest session, and tells why", async () => {
-    const { login, hear, access, clock } = startDomain({ maxSessionsPerUser: 2 });
+    const { login, recordMessages, access, clock } = startDomain({ maxSessionsPerUser: 2 });
     const first = await login();
-    const heard = await hear(first.session.fingerprint);
+    const heard = await recordMessages(first.session.fingerprint);
     clock.advance(1);
     const second = await login();
     clock.advance(1);
@@ -47,7 +47,7 @@ describe("a login beyond the limit", () => {
         return real(userId, now);
       },
     });
-    const { login, access, faults, sessions, clock } = startDomain({
+    const { login, access, reportedErrors, sessions, clock } = startDomain({
       maxSessionsPerUser: 1,
       store,
     });
@@ -56,7 +56,7 @@ describe("a login beyond the limit", () => {
     clock.advance(1);
     const second = await login();
     expect(await access(second.tokens.accessToken)).toBe("signedIn");
-    expect(faults).toEqual(["a user's oldest sessions were not ended"]);
+    expect(reportedErrors).toEqual(["a user's oldest sessions were not ended"]);
     isDown = false;
     clock.advance(1);
     await login();

@@ -5,9 +5,9 @@ import { KeyRing } from "../../src/session/keys.ts";
 import { sessionTopic } from "../../src/session/messages.ts";
 import { Sessions } from "../../src/session/sessions.ts";
 import type { SessionStore } from "../../src/session/store.ts";
-import { device, lifetimes, raiseFault, secret, startDomain } from "../helpers/domain.ts";
-import { intercept, memoryStore } from "../helpers/parts.ts";
-import { next, startWatched } from "../helpers/watch.ts";
+import { device, lifetimes, rethrowReported, secret, startDomain } from "../helpers/domain.ts";
+import { intercept, memoryStore } from "../helpers/backends.ts";
+import { next, startWatchDomain } from "../helpers/watch.ts";
 
 /** A store in which something else happens just before a renewal is carried out. */
 function beforeRenewal(act: (store: SessionStore, fingerprint: string) => Promise<unknown>) {
@@ -68,7 +68,7 @@ test("sessions that nobody audits live and end as others do", async () => {
     isUserDisabled: async () => false,
     clock: clock.read,
     randomBytes,
-    reportError: raiseFault,
+    reportError: rethrowReported,
   });
   const { session, tokens } = await sessions.start("ada", device);
   const renewed = await sessions.renew(tokens.renewalToken);
@@ -80,7 +80,7 @@ test("sessions that nobody audits live and end as others do", async () => {
 });
 
 test("a watcher that hears of an end for a reason it does not know reads what became of it", async () => {
-  const { watch, login, store, pubsub, clock } = startWatched();
+  const { watch, login, store, pubsub, clock } = startWatchDomain();
   const { session } = await login();
   const stream = await watch();
   const { fingerprint } = session;

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Issued } from "../../src/session/sessions.ts";
 import { StoreUnavailable, type SessionStore } from "../../src/session/store.ts";
 import { device, lifetimes, minute, startDomain, type Domain } from "../helpers/domain.ts";
-import { breakable, intercept, memoryStore } from "../helpers/parts.ts";
+import { breakable, intercept, memoryStore } from "../helpers/backends.ts";
 
 function claimsOf({ sessions }: Domain, token: string) {
   const claims = sessions.identify(token);
@@ -94,9 +94,9 @@ describe("a session that starts over", () => {
   test("tells the other nodes, with the least generation that is accepted", async () => {
     const domain = startDomain();
     const login = await domain.login();
-    domain.witnessed.length = 0;
+    domain.localChanges.length = 0;
     await reissue(domain, login);
-    expect(domain.witnessed).toMatchObject([
+    expect(domain.localChanges).toMatchObject([
       { type: "renewed", session: { generation: 1, minGeneration: 1 } },
     ]);
   });
@@ -105,7 +105,7 @@ describe("a session that starts over", () => {
     const { part: store, goDown, comeBack } = breakable(memoryStore());
     const domain = startDomain({ store });
     const login = await domain.login();
-    const heard = await domain.hear(login.session.fingerprint);
+    const heard = await domain.recordMessages(login.session.fingerprint);
     goDown();
     await expect(reissue(domain, login)).rejects.toThrow(StoreUnavailable);
     comeBack();

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { day, device, lifetimes, minute, startDomain, textsOf } from "../helpers/domain.ts";
+import { day, device, lifetimes, minute, startDomain, tokenStrings } from "../helpers/domain.ts";
 
 describe("a renewal", () => {
   test("gives a new pair of the same session, with what it knew of it", async () => {
@@ -60,12 +60,12 @@ describe("a renewal", () => {
   });
 
   test("is told to the other nodes, with the new deadline", async () => {
-    const { login, renew, hear, witnessed } = startDomain();
+    const { login, renew, recordMessages, localChanges } = startDomain();
     const { session, tokens } = await login();
-    const heard = await hear(session.fingerprint);
+    const heard = await recordMessages(session.fingerprint);
     const renewed = await renew(tokens.renewalToken);
     expect(heard).toEqual(["renewed"]);
-    expect(witnessed).toMatchObject([{ type: "renewed", session: renewed.session }]);
+    expect(localChanges).toMatchObject([{ type: "renewed", session: renewed.session }]);
   });
 
   test("can follow an access token that expired long ago", async () => {
@@ -113,14 +113,14 @@ describe("a renewal", () => {
 
 describe("a renewal token used again", () => {
   test("within the grace gives the very same pair, and no second step", async () => {
-    const { login, renew, clock, hear } = startDomain();
+    const { login, renew, clock, recordMessages } = startDomain();
     const { session, tokens } = await login();
-    const heard = await hear(session.fingerprint);
+    const heard = await recordMessages(session.fingerprint);
     const first = await renew(tokens.renewalToken);
     clock.advance(lifetimes.grace - 1);
     const again = await renew(tokens.renewalToken);
     expect(again.session).toEqual(first.session);
-    expect(textsOf(again.tokens)).toEqual(textsOf(first.tokens));
+    expect(tokenStrings(again.tokens)).toEqual(tokenStrings(first.tokens));
     expect(heard).toEqual(["renewed"]);
   });
 
@@ -141,9 +141,9 @@ describe("a renewal token used again", () => {
   });
 
   test("by fifty at once on two nodes gives one step and one pair", async () => {
-    const { login, sessions, node, access, hear } = startDomain();
+    const { login, sessions, node, access, recordMessages } = startDomain();
     const { session, tokens } = await login();
-    const heard = await hear(session.fingerprint);
+    const heard = await recordMessages(session.fingerprint);
     const other = node();
     const renewals = await Promise.all(
       Array.from({ length: 50 }, (_, i) =>
@@ -152,7 +152,7 @@ describe("a renewal token used again", () => {
     );
     const pairs = renewals.map((one) => one.outcome === "renewed" && one.tokens);
     const [pair] = pairs;
-    expect(new Set(pairs.map((one) => one && textsOf(one).join()))).toHaveLength(1);
+    expect(new Set(pairs.map((one) => one && tokenStrings(one).join()))).toHaveLength(1);
     expect(heard).toEqual(["renewed"]);
     expect(await access(pair ? pair.accessToken : undefined)).toBe("signedIn");
     expect(await access(tokens.accessToken)).toBe("SUPERSEDED");
@@ -160,9 +160,9 @@ describe("a renewal token used again", () => {
   });
 
   test("after the grace ends the session, for thief and owner alike", async () => {
-    const { login, renew, renewal, access, sessions, clock, hear } = startDomain();
+    const { login, renew, renewal, access, sessions, clock, recordMessages } = startDomain();
     const { session, tokens } = await login();
-    const heard = await hear(session.fingerprint);
+    const heard = await recordMessages(session.fingerprint);
     const renewed = await renew(tokens.renewalToken);
     clock.advance(lifetimes.grace);
     expect(await renewal(tokens.renewalToken)).toBe("REUSED");
@@ -173,10 +173,10 @@ describe("a renewal token used again", () => {
   });
 
   test("after the grace by fifty at once is announced exactly once", async () => {
-    const { login, renew, renewal, clock, hear, witnessed } = startDomain();
+    const { login, renew, renewal, clock, recordMessages, localChanges } = startDomain();
     const { session, tokens } = await login();
     await renew(tokens.renewalToken);
-    const heard = await hear(session.fingerprint);
+    const heard = await recordMessages(session.fingerprint);
     clock.advance(lifetimes.grace);
     const outcomes = await Promise.all(
       Array.from({ length: 50 }, () => renewal(tokens.renewalToken)),
@@ -186,7 +186,7 @@ describe("a renewal token used again", () => {
     const ends = (told: readonly string[]) => told.filter((what) => what === "RENEWAL_REUSED");
     expect(ends(heard)).toHaveLength(1);
     expect(
-      ends(witnessed.map((message) => ("reason" in message ? message.reason : ""))),
+      ends(localChanges.map((message) => ("reason" in message ? message.reason : ""))),
     ).toHaveLength(1);
   });
 
@@ -211,10 +211,10 @@ describe("a renewal token used again", () => {
 
 describe("a user who is gone", () => {
   test("gets no new pair, and his session ends", async () => {
-    const { login, renewal, access, gone, hear, sessions } = startDomain();
+    const { login, renewal, access, disabledUsers, recordMessages, sessions } = startDomain();
     const { session, tokens } = await login();
-    const heard = await hear(session.fingerprint);
-    gone.add("ada");
+    const heard = await recordMessages(session.fingerprint);
+    disabledUsers.add("ada");
     expect(await renewal(tokens.renewalToken)).toBe("USER_GONE");
     expect(await access(tokens.accessToken)).toBe("ENDED");
     expect(await renewal(tokens.renewalToken)).toBe("ENDED");
@@ -223,10 +223,10 @@ describe("a user who is gone", () => {
   });
 
   test("gets no pair within the grace either", async () => {
-    const { login, renew, renewal, gone, sessions } = startDomain();
+    const { login, renew, renewal, disabledUsers, sessions } = startDomain();
     const { tokens } = await login();
     await renew(tokens.renewalToken);
-    gone.add("ada");
+    disabledUsers.add("ada");
     expect(await renewal(tokens.renewalToken)).toBe("USER_GONE");
     expect(await sessions.list("ada")).toEqual([]);
   });
@@ -238,9 +238,9 @@ test("users who cannot be looked up keep their sessions and their tokens", async
     if (!users.known) throw new Error("The directory is down");
     return false;
   };
-  const { login, renewal, clock, hear } = startDomain({ isUserDisabled: isUserDisabled });
+  const { login, renewal, clock, recordMessages } = startDomain({ isUserDisabled: isUserDisabled });
   const { session, tokens } = await login();
-  const heard = await hear(session.fingerprint);
+  const heard = await recordMessages(session.fingerprint);
   await expect(renewal(tokens.renewalToken)).rejects.toThrow("The directory is down");
   clock.advance(lifetimes.grace);
   users.known = true;

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { StoreUnavailable, type SessionStore } from "../../src/session/store.ts";
 import { MemoryPubSub } from "../../src/stores/memory/pubsub.ts";
 import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
-import { lifetimes, minute, raise, second, startDomain, type Domain } from "../helpers/domain.ts";
+import { lifetimes, minute, rethrow, second, startDomain, type Domain } from "../helpers/domain.ts";
 import { until } from "../helpers/until.ts";
 
 /** Topics that take no message while they are down. */
@@ -35,7 +35,7 @@ function wrapStore() {
 
 describe("a message that cannot be sent", () => {
   const startMute = () => {
-    const pubsub = new BrokenTopics(raise);
+    const pubsub = new BrokenTopics(rethrow);
     return { ...startDomain({ pubsub }), pubsub };
   };
 
@@ -49,29 +49,29 @@ describe("a message that cannot be sent", () => {
   });
 
   test("is reported, and this node knows nevertheless", async () => {
-    const { login, logout, witnessed, faults } = startMute();
+    const { login, logout, localChanges, reportedErrors } = startMute();
     const { session, tokens } = await login();
     await logout(tokens.accessToken);
-    expect(witnessed).toMatchObject([{ type: "ended", session, reason: "LOGOUT" }]);
+    expect(localChanges).toMatchObject([{ type: "ended", session, reason: "LOGOUT" }]);
     const fault = "a message to the other nodes was not sent";
-    expect(faults).toEqual([fault, fault]);
+    expect(reportedErrors).toEqual([fault, fault]);
   });
 
   test("of reuse ends the session all the same", async () => {
-    const { login, renew, renewal, access, clock, witnessed } = startMute();
+    const { login, renew, renewal, access, clock, localChanges } = startMute();
     const { tokens } = await login();
     const renewed = await renew(tokens.renewalToken);
     clock.advance(lifetimes.grace);
     expect(await renewal(tokens.renewalToken)).toBe("REUSED");
     expect(await access(renewed.tokens.accessToken)).toBe("ENDED");
-    expect(witnessed.at(-1)).toMatchObject({ type: "ended", reason: "RENEWAL_REUSED" });
+    expect(localChanges.at(-1)).toMatchObject({ type: "ended", reason: "RENEWAL_REUSED" });
   });
 });
 
 test("a witness is told before the message goes out, and not after it took his leave", async () => {
-  const { sessions, login, logout, hear } = startDomain();
+  const { sessions, login, logout, recordMessages } = startDomain();
   const [one, two] = [await login(), await login()];
-  const heard = await hear(one.session.fingerprint);
+  const heard = await recordMessages(one.session.fingerprint);
   const heardBefore: number[] = [];
   const leave = sessions.onLocalChange(() => heardBefore.push(heard.length));
   await logout(one.tokens.accessToken);
@@ -82,17 +82,17 @@ test("a witness is told before the message goes out, and not after it took his l
 });
 
 test("a witness who fails keeps no other, and no message, from an end", async () => {
-  const { sessions, login, logout, hear, faults } = startDomain();
+  const { sessions, login, logout, recordMessages, reportedErrors } = startDomain();
   const { session, tokens } = await login();
-  const heard = await hear(session.fingerprint);
-  const witnessed: string[] = [];
-  sessions.onLocalChange(() => raise("broken"));
-  sessions.onLocalChange(({ type }) => witnessed.push(type));
+  const heard = await recordMessages(session.fingerprint);
+  const localChanges: string[] = [];
+  sessions.onLocalChange(() => rethrow("broken"));
+  sessions.onLocalChange(({ type }) => localChanges.push(type));
   expect(await logout(tokens.accessToken)).toBe(1);
-  expect(witnessed).toEqual(["ended"]);
+  expect(localChanges).toEqual(["ended"]);
   await until(() => heard.length > 0);
   expect(heard).toEqual(["LOGOUT"]);
-  expect(faults).toEqual(["a witness of a session's change failed"]);
+  expect(reportedErrors).toEqual(["a witness of a session's change failed"]);
 });
 
 describe("a store that cannot be asked", () => {
@@ -116,7 +116,13 @@ describe("a store that cannot be asked", () => {
 
   test("fails a login, a renewal, a logout and a list, and promises nothing but to look again", async () => {
     const state = wrapStore();
-    const { login, renewal, logout, sessions, witnessed } = startDomain({ store: state.store });
+    const {
+      login,
+      renewal,
+      logout,
+      sessions,
+      localChanges: witnessed,
+    } = startDomain({ store: state.store });
     const { tokens, session } = await login();
     state.down = true;
     const attempts = [
@@ -160,7 +166,7 @@ describe("a store that cannot be asked", () => {
 
   test("does not fail the caller when only the note of his visit fails", async () => {
     const state = wrapStore();
-    const { login, access, clock, faults } = startDomain({ store: state.store });
+    const { login, access, clock, reportedErrors } = startDomain({ store: state.store });
     const { tokens } = await login();
     clock.advance(minute);
     state.before = async (call) => {
@@ -168,7 +174,7 @@ describe("a store that cannot be asked", () => {
     };
     expect(await access(tokens.accessToken)).toBe("signedIn");
     await Promise.resolve();
-    expect(faults).toEqual(["the last use of a session was not noted"]);
+    expect(reportedErrors).toEqual(["the last use of a session was not noted"]);
   });
 
   test("which is not its own doing, is no outage but an error", async () => {

@@ -3,7 +3,13 @@ import { expect, test } from "vitest";
 import { KeyRing } from "../../src/session/keys.ts";
 import { beginSession, rotateSession } from "../../src/session/session.ts";
 import { mintPair, readToken, SessionSecret } from "../../src/session/token.ts";
-import { device, lifetimes, network, secret as ringSecret, textsOf } from "../helpers/domain.ts";
+import {
+  device,
+  lifetimes,
+  network,
+  secret as ringSecret,
+  tokenStrings,
+} from "../helpers/domain.ts";
 
 const ring = new KeyRing([ringSecret("new"), ringSecret("old")]);
 
@@ -12,7 +18,7 @@ const tokens = [1, 2].flatMap((fill) => {
   const secret = new SessionSecret(new Uint8Array(16).fill(fill));
   const session = beginSession(secret.fingerprint, "ada", device, lifetimes, 1e12);
   const renewed = rotateSession(session, { generation: 0, network }, lifetimes, 1e12 + 1);
-  return [session, renewed].flatMap((one) => textsOf(mintPair(ring, secret, one)));
+  return [session, renewed].flatMap((one) => tokenStrings(mintPair(ring, secret, one)));
 });
 
 type Mutation = (token: string) => string;

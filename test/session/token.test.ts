@@ -4,7 +4,13 @@ import { describe, expect, test } from "vitest";
 import { KeyRing } from "../../src/session/keys.ts";
 import { beginSession, rotateSession } from "../../src/session/session.ts";
 import { checkToken, mintPair, readToken, SessionSecret } from "../../src/session/token.ts";
-import { device, lifetimes, network, secret as ringSecret, textsOf } from "../helpers/domain.ts";
+import {
+  device,
+  lifetimes,
+  network,
+  secret as ringSecret,
+  tokenStrings,
+} from "../helpers/domain.ts";
 
 const now = Date.UTC(2030, 0, 1);
 const ring = new KeyRing([ringSecret("ring")]);
@@ -66,7 +72,9 @@ describe("a pair of tokens", () => {
   test("is the same on every node that makes it, byte for byte", () => {
     const claims = readToken(ring, pair.renewalToken).claims;
     const elsewhere = new KeyRing([ringSecret("ring")]);
-    expect(claims && textsOf(mintPair(elsewhere, claims.secret, session))).toEqual(textsOf(pair));
+    expect(claims && tokenStrings(mintPair(elsewhere, claims.secret, session))).toEqual(
+      tokenStrings(pair),
+    );
   });
 });
 
@@ -85,7 +93,7 @@ const printers: [string, (value: unknown) => string][] = [
 describe("a pair of tokens", () => {
   test.each(printers)("is not printed by %s", (_, print) => {
     for (const value of [pair, { session, tokens: pair }, [pair]])
-      for (const token of textsOf(pair)) expect(print(value)).not.toContain(token);
+      for (const token of tokenStrings(pair)) expect(print(value)).not.toContain(token);
   });
 });
 

@@ -5,12 +5,12 @@ import type { Session } from "../../src/session/session.ts";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import type { Stream } from "../../src/lib/bounded-queue.ts";
 import type { SessionEvent } from "../../src/session/watch.ts";
-import { next, startWatched } from "../helpers/watch.ts";
+import { next, startWatchDomain } from "../helpers/watch.ts";
 
 /** Watches whose pauses end when the test says so, and whose reads of the list are counted. */
 function startPaced() {
   const pauses: (() => void)[] = [];
-  const { sessions, watches, ...rest } = startWatched();
+  const { sessions, watches, ...rest } = startWatchDomain();
   const list = vi.fn((userId: string) => sessions.list(userId));
   const shared = watches({ list, pause: (then) => void pauses.push(then) });
   const open = (count: number) =>
@@ -37,13 +37,15 @@ test("however many watch a user, each topic is subscribed to once and the list i
   const streams = await open(50);
   streams.push(...(await open(50)));
   expect(list).toHaveBeenCalledTimes(1);
-  expect(pubsub.joined.toSorted()).toEqual([...new Set(pubsub.joined)].toSorted());
-  expect(pubsub.joined).toHaveLength(2);
-  expect(pubsub.gapListeners.size).toBe(1);
+  expect(pubsub.subscribedTopics.toSorted()).toEqual(
+    [...new Set(pubsub.subscribedTopics)].toSorted(),
+  );
+  expect(pubsub.subscribedTopics).toHaveLength(2);
+  expect(pubsub.messagesMissedListeners.size).toBe(1);
   for (const stream of streams.slice(1)) await stream.return();
-  expect(pubsub.joined).toHaveLength(2);
+  expect(pubsub.subscribedTopics).toHaveLength(2);
   await streams[0]?.return();
-  expect([...pubsub.joined, ...pubsub.gapListeners]).toEqual([]);
+  expect([...pubsub.subscribedTopics, ...pubsub.messagesMissedListeners]).toEqual([]);
 });
 
 test("after a gap the list is read once for all who watch", async () => {
@@ -51,7 +53,7 @@ test("after a gap the list is read once for all who watch", async () => {
   const { session } = await login();
   const events = (await open(30)).map(reading);
   await store.end(session.fingerprint, clock.now);
-  for (const tell of pubsub.gapListeners) tell();
+  for (const tell of pubsub.messagesMissedListeners) tell();
   await settled();
   endPause();
   await settled();
@@ -65,7 +67,7 @@ test("gaps and expiries while the list is read share one more read after it", as
   await open(1);
   const gate = Promise.withResolvers<readonly Session[]>();
   list.mockImplementationOnce(() => gate.promise);
-  for (let i = 0; i < 10; i += 1) for (const tell of pubsub.gapListeners) tell();
+  for (let i = 0; i < 10; i += 1) for (const tell of pubsub.messagesMissedListeners) tell();
   gate.resolve([]);
   await settled();
   expect(list).toHaveBeenCalledTimes(3);
@@ -75,7 +77,7 @@ test("a subscriber that comes while the watch opens waits until it is open", asy
   const { open, login, pubsub, sessions } = startPaced();
   const { session } = await login();
   const gate = Promise.withResolvers<void>();
-  pubsub.joining = async (topic) => {
+  pubsub.onSubscribe = async (topic) => {
     if (topic === userTopic("ada")) await gate.promise;
   };
   const first = open(1);
@@ -95,7 +97,7 @@ test("a failed opening fails all who wait for it, leaves nothing behind, and the
   const { open, login, pubsub, deadlines } = startPaced();
   await login();
   const gate = Promise.withResolvers<void>();
-  pubsub.joining = async () => {
+  pubsub.onSubscribe = async () => {
     await gate.promise;
     throw new StoreUnavailable("No such luck");
   };
@@ -103,21 +105,21 @@ test("a failed opening fails all who wait for it, leaves nothing behind, and the
   await settled();
   gate.resolve();
   for (const one of await opened) expect(one.status).toBe("rejected");
-  expect(pubsub.gapListeners.size).toBe(0);
+  expect(pubsub.messagesMissedListeners.size).toBe(0);
   expect(deadlines.size).toBe(0);
-  pubsub.joined.length = 0;
-  pubsub.joining = async () => {};
+  pubsub.subscribedTopics.length = 0;
+  pubsub.onSubscribe = async () => {};
   const [stream] = await open(1);
-  expect(pubsub.joined).toHaveLength(2);
+  expect(pubsub.subscribedTopics).toHaveLength(2);
   await stream?.return();
-  expect(pubsub.joined).toEqual([]);
+  expect(pubsub.subscribedTopics).toEqual([]);
 });
 
 test("a subscriber waits for the topic of a session that has just started", async () => {
   const { open, login, pubsub, sessions } = startPaced();
   await open(1);
   const gate = Promise.withResolvers<void>();
-  pubsub.joining = () => gate.promise;
+  pubsub.onSubscribe = () => gate.promise;
   const { session } = await login();
   await settled();
   let isOpen = false;
@@ -131,13 +133,13 @@ test("a subscriber waits for the topic of a session that has just started", asyn
 });
 
 test("a session whose topic could not be subscribed to is followed for the next subscriber", async () => {
-  const { open, login, pubsub, sessions, faults } = startPaced();
+  const { open, login, pubsub, sessions, reportedErrors } = startPaced();
   const [first] = await open(1);
-  pubsub.refuse = () => true;
+  pubsub.refusesSubscribe = () => true;
   const { session } = await login();
   await settled();
-  pubsub.refuse = () => false;
-  expect(faults).toEqual(["a new session is not watched"]);
+  pubsub.refusesSubscribe = () => false;
+  expect(reportedErrors).toEqual(["a new session is not watched"]);
   const [stream] = await open(1);
   await sessions.end(session.fingerprint, "LOGOUT");
   const read = [];
@@ -230,7 +232,7 @@ test("subscribers that leave while events wait for them leave nothing behind", a
   await login();
   await settled();
   for (const stream of streams) await stream.return();
-  expect(pubsub.joined).toEqual([]);
+  expect(pubsub.subscribedTopics).toEqual([]);
   expect(deadlines.size).toBe(0);
   endPause();
   await settled();

@@ -1,12 +1,12 @@
 import { expect, test, vi } from "vitest";
 import { lifetimes, network } from "../helpers/domain.ts";
 import { newSession } from "../helpers/sessions.ts";
-import { next, startWatched } from "../helpers/watch.ts";
+import { next, startWatchDomain } from "../helpers/watch.ts";
 
 const first = { generation: 0, generationAtRead: 0, network };
 
 test("what happened in a gap is found out after it", async () => {
-  const { watch, login, store, pubsub, clock } = startWatched();
+  const { watch, login, store, pubsub, clock } = startWatchDomain();
   const ended = await login();
   clock.advance(1);
   const renewed = await login();
@@ -15,7 +15,7 @@ test("what happened in a gap is found out after it", async () => {
   await store.create(started);
   await store.renew(renewed.session.fingerprint, first, lifetimes, clock.now);
   await store.end(ended.session.fingerprint, clock.now);
-  for (const tell of pubsub.gapListeners) tell();
+  for (const tell of pubsub.messagesMissedListeners) tell();
   expect([await next(stream), await next(stream), await next(stream)]).toMatchObject([
     { type: "RENEWED", session: { generation: 1 } },
     { type: "ENDED", reason: null, session: ended.session },
@@ -24,7 +24,7 @@ test("what happened in a gap is found out after it", async () => {
 });
 
 test("a session that ends while the list is read again does not start again", async () => {
-  const { watch, login, sessions, pubsub } = startWatched();
+  const { watch, login, sessions, pubsub } = startWatchDomain();
   const { session } = await login();
   const list = vi.fn((userId: string) => sessions.list(userId));
   const stream = await watch("ada", { list });
@@ -32,7 +32,7 @@ test("a session that ends while the list is read again does not start again", as
     await sessions.end(session.fingerprint, "LOGOUT");
     return [session];
   });
-  for (const tell of pubsub.gapListeners) tell();
+  for (const tell of pubsub.messagesMissedListeners) tell();
   expect(await next(stream)).toMatchObject({ type: "ENDED", reason: "LOGOUT" });
   for (let i = 0; i < 2; i++) {
     const { session: latest } = await login();
@@ -41,7 +41,7 @@ test("a session that ends while the list is read again does not start again", as
 });
 
 test("a session whose renewal nobody told of is not taken for expired", async () => {
-  const { watch, login, store, deadlines, clock } = startWatched();
+  const { watch, login, store, deadlines, clock } = startWatchDomain();
   const { session } = await login();
   const stream = await watch();
   clock.advance(lifetimes.renewal / 2);
@@ -53,7 +53,7 @@ test("a session whose renewal nobody told of is not taken for expired", async ()
 });
 
 test("a session that ends while its expiry is looked into has ended once", async () => {
-  const { watch, login, sessions, deadlines } = startWatched();
+  const { watch, login, sessions, deadlines } = startWatchDomain();
   const { session } = await login();
   const list = vi.fn((userId: string) => sessions.list(userId));
   const stream = await watch("ada", { list });

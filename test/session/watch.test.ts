@@ -3,10 +3,10 @@ import { sessionTopic, userTopic } from "../../src/session/messages.ts";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import { StreamOverflow } from "../../src/lib/bounded-queue.ts";
 import { device, lifetimes } from "../helpers/domain.ts";
-import { next, startWatched } from "../helpers/watch.ts";
+import { next, startWatchDomain } from "../helpers/watch.ts";
 
 test("a watcher sees a session of his start, renewed and ended by another node", async () => {
-  const { watch, node, clock } = startWatched();
+  const { watch, node, clock } = startWatchDomain();
   const stream = await watch();
   const elsewhere = node();
 
@@ -32,7 +32,7 @@ test("a watcher sees a session of his start, renewed and ended by another node",
 });
 
 test("a watcher sees what happens to the sessions that were there before", async () => {
-  const { watch, login, sessions } = startWatched();
+  const { watch, login, sessions } = startWatchDomain();
   const [one, two] = [await login(), await login()];
   const stream = await watch();
   await sessions.endOthers("ada", one.session.fingerprint, "PASSWORD_CHANGED");
@@ -44,7 +44,7 @@ test("a watcher sees what happens to the sessions that were there before", async
 });
 
 test("a watcher sees nothing of anybody else's sessions", async () => {
-  const { watch, login, sessions } = startWatched();
+  const { watch, login, sessions } = startWatchDomain();
   const stream = await watch();
   const { session } = await login("bob");
   await sessions.end(session.fingerprint, "LOGOUT");
@@ -53,7 +53,7 @@ test("a watcher sees nothing of anybody else's sessions", async () => {
 });
 
 test("an expiry is seen although nobody announces it", async () => {
-  const { watch, login, deadlines, clock } = startWatched();
+  const { watch, login, deadlines, clock } = startWatchDomain();
   const { session } = await login();
   const stream = await watch();
   clock.now = session.idleExpiresAt;
@@ -62,7 +62,7 @@ test("an expiry is seen although nobody announces it", async () => {
 });
 
 test("a renewal moves the expiry", async () => {
-  const { watch, login, renew, deadlines, clock } = startWatched();
+  const { watch, login, renew, deadlines, clock } = startWatchDomain();
   const { session, tokens } = await login();
   const stream = await watch();
   clock.advance(lifetimes.renewal / 2);
@@ -77,55 +77,55 @@ test("a renewal moves the expiry", async () => {
 });
 
 test("an end is told once: an expiry after it is not", async () => {
-  const { watch, login, sessions, deadlines, pubsub } = startWatched();
+  const { watch, login, sessions, deadlines, pubsub } = startWatchDomain();
   const { session } = await login();
   const stream = await watch();
   await sessions.end(session.fingerprint, "LOGOUT");
   expect(await next(stream)).toMatchObject({ reason: "LOGOUT" });
   expect(deadlines.size).toBe(0);
-  expect(pubsub.joined).toEqual([userTopic("ada")]);
+  expect(pubsub.subscribedTopics).toEqual([userTopic("ada")]);
 });
 
 test("who leaves leaves no topic and no deadline behind", async () => {
-  const { watch, login, pubsub, deadlines } = startWatched();
+  const { watch, login, pubsub, deadlines } = startWatchDomain();
   const { session } = await login();
   const stream = await watch();
   await login();
-  expect(pubsub.joined).toHaveLength(3);
-  expect(pubsub.joined).toContain(sessionTopic(session.fingerprint));
+  expect(pubsub.subscribedTopics).toHaveLength(3);
+  expect(pubsub.subscribedTopics).toContain(sessionTopic(session.fingerprint));
   expect(deadlines.size).toBe(2);
   await stream.return();
-  expect([...pubsub.joined, ...pubsub.gapListeners]).toEqual([]);
+  expect([...pubsub.subscribedTopics, ...pubsub.messagesMissedListeners]).toEqual([]);
   expect(deadlines.size).toBe(0);
 });
 
 test("who leaves in the very moment a session starts leaves nothing behind either", async () => {
-  const { watch, node, pubsub, deadlines } = startWatched();
+  const { watch, node, pubsub, deadlines } = startWatchDomain();
   const stream = await watch();
   const starting = node().start("ada", device);
   await next(stream);
   await stream.return();
   await starting;
-  expect(pubsub.joined).toEqual([]);
+  expect(pubsub.subscribedTopics).toEqual([]);
   expect(deadlines.size).toBe(0);
 });
 
 test("a reader more than 1,000 events behind gets an error, and leaves nothing behind", async () => {
-  const { watch, login, pubsub, deadlines } = startWatched();
+  const { watch, login, pubsub, deadlines } = startWatchDomain();
   const stream = await watch();
   for (let i = 0; i <= 1_000; i++) await login();
   await expect(stream.next()).rejects.toThrow(StreamOverflow);
-  expect(pubsub.joined).toEqual([]);
+  expect(pubsub.subscribedTopics).toEqual([]);
   expect(deadlines.size).toBe(0);
 });
 
 test("a reader too slow before it has begun is told so, and leaves nothing behind", async () => {
-  const { watch, login, pubsub, deadlines } = startWatched();
-  pubsub.joining = async (topic) => {
+  const { watch, login, pubsub, deadlines } = startWatchDomain();
+  pubsub.onSubscribe = async (topic) => {
     if (topic === userTopic("ada")) for (let i = 0; i <= 1_000; i++) await login();
   };
   await expect((await watch()).next()).rejects.toThrow(StreamOverflow);
-  expect(pubsub.joined).toEqual([]);
+  expect(pubsub.subscribedTopics).toEqual([]);
   expect(deadlines.size).toBe(0);
 });
 
@@ -133,36 +133,36 @@ test.each([
   ["the topic of the user", (topic: string) => topic === userTopic("ada")],
   ["the topic of one session", (topic: string) => topic !== userTopic("ada")],
 ])("a watch that cannot have %s fails, and leaves nothing behind", async (_, refuse) => {
-  const { watch, login, pubsub, deadlines } = startWatched();
+  const { watch, login, pubsub, deadlines } = startWatchDomain();
   await login();
   await login();
-  pubsub.refuse = refuse;
+  pubsub.refusesSubscribe = refuse;
   await expect(watch()).rejects.toThrow(StoreUnavailable);
-  expect(pubsub.joined).toEqual([]);
+  expect(pubsub.subscribedTopics).toEqual([]);
   expect(deadlines.size).toBe(0);
 });
 
 test("a watch that cannot list the sessions fails, and leaves nothing behind", async () => {
-  const { watch, pubsub } = startWatched();
+  const { watch, pubsub } = startWatchDomain();
   const list = async () => Promise.reject(new StoreUnavailable("No such luck"));
   await expect(watch("ada", { list })).rejects.toThrow(StoreUnavailable);
-  expect([...pubsub.joined, ...pubsub.gapListeners]).toEqual([]);
+  expect([...pubsub.subscribedTopics, ...pubsub.messagesMissedListeners]).toEqual([]);
 });
 
 test("a new session that cannot be watched is told of, and the watch goes on", async () => {
-  const { watch, login, pubsub, faults, deadlines } = startWatched();
+  const { watch, login, pubsub, reportedErrors, deadlines } = startWatchDomain();
   const stream = await watch();
-  pubsub.refuse = () => true;
+  pubsub.refusesSubscribe = () => true;
   await login();
-  pubsub.refuse = () => false;
+  pubsub.refusesSubscribe = () => false;
   await login();
   for (let i = 0; i < 2; i++) expect(await next(stream)).toMatchObject({ type: "STARTED" });
-  expect(faults).toEqual(["a new session is not watched"]);
+  expect(reportedErrors).toEqual(["a new session is not watched"]);
   expect(deadlines.size).toBe(1);
 });
 
 test("what is not a message, or is about another session, is ignored", async () => {
-  const { watch, login, pubsub, sessions } = startWatched();
+  const { watch, login, pubsub, sessions } = startWatchDomain();
   const { session } = await login();
   const other = await login();
   const stream = await watch();

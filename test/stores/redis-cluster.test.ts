@@ -28,12 +28,12 @@ afterAll(async () => {
 const timeLimit = 30_000;
 
 async function openStore() {
-  const store = new RedisSessions(await commandClient({ nodes: cluster.places }, timeLimit));
+  const store = new RedisSessions(await commandClient({ nodes: cluster.endpoints }, timeLimit));
   return Object.assign(store, { [Symbol.asyncDispose]: () => store.close() });
 }
 
 async function openNode() {
-  const address = { nodes: cluster.places };
+  const address = { nodes: cluster.endpoints };
   const publisher = await commandClient(address);
   const subscriber = await subscriberClient(address, publisher);
   const errors: unknown[] = [];
@@ -117,7 +117,7 @@ test("an end waits for the node of the session alone, and not for that of the in
     expect(elapsed()).toBeLessThan(timeLimit / 10);
   } finally {
     hung.thaw();
-    await cluster.whole();
+    await cluster.untilHealthy();
   }
 });
 
@@ -164,7 +164,7 @@ describe("a subscriber", () => {
       expect(node.node()).not.toBe(hung);
     } finally {
       hung.thaw();
-      await cluster.whole();
+      await cluster.untilHealthy();
     }
   });
 
@@ -198,17 +198,17 @@ test("a cluster that cannot be used is refused at the start, and said where", as
   await expect(none).rejects.toThrow(
     /^The Redis cluster at 127\.0\.0\.1:1, 127\.0\.0\.1:2 cannot be used: nobody answers there$/,
   );
-  const wrong = commandClient({ nodes: [`redis://someone:hunter2@${cluster.places[0]}`] });
+  const wrong = commandClient({ nodes: [`redis://someone:hunter2@${cluster.endpoints[0]}`] });
   await expect(wrong).rejects.toThrow(/cannot be used: .*WRONGPASS/);
   await using lone = await RedisProcess.start((await freePorts(1))[0] ?? 0, [
     "cluster-enabled yes",
   ]);
-  const down = commandClient({ nodes: [lone.place] });
+  const down = commandClient({ nodes: [lone.endpoint] });
   await expect(down).rejects.toThrow(/cannot be used: the cluster is down$/);
 });
 
 test("what its masters would forget is told once", async () => {
-  const client = await commandClient({ nodes: cluster.places });
+  const client = await commandClient({ nodes: cluster.endpoints });
   expect(await durabilityWarnings(client)).toEqual([expect.stringContaining("appendonly no")]);
   await closeClient(client);
 });

@@ -21,7 +21,7 @@ afterAll(async () => {
   await redis[Symbol.asyncDispose]();
 });
 
-const address = (name = masterName) => ({ sentinels: redis.places, name });
+const address = (name = masterName) => ({ sentinels: redis.endpoints, name });
 
 async function openNode() {
   const publisher = await commandClient(address());
@@ -65,13 +65,13 @@ test("users, passwords and the database are those of the Redis, and of the Senti
   const user = ["ACL", "SETUSER", "app", "on", ">p,w", "~*", "&*", "+@all"] as const;
   for (const each of [...redis.servers, ...redis.sentinels]) await each.command(...user);
   const client = await commandClient({
-    sentinels: redis.places.map((place) => `redis://app:p%2Cw@${place}`),
+    sentinels: redis.endpoints.map((place) => `redis://app:p%2Cw@${place}`),
     name: `redis://app:p%2Cw@${masterName}/3`,
   });
   expect(await client.call("ACL", "WHOAMI")).toBe("app");
   expect(await client.call("CLIENT", "INFO")).toContain(" db=3 ");
   await closeClient(client);
-  const wrong = { sentinels: redis.places, name: `redis://app:no@${masterName}` };
+  const wrong = { sentinels: redis.endpoints, name: `redis://app:no@${masterName}` };
   await expect(commandClient(wrong)).rejects.toThrow("WRONGPASS");
 });
 
@@ -107,7 +107,7 @@ test("a Sentinel that is down is no trouble, and nothing is printed about it", a
   } finally {
     printed.mockRestore();
     await gone.restart();
-    await redis.whole();
+    await redis.untilHealthy();
   }
 });
 
@@ -118,9 +118,9 @@ test("when another is made the master, commands and messages go there", async ()
   const heard: unknown[] = [];
   await node.pubsub.subscribe("topic", (message) => heard.push(message));
   const old = await redis.master();
-  for (const replica of await redis.replicas()) await replica.hasAllOf(old);
+  for (const replica of await redis.replicas()) await replica.untilInSyncWith(old);
   await redis.sentinels[0]?.command("SENTINEL", "FAILOVER", masterName);
-  const master = await redis.failedOver(old);
+  const master = await redis.untilFailedOver(old);
 
   await until(() => node.gaps() > 0, "the gap");
   await until(() => node.store.ping().then(...yesNo), "the new master");

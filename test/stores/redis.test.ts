@@ -241,7 +241,7 @@ test("a read that begins when a session has ended shares no answer with one befo
   const session = newSession();
   await store.create(session);
   await redis.command("CONFIG", "RESETSTAT");
-  proxy.stallAnswers();
+  proxy.stallReplies();
   const before = far.read(session.fingerprint, start);
   const isRead = async () =>
     String(await redis.command("INFO", "commandstats")).includes("cmdstat_mget:calls=1,");

@@ -10,8 +10,8 @@ import type { Admission, Connections } from "../../src/connections/connections.t
 import { ConcurrencyLimiter } from "../../src/lib/concurrency-limiter.ts";
 import { newConnection } from "../../src/connections/session-connections.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
-import { raiseFault } from "../helpers/domain.ts";
-import { intercept, lent, memoryStore } from "../helpers/parts.ts";
+import { rethrowReported } from "../helpers/domain.ts";
+import { intercept, withoutClose, memoryStore } from "../helpers/backends.ts";
 import { device } from "../helpers/sessions.ts";
 import { TestSocket } from "../helpers/socket.ts";
 import { stopwatch } from "../helpers/stopwatch.ts";
@@ -76,7 +76,7 @@ it("clients that reconnect by themselves are all connected in the end", async ()
   const store = slowStore(100);
   await using opened = new AsyncDisposableStack();
   opened.defer(() => store.part.close());
-  const parts = { store: lent(store.part) };
+  const parts = { store: withoutClose(store.part) };
   const options = { backends: parts, drainTime: 0, maxSessionsPerUser: 0 };
   const first = await startCurfew(options);
   opened.defer(() => first.close());
@@ -123,9 +123,9 @@ it("no session is read for a client that left while it waited for its turn", asy
   const admissionLimiter = new ConcurrencyLimiter({ atOnce: 1, waiting: 1 });
   const refusals: string[] = [];
   const lifecycles = [
-    new ConnectionLifecycle(raiseFault),
-    new ConnectionLifecycle(raiseFault),
-    new ConnectionLifecycle(raiseFault),
+    new ConnectionLifecycle(rethrowReported),
+    new ConnectionLifecycle(rethrowReported),
+    new ConnectionLifecycle(rethrowReported),
   ];
   const options = {
     connections,

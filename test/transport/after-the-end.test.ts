@@ -4,7 +4,13 @@ import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { ask, askData, login, logout, newEmail, register } from "../helpers/http.ts";
-import { intercept, lent, memoryStore, memoryPubSub, memoryUsers } from "../helpers/parts.ts";
+import {
+  intercept,
+  withoutClose,
+  memoryStore,
+  memoryPubSub,
+  memoryUsers,
+} from "../helpers/backends.ts";
 import { Queue } from "../helpers/queue.ts";
 import { connect } from "../helpers/socket.ts";
 import { openStream } from "../helpers/sse.ts";
@@ -199,7 +205,11 @@ describe("an end that was stored but whose response was lost", () => {
     await using opened = new AsyncDisposableStack();
     const shared = { store, pubsub: memoryPubSub(), users: memoryUsers() };
     for (const part of Object.values(shared)) opened.defer(() => part.close());
-    const parts = { store: lent(store), pubsub: lent(shared.pubsub), users: lent(shared.users) };
+    const parts = {
+      store: withoutClose(store),
+      pubsub: withoutClose(shared.pubsub),
+      users: withoutClose(shared.users),
+    };
     const options = { backends: parts, recheckInterval: 3_600_000, outageGrace: 3_600_000 };
     const here = opened.use(await startCurfew(options));
     const there = opened.use(await startCurfew(options));

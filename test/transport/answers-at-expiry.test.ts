@@ -8,7 +8,7 @@ import { startOwnServer } from "../integrations/own-server.ts";
 import { testApp } from "../helpers/app.ts";
 import { fakeClock, startCurfew } from "../helpers/curfew.ts";
 import { ask, register, renew } from "../helpers/http.ts";
-import { breakable, memoryStore } from "../helpers/parts.ts";
+import { breakable, memoryStore } from "../helpers/backends.ts";
 import { Queue } from "../helpers/queue.ts";
 import { connect } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
@@ -84,7 +84,7 @@ describe.each([
     if (typeof last === "string") throw new Error(last);
     token = last.accessToken;
     await server.events.publish("said", "while it closes");
-    server.app.open();
+    server.app.release();
     await mutation;
     expect(results).toEqual([{ sayLater: "once" }]);
     expect([await log.next(), await log.next(), await log.next()]).toEqual([
@@ -112,7 +112,7 @@ describe.each([
     socket.subscribe("3", "no document");
     socket.send({ type: "ping" });
     expect(await socket.messages.next()).toEqual({ type: "pong" });
-    server.app.open();
+    server.app.release();
     expect(await socket.messages.next()).toMatchObject({ id: "1", type: "next" });
     expect(await socket.messages.next()).toMatchObject({ id: "1", type: "complete" });
     expect(await socket.closed).toEqual(sessionExpired);
@@ -133,7 +133,7 @@ describe.each([
     const { data } = await ask(server.url, query, { variables: { token: renewalToken } });
     expect(data.logout.endedSessions).toBe(1);
     expect(await socket.closed).toEqual({ code: 4401, reason: "SESSION_ENDED" });
-    server.app.open();
+    server.app.release();
     expect(socket.messages.pending).toEqual([]);
   });
 
@@ -220,7 +220,7 @@ it("an expired socket closes after the time-out although a reply is still in fli
   expect(socket.ws.readyState).toBe(WebSocket.OPEN);
   timers[0]?.();
   expect(await socket.closed).toEqual(sessionExpired);
-  curfew.app.open();
+  curfew.app.release();
 });
 
 it("a reply in flight is sent before a socket closes because the store is unavailable", async () => {
@@ -240,7 +240,7 @@ it("a reply in flight is sent before a socket closes because the store is unavai
   store.goDown();
   clock.advance(lifetime + resolution);
   expect(await idle.closed).toEqual({ code: 1013, reason: "TRY_AGAIN_LATER" });
-  app.open();
+  app.release();
   expect((await socket.messages.next()).payload.data).toEqual({ sayLater: "once" });
   expect(await socket.messages.next()).toMatchObject({ type: "complete" });
   expect(await socket.closed).toEqual({ code: 1013, reason: "TRY_AGAIN_LATER" });

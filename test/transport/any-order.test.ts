@@ -10,7 +10,7 @@ const session = fc.nat({ max: sessions - 1 });
 
 const step = fc.oneof(
   { weight: 5, arbitrary: fc.record({ do: fc.constant("connect" as const), of: session }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant("leave" as const), of: fc.nat(9) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("disconnect" as const), of: fc.nat(9) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("end" as const), of: session }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("endHere" as const), of: session }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("renew" as const), of: session }) },
@@ -18,7 +18,7 @@ const step = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.record({
-      do: fc.constant("pass" as const),
+      do: fc.constant("advance" as const),
       of: fc.constantFrom(1_000, lifetimes.access / 2, lifetimes.access),
     }),
   },
@@ -59,7 +59,7 @@ it("no connection of an ended session is open once all messages and responses ha
       async (scheduler, steps) => {
         const node = await live(scheduler, steps);
         await expectNoneOutlives(node);
-        expect(node.faults).toEqual([]);
+        expect(node.reportedErrors).toEqual([]);
       },
     ),
     { numRuns: runs },
@@ -73,7 +73,7 @@ it("no connection is open at the tick after its access expires", async () => {
       fc.array(step, { maxLength: 20 }),
       async (scheduler, steps) => {
         const node = await live(scheduler, steps);
-        node.pass(250);
+        node.advance(250);
         await scheduler.waitIdle();
         for (const { lifecycle, fingerprint } of node.open) {
           if (lifecycle.closeReason !== undefined) continue;

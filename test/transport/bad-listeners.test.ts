@@ -4,7 +4,7 @@ import type { CurfewContext } from "../../src/graphql/context.ts";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { register } from "../helpers/http.ts";
-import { breakable, memoryStore } from "../helpers/parts.ts";
+import { breakable, memoryStore } from "../helpers/backends.ts";
 import { connect } from "../helpers/socket.ts";
 import { openStream } from "../helpers/sse.ts";
 import { expectNothingUnhandled } from "../helpers/unhandled.ts";

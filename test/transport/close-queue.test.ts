@@ -2,7 +2,7 @@
 import { expect, it } from "vitest";
 import { ConnectionLifecycle } from "../../src/connections/lifecycle.ts";
 import { CloseQueue } from "../../src/connections/close-queue.ts";
-import { raiseFault } from "../helpers/domain.ts";
+import { rethrowReported } from "../helpers/domain.ts";
 
 const closesPerTurn = 200;
 
@@ -14,7 +14,7 @@ function nextTurn(): Promise<void> {
 function createLifecycles(count: number) {
   const reasons: string[] = [];
   const connections = Array.from({ length: count }, () => {
-    const lifecycle = new ConnectionLifecycle(raiseFault);
+    const lifecycle = new ConnectionLifecycle(rethrowReported);
     lifecycle.onEnd((reason) => reasons.push(reason));
     return lifecycle;
   });

@@ -4,7 +4,7 @@ import { KeyRing } from "../../src/session/keys.ts";
 import { mintToken, readToken } from "../../src/session/token.ts";
 import { fakeClock, secrets, startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import { login, logout, newEmail, register, renew } from "../helpers/http.ts";
-import { breakable, intercept, memoryStore, memoryPubSub } from "../helpers/parts.ts";
+import { breakable, intercept, memoryStore, memoryPubSub } from "../helpers/backends.ts";
 import { connect, TestSocket } from "../helpers/socket.ts";
 import { StoreUnavailable } from "../../src/session/store.ts";
 

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { ConnectionLifecycle } from "../../src/connections/lifecycle.ts";
 import { countedNetworksOf, networkPathOf } from "../../src/lib/client-network.ts";
 import { ConnectionLimiter } from "../../src/connections/connection-limiter.ts";
-import { raiseFault } from "../helpers/domain.ts";
+import { rethrowReported } from "../helpers/domain.ts";
 import { testApp } from "../helpers/app.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { register } from "../helpers/http.ts";
@@ -73,9 +73,9 @@ it("one address may have a hundred unauthenticated sockets, and another address 
 it("a connection is released once, however often release is called", () => {
   const places = new ConnectionLimiter({ each: 1, all: 2 });
   const connections = [
-    new ConnectionLifecycle(raiseFault),
-    new ConnectionLifecycle(raiseFault),
-    new ConnectionLifecycle(raiseFault),
+    new ConnectionLifecycle(rethrowReported),
+    new ConnectionLifecycle(rethrowReported),
+    new ConnectionLifecycle(rethrowReported),
   ] as const;
   expect(places.acquire("192.0.2.1", connections[0])).toBe(true);
   expect(places.acquire("192.0.2.1", connections[1])).toBe(false);
@@ -91,7 +91,7 @@ it("a connection is released once, however often release is called", () => {
 
 /** A connection that records its close reason. */
 function newLife() {
-  return new ConnectionLifecycle(raiseFault);
+  return new ConnectionLifecycle(rethrowReported);
 }
 
 describe("a limiter with displacement", () => {

@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { testApp } from "../helpers/app.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { login, logout, newEmail, register, renew } from "../helpers/http.ts";
-import { intercept, memoryStore, memoryPubSub, plannable } from "../helpers/parts.ts";
+import { intercept, memoryStore, memoryPubSub, withHandshakeHooks } from "../helpers/backends.ts";
 import { RawSocket } from "../helpers/raw-socket.ts";
 import { connect } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
@@ -72,7 +72,7 @@ it("a mutation in flight when its session ends gets no reply", async () => {
   socket.subscribe("1", `mutation { sayLater(text: "secret") }`);
   await app.started;
   await curfew.sessions.end(sessionId, "LOGOUT");
-  app.open();
+  app.release();
   expect(await socket.closed).toEqual(sessionEnded);
   expect(JSON.stringify(socket.messages.pending)).not.toContain("secret");
 });
@@ -100,7 +100,7 @@ it("while a logout on a socket waits for its reply, other operations of the sock
   socket.subscribe("2", "mutation { logout { endedSessions } }");
   await publishing.promise;
   await curfew.events.publish("said", "secret");
-  app.open();
+  app.release();
   await until(() => app.calls.length === 1);
   released.resolve();
   expect(await socket.closed).toEqual(sessionEnded);
@@ -140,7 +140,7 @@ it("a client that ignores the close frame is disconnected, and its later operati
   await curfew.sessions.end(sessionId, "LOGOUT");
   expect(await socket.frames.next()).toBe("close 4401 SESSION_ENDED");
   say("after");
-  await socket.cut;
+  await socket.disconnected;
   expect(app.calls).toEqual(["before"]);
   expect(socket.frames.pending).toEqual([]);
   await until(() => curfew.connections.size === 0);
@@ -164,7 +164,7 @@ it("mutations that race the end run before it or not at all, and none is answere
 
 it("a mutation does not run if its session ends between its check and its start", async () => {
   const app = testApp();
-  const { plan, ...parts } = plannable({ store: memoryStore(), pubsub: memoryPubSub() });
+  const { plan, ...parts } = withHandshakeHooks({ store: memoryStore(), pubsub: memoryPubSub() });
   await using curfew = await startCurfew({ ...app.schema, backends: parts });
   const { accessToken, sessionId } = await register(curfew.url);
   await using socket = await connect(curfew.socketUrl, accessToken);

@@ -7,11 +7,11 @@ import { ask, register, renew } from "../helpers/http.ts";
 import {
   breakable,
   intercept,
-  lent,
+  withoutClose,
   memoryStore,
   memoryPubSub,
   memoryUsers,
-} from "../helpers/parts.ts";
+} from "../helpers/backends.ts";
 import { connect } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
 
@@ -68,9 +68,9 @@ it.each([
   await using here = await start({ backends: { store, users, pubsub } });
   const { clock } = here;
   const parts = {
-    store: lent(store),
-    users: lent(users),
-    ...(isHeard && { pubsub: lent(pubsub) }),
+    store: withoutClose(store),
+    users: withoutClose(users),
+    ...(isHeard && { pubsub: withoutClose(pubsub) }),
   };
   await using there = await startCurfew({ accessTokenTtl: 10 * minute, clock, backends: parts });
   const { accessToken, renewalToken, sessionId } = await register(here.url);

@@ -9,9 +9,9 @@ import { RedisSessions } from "../../src/stores/redis/sessions.ts";
 import { Connections } from "../../src/connections/connections.ts";
 import { newConnection } from "../../src/connections/session-connections.ts";
 import { commandClient } from "../helpers/adapters.ts";
-import { raiseFault } from "../helpers/domain.ts";
+import { rethrowReported } from "../helpers/domain.ts";
 import { secrets } from "../helpers/curfew.ts";
-import { memoryPubSub } from "../helpers/parts.ts";
+import { memoryPubSub } from "../helpers/backends.ts";
 import { startProxy } from "../helpers/proxy.ts";
 import { startRedis } from "../helpers/redis.ts";
 import { device } from "../helpers/sessions.ts";
@@ -36,7 +36,7 @@ it("1,500 sessions are rechecked within 5 s over a link of 400 ms each way", asy
   const connections = new Connections({
     sessions,
     pubsub,
-    deadlines: new Deadlines(Date.now(), raiseFault),
+    deadlines: new Deadlines(Date.now(), rethrowReported),
     clock: Date.now,
     uptime: () => performance.now(),
     maxSocketsPerSession: 1,
@@ -46,7 +46,7 @@ it("1,500 sessions are rechecked within 5 s over a link of 400 ms each way", asy
     const { tokens, session } = await sessions.start("user", device);
     const reading = sessions.verify(tokens.accessToken);
     if (!reading.ok) throw new Error(reading.reason);
-    const lifecycle = new ConnectionLifecycle(raiseFault);
+    const lifecycle = new ConnectionLifecycle(rethrowReported);
     await connections.admit({
       claims: reading.claims,
       connection: newConnection(lifecycle, { ipAddress: null }),

@@ -117,13 +117,13 @@ it("an anonymous stream ends at shutdown and does not delay it", async () => {
 });
 
 it("a slow request is answered during shutdown", async () => {
-  const { schema, open } = testApp();
+  const { schema, release } = testApp();
   await using curfew = await startCurfew({ ...schema, drainTime: 60_000 });
   const { accessToken: token } = await register(curfew.url);
   const answer = ask(curfew.url, "{ slow }", { token });
   await until(() => curfew.connections.size === 1);
   const closed = curfew.close();
-  open();
+  release();
   expect((await answer).data).toEqual({ slow: "done" });
   await closed;
 });
@@ -134,7 +134,7 @@ it.each([
 ])(
   "a %s is answered completely before shutdown closes its socket, whatever else runs on it",
   async (_, operation, data) => {
-    const { schema, started, open } = testApp();
+    const { schema, started, release } = testApp();
     await using curfew = await startCurfew({ ...schema, drainTime: 60_000 });
     const { accessToken: token } = await register(curfew.url);
     await using busy = await connect(curfew.socketUrl, token);
@@ -149,7 +149,7 @@ it.each([
     busy.subscribe("2", "{ hello }");
     expect((await busy.messages.next()).payload).toEqual({ data: { hello: "world" } });
     expect(await busy.messages.next()).toEqual({ id: "2", type: "complete" });
-    open();
+    release();
 
     expect(await busy.messages.next()).toEqual({ id: "1", type: "next", payload: { data } });
     expect(await busy.messages.next()).toEqual({ id: "1", type: "complete" });

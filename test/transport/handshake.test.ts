@@ -4,13 +4,13 @@ import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { commandClient, subscriberClient } from "../helpers/adapters.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import {
-  counted,
+  countSubscriptions,
   handshakePoints,
   memoryStore,
   memoryPubSub,
-  plannable,
+  withHandshakeHooks,
   type HandshakePoint,
-} from "../helpers/parts.ts";
+} from "../helpers/backends.ts";
 import { startRedis } from "../helpers/redis.ts";
 import { device } from "../helpers/sessions.ts";
 import { TestSocket } from "../helpers/socket.ts";
@@ -25,7 +25,7 @@ const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
 /** Points inside the server, and points that only a client observes. */
 const points = [...handshakePoints, "as connection_init is sent", "when acknowledged", "at random"];
 
-type Plan = ReturnType<typeof plannable>["plan"];
+type Plan = ReturnType<typeof withHandshakeHooks>["plan"];
 
 /** Opens a socket, ends its session on the other server at that point, and waits for the close. */
 async function run(here: TestCurfew, plan: Plan, point: string, ender: TestCurfew) {
@@ -61,8 +61,8 @@ async function runMany(times: number, one: (point: string) => Promise<void>) {
 }
 
 it("a socket closes if its session ends during connection_init (200 runs)", async () => {
-  const pubsub = counted(memoryPubSub());
-  const { plan, ...parts } = plannable({ store: memoryStore(), pubsub: pubsub.part });
+  const pubsub = countSubscriptions(memoryPubSub());
+  const { plan, ...parts } = withHandshakeHooks({ store: memoryStore(), pubsub: pubsub.part });
   await using curfew = await startCurfew({ backends: parts, ...unchecked });
 
   await runMany(200, (point) => run(curfew, plan, point, curfew));
@@ -74,7 +74,7 @@ it("a socket closes if its session ends during connection_init (200 runs)", asyn
 it("a socket closes if another node ends its session during connection_init, over Redis", async () => {
   await using redis = await startRedis();
   const publisher = await commandClient(redis.url);
-  const { plan, ...parts } = plannable({
+  const { plan, ...parts } = withHandshakeHooks({
     store: new RedisSessions(publisher),
     pubsub: new RedisPubSub({
       publisher,

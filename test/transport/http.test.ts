@@ -8,7 +8,7 @@ import { mintToken, readToken } from "../../src/session/token.ts";
 import { testApp } from "../helpers/app.ts";
 import { fakeClock, secrets, startCurfew } from "../helpers/curfew.ts";
 import { ask, login, logout, newEmail, password, register, renew } from "../helpers/http.ts";
-import { breakable, intercept, memoryStore, memoryPubSub } from "../helpers/parts.ts";
+import { breakable, intercept, memoryStore, memoryPubSub } from "../helpers/backends.ts";
 
 /** Resolves to the reason for which a protected field is refused. */
 async function refusal(url: string, token?: string) {

@@ -6,7 +6,7 @@ import type { ConnectionLifecycle } from "../../src/connections/lifecycle.ts";
 import { testApp } from "../helpers/app.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import { logout, register } from "../helpers/http.ts";
-import { counted, intercept, memoryStore, memoryPubSub } from "../helpers/parts.ts";
+import { countSubscriptions, intercept, memoryStore, memoryPubSub } from "../helpers/backends.ts";
 import { Queue } from "../helpers/queue.ts";
 import { connect, type TestSocket } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
@@ -100,7 +100,7 @@ describe("a stream's client that leaves while its subscription starts", () => {
   it("leaves no watch of its sessions behind", async () => {
     const listing = new Queue<void>();
     const gate = Promise.withResolvers<void>();
-    const pubsub = counted(memoryPubSub());
+    const pubsub = countSubscriptions(memoryPubSub());
     const store = intercept(memoryStore(), {
       listByUser: (real) => async (userId, now) => {
         listing.push();

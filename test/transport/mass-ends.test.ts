@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import { askData, login, newEmail, register } from "../helpers/http.ts";
-import { intercept, memoryStore } from "../helpers/parts.ts";
+import { intercept, memoryStore } from "../helpers/backends.ts";
 import { device } from "../helpers/sessions.ts";
 import { connect } from "../helpers/socket.ts";
 

@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { testApp } from "../helpers/app.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { ask, newEmail, password, register } from "../helpers/http.ts";
-import { breakable, intercept, memoryStore } from "../helpers/parts.ts";
+import { breakable, intercept, memoryStore } from "../helpers/backends.ts";
 import { connect, type TestSocket } from "../helpers/socket.ts";
 
 /** Starts a subscription on the socket; resolves when it runs. */

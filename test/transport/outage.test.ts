@@ -3,7 +3,7 @@ import { pino } from "pino";
 import { expect, it } from "vitest";
 import { fakeClock, startCurfew } from "../helpers/curfew.ts";
 import { register } from "../helpers/http.ts";
-import { breakable, intercept, memoryStore } from "../helpers/parts.ts";
+import { breakable, intercept, memoryStore } from "../helpers/backends.ts";
 import { startRedis } from "../helpers/redis.ts";
 import { connect, type TestSocket } from "../helpers/socket.ts";
 import { expectNothingUnhandled } from "../helpers/unhandled.ts";

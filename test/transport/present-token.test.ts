@@ -9,11 +9,11 @@ import { ask, register, renew, type SignedIn } from "../helpers/http.ts";
 import {
   breakable,
   intercept,
-  lent,
+  withoutClose,
   memoryStore,
   memoryPubSub,
   memoryUsers,
-} from "../helpers/parts.ts";
+} from "../helpers/backends.ts";
 import { openStream } from "../helpers/sse.ts";
 import { connect, TestSocket } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
@@ -90,7 +90,7 @@ describe("a renewal", () => {
       accessTokenTtl: lifetime,
       trustProxy: 1,
       clock: here.clock,
-      backends: { store: lent(store), users: lent(users) },
+      backends: { store: withoutClose(store), users: withoutClose(users) },
     });
     const { accessToken, renewalToken } = await register(here.url);
     await using sameNetwork = await connect(here.socketUrl, accessToken, home);
@@ -296,7 +296,7 @@ describe("when earlier tokens are no longer accepted", () => {
     await curfew.events.publish("said", "not delivered");
     socket.subscribe("2", `mutation { say(text: "not taken") }`);
     await until(() => curfew.log.length > 0);
-    app.open();
+    app.release();
     const answer = await socket.messages.next();
     expect(answer).toMatchObject({ id: "1", type: "next" });
     expect(answer.payload.errors[0].extensions).toEqual({
@@ -355,7 +355,7 @@ describe("when earlier tokens are no longer accepted", () => {
     await until(() => curfew.connections.size === 2, "the request to count as slow");
     await curfew.raise(owner, 1);
     await stream.ended;
-    app.open();
+    app.release();
     const { errors } = await answer;
     expect(errors?.[0]?.extensions).toEqual({ code: "UNAUTHENTICATED", reason: "SUPERSEDED" });
     expect(app.calls).toEqual(["begun"]);
@@ -372,6 +372,6 @@ it("a slow request is answered although its token expires during it", async () =
   await using socket = await connect(curfew.socketUrl, token, home);
   curfew.clock.advance(lifetime + resolution);
   expect(await socket.closed).toEqual(sessionExpired);
-  app.open();
+  app.release();
   expect((await answer).data).toEqual({ slow: "done" });
 });

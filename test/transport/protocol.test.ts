@@ -9,8 +9,8 @@ import type { Refusal } from "../../src/connections/refusals.ts";
 import { ConcurrencyLimiter } from "../../src/lib/concurrency-limiter.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import { register } from "../helpers/http.ts";
-import { ThreadedSocket } from "../helpers/other-thread.ts";
-import { counted, intercept, memoryPubSub } from "../helpers/parts.ts";
+import { ThreadedSocket } from "../helpers/threaded-socket.ts";
+import { countSubscriptions, intercept, memoryPubSub } from "../helpers/backends.ts";
 import { RawSocket } from "../helpers/raw-socket.ts";
 import { connect, TestSocket } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
@@ -130,15 +130,15 @@ describe("a socket is closed", () => {
       this: WebSocket,
       mark: unknown,
     ) {
-      lively.holdAnswers();
+      lively.holdPongs();
       // Right after this round of pings, until the next one is due.
-      setImmediate(() => lively.answerBehindOurBack(keepAlive));
+      setImmediate(() => lively.releasePongsAndBlock(keepAlive));
       this.ping(mark);
     });
-    await dead.cut;
+    await dead.disconnected;
     expect(stall.mock.calls.length).toBeGreaterThan(1);
-    const { answered } = lively;
-    await until(() => lively.answered > answered + 1, "two more pings");
+    const { pongCount: answered } = lively;
+    await until(() => lively.pongCount > answered + 1, "two more pings");
     expect(lively.isOpen).toBe(true);
   });
 
@@ -206,7 +206,7 @@ describe("a socket is closed", () => {
 
   it("with 1013 when its admission takes too long, and leaves nothing behind", async () => {
     const confirmed = Promise.withResolvers<void>();
-    const pubsub = counted(memoryPubSub());
+    const pubsub = countSubscriptions(memoryPubSub());
     const slow = intercept(pubsub.part, {
       subscribe: (real) => async (topic, listener) => {
         const leave = await real(topic, listener);

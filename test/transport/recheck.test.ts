@@ -10,8 +10,14 @@ import { Connections } from "../../src/connections/connections.ts";
 import { newConnection } from "../../src/connections/session-connections.ts";
 import { Recheck } from "../../src/connections/recheck.ts";
 import { fakeClock, secrets } from "../helpers/curfew.ts";
-import { raiseFault } from "../helpers/domain.ts";
-import { breakable, counted, intercept, memoryStore, memoryPubSub } from "../helpers/parts.ts";
+import { rethrowReported } from "../helpers/domain.ts";
+import {
+  breakable,
+  countSubscriptions,
+  intercept,
+  memoryStore,
+  memoryPubSub,
+} from "../helpers/backends.ts";
 import { device, lifetimes } from "../helpers/sessions.ts";
 import { until } from "../helpers/until.ts";
 
@@ -44,8 +50,8 @@ function openNode() {
       },
     }),
   );
-  const pubsub = counted(memoryPubSub());
-  const deadlines = new Deadlines(clock(), raiseFault);
+  const pubsub = countSubscriptions(memoryPubSub());
+  const deadlines = new Deadlines(clock(), rethrowReported);
   const faults: string[] = [];
   const reportError = (what: string) => void faults.push(what);
   const ring = new KeyRing(secrets);
@@ -77,7 +83,7 @@ function openNode() {
     const { session, tokens } = await sessions.start("user", device);
     const reading = sessions.verify(tokens.accessToken);
     if (!reading.ok) throw new Error(reading.reason);
-    const lifecycle = new ConnectionLifecycle(raiseFault);
+    const lifecycle = new ConnectionLifecycle(rethrowReported);
     const { claims } = reading;
     const admission = await connections.admit({
       claims,
@@ -331,7 +337,7 @@ it("a connection admitted during an outage is not closed for the time before it"
   await advance(outageGrace - interval - 1);
   const reading = node.sessions.verify(unansweredSession.tokens.accessToken);
   if (!reading.ok) throw new Error(reading.reason);
-  const [lifecycle, { claims }] = [new ConnectionLifecycle(raiseFault), reading];
+  const [lifecycle, { claims }] = [new ConnectionLifecycle(rethrowReported), reading];
   const connection = newConnection(lifecycle, device);
   await node.connections.admit({ claims, connection, kind: "stream" });
   node.clock.advance(1);

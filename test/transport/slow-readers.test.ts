@@ -11,7 +11,7 @@ import { ConcurrencyLimiter } from "../../src/lib/concurrency-limiter.ts";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import { register } from "../helpers/http.ts";
-import { counted, memoryPubSub } from "../helpers/parts.ts";
+import { countSubscriptions, memoryPubSub } from "../helpers/backends.ts";
 import { RawSocket } from "../helpers/raw-socket.ts";
 import { connect, TestSocket } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
@@ -76,7 +76,7 @@ it.each([
 ])(
   "%s whose client does not read loses its subscription, and another gets all 5,000 events of 4 KB",
   async (_, openPaused) => {
-    const pubsub = counted(memoryPubSub());
+    const pubsub = countSubscriptions(memoryPubSub());
     await using curfew = await startCurfew({ ...app, backends: { pubsub: pubsub.part } });
     const { accessToken } = await register(curfew.url);
     const { accessToken: other } = await register(curfew.url);

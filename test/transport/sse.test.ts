@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { testApp } from "../helpers/app.ts";
 import { fakeClock, startCurfew } from "../helpers/curfew.ts";
 import { ask, login, logout, newEmail, register, renew } from "../helpers/http.ts";
-import { counted, memoryPubSub } from "../helpers/parts.ts";
+import { countSubscriptions, memoryPubSub } from "../helpers/backends.ts";
 import { openStream, type StreamEvent, type TestStream } from "../helpers/sse.ts";
 import { connect } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
@@ -26,7 +26,7 @@ async function expectEnd(stream: TestStream, code: string, reason?: string) {
 }
 
 it.each(["POST", "GET"] as const)("a stream by %s delivers events until logout", async (method) => {
-  const pubsub = counted(memoryPubSub());
+  const pubsub = countSubscriptions(memoryPubSub());
   await using curfew = await startCurfew({
     ...testApp().schema,
     backends: { pubsub: pubsub.part },
@@ -83,7 +83,7 @@ it("a stream ends when its token expires, and continues if its session is renewe
 });
 
 it("a client that leaves its stream leaves nothing behind", async () => {
-  const pubsub = counted(memoryPubSub());
+  const pubsub = countSubscriptions(memoryPubSub());
   await using curfew = await startCurfew({
     ...testApp().schema,
     backends: { pubsub: pubsub.part },

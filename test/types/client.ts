@@ -1,4 +1,4 @@
-/** What the types of `curfew/client` promise to apps: compiled with everything else, and never run. */
+/** Type tests for the API of `curfew/client`: compiled, never run. */
 import type { ApolloLink } from "@apollo/client";
 import type { Client } from "graphql-ws";
 import { expectTypeOf } from "vitest";

@@ -1,4 +1,4 @@
-/** What the types of the library promise to those who build on it: compiled with everything else, and never run. */
+/** Type tests for the API of the library: compiled, never run. */
 import type { GraphQLSchema } from "graphql";
 import { useServer } from "graphql-ws/use/ws";
 import { createSchema, createYoga } from "graphql-yoga";
@@ -30,7 +30,7 @@ import {
   type UserDirectory,
 } from "../../src/index.ts";
 
-// Every setting is one of `Options`, and none is needed.
+// `CurfewOptions` accepts every setting of `Options` and requires none.
 expectTypeOf<Partial<Options>>().toExtend<CurfewOptions>();
 expectTypeOf<CurfewOptions>().toExtend<Partial<Options>>();
 expectTypeOf<CoreOptions>().toExtend<Partial<Options>>();
@@ -47,7 +47,7 @@ expectTypeOf<Parts>().toEqualTypeOf<{
   readonly users: UserDirectory;
 }>();
 
-// What resolvers get.
+// The types in resolvers.
 expectTypeOf<CurfewContext["session"]>().toEqualTypeOf<Session | null>();
 expectTypeOf<CurfewContext["events"]>().toEqualTypeOf<Events>();
 expectTypeOf(requireSession).returns.toEqualTypeOf<Session>();
@@ -65,7 +65,7 @@ await createCurfew({
   },
 });
 
-// Closed unions: to leave a case out of a switch is an error.
+// Closed unions: a switch that omits a case does not compile.
 expectTypeOf<RefusalReason>().toEqualTypeOf<
   | "MISSING"
   | "MALFORMED"
@@ -88,20 +88,20 @@ expectTypeOf<EndReason>().toEqualTypeOf<
   | "ENDED_BY_OPERATOR"
 >();
 
-// The pieces fit into Yoga and graphql-ws as these have them, with an app's own contexts too.
+// The plugin and the socket options fit Yoga's and graphql-ws's types, also with an app's own contexts.
 declare const curfew: OpenSessions;
 declare const sockets: WebSocketServer;
 const schema = createSchema<CurfewContext>({ typeDefs: [typeDefs], resolvers: [resolvers] });
 expectTypeOf(guardAuthenticated(schema)).toEqualTypeOf<GraphQLSchema>();
 const plain = createYoga({ schema, plugins: [curfew.plugin] });
 useServer(curfew.socketOptions(plain), sockets);
-interface Own {
+interface AppContext {
   readonly tenant: string;
   readonly database: object;
 }
-const fitted = createYoga<Pick<Own, "tenant">, Pick<Own, "database">>({
-  schema: createSchema<CurfewContext & Own>({ typeDefs: [typeDefs] }),
+const withAppContext = createYoga<Pick<AppContext, "tenant">, Pick<AppContext, "database">>({
+  schema: createSchema<CurfewContext & AppContext>({ typeDefs: [typeDefs] }),
   context: () => ({ database: {} }),
   plugins: [curfew.plugin],
 });
-useServer({ ...curfew.socketOptions(fitted), onDisconnect: () => {} }, sockets);
+useServer({ ...curfew.socketOptions(withAppContext), onDisconnect: () => {} }, sockets);

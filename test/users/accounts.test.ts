@@ -6,7 +6,7 @@ import { Accounts } from "../../src/users/accounts.ts";
 import type { UserDirectory } from "../../src/users/directory.ts";
 import { Passwords } from "../../src/users/passwords.ts";
 import { SqliteUsers } from "../../src/users/sqlite.ts";
-import { intercept } from "../helpers/parts.ts";
+import { intercept } from "../helpers/backends.ts";
 
 /** Counts the real verifications; `verifyNothing` is one too. */
 class CountedPasswords extends Passwords {

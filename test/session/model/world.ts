@@ -102,7 +102,7 @@ export class World {
     this.#checkAccepted(tokens.filter((_, index) => answers[index] === "signedIn"));
     await this.#checkEnded();
     await Promise.all(users.map((user) => this.#checkList(user)));
-    expect(this.#domain.faults).toEqual([]);
+    expect(this.#domain.reportedErrors).toEqual([]);
   }
 
   /** Said once more without the model's rules, so that no mistake can hide in both. */

@@ -1,4 +1,4 @@
-/** A socket with a thread of its own, which answers pings while the test's thread stands still. */
+/** A WebSocket in a worker thread, which answers pings while the test's thread is blocked. */
 import { isMainThread, Worker, workerData } from "node:worker_threads";
 import { WebSocket } from "ws";
 import { until } from "./until.ts";
@@ -8,21 +8,21 @@ interface Task {
   readonly shared: Int32Array<SharedArrayBuffer>;
 }
 
-/** In what is shared: how many pings were answered, whether they are held back (0) or not (1), and ws's state. */
-const [answers, flow, state] = [0, 1, 2];
+/** Indexes in the shared array: number of pongs, whether pongs are held (0) or sent (1), ws's readyState. */
+const [pongs, sending, state] = [0, 1, 2];
 
 if (!isMainThread && isTask(workerData)) {
   const { url, shared } = workerData;
   const ws = new WebSocket(url, "graphql-transport-ws", { autoPong: false });
-  const note = () => void Atomics.store(shared, state, ws.readyState);
-  ws.on("open", note);
+  const storeState = () => void Atomics.store(shared, state, ws.readyState);
+  ws.on("open", storeState);
   ws.on("ping", (data) => {
-    Atomics.wait(shared, flow, 0);
+    Atomics.wait(shared, sending, 0);
     ws.pong(data);
-    Atomics.add(shared, answers, 1);
-    Atomics.notify(shared, answers);
+    Atomics.add(shared, pongs, 1);
+    Atomics.notify(shared, pongs);
   });
-  ws.on("close", note);
+  ws.on("close", storeState);
 }
 
 function isTask(data: unknown): data is Task {
@@ -34,7 +34,7 @@ export class ThreadedSocket implements AsyncDisposable {
   readonly #worker: Worker;
 
   constructor(url: string) {
-    this.#shared[flow] = 1;
+    this.#shared[sending] = 1;
     const task: Task = { url, shared: this.#shared };
     this.#worker = new Worker(new URL(import.meta.url), { workerData: task });
   }
@@ -48,22 +48,22 @@ export class ThreadedSocket implements AsyncDisposable {
     return Atomics.load(this.#shared, state) === WebSocket.OPEN;
   }
 
-  /** How many pings it has answered. */
-  get answered(): number {
-    return Atomics.load(this.#shared, answers);
+  /** Number of answered pings. */
+  get pongCount(): number {
+    return Atomics.load(this.#shared, pongs);
   }
 
-  /** Answers nothing more until `answerBehindOurBack`. */
-  holdAnswers(): void {
-    Atomics.store(this.#shared, flow, 0);
+  /** Sends no more pongs until `releasePongsAndBlock`. */
+  holdPongs(): void {
+    Atomics.store(this.#shared, sending, 0);
   }
 
-  /** Blocks this thread until a ping that was held is answered, and then for so many milliseconds. */
-  answerBehindOurBack(milliseconds: number): void {
-    const before = this.answered;
-    Atomics.store(this.#shared, flow, 1);
-    Atomics.notify(this.#shared, flow);
-    Atomics.wait(this.#shared, answers, before);
+  /** Blocks the calling thread until a held ping is answered, and then for this long (ms). */
+  releasePongsAndBlock(milliseconds: number): void {
+    const before = this.pongCount;
+    Atomics.store(this.#shared, sending, 1);
+    Atomics.notify(this.#shared, sending);
+    Atomics.wait(this.#shared, pongs, before);
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
   }
 

@@ -1,4 +1,4 @@
-/** Real parts with a hand on them: to pause, break or count what a server asks of them. */
+/** Wrappers for real backends that let a test pause, break or count their calls. */
 import { sessionTopic } from "../../src/session/messages.ts";
 import { StoreUnavailable, type SessionStore } from "../../src/session/store.ts";
 import type { PubSub } from "../../src/session/pubsub.ts";
@@ -8,7 +8,7 @@ import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
 import type { UserDirectory } from "../../src/users/directory.ts";
 import { SqliteUsers } from "../../src/users/sqlite.ts";
 
-/** The port with some methods replaced; each replacement gets the real method to call. */
+/** Replaces some methods of a port; each replacement receives the real method. */
 export function intercept<T extends object>(
   port: T,
   replacements: { readonly [Name in keyof T]?: (real: T[Name]) => T[Name] },
@@ -23,7 +23,7 @@ export function intercept<T extends object>(
   });
 }
 
-/** A session store as one machine has it, that keeps nothing. */
+/** A SQLite session store in memory. */
 export function memoryStore(): SessionStore {
   return new SqliteSessions(openDatabase(":memory:"));
 }
@@ -32,9 +32,9 @@ export function memoryUsers(): UserDirectory {
   return new SqliteUsers(openDatabase(":memory:"));
 }
 
-/** A part that several servers share: none of them closes it. */
-export function lent<T extends { close(): Promise<void> }>(part: T): T {
-  return new Proxy(part, {
+/** A backend that several servers share: `close` does nothing. */
+export function withoutClose<T extends { close(): Promise<void> }>(backend: T): T {
+  return new Proxy(backend, {
     get(target, name) {
       if (name === "close") return async () => {};
       const value: unknown = Reflect.get(target, name);
@@ -49,7 +49,7 @@ export function memoryPubSub(): PubSub {
   });
 }
 
-/** Every method but `close` rejects with `StoreUnavailable` while it is down. */
+/** While the backend is down, every method except `close` rejects with `StoreUnavailable`. */
 export function breakable<T extends object>(port: T) {
   let isDown = false;
   const part = new Proxy(port, {
@@ -65,18 +65,18 @@ export function breakable<T extends object>(port: T) {
   return { part, goDown: () => void (isDown = true), comeBack: () => void (isDown = false) };
 }
 
-/** The topics, with the number of subscriptions that they hold. */
-export function counted(pubsub: PubSub) {
+/** A pub/sub that counts its open subscriptions. */
+export function countSubscriptions(pubsub: PubSub) {
   let subscriptions = 0;
   const part = intercept(pubsub, {
     subscribe: (real) => async (topic, listener) => {
-      const leave = await real(topic, listener);
+      const unsubscribe = await real(topic, listener);
       subscriptions += 1;
-      let left = false;
+      let unsubscribed = false;
       return () => {
-        if (!left) subscriptions -= 1;
-        left = true;
-        leave();
+        if (!unsubscribed) subscriptions -= 1;
+        unsubscribed = true;
+        unsubscribe();
       };
     },
   });
@@ -88,7 +88,7 @@ export function counted(pubsub: PubSub) {
   };
 }
 
-/** The points of a handshake, in their order. */
+/** The steps of a session's handshake, in order. */
 export const handshakePoints = [
   "before subscribing",
   "when subscribed",
@@ -97,31 +97,34 @@ export const handshakePoints = [
 ] as const;
 export type HandshakePoint = (typeof handshakePoints)[number];
 
-/** Parts that, once for each plan, do something at a point of a session's handshake and then go on. */
-export function plannable(parts: { readonly store: SessionStore; readonly pubsub: PubSub }) {
+/** Backends that run planned actions, once each, at a point of a session's handshake. */
+export function withHandshakeHooks(backends: {
+  readonly store: SessionStore;
+  readonly pubsub: PubSub;
+}) {
   const plans = new Map<string, () => Promise<unknown>>();
-  const pass = async (point: HandshakePoint, topic: string) => {
-    const act = plans.get(point + topic);
+  const reach = async (point: HandshakePoint, topic: string) => {
+    const action = plans.get(point + topic);
     plans.delete(point + topic);
-    await act?.();
+    await action?.();
   };
-  const pubsub = intercept(parts.pubsub, {
+  const pubsub = intercept(backends.pubsub, {
     subscribe: (real) => async (topic, listener) => {
-      await pass("before subscribing", topic);
-      const leave = await real(topic, listener);
-      await pass("when subscribed", topic);
-      return leave;
+      await reach("before subscribing", topic);
+      const unsubscribe = await real(topic, listener);
+      await reach("when subscribed", topic);
+      return unsubscribe;
     },
   });
-  const store = intercept(parts.store, {
+  const store = intercept(backends.store, {
     read: (real) => async (fingerprint, now) => {
-      await pass("before reading", sessionTopic(fingerprint));
+      await reach("before reading", sessionTopic(fingerprint));
       const session = await real(fingerprint, now);
-      await pass("when read", sessionTopic(fingerprint));
+      await reach("when read", sessionTopic(fingerprint));
       return session;
     },
   });
-  const plan = (point: HandshakePoint, fingerprint: string, act: () => Promise<unknown>) =>
-    void plans.set(point + sessionTopic(fingerprint), act);
+  const plan = (point: HandshakePoint, fingerprint: string, action: () => Promise<unknown>) =>
+    void plans.set(point + sessionTopic(fingerprint), action);
   return { store, pubsub, plan };
 }

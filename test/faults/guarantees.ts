@@ -1,0 +1,61 @@
+/** The guaranteed bounds of the scenarios, and the settings that they follow from. */
+import type { Env } from "../helpers/command.ts";
+import type { Bounds } from "./check.ts";
+import type { Redis } from "./cluster.ts";
+import type { ScenarioContext } from "./scenario.ts";
+
+/** Milliseconds. */
+interface Settings {
+  readonly recheckInterval: number;
+  readonly outageGrace: number;
+}
+
+export interface Scenario {
+  readonly name: string;
+  /** The parts of the bound, in words. */
+  readonly guarantee: string;
+  readonly bounds: Bounds;
+  readonly settings: Settings;
+  /** The environment of each node; two nodes with equal settings by default. */
+  readonly nodes?: readonly Env[];
+  /** Starts the Redis; by default a server that persists nothing. */
+  readonly redis?: () => Promise<Redis>;
+  /** Injects the fault, ends the victims' sessions and repairs the fault. */
+  readonly run: (context: ScenarioContext) => Promise<void>;
+}
+
+/** Rechecks are too rare to detect an end. */
+export const rareRechecks: Settings = { recheckInterval: 30_000, outageGrace: 30_000 };
+export const defaults: Settings = { recheckInterval: 5000, outageGrace: 30_000 };
+export const shortGrace: Settings = { recheckInterval: 1000, outageGrace: 3000 };
+/** A failover may take longer than `shortGrace` allows. */
+export const longGrace: Settings = { recheckInterval: 1000, outageGrace: 30_000 };
+/** How often a node checks its deadlines (ms). */
+export const tick = 250;
+/** Allowance for a busy machine (ms). */
+export const slack = 500;
+
+/** The default of RENEWAL_GRACE (ms). */
+const grace = 10_000;
+
+export function guaranteed(guarantee: string, end: number, outage = Infinity) {
+  return { guarantee, bounds: { end, endOnSameNode: slack, outage, grace } };
+}
+export const atOnce = guaranteed("at once", slack);
+export const onReconnect = guaranteed("return of the link (0.5 s)", 500 + slack);
+export const onRecheck = guaranteed(
+  "recheck interval (1 s)",
+  shortGrace.recheckInterval + tick + slack,
+);
+/** From the logout's response, which waits for the new master, until the other node has connected to it. */
+export const onFailover = guaranteed(
+  "a link to the new master (1 s), recheck interval (1 s)",
+  2000 + tick + slack,
+);
+/** A node pings Redis every second and closes a connection that owes a reply for 3 s. */
+export const onDeadLink = guaranteed("dead link (4 s), return of the link (0.5 s)", 4500 + slack);
+export const withinGrace = guaranteed(
+  "outage grace (3 s)",
+  shortGrace.outageGrace + tick + slack,
+  shortGrace.outageGrace + tick + slack,
+);
