@@ -6,7 +6,7 @@ const graphqlResponse = "application/graphql-response+json";
 
 export type JsonType = typeof json | typeof graphqlResponse;
 
-/** What Yoga can respond with. Of two types that a client likes equally, the first is chosen. */
+/** The media types that Yoga supports. If a client accepts two equally, the first is chosen. */
 const available = [json, graphqlResponse, "text/event-stream", "multipart/mixed"];
 
 /** A deployment has few kinds of clients, each with one header; the bounds are against hostile ones. */
