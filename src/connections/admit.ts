@@ -1,30 +1,27 @@
-/** Lets something long-lived run under its session, or ends it and says why in the log. */
-import type { ConnectionKind } from "./connection-kind.ts";
+/** Admits a connection under its session, or ends it and logs why. */
 import type { MemoryLedger } from "./memory-ledger.ts";
 import type { ConcurrencyLimiter } from "../lib/concurrency-limiter.ts";
 import type { ReportError } from "../lib/report-error.ts";
 import type { CloseReason } from "../protocol/close-reasons.ts";
 import { networkPathOf } from "../lib/client-network.ts";
+import { timedOut, withTimeout } from "../lib/timeout.ts";
 import type { Session } from "../session/session.ts";
-import type { Authentication } from "../session/sessions.ts";
 import type { RefusalReason } from "../protocol/refusal-reasons.ts";
-import type { Claims } from "../session/token.ts";
-import type { Connections } from "./connections.ts";
-import type { Connection } from "./session-connections.ts";
+import type { Admission, Connections } from "./connections.ts";
 import type { LogRefusal, Refusal } from "./refusals.ts";
 
 export interface AdmissionOptions {
   readonly connections: Connections;
-  /** Shared by all: how many may ask the store at once. A client is a session at an address. */
+  /** Limits how many connections read their session at once. A client is a session at an address. */
   readonly admissionLimiter: ConcurrencyLimiter;
-  /** Milliseconds that it may take. */
+  /** How long an admission may take (ms), including the wait for its turn. */
   readonly admissionTimeout: number;
-  /** Counts what long-lived operations keep. */
+  /** Counts the memory that long-lived operations use. */
   readonly ledger?: MemoryLedger;
   readonly reportError: ReportError;
 }
 
-const endings = {
+const closeReasons = {
   MISSING: "UNAUTHENTICATED",
   MALFORMED: "UNAUTHENTICATED",
   BAD_SIGNATURE: "UNAUTHENTICATED",
@@ -36,68 +33,51 @@ const endings = {
   USER_GONE: "SESSION_ENDED",
 } as const satisfies Record<RefusalReason, CloseReason>;
 
-/** How a life ends whose token is refused so. */
+/** The close reason of a connection whose token is refused. */
 export function closeReasonFor(reason: RefusalReason): CloseReason {
-  return endings[reason];
+  return closeReasons[reason];
 }
 
-export interface AdmitRequest {
-  readonly claims: Claims;
-  readonly connection: Connection;
-  /** Asks the store about the session. */
-  readonly check: () => Promise<Authentication>;
+export interface AdmitRequest extends Admission {
   readonly logRefusal: LogRefusal;
-  readonly kind: ConnectionKind;
 }
 
-/** The session that the member runs under from now on; undefined when its life has ended. */
+/** Resolves to the session of the connection, or to undefined when the connection has ended. */
 export async function admit(
-  { claims, connection: member, check, logRefusal: note, kind: stay }: AdmitRequest,
+  { logRefusal, ...admission }: AdmitRequest,
   { connections, admissionLimiter, admissionTimeout, reportError }: AdmissionOptions,
 ): Promise<Session | undefined> {
-  const { lifecycle } = member;
-  const refuse = (reason: Refusal["reason"], ending: CloseReason) => {
-    note(reason, claims);
-    lifecycle.end(ending);
+  const { claims, connection } = admission;
+  const { lifecycle } = connection;
+  const refuse = (reason: Refusal["reason"], closeReason: CloseReason) => {
+    logRefusal(reason, claims);
+    lifecycle.end(closeReason);
     return undefined;
   };
-  const client = [...networkPathOf(member.device.ipAddress), claims.fingerprint];
-  const turn = admissionLimiter.run(client, async () =>
-    // It may have ended, or been turned away, while it waited.
-    lifecycle.closeReason === undefined
-      ? connections.admit(claims, member, check, stay)
-      : undefined,
+  const client = [...networkPathOf(connection.device.ipAddress), claims.fingerprint];
+  const admitting = admissionLimiter.run(client, async () =>
+    // It may have ended or timed out while it waited for its turn.
+    lifecycle.closeReason === undefined ? connections.admit(admission) : undefined,
   );
-  let admission;
+  let result;
   try {
-    admission = await inTime(turn, admissionTimeout);
+    result = await withTimeout(admitting, admissionTimeout);
   } catch (error) {
     reportError("a session could not be checked", error);
     return refuse("STORE_UNAVAILABLE", "TRY_AGAIN_LATER");
   }
-  if (admission === "busy") return refuse("BUSY", "TRY_AGAIN_LATER");
-  switch (admission?.state) {
-    case undefined:
-      return lifecycle.closeReason === undefined ? refuse("TIMEOUT", "TRY_AGAIN_LATER") : undefined;
+  if (result === "busy") return refuse("BUSY", "TRY_AGAIN_LATER");
+  if (result === undefined || result === timedOut)
+    return lifecycle.closeReason === undefined ? refuse("TIMEOUT", "TRY_AGAIN_LATER") : undefined;
+  switch (result.state) {
     case "unavailable":
       return refuse("STORE_UNAVAILABLE", "TRY_AGAIN_LATER");
     case "tooMany":
       return refuse("TOO_MANY_CONNECTIONS", "TOO_MANY_CONNECTIONS");
     case "refused":
-      return refuse(admission.reason, closeReasonFor(admission.reason));
+      return refuse(result.reason, closeReasonFor(result.reason));
     case "signedIn":
-      // It may have ended, or its client left, while it was checked.
-      return lifecycle.closeReason === undefined ? admission.session : undefined;
-  }
-}
-
-/** Undefined when it takes longer; what comes later is nobody's, errors included. */
-async function inTime<T>(promise: Promise<T>, time: number): Promise<T | undefined> {
-  const late = Promise.withResolvers<undefined>();
-  const timer = setTimeout(late.resolve, time, undefined);
-  try {
-    return await Promise.race([promise, late.promise]);
-  } finally {
-    clearTimeout(timer);
+      // It may have ended, or its client may have left, during the check.
+      return lifecycle.closeReason === undefined ? result.session : undefined;
   }
 }

@@ -1,108 +1,109 @@
-/** Reads very many sessions again: from a store that is near or far, and of which some parts may be away. */
+/** Reads very many sessions from a store that may be near or far, and parts of which may be unavailable. */
 import { StoreUnavailable, type SessionLookup } from "../session/store.ts";
+import { nextTurn } from "../lib/in-batches.ts";
+import { withTimeout } from "../lib/timeout.ts";
 
-/** Sessions per read: a batch of replies is handled in one turn of the event loop, in some 1 ms. */
-const batch = 100;
-/** Batches under way. */
-const atOnce = 16;
+/** Sessions per read. A batch of replies is handled in one turn of the event loop, in about 1 ms. */
+const sessionsPerRead = 100;
+const maxBatchesInFlight = 16;
 /**
- * Milliseconds after which the next batch is begun although the one before is not there. A store that is
- * near is quicker: it gets one batch after the other, and so do its replies come.
+ * How long the next batch waits for the one before (ms). A near store answers sooner, so its batches, and their
+ * replies, come one after another.
  */
-const patience = 10;
+const pipelineDelay = 10;
 
 export interface BulkReadOptions {
   readonly read: (fingerprints: readonly string[]) => Promise<readonly SessionLookup[]>;
-  readonly onLookup: (fingerprint: string, reading: SessionLookup) => void;
+  /** Called once for every session. */
+  readonly onLookup: (fingerprint: string, lookup: SessionLookup) => void;
 }
 
 /**
- * Tells of every session once. A store that answers for none of a whole batch is not asked for the rest,
- * of which no more is known. Resolves to why some are not known, if some are not.
+ * Reads all sessions. If the store answers for no session of a batch, the rest is not read and counts as unknown.
+ *
+ * @returns why some sessions are unknown, or undefined when the store answered for all
  */
 export async function bulkRead(
   fingerprints: readonly string[],
-  { read, onLookup: tell }: BulkReadOptions,
+  { read, onLookup }: BulkReadOptions,
 ): Promise<StoreUnavailable | undefined> {
   let failure: StoreUnavailable | undefined;
-  const rest = await inBatches(fingerprints, async (some) => {
-    const readings = await answersOf(read, some);
+  const unread = await inOverlappingBatches(fingerprints, async (batch) => {
+    const lookups = await readBatch(read, batch);
     let answers = 0;
-    const learn = (fingerprint: string, reading: SessionLookup) => {
-      tell(fingerprint, reading);
-      if (reading.state === "unknown") failure ??= reading.cause;
+    const report = (fingerprint: string, lookup: SessionLookup) => {
+      onLookup(fingerprint, lookup);
+      if (lookup.state === "unknown") failure ??= lookup.cause;
       else answers += 1;
     };
-    for (const [index, fingerprint] of some.entries()) {
+    for (const [index, fingerprint] of batch.entries()) {
       try {
-        learn(fingerprint, readings[index] ?? unknown(new Error("It gave too few answers")));
+        report(
+          fingerprint,
+          lookups[index] ?? unreadable(new Error("The store returned too few results")),
+        );
       } catch (cause) {
-        // An app's store may give what is no answer.
-        learn(fingerprint, unknown(cause));
+        // An app's store may return an invalid result.
+        report(fingerprint, unreadable(cause));
       }
     }
     return answers > 0;
   });
   if (failure !== undefined)
-    for (const fingerprint of rest) tell(fingerprint, { state: "unknown", cause: failure });
+    for (const fingerprint of unread) onLookup(fingerprint, { state: "unknown", cause: failure });
   return failure;
 }
 
-async function answersOf(
+async function readBatch(
   read: BulkReadOptions["read"],
-  some: readonly string[],
+  batch: readonly string[],
 ): Promise<readonly SessionLookup[]> {
   try {
-    return [...(await read(some))];
+    return [...(await read(batch))];
   } catch (cause) {
-    return some.map(() => unknown(cause));
+    return batch.map(() => unreadable(cause));
   }
 }
 
-/** Whatever the error: sessions that cannot be read are not known to live. */
-function unknown(cause: unknown) {
+/** Whatever the error is: a session that cannot be read may or may not be live. */
+function unreadable(cause: unknown) {
   const error = new StoreUnavailable("Sessions could not be read", { cause });
   return { state: "unknown", cause: error } as const;
 }
 
 /**
- * @param work says whether to go on
- * @returns what was left
+ * @param work resolves to whether to continue with further batches
+ * @returns the items that were left out
  */
-async function inBatches<Item>(
+async function inOverlappingBatches<Item>(
   items: readonly Item[],
-  work: (some: readonly Item[]) => Promise<boolean>,
+  work: (batch: readonly Item[]) => Promise<boolean>,
 ): Promise<readonly Item[]> {
-  const underWay = new Set<Promise<unknown>>();
+  const inFlight = new Set<Promise<unknown>>();
   const errors: unknown[] = [];
-  let begun = 0;
-  const state = { goesOn: true };
-  const begin = (some: readonly Item[]): Promise<unknown> => {
-    const done = work(some)
-      .then((says) => (state.goesOn &&= says))
+  let started = 0;
+  const state = { continues: true };
+  const start = (batch: readonly Item[]): Promise<unknown> => {
+    const done = work(batch)
+      .then((continues) => (state.continues &&= continues))
       .catch((error: unknown) => {
         errors.push(error);
-        state.goesOn = false;
+        state.continues = false;
       })
-      .finally(() => underWay.delete(done));
-    underWay.add(done);
+      .finally(() => inFlight.delete(done));
+    inFlight.add(done);
     return done;
   };
-  while (state.goesOn && begun < items.length) {
-    const done = begin(items.slice(begun, (begun += batch)));
-    if (begun >= items.length) break;
-    await (underWay.size < atOnce ? atMost(patience, done) : Promise.race(underWay));
-    // A store in this process answers at once: the event loop gets its turn all the same.
-    await new Promise(setImmediate);
+  while (state.continues && started < items.length) {
+    const done = start(items.slice(started, (started += sessionsPerRead)));
+    if (started >= items.length) break;
+    await (inFlight.size < maxBatchesInFlight
+      ? withTimeout(done, pipelineDelay)
+      : Promise.race(inFlight));
+    // A store in this process answers without a turn of the event loop.
+    await nextTurn();
   }
-  await Promise.all(underWay);
+  await Promise.all(inFlight);
   if (errors.length > 0) throw errors[0];
-  return items.slice(begun);
-}
-
-async function atMost(milliseconds: number, done: Promise<unknown>): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, milliseconds);
-  await Promise.race([done, promise]);
-  clearTimeout(timer);
+  return items.slice(started);
 }

@@ -1,32 +1,42 @@
-/** Ends many connections without holding up the event loop. */
+/** Closes many connections without blocking the event loop. */
+import { YieldingQueue } from "../lib/yielding-queue.ts";
 import type { CloseReason } from "../protocol/close-reasons.ts";
-import type { ConnectionLifecycle } from "./lifecycle.ts";
+import type { ConnectionLifecycle, RetryableReason } from "./lifecycle.ts";
+import { isSlowRequest, type Connection } from "./session-connections.ts";
 
-/** Closing a socket takes some 0.1 ms: as many as may be closed before others get their turn. */
-const slice = 200;
+/** Connections closed per turn of the event loop. Closing a socket takes about 0.1 ms. */
+const closesPerTurn = 200;
+
+export interface CloseOptions {
+  /** Whether their token is no longer accepted: then no protected field starts before the close. */
+  readonly isRevoked?: boolean;
+}
 
 export class CloseQueue {
-  #waiting: ConnectionLifecycle[] = [];
-  /** How many more may end in this turn of the event loop. */
-  #left = slice;
-
-  /** From the moment of the call none of them accepts or delivers anything; closing follows in slices. */
-  close(connections: readonly ConnectionLifecycle[], ending: CloseReason): void {
-    for (const lifecycle of connections) lifecycle.markClosed(ending);
-    for (const lifecycle of connections) {
-      if (this.#left > 0) this.#finish(lifecycle);
-      else this.#waiting.push(lifecycle);
-    }
-  }
-
-  #finish(lifecycle: ConnectionLifecycle): void {
-    if (this.#left === slice) setImmediate(() => this.#turn());
-    this.#left -= 1;
+  readonly #queue = new YieldingQueue<ConnectionLifecycle>(closesPerTurn, (lifecycle) => {
     if (lifecycle.closeReason !== undefined) lifecycle.end(lifecycle.closeReason);
+  });
+
+  /** None of them accepts or delivers anything from now on; they close in batches. */
+  close(connections: readonly ConnectionLifecycle[], reason: CloseReason): void {
+    for (const lifecycle of connections) lifecycle.markClosed(reason);
+    for (const lifecycle of connections) this.#queue.add(lifecycle);
   }
 
-  #turn(): void {
-    this.#left = slice;
-    for (const lifecycle of this.#waiting.splice(0, slice)) this.#finish(lifecycle);
+  /** Closes idle connections like `close`, and the others after their replies. */
+  closeAfterReplies(
+    connections: readonly Connection[],
+    reason: RetryableReason,
+    { isRevoked = false }: CloseOptions = {},
+  ): void {
+    const idle: ConnectionLifecycle[] = [];
+    for (const connection of connections) {
+      const { lifecycle } = connection;
+      // A request's reply is in flight for as long as the request exists.
+      if (lifecycle.isReplying || isSlowRequest(connection))
+        lifecycle.closeAfterReplies(reason, isRevoked);
+      else idle.push(lifecycle);
+    }
+    this.close(idle, reason);
   }
 }

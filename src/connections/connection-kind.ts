@@ -1,4 +1,4 @@
-/** How long something runs under a session. */
+/** The kinds of connections that end with their session. */
 
-/** A stream lasts: a socket, an SSE stream. A slow request is answered once, later than most. */
+/** A stream is long-lived: a socket or an SSE stream. A slow request has one reply, later than most requests. */
 export type ConnectionKind = "stream" | "slowRequest";

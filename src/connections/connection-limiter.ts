@@ -1,20 +1,24 @@
-/** Limits open connections on this node: in all, for each client address, and for the IPv6 networks around it. */
+/** Limits the open connections of a node: in total, per client address, and per IPv6 network around the address. */
 import type { ConnectionLifecycle } from "./lifecycle.ts";
 import { countedNetworksOf, networkPathOf } from "../lib/client-network.ts";
 
 export interface ConnectionLimiterOptions {
   /**
-   * For one address, as `networkOf` counts it. A wider IPv6 network has a multiple of it, but no more than
-   * half of `all`. Infinity sets no limit.
+   * Limit per address, as `networkOf` counts it. A wider IPv6 network has a multiple of it, but at most half of
+   * `all`. Infinity means no limit.
    */
   readonly each: number;
-  /** @default Infinity */
+  /**
+   * Total limit.
+   *
+   * @default Infinity
+   */
   readonly all?: number;
   /**
-   * When all places are taken, a newcomer whose networks are below their limits displaces a connection that
-   * is not held: the oldest one of the widest network that has the most of them.
+   * When the total limit is reached, whether a new connection whose networks are below their limits displaces a
+   * connection that is not protected: the oldest one of the widest network that has the most of them.
    *
-   * @default false: the newcomer is refused
+   * @default false: the new connection is refused
    */
   readonly displaces?: boolean;
 }
@@ -24,9 +28,9 @@ export class ConnectionLimiter {
   readonly #all: number;
   readonly #displaces: boolean;
   readonly #connections = new Set<ConnectionLifecycle>();
-  /** Places taken, by network. */
-  readonly #taken = new Map<string, number>();
-  /** The connections that a newcomer may displace, with their addresses, by widest network; the oldest first. */
+  /** Number of connections by network. */
+  readonly #counts = new Map<string, number>();
+  /** Connections that may be displaced, with their addresses, by widest network; the oldest first. */
   readonly #displaceable = new Map<string, Map<ConnectionLifecycle, string | null>>();
 
   constructor({ each, all = Infinity, displaces = false }: ConnectionLimiterOptions) {
@@ -36,9 +40,9 @@ export class ConnectionLimiter {
   }
 
   /**
-   * Takes a place, until `leave`. A connection that is displaced for it ends with `TOO_MANY`.
+   * Counts a connection until `release`. A connection that it displaces ends with `TOO_MANY_CONNECTIONS`.
    *
-   * @returns whether there was one
+   * @returns false, and counts nothing, when a limit is reached
    */
   acquire(address: string | null, lifecycle: ConnectionLifecycle): boolean {
     const networks = countedNetworksOf(address);
@@ -46,7 +50,7 @@ export class ConnectionLimiter {
       return false;
     if (this.#connections.size >= this.#all && !this.#displaceOne()) return false;
     this.#connections.add(lifecycle);
-    for (const { name } of networks) this.#taken.set(name, this.#countOf(name) + 1);
+    for (const { name } of networks) this.#counts.set(name, this.#countOf(name) + 1);
     if (this.#displaces) {
       const widest = widestOf(address);
       const connections =
@@ -56,7 +60,7 @@ export class ConnectionLimiter {
     return true;
   }
 
-  /** Keeps a connection in its place: no newcomer displaces it from now on. */
+  /** Excludes a connection from displacement. */
   protect(address: string | null, lifecycle: ConnectionLifecycle): void {
     const widest = widestOf(address);
     const connections = this.#displaceable.get(widest);
@@ -64,14 +68,14 @@ export class ConnectionLimiter {
       this.#displaceable.delete(widest);
   }
 
-  /** Gives the place back; does nothing where the connection has none. */
+  /** Stops counting a connection. Does nothing if it is not counted. */
   release(address: string | null, lifecycle: ConnectionLifecycle): void {
     if (!this.#connections.delete(lifecycle)) return;
     this.protect(address, lifecycle);
     for (const { name } of countedNetworksOf(address)) {
       const left = this.#countOf(name) - 1;
-      if (left > 0) this.#taken.set(name, left);
-      else this.#taken.delete(name);
+      if (left > 0) this.#counts.set(name, left);
+      else this.#counts.delete(name);
     }
   }
 
@@ -80,7 +84,7 @@ export class ConnectionLimiter {
     for (const connections of this.#displaceable.values())
       if (connections.size > largest.size) largest = connections;
     for (const [lifecycle, address] of largest) {
-      // Its place is free at once, whenever its end is heard of.
+      // Not counted from now on, whenever the listeners of its end are called.
       this.release(address, lifecycle);
       lifecycle.end("TOO_MANY_CONNECTIONS");
       return true;
@@ -89,12 +93,12 @@ export class ConnectionLimiter {
   }
 
   #countOf(network: string): number {
-    return this.#taken.get(network) ?? 0;
+    return this.#counts.get(network) ?? 0;
   }
 
   #limitFor(share: number): number {
     const limit = this.#each * share;
-    // At least one network more than the one that is counted finds room.
+    // A wider network leaves connections to at least one other network.
     return share === 1 ? limit : Math.min(limit, Math.max(this.#each, this.#all / 2));
   }
 }

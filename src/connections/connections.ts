@@ -1,20 +1,16 @@
-/** Everything long-lived that runs on this node, by session: how it comes under its session and ends with it. */
+/** The connections of this node by session: admits each under its session, and closes them when the session ends. */
 import type { ConnectionKind } from "./connection-kind.ts";
 import type { ReportError } from "../lib/report-error.ts";
 import type { Deadlines } from "../lib/deadlines.ts";
 import type { CloseReason } from "../protocol/close-reasons.ts";
 import type { ConnectionLifecycle } from "./lifecycle.ts";
 import { readSessionMessage, sessionTopic, type SessionMessage } from "../session/messages.ts";
-import type { SessionExpiry } from "../session/session.ts";
 import type { Authentication, Sessions } from "../session/sessions.ts";
-import { StoreUnavailable, type SessionLookup } from "../session/store.ts";
+import { StoreUnavailable } from "../session/store.ts";
 import type { Claims } from "../session/token.ts";
 import type { PubSub } from "../session/pubsub.ts";
-import { withoutLogContext } from "../lib/log-context.ts";
 import { Expiry } from "./expiry.ts";
-import { closeAfterAnswers } from "./finish.ts";
 import {
-  hasOpen,
   connectionsAndRequests,
   sizeOf,
   observeClosing,
@@ -22,69 +18,95 @@ import {
   type Connection,
 } from "./session-connections.ts";
 import { noObserver, type ConnectionObserver } from "./observer.ts";
-import { bulkRead } from "./bulk-read.ts";
 import { CloseQueue } from "./close-queue.ts";
+import { Revalidation } from "./revalidate.ts";
 
 export interface ConnectionsOptions {
   readonly sessions: Sessions;
   readonly pubsub: PubSub;
   readonly deadlines: Deadlines;
   readonly clock: () => number;
-  /** Milliseconds of a clock that nobody sets. */
+  /** Monotonic clock (ms). */
   readonly uptime: () => number;
-  /** Connections that one session may have on this node. */
+  /** Maximum number of sockets and streams of one session on this node. */
   readonly maxSocketsPerSession: number;
-  /** Whether a renewal moves the deadlines of connections from its own network. Default: true. */
+  /**
+   * Whether a renewal moves the deadlines of connections in the same network.
+   *
+   * @default true
+   */
   readonly extendsByNetwork?: boolean;
   readonly reportError: ReportError;
   readonly observer?: ConnectionObserver;
 }
 
-/** What came of a wish to run under a session. */
-export type Admission = Authentication | { readonly state: "tooMany" };
+export interface Admission {
+  /** Claims of the token that was presented on the connection. */
+  readonly claims: Claims;
+  readonly connection: Connection;
+  readonly kind: ConnectionKind;
+  /**
+   * Whether the token's generation was accepted before: then a renewal since does not matter.
+   *
+   * @default false
+   */
+  readonly isAuthenticated?: boolean;
+}
+
+export type AdmissionResult = Authentication | { readonly state: "tooMany" };
 
 export class Connections {
   readonly #options: ConnectionsOptions;
   readonly #observer: ConnectionObserver;
   readonly #groups = new Map<string, SessionConnections>();
-  readonly #strangers = new Set<ConnectionLifecycle>();
-  readonly #slices = new CloseQueue();
+  readonly #anonymous = new Set<ConnectionLifecycle>();
+  readonly #closeQueue = new CloseQueue();
   readonly #expiry: Expiry;
-  /** Those whose session is to be read in this turn of the event loop. */
-  #doubtful: SessionConnections[] = [];
-  readonly #stopWitnessing: () => void;
+  readonly #revalidation: Revalidation;
+  readonly #stopListening: () => void;
 
   constructor(options: ConnectionsOptions) {
     this.#options = options;
     this.#observer = options.observer ?? noObserver;
     const { deadlines, clock, extendsByNetwork = true } = options;
-    const onDue = (group: SessionConnections) => this.#look(group);
-    this.#expiry = new Expiry({ deadlines, clock, extendsByNetwork, slices: this.#slices, onDue });
-    this.#stopWitnessing = options.sessions.onLocalChange((message) => this.#hear(message));
+    this.#expiry = new Expiry({
+      deadlines,
+      clock,
+      extendsByNetwork,
+      closeQueue: this.#closeQueue,
+      onDue: (group) => this.#revalidation.schedule(group),
+    });
+    this.#revalidation = new Revalidation({
+      sessions: options.sessions,
+      groups: this.#groups,
+      expiry: this.#expiry,
+      uptime: options.uptime,
+      endSession: (group) => this.#end(group, "SESSION_ENDED"),
+      observer: this.#observer,
+      reportError: options.reportError,
+    });
+    this.#stopListening = options.sessions.onLocalChange((message) => this.#onMessage(message));
   }
 
-  /** The sessions that have connections here. */
+  /** The sessions that have connections on this node. */
   get fingerprints(): string[] {
     return [...this.#groups.keys()];
   }
 
-  /** What runs under a session here, slow requests among it. */
+  /** Number of connections under a session, including slow requests. */
   get size(): number {
     return this.#groups.values().reduce((sum, group) => sum + sizeOf(group), 0);
   }
 
   /**
-   * Puts a member under the session of these claims, which were shown on it: joins the session's topic, waits
-   * until that is confirmed, and only then reads the session, so that an end is either read or heard. Whatever
-   * the outcome, it stays a member until its life ends.
+   * Puts a connection under its session. Subscribes to the session's topic, waits for the confirmation and only
+   * then reads the session, so that an end is either read or received. Whatever the result, the connection stays
+   * registered until it ends.
    */
-  async admit(
-    claims: Claims,
-    member: Connection,
-    check: () => Promise<Authentication>,
-    stay: ConnectionKind,
-  ): Promise<Admission> {
-    const group = this.#join(claims, member, stay);
+  async admit(admission: Admission): Promise<AdmissionResult> {
+    const { claims, connection, isAuthenticated = false } = admission;
+    const { sessions, uptime } = this.#options;
+    const group = this.#register(admission);
     if (group === undefined) return { state: "tooMany" };
     try {
       await group.subscribed;
@@ -92,123 +114,100 @@ export class Connections {
       if (cause instanceof StoreUnavailable) return { state: "unavailable", claims, cause };
       throw cause;
     }
-    const asked = this.#options.uptime();
-    const authentication = await check();
+    const startedAt = uptime();
+    const authentication = await (isAuthenticated
+      ? sessions.checkAgain(claims)
+      : sessions.check(claims));
     if (authentication.state !== "signedIn") return authentication;
     const { session } = authentication;
-    this.#stands(group, session, asked);
-    this.#expiry.add(group, member, session);
-    const reason = this.#expiry.refusal(group, member);
+    this.#revalidation.confirm(group, session, startedAt);
+    this.#expiry.add(group, connection, session);
+    const reason = this.#expiry.refusal(group, connection);
     return reason === undefined ? authentication : { state: "refused", reason, claims };
   }
 
   /**
-   * Judges a member by a check of its session that was made for one of its operations. One that may not go on is
-   * refused, and closes.
+   * Applies a check of the session that was made for one operation to the operation's connection. A connection that
+   * may not continue is closed after its replies, and the result says "refused".
    */
-  checkOperation(member: Connection, authentication: Authentication): Authentication {
+  checkOperation(connection: Connection, authentication: Authentication): Authentication {
     const { state, claims } = authentication;
     if (state === "unavailable" || claims === undefined) return authentication;
     if (state === "refused") {
       if (authentication.reason === "SUPERSEDED")
-        closeAfterAnswers([member], "SESSION_EXPIRED", this.#slices, { isRevoked: true });
+        this.#closeQueue.closeAfterReplies([connection], "SESSION_EXPIRED", { isRevoked: true });
       return authentication;
     }
     const group = this.#groups.get(claims.fingerprint);
     if (group === undefined) return authentication;
     this.#expiry.apply(group, authentication.session);
-    const reason = this.#expiry.refusal(group, member);
+    const reason = this.#expiry.refusal(group, connection);
     if (reason === undefined) return authentication;
-    if (member.lifecycle.closingFor === undefined)
-      closeAfterAnswers([member], "SESSION_EXPIRED", this.#slices);
+    if (connection.lifecycle.closingFor === undefined)
+      this.#closeQueue.closeAfterReplies([connection], "SESSION_EXPIRED");
     return { state: "refused", reason, claims };
   }
 
-  /** A token of the member's own session was shown on it, and is accepted. Moves nothing back. */
-  show(member: Connection, claims: Pick<Claims, "fingerprint" | "generation" | "expiresAt">): void {
+  /** Applies an accepted token of the connection's own session. An older token changes nothing. */
+  presentToken(
+    connection: Connection,
+    claims: Pick<Claims, "fingerprint" | "generation" | "expiresAt">,
+  ): void {
     const group = this.#groups.get(claims.fingerprint);
-    if (group !== undefined) this.#expiry.show(group, member, claims);
+    if (group !== undefined) this.#expiry.present(group, connection, claims);
   }
 
   /**
-   * Reads all sessions again, or those that the store did not answer for, and does what has to be done
-   * about them. Resolves to why some are not known, if some are not.
-   */
-  async recheck(whom: "all" | "unanswered"): Promise<StoreUnavailable | undefined> {
-    const groups = this.#groups.values();
-    return this.#reread(
-      groups.filter(({ isStale: isUnanswered }) => whom === "all" || isUnanswered),
-    );
-  }
-
-  async #reread(groups: Iterable<SessionConnections>): Promise<StoreUnavailable | undefined> {
-    const { sessions, uptime } = this.#options;
-    const asked = uptime();
-    return bulkRead(
-      Array.from(groups, ({ fingerprint }) => fingerprint),
-      {
-        read: (fingerprints) => sessions.readMany(fingerprints),
-        onLookup: (fingerprint, reading) => this.#learn(fingerprint, reading, asked),
-      },
-    );
-  }
-
-  #learn(fingerprint: string, reading: SessionLookup, asked: number): void {
-    const group = this.#groups.get(fingerprint);
-    if (group === undefined) return;
-    switch (reading.state) {
-      case "unknown":
-        group.isStale = true;
-        return;
-      case "absent":
-        if (hasOpen(group)) this.#observer.missedEndDetected();
-        return this.#end(group, "SESSION_ENDED");
-      case "live":
-        // A renewal may have been heard while this was read.
-        this.#stands(group, reading.standing, asked);
-        this.#expiry.close(group, "SESSION_EXPIRED");
-    }
-  }
-
-  /** For a stream without a session, which only the server itself ends. */
-  trackAnonymous(lifecycle: ConnectionLifecycle): void {
-    this.#strangers.add(lifecycle);
-    lifecycle.onEnd(() => this.#strangers.delete(lifecycle));
-  }
-
-  /**
-   * Ends everything that runs under a session which the store does not answer for, and has not since.
+   * Reads all sessions again, or those that the store last failed to answer for, and closes the connections whose
+   * session is over.
    *
-   * @param since by `uptime`
+   * @returns why some sessions are unknown, or undefined when the store answered for all
+   */
+  async recheck(scope: "all" | "unanswered"): Promise<StoreUnavailable | undefined> {
+    const groups = this.#groups.values();
+    return this.#revalidation.read(groups.filter(({ isStale }) => scope === "all" || isStale));
+  }
+
+  /** Registers a stream without a session, which only a shutdown ends. */
+  trackAnonymous(lifecycle: ConnectionLifecycle): void {
+    this.#anonymous.add(lifecycle);
+    lifecycle.onEnd(() => this.#anonymous.delete(lifecycle));
+  }
+
+  /**
+   * Ends the connections of sessions that the store has not answered for.
+   *
+   * @param since sessions with a later answer are spared (by `uptime`)
    */
   closeUnverified(since: number): void {
     for (const group of this.#groups.values())
       if (group.isStale && group.answeredAt <= since) this.#end(group, "TRY_AGAIN_LATER");
   }
 
-  /** All that is connected, signed in or not; requests are answered and done. */
+  /** All connections, signed in or anonymous; slow requests are not included, because they end by themselves. */
   get lifecycles(): ConnectionLifecycle[] {
-    const members = this.#groups.values().flatMap((group) => group.connections);
-    return [...members.map(({ lifecycle }) => lifecycle), ...this.#strangers];
+    const connections = this.#groups.values().flatMap((group) => group.connections);
+    return [...connections.map(({ lifecycle }) => lifecycle), ...this.#anonymous];
   }
 
   close(): void {
-    this.#stopWitnessing();
+    this.#stopListening();
     for (const group of this.#groups.values()) this.#drop(group);
   }
 
-  #join(claims: Claims, member: Connection, stay: ConnectionKind): SessionConnections | undefined {
+  /** Undefined when the session has too many connections. */
+  #register({ claims, connection, kind }: Admission): SessionConnections | undefined {
     const { fingerprint, generation, expiresAt } = claims;
     const group = this.#groups.get(fingerprint) ?? this.#open(fingerprint);
-    const isStream = stay === "stream";
+    const isStream = kind === "stream";
     if (isStream && group.connections.size >= this.#options.maxSocketsPerSession) return undefined;
-    member.generation = generation;
-    member.expiresAt = isStream ? expiresAt : Infinity;
-    group.requests?.delete(member);
-    (isStream ? group.connections : (group.requests ??= new Set())).add(member);
-    member.lifecycle.onEnd(() => {
-      group.connections.delete(member);
-      group.requests?.delete(member);
+    connection.generation = generation;
+    connection.expiresAt = isStream ? expiresAt : Infinity;
+    group.requests?.delete(connection);
+    (isStream ? group.connections : (group.requests ??= new Set())).add(connection);
+    connection.lifecycle.onEnd(() => {
+      group.connections.delete(connection);
+      group.requests?.delete(connection);
       if (sizeOf(group) === 0) this.#drop(group);
     });
     return group;
@@ -217,7 +216,7 @@ export class Connections {
   #open(fingerprint: string): SessionConnections {
     const subscribed = this.#options.pubsub.subscribe(sessionTopic(fingerprint), (message) => {
       const read = readSessionMessage(message);
-      if (read?.fingerprint === fingerprint) this.#hear(read);
+      if (read?.fingerprint === fingerprint) this.#onMessage(read);
     });
     const group: SessionConnections = {
       fingerprint,
@@ -232,12 +231,12 @@ export class Connections {
       isStale: false,
     };
     this.#groups.set(fingerprint, group);
-    // A topic that could not be had is tried again by the next connection.
+    // The next connection tries to subscribe again.
     subscribed.catch(() => this.#forget(group));
     return group;
   }
 
-  #hear(message: SessionMessage): void {
+  #onMessage(message: SessionMessage): void {
     const group = this.#groups.get(message.fingerprint);
     if (group === undefined) return;
     switch (message.type) {
@@ -247,43 +246,17 @@ export class Connections {
       case "renewed":
         return this.#expiry.apply(group, message.session);
       case "uncertain":
-        return this.#look(group);
+        return this.#revalidation.schedule(group);
       case "replayed":
-        // Nothing of it concerns connections.
+        // Does not concern connections.
         return;
     }
   }
 
-  /** So the store says. */
-  #stands(group: SessionConnections, standing: SessionExpiry, asked: number): void {
-    // First of all, for it throws where an app's store gave no standing.
-    this.#expiry.apply(group, standing);
-    group.answeredAt = Math.max(group.answeredAt, asked);
-    group.isStale = false;
-  }
-
-  /** Very many deadlines are met at one tick: they share their reads. */
-  #look(group: SessionConnections): void {
-    if (this.#doubtful.length === 0)
-      queueMicrotask(() => void withoutLogContext(() => this.#lookAtDoubtful()));
-    this.#doubtful.push(group);
-  }
-
-  async #lookAtDoubtful(): Promise<void> {
-    const { reportError } = this.#options;
-    const groups = this.#doubtful;
-    this.#doubtful = [];
-    const failure: unknown = await this.#reread(groups).catch((error: unknown) => error);
-    if (failure === undefined) return;
-    // Of a store that breaks its contract too: whose deadline has come and is not known to have moved, ends.
-    for (const group of groups) this.#expiry.close(group, "TRY_AGAIN_LATER");
-    reportError("sessions could not be read", failure);
-  }
-
-  #end(group: SessionConnections, ending: CloseReason): void {
-    this.#slices.close(
+  #end(group: SessionConnections, reason: CloseReason): void {
+    this.#closeQueue.close(
       connectionsAndRequests(group).map(({ lifecycle }) => lifecycle),
-      ending,
+      reason,
     );
   }
 

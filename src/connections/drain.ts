@@ -1,39 +1,39 @@
-/** Ends the connections of a server that goes away, so that their clients do not all come back at once. */
+/** Closes the connections of a server that shuts down, spread over time so that clients do not all reconnect at once. */
 import { setTimeout as pause } from "node:timers/promises";
 import type { ConnectionLifecycle } from "./lifecycle.ts";
 import { CloseQueue } from "./close-queue.ts";
 
-/** Milliseconds from one look at what is left to the next. */
+/** Milliseconds between two steps. */
 const interval = 100;
-/** That many end at each look where few do not need all of the time. */
-const least = 20;
+/** Connections that each step closes at least, so that few connections do not take the whole time. */
+const minClosesPerStep = 20;
 
 /**
- * Ends what there is evenly over the time, and soon what comes later. What is just being answered has
- * all of the time: a client that lost the answer would ask again, and have a mutation done twice.
+ * Closes the present connections evenly over the time, and later ones soon after they appear. Connections with a
+ * reply in flight have the whole time: a client that lost the reply would repeat the operation, and a mutation would
+ * run twice.
  *
- * @param lives all that is connected now
- * @returns what stops it
+ * @param connections returns all present connections
+ * @param time milliseconds
+ * @returns a function that stops it
  */
 export function drain(connections: () => Iterable<ConnectionLifecycle>, time: number): () => void {
-  const slices = new CloseQueue();
-  let looksLeft = Math.max(1, Math.floor(time / interval));
-  const look = () => {
-    const left = [...new Set(connections())].filter(
-      ({ closeReason: ending }) => ending === undefined,
-    );
-    if (looksLeft === 0) return slices.close(left, "SERVICE_RESTART");
-    const share = Math.max(least, Math.ceil(left.length / looksLeft));
-    const idle = left.filter(({ isAnswering }) => !isAnswering);
-    slices.close(idle.slice(0, share), "SERVICE_RESTART");
-    looksLeft -= 1;
+  const closeQueue = new CloseQueue();
+  let stepsLeft = Math.max(1, Math.floor(time / interval));
+  const step = () => {
+    const open = [...new Set(connections())].filter(({ closeReason }) => closeReason === undefined);
+    if (stepsLeft === 0) return closeQueue.close(open, "SERVICE_RESTART");
+    const count = Math.max(minClosesPerStep, Math.ceil(open.length / stepsLeft));
+    const idle = open.filter(({ isReplying }) => !isReplying);
+    closeQueue.close(idle.slice(0, count), "SERVICE_RESTART");
+    stepsLeft -= 1;
   };
-  look();
-  const timer = setInterval(look, interval);
+  step();
+  const timer = setInterval(step, interval);
   return () => clearInterval(timer);
 }
 
-/** Drains, and resolves when nothing is left, or when the time is over: then all have been told. */
+/** Drains. Resolves when no connection is left, or after `time`, when all are marked closed and are closing. */
 export async function drained(
   connections: () => readonly ConnectionLifecycle[],
   time: number,
@@ -42,6 +42,6 @@ export async function drained(
   const deadline = performance.now() + time;
   while (connections().length > 0 && performance.now() < deadline) await pause(interval);
   stop();
-  // The last look may come after the time.
+  // The time may be over before the last step.
   new CloseQueue().close(connections(), "SERVICE_RESTART");
 }

@@ -1,27 +1,27 @@
-/** Holds connections to the tokens that were shown on them: to their expiry, and to the least generation accepted. */
+/** Closes connections when the tokens presented on them expire or their generation is no longer accepted. */
 import type { Deadlines } from "../lib/deadlines.ts";
 import type { RefusalReason } from "../protocol/refusal-reasons.ts";
 import type { SessionExpiry } from "../session/session.ts";
 import type { Claims } from "../session/token.ts";
-import { closeAfterAnswers, type Retryable } from "./finish.ts";
+import type { CloseQueue } from "./close-queue.ts";
+import type { RetryableReason } from "./lifecycle.ts";
 import {
   dueConnections,
   earliestDeadline,
   extendByNetwork,
-  showOn,
-  supersededMembers,
+  presentOn,
+  supersededConnections,
   type SessionConnections,
   type Connection,
 } from "./session-connections.ts";
-import type { CloseQueue } from "./close-queue.ts";
 
 export interface ExpiryOptions {
   readonly deadlines: Deadlines;
   readonly clock: () => number;
-  /** Whether a renewal moves the deadlines of connections from its own network. */
+  /** Whether a renewal moves the deadlines of connections in the same network. */
   readonly extendsByNetwork: boolean;
-  readonly slices: CloseQueue;
-  /** Called when a deadline has come: the message of a renewal may have been lost, so the store has the last word. */
+  readonly closeQueue: CloseQueue;
+  /** Called at a deadline, to read the session: the message of a renewal may have been lost. */
   readonly onDue: (group: SessionConnections) => void;
 }
 
@@ -34,37 +34,37 @@ export class Expiry {
     this.#options = options;
   }
 
-  /** Carries out what was read or heard of the session, perhaps late, and perhaps once more. */
-  apply(group: SessionConnections, standing: SessionExpiry): void {
-    const { accessExpiresAt, minGeneration } = standing;
+  /** Applies the session's state, from the store or from a message. Idempotent; order does not matter. */
+  apply(group: SessionConnections, session: SessionExpiry): void {
+    const { accessExpiresAt, minGeneration } = session;
     if (minGeneration > group.minGeneration) {
       group.minGeneration = minGeneration;
-      closeAfterAnswers(supersededMembers(group), "SESSION_EXPIRED", this.#options.slices, {
+      this.#options.closeQueue.closeAfterReplies(supersededConnections(group), "SESSION_EXPIRED", {
         isRevoked: true,
       });
     }
     if (accessExpiresAt === group.accessExpiresAt) return;
     group.accessExpiresAt = accessExpiresAt;
-    this.#extend(group, group.connections, standing);
+    this.#extend(group, group.connections, session);
   }
 
-  /** A member came under the session, with a standing that the group may have known before. */
-  add(group: SessionConnections, member: Connection, standing: SessionExpiry): void {
-    this.#extend(group, [member], standing);
+  /** Applies the session's state to a new connection, although the group may know that state already. */
+  add(group: SessionConnections, connection: Connection, session: SessionExpiry): void {
+    this.#extend(group, [connection], session);
   }
 
-  /** A token of the session was shown on one of its connections. */
-  show(
+  /** Applies a token of the session that was presented on one of its connections. */
+  present(
     group: SessionConnections,
-    member: Connection,
+    connection: Connection,
     claims: Pick<Claims, "generation" | "expiresAt">,
   ): void {
-    if (!group.connections.has(member) || member.lifecycle.closingFor !== undefined) return;
-    showOn(member, claims);
+    if (!group.connections.has(connection) || connection.lifecycle.closingFor !== undefined) return;
+    presentOn(connection, claims);
     this.#setDeadline(group);
   }
 
-  /** Why a member of a live session may not go on; undefined when it may. */
+  /** The reason to refuse a connection of a live session; undefined when it may continue. */
   refusal(
     { minGeneration }: SessionConnections,
     { generation, expiresAt }: Connection,
@@ -73,18 +73,22 @@ export class Expiry {
     return expiresAt <= this.#options.clock() ? "EXPIRED" : undefined;
   }
 
-  /** Closes the connections whose deadline has come. */
-  close(group: SessionConnections, ending: Retryable): void {
-    const { clock, slices } = this.#options;
+  /** Closes the connections that are past their deadline. */
+  close(group: SessionConnections, reason: RetryableReason): void {
+    const { clock, closeQueue } = this.#options;
     const now = clock();
-    // Asked at each recheck, and mostly none is due.
+    // Called at each recheck, when usually none is due.
     if (earliestDeadline(group) <= now)
-      closeAfterAnswers(dueConnections(group, now), ending, slices);
+      closeQueue.closeAfterReplies(dueConnections(group, now), reason);
     this.#setDeadline(group);
   }
 
-  #extend(group: SessionConnections, members: Iterable<Connection>, standing: SessionExpiry): void {
-    if (this.#options.extendsByNetwork) extendByNetwork(members, standing);
+  #extend(
+    group: SessionConnections,
+    connections: Iterable<Connection>,
+    session: SessionExpiry,
+  ): void {
+    if (this.#options.extendsByNetwork) extendByNetwork(connections, session);
     this.#setDeadline(group);
   }
 

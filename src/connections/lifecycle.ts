@@ -1,115 +1,151 @@
-/** The life of anything that runs under a session: it ends once, and whoever listens is told. */
+/**
+ * The lifecycle of a connection or request: it ends once, with a reason, and its listeners are called. Not an
+ * `AbortSignal`, because the end is known before listeners are called, a reply may delay that, and a listener
+ * that throws is reported instead of raising an uncaught exception.
+ */
 import type { CloseReason } from "../protocol/close-reasons.ts";
 import { callSafely, type ReportError } from "../lib/report-error.ts";
 
 /** How long a socket may ignore its close frame before it is terminated (ms). */
 export const closeTimeout = 1_000;
 
-/** May be async: nobody waits for it. */
-type Listener = (ending: CloseReason) => unknown;
+/** How long a retryable close waits for the replies in flight (ms). */
+export const repliesTimeout = 10_000;
 
+/** Close reasons after which graphql-ws's client reconnects by itself. */
+export type RetryableReason = Extract<CloseReason, "SESSION_EXPIRED" | "TRY_AGAIN_LATER">;
+
+/** May be async; its result is not awaited. */
+type EndListener = (reason: CloseReason) => unknown;
+
+/** A close that waits for the replies in flight. */
+interface GracefulClose {
+  readonly reason: RetryableReason;
+  readonly isRevoked: boolean;
+}
+
+/**
+ * A reply is any object that stands for one operation. Replies delay a close in two ways:
+ *
+ * - {@link closeAfter}: an operation ends its own session. Only its reply is sent before the close.
+ * - {@link closeAfterReplies}: the client will reconnect. All replies in flight are sent before the close.
+ */
 export class ConnectionLifecycle {
-  #ending: CloseReason | undefined;
-  #told = false;
-  #holds = 0;
-  readonly #listeners = new Set<Listener>();
-  /** Set on few lives, and for a short time. */
-  #finishing: { readonly ending: CloseReason; readonly isRevoked: boolean } | undefined;
-  /** Made when it is needed: most lives are of sockets on which nothing happens. */
-  #answering: Set<object> | undefined;
+  #reason: CloseReason | undefined;
+  #isClosed = false;
+  readonly #listeners = new Set<EndListener>();
+  // The next three are created on demand: most connections are idle sockets.
+  #inFlight: Set<object> | undefined;
+  /** Replies that the close waits for whatever its reason, with their time-outs. */
+  #awaited: Map<object, NodeJS.Timeout | undefined> | undefined;
+  #gracefulClose: GracefulClose | undefined;
   readonly #reportError: ReportError;
 
-  /** @param onFault is told what listeners throw, apps' among them: that stops no other */
+  /** @param reportError receives what listeners throw or reject with; the other listeners are still called */
   constructor(reportError: ReportError) {
     this.#reportError = reportError;
   }
 
-  /** Set from the moment the end is known: from then on nothing is accepted and nothing delivered. */
+  /** Set as soon as the end is known. From then on nothing is accepted and nothing is delivered. */
   get closeReason(): CloseReason | undefined {
-    return this.#ending;
+    return this.#reason;
   }
 
   /**
-   * Why it accepts nothing new and its subscriptions deliver nothing: it has ended, or ends as soon as its
-   * running answers have gone out (see `finish`).
+   * Set when no new operation is accepted and subscriptions deliver no more events: the connection has ended, or
+   * closes after the replies in flight.
    */
   get closingFor(): CloseReason | undefined {
-    return this.#ending ?? this.#finishing?.ending;
+    return this.#reason ?? this.#gracefulClose?.reason;
   }
 
-  /** Its token is not accepted any more, although its session goes on: no guarded field may begin. */
+  /** Whether its token is no longer accepted although the session is live: no protected field may start. */
   get isRevoked(): boolean {
-    return this.#finishing?.isRevoked === true;
+    return this.#gracefulClose?.isRevoked === true;
   }
 
-  /** Calls back when it ends, or at once when it has; until the returned function is called. */
-  onEnd(listener: Listener): () => void {
-    if (this.#told && this.#ending !== undefined) {
-      this.#call(listener, this.#ending);
+  /** Calls the listener once at the end, or immediately after it. Returns a function that removes the listener. */
+  onEnd(listener: EndListener): () => void {
+    if (this.#isClosed && this.#reason !== undefined) {
+      this.#call(listener, this.#reason);
       return () => {};
     }
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** Ends it; the first ending counts. */
-  end(ending: CloseReason): void {
-    this.markClosed(ending);
-    // There is nobody left to answer to.
-    if (ending === "CLIENT_GONE") this.#holds = 0;
-    if (this.#holds === 0) this.#tell();
+  /** Ends it. The first reason counts. Listeners are called after the replies of {@link closeAfter}. */
+  end(reason: CloseReason): void {
+    this.markClosed(reason);
+    // A client that has left receives no reply.
+    if (reason === "CLIENT_GONE") this.#stopWaiting();
+    this.#closeUnlessWaiting();
   }
 
-  /** Makes the end known without telling the listeners yet, who cost more: see `end`. */
-  markClosed(ending: CloseReason): void {
-    this.#ending ??= ending;
+  /** Sets {@link closeReason} without calling the listeners, which takes longer; `end` must follow. */
+  markClosed(reason: CloseReason): void {
+    this.#reason ??= reason;
+  }
+
+  /** Whether replies are in flight. */
+  get isReplying(): boolean {
+    return this.#inFlight !== undefined && this.#inFlight.size > 0;
+  }
+
+  /** Marks a reply as in flight until {@link finishReply}. */
+  beginReply(reply: object): void {
+    (this.#inFlight ??= new Set()).add(reply);
+  }
+
+  /** Reports that a reply was sent, or never will be. Closes if the close waited for it. */
+  finishReply(reply: object): void {
+    clearTimeout(this.#awaited?.get(reply));
+    if (this.#awaited?.delete(reply) === true) this.#closeUnlessWaiting();
+    const wasInFlight = this.#inFlight?.delete(reply) === true;
+    if (wasInFlight && this.#gracefulClose !== undefined && !this.isReplying)
+      this.end(this.#gracefulClose.reason);
   }
 
   /**
-   * Lets running answers go out and then ends it so: at the last `answered`, or earlier by `end`. From the call on
-   * it accepts nothing new and its subscriptions deliver nothing. The caller bounds the time. Another end that
-   * comes meanwhile counts instead.
+   * Delays the listeners of any end until this reply is finished or the client has left.
+   *
+   * @param timeout milliseconds after which the close stops waiting
+   * @default no time-out
    */
-  closeAfterAnswers(ending: CloseReason, isRevoked = false): void {
-    this.#finishing = {
-      ending: this.#finishing?.ending ?? ending,
+  closeAfter(reply: object, timeout?: number): void {
+    const stopWaiting = () => {
+      this.#awaited?.delete(reply);
+      this.#closeUnlessWaiting();
+    };
+    const timer = timeout === undefined ? undefined : setTimeout(stopWaiting, timeout);
+    (this.#awaited ??= new Map()).set(reply, timer);
+  }
+
+  /**
+   * Ends it when no reply is in flight any more, or after {@link repliesTimeout}: graphql-ws's client repeats an
+   * operation that got no reply, and a mutation would run twice. No new operation is accepted from now on. If it
+   * ends for another reason meanwhile, that reason counts.
+   *
+   * @param isRevoked whether its token is no longer accepted
+   */
+  closeAfterReplies(reason: RetryableReason, isRevoked = false): void {
+    const isFirst = this.closingFor === undefined;
+    this.#gracefulClose = {
+      reason: this.#gracefulClose?.reason ?? reason,
       isRevoked: this.isRevoked || isRevoked,
     };
+    if (!isFirst) return;
+    const timer = setTimeout(() => this.end(reason), repliesTimeout);
+    this.onEnd(() => clearTimeout(timer));
   }
 
-  /** Something is being answered in it: a close that the server chooses lets that finish. */
-  get isAnswering(): boolean {
-    return this.#answering !== undefined && this.#answering.size > 0;
-  }
-
-  /** Begins to answer that, until `answered` is called for it. */
-  beginAnswer(what: object): void {
-    (this.#answering ??= new Set()).add(what);
-  }
-
-  finishAnswer(what: object): void {
-    this.#answering?.delete(what);
-    if (this.#finishing !== undefined && !this.isAnswering) this.end(this.#finishing.ending);
-  }
-
-  /** Lets an answer that itself causes the end go out first: listeners are told at `release`. */
-  deferClose(): void {
-    this.#holds += 1;
-  }
-
-  /** Undoes one `hold`. */
-  flushClose(): void {
-    this.#holds = Math.max(0, this.#holds - 1);
-    if (this.#holds === 0 && this.#ending !== undefined) this.#tell();
-  }
-
-  /** What the promise gives, or what `onEnd` makes of an end that comes first. */
-  race<T>(promise: PromiseLike<T>, onEnd: (ending: CloseReason) => T): Promise<T> {
+  /** Settles like the promise, or with the result of `onEnd` if the end comes first. */
+  race<T>(promise: PromiseLike<T>, onEnd: (reason: CloseReason) => T): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      // Not Promise.race, which would keep a reaction for every call until this life ends.
-      const forget = this.onEnd((ending) => {
+      // Not Promise.race, which would keep a reaction for every call until the end.
+      const forget = this.onEnd((reason) => {
         try {
-          resolve(onEnd(ending));
+          resolve(onEnd(reason));
         } catch (error) {
           reject(error);
         }
@@ -118,17 +154,23 @@ export class ConnectionLifecycle {
     });
   }
 
-  #tell(): void {
-    if (this.#told || this.#ending === undefined) return;
-    this.#told = true;
-    const listeners = [...this.#listeners];
-    this.#listeners.clear();
-    for (const listener of listeners) this.#call(listener, this.#ending);
+  #stopWaiting(): void {
+    for (const timer of this.#awaited?.values() ?? []) clearTimeout(timer);
+    this.#awaited = undefined;
   }
 
-  #call(listener: Listener, ending: CloseReason): void {
+  #closeUnlessWaiting(): void {
+    const isWaiting = this.#awaited !== undefined && this.#awaited.size > 0;
+    if (this.#isClosed || this.#reason === undefined || isWaiting) return;
+    this.#isClosed = true;
+    const listeners = [...this.#listeners];
+    this.#listeners.clear();
+    for (const listener of listeners) this.#call(listener, this.#reason);
+  }
+
+  #call(listener: EndListener, reason: CloseReason): void {
     callSafely(
-      () => listener(ending),
+      () => listener(reason),
       (error) =>
         this.#reportError("a listener to the end of a connection or request failed", error),
     );

@@ -1,50 +1,50 @@
-/** Counts the bytes that long-lived operations keep, and bounds them by operation, session, user and address. */
+/** Limits the memory of long-lived operations by operation, session, user and client address. */
 import { networkOf } from "../lib/client-network.ts";
 
 export interface MemoryLedgerOptions {
-  /** Bytes that one session may keep; the other bounds are multiples of it. */
+  /** Bytes per session; the other limits are multiples of it. */
   readonly perSession: number;
   /**
-   * Whether one address is bounded too.
+   * Whether each address is limited too.
    *
    * @default true
    */
   readonly byAddress?: boolean;
 }
 
-/** Whose memory it is. */
+/** The session, user and address that memory is charged to. */
 export interface Owner {
   readonly fingerprint?: string | undefined;
   readonly userId?: string | undefined;
-  /** Null where it is unknown: all unknown addresses share a bound. */
+  /** Null when unknown: all unknown addresses share a limit. */
   readonly ipAddress: string | null;
 }
 
-/** Bytes that were counted, until they are released. */
+/** Reserved memory, until it is released. */
 export interface Charge {
-  /** Counts so many bytes instead of the present ones; false, and as before, where that is over a bound. */
+  /** Changes the reservation to that many bytes. Returns false, and changes nothing, if a limit is exceeded. */
   readonly resize: (bytes: number) => boolean;
   readonly release: () => void;
 }
 
-/** How many sessions' worth one operation, one user and one address may keep. */
+/** Limits as multiples of the limit per session. */
 const shares = { operation: 1 / 4, session: 1, user: 4, address: 8 };
 
-/** Addresses whose network is remembered. */
-const rememberedAddresses = 1_000;
+/** Addresses whose network is cached. */
+const maxCachedAddresses = 1_000;
 
-interface Bound {
+interface Limit {
   readonly key: string;
-  readonly most: number;
+  readonly maxBytes: number;
 }
 
 export class MemoryLedger {
-  readonly #most: Readonly<Record<keyof typeof shares, number>>;
-  readonly #kept = new Map<string, number>();
+  readonly #maxBytes: Readonly<Record<keyof typeof shares, number>>;
+  readonly #reserved = new Map<string, number>();
   readonly #networks = new Map<string, string>();
 
   constructor({ perSession, byAddress = true }: MemoryLedgerOptions) {
-    this.#most = {
+    this.#maxBytes = {
       operation: perSession * shares.operation,
       session: perSession * shares.session,
       user: perSession * shares.user,
@@ -52,55 +52,56 @@ export class MemoryLedger {
     };
   }
 
-  /** Bytes that are counted now, once for each bound that they count against. */
+  /** Reserved bytes, counted once for each limit that they count against. */
   get size(): number {
-    return this.#kept.values().reduce((sum, bytes) => sum + bytes, 0);
+    return this.#reserved.values().reduce((sum, bytes) => sum + bytes, 0);
   }
 
-  /** The charge of one operation; undefined, and nothing is counted, where it is over a bound. */
+  /** Reserves memory for one operation. Returns undefined, and reserves nothing, if a limit is exceeded. */
   operation(owner: Owner, bytes: number): Charge | undefined {
-    return bytes > this.#most.operation ? undefined : this.charge(owner, bytes);
+    return bytes > this.#maxBytes.operation ? undefined : this.charge(owner, bytes);
   }
 
-  /** A charge of something that is no operation. */
+  /** Like `operation`, without the limit per operation: for memory that does not belong to one. */
   charge(owner: Owner, bytes: number): Charge | undefined {
-    const bounds = this.#boundsOf(owner);
+    const limits = this.#limitsOf(owner);
     let charged = 0;
     const resize = (to: number): boolean => {
       const more = to - charged;
-      if (more > 0 && !bounds.every((bound) => this.#hasRoom(bound, more))) return false;
+      if (more > 0 && !limits.every((limit) => this.#fits(limit, more))) return false;
       charged = to;
-      for (const { key } of bounds) this.#add(key, more);
+      for (const { key } of limits) this.#add(key, more);
       return true;
     };
     return resize(bytes) ? { resize, release: () => void resize(0) } : undefined;
   }
 
-  #hasRoom({ key, most }: Bound, bytes: number): boolean {
-    return (this.#kept.get(key) ?? 0) + bytes <= most;
+  #fits({ key, maxBytes }: Limit, bytes: number): boolean {
+    return (this.#reserved.get(key) ?? 0) + bytes <= maxBytes;
   }
 
   #add(key: string, bytes: number): void {
-    const kept = (this.#kept.get(key) ?? 0) + bytes;
-    if (kept === 0) this.#kept.delete(key);
-    else this.#kept.set(key, kept);
+    const reserved = (this.#reserved.get(key) ?? 0) + bytes;
+    if (reserved === 0) this.#reserved.delete(key);
+    else this.#reserved.set(key, reserved);
   }
 
-  #boundsOf({ fingerprint, userId, ipAddress }: Owner): readonly Bound[] {
-    const { session, user, address } = this.#most;
-    const bounds: Bound[] = [];
-    if (fingerprint !== undefined) bounds.push({ key: `session ${fingerprint}`, most: session });
-    if (userId !== undefined) bounds.push({ key: `user ${userId}`, most: user });
+  #limitsOf({ fingerprint, userId, ipAddress }: Owner): readonly Limit[] {
+    const { session, user, address } = this.#maxBytes;
+    const limits: Limit[] = [];
+    if (fingerprint !== undefined)
+      limits.push({ key: `session ${fingerprint}`, maxBytes: session });
+    if (userId !== undefined) limits.push({ key: `user ${userId}`, maxBytes: user });
     if (address < Infinity)
-      bounds.push({ key: `address ${this.#networkOf(ipAddress)}`, most: address });
-    return bounds;
+      limits.push({ key: `address ${this.#networkOf(ipAddress)}`, maxBytes: address });
+    return limits;
   }
 
   #networkOf(address: string | null): string {
     const name = address ?? "";
-    const known = this.#networks.get(name);
-    if (known !== undefined) return known;
-    if (this.#networks.size >= rememberedAddresses) this.#networks.clear();
+    const cached = this.#networks.get(name);
+    if (cached !== undefined) return cached;
+    if (this.#networks.size >= maxCachedAddresses) this.#networks.clear();
     const network = networkOf(address);
     this.#networks.set(name, network);
     return network;

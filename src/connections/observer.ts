@@ -1,25 +1,25 @@
-/** What the transport tells of itself to whoever counts. */
+/** Events of connections, for metrics. */
 import type { CloseReason } from "../protocol/close-reasons.ts";
 import type { SessionMessage } from "../session/messages.ts";
 
 export type Transport = "socket" | "stream";
 
-/** Called often: whatever listens must be quick, and never throw. */
+/** Called often: implementations must be quick and must not throw. */
 export interface ConnectionObserver {
-  /** A socket opened, or a stream began. */
+  /** A socket was opened, or a stream began. */
   opened(transport: Transport): void;
-  /** One of those ended. */
-  ended(transport: Transport, ending: CloseReason): void;
+  /** A socket or stream ended. */
+  ended(transport: Transport, reason: CloseReason): void;
   /**
-   * It is heard that a session ended, under which so many connections run here.
+   * A session with that many connections on this node is known to have ended.
    *
-   * @returns what is called as each of them closes
+   * @returns a callback for each of these connections as it closes
    */
   closing(end: SessionMessage & { readonly type: "ended" }, connections: number): () => void;
-  /** A session with connections had ended, and no message had said so. */
+  /** A session with connections turned out to have ended, although no message was received. */
   missedEndDetected(): void;
-  /** A recheck of all sessions took so many milliseconds; whether the store answered for each. */
-  rechecked(milliseconds: number, isWhole: boolean): void;
+  /** A recheck of all sessions took that many milliseconds. `isComplete`: the store answered for each session. */
+  rechecked(milliseconds: number, isComplete: boolean): void;
 }
 
 export const noObserver: ConnectionObserver = {

@@ -1,4 +1,4 @@
-/** Rereads the sessions of all connections: what a lost message would have told is found out so. */
+/** Reads the sessions of all connections at intervals, to find ends whose message was lost. */
 import type { ReportError } from "../lib/report-error.ts";
 import type { Deadlines } from "../lib/deadlines.ts";
 import type { Connections } from "./connections.ts";
@@ -8,11 +8,11 @@ export interface RecheckOptions {
   readonly connections: Connections;
   readonly deadlines: Deadlines;
   readonly clock: () => number;
-  /** Milliseconds of a clock that nobody sets: a wall clock set back would put rechecks off by as much. */
+  /** Monotonic clock (ms): a wall clock that is set back would delay rechecks by as much. */
   readonly uptime: () => number;
   /** Milliseconds from one recheck to the next. */
   readonly recheckInterval: number;
-  /** Milliseconds that connections live on while the store cannot be asked. */
+  /** How long connections stay open while the store is unavailable (ms). */
   readonly outageGrace: number;
   readonly reportError: ReportError;
   readonly observer?: ConnectionObserver;
@@ -20,18 +20,17 @@ export interface RecheckOptions {
   readonly look?: () => void;
 }
 
-/** How often the clock is looked at, in milliseconds. */
 const tickInterval = 250;
 
-/** The one timer of a node: it meets deadlines, rechecks, and gives up on a store that stays away. */
+/** The one timer of a node: runs deadlines and rechecks, and closes connections after a long outage of the store. */
 export class Recheck {
   readonly #options: RecheckOptions;
   readonly #timer: NodeJS.Timeout;
   #lastStart: number;
-  /** Some sessions were not answered for when they were last asked for. */
-  #failing = false;
-  #running = false;
-  #again = false;
+  /** Whether the last read left some sessions without an answer. */
+  #isFailing = false;
+  #isRunning = false;
+  #runsAgain = false;
 
   constructor(options: RecheckOptions) {
     this.#options = options;
@@ -40,30 +39,37 @@ export class Recheck {
   }
 
   tick(): void {
-    const { clock, uptime, deadlines, connections, recheckInterval, outageGrace, look } =
-      this.#options;
-    look?.();
+    const {
+      clock,
+      uptime,
+      deadlines,
+      connections,
+      recheckInterval,
+      outageGrace,
+      look: onTick,
+    } = this.#options;
+    onTick?.();
     const now = uptime();
     deadlines.tick(clock());
-    if (this.#failing) connections.closeUnverified(now - outageGrace);
-    // After a failure it asks for those all the time: what was missed is found out as soon as the store
-    // is back, and a connection that the store lets in again should not be ended.
+    if (this.#isFailing) connections.closeUnverified(now - outageGrace);
+    // After a failure it reads the unanswered sessions at every tick: missed ends are found as soon as the store
+    // is back, and connections of sessions that it answers for are not closed.
     if (now - this.#lastStart >= recheckInterval) this.now();
-    else if (this.#failing && !this.#running) void this.#run("unanswered");
+    else if (this.#isFailing && !this.#isRunning) void this.#run("unanswered");
   }
 
-  /** Rechecks all sessions; if a recheck is under way, once more after it. */
+  /** Rechecks all sessions; if a recheck is in progress, once more after it. */
   now(): void {
     this.#lastStart = this.#options.uptime();
-    this.#again = this.#running;
-    if (!this.#running) void this.#run("all");
+    this.#runsAgain = this.#isRunning;
+    if (!this.#isRunning) void this.#run("all");
   }
 
   close(): void {
     clearInterval(this.#timer);
   }
 
-  async #run(whom: "all" | "unanswered"): Promise<void> {
+  async #run(scope: "all" | "unanswered"): Promise<void> {
     const {
       uptime,
       connections,
@@ -72,18 +78,18 @@ export class Recheck {
       observer = noObserver,
     } = this.#options;
     const start = uptime();
-    this.#running = true;
-    const failure: unknown = await connections.recheck(whom).catch((error: unknown) => error);
-    this.#running = false;
-    this.#failing = failure !== undefined;
-    if (this.#failing)
+    this.#isRunning = true;
+    const failure: unknown = await connections.recheck(scope).catch((error: unknown) => error);
+    this.#isRunning = false;
+    this.#isFailing = failure !== undefined;
+    if (this.#isFailing)
       reportError("the sessions of the connections could not be rechecked", failure);
-    const took = uptime() - start;
-    if (whom === "all") observer.rechecked(took, !this.#failing);
-    if (took > recheckInterval) {
-      const says = `${Math.round(took)} ms instead of ${recheckInterval}`;
-      reportError("a recheck outlasts its interval", new Error(says));
+    const duration = uptime() - start;
+    if (scope === "all") observer.rechecked(duration, !this.#isFailing);
+    if (duration > recheckInterval) {
+      const message = `${Math.round(duration)} ms instead of ${recheckInterval}`;
+      reportError("a recheck outlasts its interval", new Error(message));
     }
-    if (this.#again) this.now();
+    if (this.#runsAgain) this.now();
   }
 }

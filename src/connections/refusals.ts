@@ -1,4 +1,4 @@
-/** Says why somebody was not let in: one fact of the audit trail for each, with what is known of him. */
+/** Logs why a client was refused: one audit fact for each reason, with what is known about the client. */
 import { tokenFields, type AccessRefusal, type AuditFact } from "../session/audit.ts";
 import type { Device } from "../session/session.ts";
 import type { Authentication } from "../session/sessions.ts";
@@ -11,7 +11,7 @@ export interface Refusal {
   readonly claims?: Claims | undefined;
 }
 
-/** Notes a refusal of one request or socket. */
+/** Logs a refusal of one request or socket. */
 export type LogRefusal = (reason: Refusal["reason"], claims?: Claims) => void;
 
 export type RecordRefusal = (refusal: Refusal) => void;
@@ -20,22 +20,22 @@ export function refusalFact({ transport, reason, device, claims }: Refusal): Aud
   return { event: "refused", transport, reason, ...tokenFields(claims, device) };
 }
 
-/** For one request or socket: each reason is noted once, however often it is met. */
+/** A log for one request or socket that records each reason once. */
 export function refusalLogger(
   transport: Refusal["transport"],
   device: Device,
-  noteRefusal: RecordRefusal,
+  recordRefusal: RecordRefusal,
 ): LogRefusal {
-  // Made when it is needed: on few sockets there is anything to note.
-  let noted: Set<Refusal["reason"]> | undefined;
+  // Created on demand: most sockets are never refused anything.
+  let recorded: Set<Refusal["reason"]> | undefined;
   return (reason, claims) => {
-    if (noted?.has(reason) === true) return;
-    (noted ??= new Set()).add(reason);
-    noteRefusal({ transport, reason, device, claims });
+    if (recorded?.has(reason) === true) return;
+    (recorded ??= new Set()).add(reason);
+    recordRefusal({ transport, reason, device, claims });
   };
 }
 
-/** Why this is not a session, in the words of the log; undefined when it is one. */
+/** The reason to log; undefined when the session is valid. */
 export function refusalOf(authentication: Authentication): Refusal["reason"] | undefined {
   switch (authentication.state) {
     case "signedIn":

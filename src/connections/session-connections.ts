@@ -1,4 +1,4 @@
-/** What runs on this node under one session, and until when each of it may. */
+/** The connections of one session on this node, and the deadline of each. */
 import type { ConnectionLifecycle } from "./lifecycle.ts";
 import type { SessionMessage } from "../session/messages.ts";
 import { isSameNetwork, sessionNetworkOf } from "../lib/client-network.ts";
@@ -7,20 +7,20 @@ import type { Claims } from "../session/token.ts";
 import type { Unsubscribe } from "../session/pubsub.ts";
 import type { ConnectionObserver } from "./observer.ts";
 
-/** A connection or a slow request, with what counts of the tokens that were shown on it. */
+/** A socket, a stream or a slow request, with the limits of the tokens that were presented on it. */
 export interface Connection {
   readonly lifecycle: ConnectionLifecycle;
   readonly device: Pick<Device, "ipAddress">;
-  /** That of the newest token shown on it. */
+  /** Generation of the newest token presented on it. */
   generation: number;
   /**
-   * Its deadline (epoch ms): the expiry of the newest token shown on it, or of one that a renewal from its
-   * network made since. Infinity for a request, which is answered however long it takes.
+   * Its deadline (epoch ms): the expiry of the newest token presented on it, or of one that a renewal from the
+   * same network has issued since. Infinity for a request, which is answered however long it takes.
    */
   expiresAt: number;
 }
 
-/** One that has shown no token yet. */
+/** A connection on which no token was presented yet. */
 export function newConnection(
   lifecycle: ConnectionLifecycle,
   device: Connection["device"],
@@ -28,22 +28,27 @@ export function newConnection(
   return { lifecycle, device, generation: 0, expiresAt: 0 };
 }
 
-/** All connections of one session: they share a topic, and one deadline at the earliest of theirs. */
+/** Whether it is a slow request, and not a socket or a stream. */
+export function isSlowRequest({ expiresAt }: Connection): boolean {
+  return expiresAt === Infinity;
+}
+
+/** All connections of one session. They share one subscription, and one timer at their earliest deadline. */
 export interface SessionConnections {
   readonly fingerprint: string;
   readonly connections: Set<Connection>;
-  /** Requests that are slow to be answered: they end with the session, but are no connections. Few have any. */
+  /** Slow requests: they end with the session, but do not count as connections. Undefined in most sessions. */
   requests: Set<Connection> | undefined;
   readonly subscribed: Promise<Unsubscribe>;
-  /** What was last read or heard of the session. */
+  /** The session's latest known state, from the store or from a message. */
   accessExpiresAt: number;
   minGeneration: number;
-  /** The earliest deadline of the connections; Infinity when none is set. */
+  /** The earliest deadline for which a timer is set; Infinity when there is none. */
   deadline: number;
   cancelDeadline: () => void;
-  /** When the store was last asked for it and answered, by `uptime`. */
+  /** When the last read that the store answered began, by `uptime`. */
   answeredAt: number;
-  /** It was asked since, and did not. */
+  /** Whether the store failed to answer a later read. */
   isStale: boolean;
 }
 
@@ -58,32 +63,32 @@ export function connectionsAndRequests({
   return [...connections, ...(requests ?? [])];
 }
 
-/** Whether there are connections of which no end is known. */
+/** Whether the end of at least one connection is not known yet. */
 export function hasOpen({ connections }: SessionConnections): boolean {
   return connections.values().some(({ lifecycle }) => lifecycle.closeReason === undefined);
 }
 
-/** Moves a member's deadline, forward only, and its generation by a token that was shown on it. */
-export function showOn(
-  member: Connection,
+/** Applies a token that was presented on the connection. Neither deadline nor generation moves back. */
+export function presentOn(
+  connection: Connection,
   { generation, expiresAt }: Pick<Claims, "generation" | "expiresAt">,
 ): void {
-  member.generation = Math.max(member.generation, generation);
-  member.expiresAt = Math.max(member.expiresAt, expiresAt);
+  connection.generation = Math.max(connection.generation, generation);
+  connection.expiresAt = Math.max(connection.expiresAt, expiresAt);
 }
 
-/** Moves the deadlines of those that are in the network from which the session was last renewed. */
-export function extendByNetwork(members: Iterable<Connection>, standing: SessionExpiry): void {
-  const { accessExpiresAt } = standing;
-  const network = latestNetwork(standing);
-  for (const member of members) {
-    if (accessExpiresAt <= member.expiresAt) continue;
-    if (isSameNetwork(sessionNetworkOf(member.device.ipAddress), network))
-      member.expiresAt = accessExpiresAt;
+/** Moves the deadlines of the connections in the network from which the session was last renewed. */
+export function extendByNetwork(connections: Iterable<Connection>, session: SessionExpiry): void {
+  const { accessExpiresAt } = session;
+  const network = latestNetwork(session);
+  for (const connection of connections) {
+    if (accessExpiresAt <= connection.expiresAt) continue;
+    if (isSameNetwork(sessionNetworkOf(connection.device.ipAddress), network))
+      connection.expiresAt = accessExpiresAt;
   }
 }
 
-/** The earliest deadline of its connections; Infinity when there is none. */
+/** The earliest deadline of the connections that are not closing; Infinity when there is none. */
 export function earliestDeadline({ connections }: SessionConnections): number {
   let earliest = Infinity;
   for (const { lifecycle, expiresAt } of connections)
@@ -91,22 +96,25 @@ export function earliestDeadline({ connections }: SessionConnections): number {
   return earliest;
 }
 
-/** Those whose deadline has come, and which are not closing yet. */
+/** Connections past their deadline that are not closing yet. */
 export function dueConnections({ connections }: SessionConnections, now: number): Connection[] {
   return [...connections].filter(
     ({ lifecycle, expiresAt }) => lifecycle.closingFor === undefined && expiresAt <= now,
   );
 }
 
-/** Those that showed no token of an accepted generation, and which do not know it yet. */
-export function supersededMembers(group: SessionConnections): Connection[] {
+/** Connections and requests without a token of an accepted generation that are not marked as revoked yet. */
+export function supersededConnections(group: SessionConnections): Connection[] {
   const { minGeneration } = group;
   return connectionsAndRequests(group).filter(
     ({ lifecycle, generation }) => generation < minGeneration && !lifecycle.isRevoked,
   );
 }
 
-/** Before they are ended, each once: a message may come twice, and those that wait for an answer stay a while. */
+/**
+ * Reports each connection that is about to end to the observer, once: a message may arrive twice, and a connection
+ * that waits for a reply stays open meanwhile. To be called before the connections end.
+ */
 export function observeClosing(
   { connections }: SessionConnections,
   end: SessionMessage & { readonly type: "ended" },

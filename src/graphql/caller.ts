@@ -17,8 +17,14 @@ export interface CallerOptions {
    * lifecycle was registered when it began.
    */
   readonly join?: (kind: ConnectionKind) => Promise<void>;
-  /** Called when the response must be sent before the listeners of the lifecycle see its end. */
-  readonly onReplyBeforeClose?: () => void;
+  /**
+   * Stands for the operation's reply in its lifecycle, where the transport reports when that was sent.
+   *
+   * @default a reply that is finished when the client leaves
+   */
+  readonly reply?: object;
+  /** How long a close waits for that reply when the operation ends its own session (ms). Default: no time-out. */
+  readonly replyTimeout?: number;
   /** Called when the operation renewed a session, and its response has the new tokens. */
   readonly onRenewed?: (session: Session) => void;
   /** Called once, after the response or the close of the stream. */
@@ -46,7 +52,8 @@ export class Caller {
   /** A time of `performance.now()`. */
   readonly #identifiedAt = performance.now();
   readonly #join: CallerOptions["join"];
-  readonly #onReplyBeforeClose: CallerOptions["onReplyBeforeClose"];
+  readonly #reply: object;
+  readonly #replyTimeout: number | undefined;
   readonly #onRenewed: CallerOptions["onRenewed"];
   #onDone: CallerOptions["onDone"];
   readonly #ledger: MemoryLedger | undefined;
@@ -62,7 +69,8 @@ export class Caller {
     this.lifecycle = options.lifecycle;
     this.noteRefusal = options.noteRefusal;
     this.#join = options.join;
-    this.#onReplyBeforeClose = options.onReplyBeforeClose;
+    this.#reply = options.reply ?? this;
+    this.#replyTimeout = options.replyTimeout;
     this.#onRenewed = options.onRenewed;
     this.#onDone = options.onDone;
     this.#ledger = options.ledger;
@@ -129,12 +137,13 @@ export class Caller {
    * response is sent, whatever ended the lifecycle meanwhile.
    */
   async endAfterReply<T>(work: () => Promise<T>): Promise<T> {
-    this.lifecycle.deferClose();
+    const ending = {};
+    this.lifecycle.closeAfter(ending);
     try {
       return await work();
     } finally {
       this.replyBeforeClose();
-      this.lifecycle.flushClose();
+      this.lifecycle.finishReply(ending);
     }
   }
 
@@ -142,7 +151,6 @@ export class Caller {
   replyBeforeClose(): void {
     if (this.#repliesBeforeClose) return;
     this.#repliesBeforeClose = true;
-    this.lifecycle.deferClose();
-    this.#onReplyBeforeClose?.();
+    this.lifecycle.closeAfter(this.#reply, this.#replyTimeout);
   }
 }

@@ -1,4 +1,4 @@
-/** Who asks over HTTP: the caller of each request, and how a request that lasts comes under its session. */
+/** Identifies the caller of each HTTP request, and puts long requests under their session. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ConnectionKind } from "../connections/connection-kind.ts";
 import { Caller } from "../graphql/caller.ts";
@@ -17,95 +17,90 @@ export interface RequestOptions extends AdmissionOptions {
   readonly sessions: Sessions;
   readonly noteRefusal: RecordRefusal;
   readonly trustProxy: number;
-  /** For streams, and for all sockets. */
+  /** Limits all sockets and streams together. */
   readonly places: ConnectionLimiter;
-  /** Milliseconds after which a stream is cut of which its client takes nothing. */
+  /** How long a stream may have unread bytes of which the client reads none, before it is closed (ms). */
   readonly stallTimeout: number;
   readonly observer?: ConnectionObserver;
 }
 
-/** A request, as far as it matters who asks. */
+/** The parts of a request that identify its caller. */
 export interface HttpCaller {
   readonly authorization: unknown;
   readonly device: Device;
-  /** Calls back when it was answered, or its client left. */
+  /** Registers a callback for when the request is answered or its client leaves. */
   readonly onLeave: (callback: () => void) => void;
-  /** Called when its answer is going to last. */
+  /** Called when the response becomes a stream. */
   readonly onStreaming?: () => void;
-  /** Called once when it was executed, or its stream is closed. */
+  /** Called once, when the operation is executed or its stream is closed. */
   readonly onDone?: () => void;
 }
 
-/** One over Node's HTTP: its client is gone when the response is closed. */
+/** Identifies the caller of a request over Node's HTTP. */
 export function identifyRequest(
   request: IncomingMessage,
   response: ServerResponse,
   options: RequestOptions,
 ): Promise<Caller> {
-  const visit = {
+  const httpCaller = {
     authorization: request.headers.authorization,
     device: deviceOf(request, options.trustProxy),
-    // With its answer, or without: either way nothing of it has a reader any more.
+    // Answered or not: after "close", the response has no reader any more.
     onLeave: (callback: () => void) => {
-      // Plugins take their time before it is asked who is there.
+      // Plugins may take their time before the caller is identified.
       if (response.closed) callback();
       else response.once("close", callback);
     },
-    onLast: () => response.setTimeout(options.stallTimeout),
+    onStreaming: () => response.setTimeout(options.stallTimeout),
   };
-  return identifyHttpCaller(visit, options);
+  return identifyHttpCaller(httpCaller, options);
 }
 
-/** A token that does not serve makes the request anonymous, so that an old header never blocks `login`. */
+/** A refused token makes the request anonymous, so that an old header never blocks `login`. */
 export async function identifyHttpCaller(
-  visit: HttpCaller,
+  { authorization, device, onLeave, onStreaming, onDone }: HttpCaller,
   options: RequestOptions,
 ): Promise<Caller> {
-  const { sessions, noteRefusal, places, observer = noObserver } = options;
-  const { device, onDone } = visit;
+  const { sessions, connections, noteRefusal, places, observer = noObserver } = options;
   const lifecycle = new ConnectionLifecycle(options.reportError);
-  visit.onLeave(() => lifecycle.end("CLIENT_GONE"));
-  const note = refusalLogger("http", device, noteRefusal);
-  const authentication = await sessions.authenticate(tokenFromHeader(visit.authorization));
+  onLeave(() => lifecycle.end("CLIENT_GONE"));
+  const logRefusal = refusalLogger("http", device, noteRefusal);
+  const authentication = await sessions.authenticate(tokenFromHeader(authorization));
+  const { claims } = authentication;
   const refusal = refusalOf(authentication);
-  // Without a token it is worth a line only where one was needed.
-  if (refusal !== undefined && refusal !== "MISSING") note(refusal, authentication.claims);
-  /** Whether it may last. */
-  const settle = (stay: ConnectionKind): boolean => {
-    if (stay !== "stream") return true;
-    visit.onStreaming?.();
+  // A missing token is logged only if an operation needs one.
+  if (refusal !== undefined && refusal !== "MISSING") logRefusal(refusal, claims);
+  /** Counts the stream. Returns false, and ends it, when a connection limit is reached. */
+  const openStream = (): boolean => {
+    onStreaming?.();
     observer.opened("stream");
-    lifecycle.onEnd((ending) => observer.ended("stream", ending));
+    lifecycle.onEnd((reason) => observer.ended("stream", reason));
     if (places.acquire(device.ipAddress, lifecycle)) {
       lifecycle.onEnd(() => places.release(device.ipAddress, lifecycle));
       return true;
     }
-    note("TOO_MANY_CONNECTIONS", authentication.claims);
+    logRefusal("TOO_MANY_CONNECTIONS", claims);
     lifecycle.end("TOO_MANY_CONNECTIONS");
     return false;
   };
-  const caller = {
+  const connection = newConnection(lifecycle, device);
+  const join = async (kind: ConnectionKind) => {
+    if (kind === "stream" && !openStream()) return;
+    if (authentication.state === "signedIn")
+      await admit(
+        { claims: authentication.claims, connection, kind, isAuthenticated: true, logRefusal },
+        options,
+      );
+    else if (kind === "stream") connections.trackAnonymous(lifecycle);
+  };
+  return new Caller({
     authentication,
     device,
     lifecycle,
     ledger: options.ledger,
     isRequest: true,
-    noteRefusal: note,
+    noteRefusal: logRefusal,
     ...(onDone && { onDone }),
-  };
-  if (authentication.state !== "signedIn") {
-    const shelter = async (stay: ConnectionKind) => {
-      if (settle(stay) && stay === "stream") options.connections.trackAnonymous(lifecycle);
-    };
-    return new Caller({ ...caller, join: shelter });
-  }
-  const { claims } = authentication;
-  // The generation was checked when the request came; a renewal since does not matter.
-  const check = () => sessions.checkAgain(claims);
-  const member = newConnection(lifecycle, device);
-  const join = async (stay: ConnectionKind) => {
-    if (settle(stay))
-      await admit({ claims, connection: member, check, logRefusal: note, kind: stay }, options);
-  };
-  return new Caller({ ...caller, join });
+    join,
+  });
 }

@@ -1,70 +1,53 @@
-/** Answers plain JSON requests by the engine's own pipeline, without the Request and Response of the Fetch API around it. */
+/** Answers plain JSON requests with the engine's own pipeline, without Yoga's HTTP adapter and its Fetch API objects. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { getOperationAST, OperationTypeNode } from "graphql";
 import { processRegularResult } from "graphql-yoga";
-import type { Caller } from "../graphql/caller.ts";
 import type { Engine, Operation, FastPath } from "../graphql/execution/engine.ts";
 import { securityHeaders } from "../graphql/plugins/use-security-headers.ts";
 import { requestIdHeader } from "../lib/log-context.ts";
 import type { AllowsOrigin } from "../request/origin-check.ts";
 import { giveBody, readBody, type ReadRequest } from "./body.ts";
+import { identifyRequest, type RequestOptions } from "./caller.ts";
+import { jsonTypeFor, type JsonType } from "./response-type.ts";
 
-export interface JsonOptions {
+export interface FastPathOptions extends RequestOptions {
   readonly engine: Engine;
-  /** Bytes of a body. */
+  /** Maximum size of a body (bytes). */
   readonly maxMessageSize: number;
-  /** Whose pages may call, and read the answer. */
+  /** The origins whose pages may call and read the response. */
   readonly allowsOrigin: AllowsOrigin;
 }
 
-const json = "application/json";
-const graphqlResponse = "application/graphql-response+json";
+type FastPathResult = Awaited<ReturnType<FastPath["answer"]>>;
 
-type Result = Awaited<ReturnType<FastPath["answer"]>>;
-
-/** What clients say that they take, and what they are given; who says something else is the adapter's. */
-const answerTypes = new Map<string | undefined, string>([
-  [undefined, json],
-  ["*/*", json],
-  [json, json],
-  [graphqlResponse, graphqlResponse],
-  // Apollo Client's, and urql's.
-  [`${graphqlResponse},${json};q=0.9`, graphqlResponse],
-  [
-    `${graphqlResponse},application/graphql+json,${json},text/event-stream,multipart/mixed`,
-    graphqlResponse,
-  ],
-]);
-
-const expected = new Set(["query", "variables", "operationName", "extensions"]);
+const knownParameters = new Set(["query", "variables", "operationName", "extensions"]);
 
 /**
- * Whether it answers the request; all others, and all that is wrong with one, are left to the engine's
- * adapter, which finds the body read where it was.
+ * Answers a plain JSON request. Resolves to false for all other requests, and for all invalid ones: the engine's
+ * adapter answers those, and can read the body again.
  */
-export async function answerJson(
+export async function answerPlainJson(
   request: ReadRequest,
   response: ServerResponse,
-  identify: () => Promise<Caller>,
-  options: JsonOptions,
+  options: FastPathOptions,
 ): Promise<boolean> {
-  const type = answerTypes.get(request.headers.accept?.replaceAll(" ", ""));
-  const { fastPath: short } = options.engine;
-  if (type === undefined || short === undefined || !isPlain(request, options.maxMessageSize))
+  const { fastPath } = options.engine;
+  const type = jsonTypeFor(request.headers.accept);
+  if (type === undefined || fastPath === undefined || !isPlain(request, options.maxMessageSize))
     return false;
   const body = await readBody(request, options.maxMessageSize);
   if (body === undefined) return true;
-  const operation = operationOf(body, short);
+  const operation = operationOf(body, fastPath);
   if (operation === undefined) {
     giveBody(request, body);
     return false;
   }
-  const result = await short.answer(operation, identify);
-  await send(response, result, type, request, options);
+  const result = await fastPath.answer(operation, identifyRequest(request, response, options));
+  await respond(response, result, type, request, options);
   return true;
 }
 
-/** Without anything that the adapter would look at: another body, or one of unknown length. */
+/** Whether no header needs the adapter: for another content type or encoding, or a body of unknown length. */
 function isPlain({ method, url, headers }: IncomingMessage, maxMessageSize: number): boolean {
   return (
     method === "POST" &&
@@ -77,24 +60,24 @@ function isPlain({ method, url, headers }: IncomingMessage, maxMessageSize: numb
   );
 }
 
-/** Undefined unless all is well with it, and the answer comes in one piece. */
-function operationOf(body: Buffer, short: FastPath): Operation | undefined {
+/** Undefined unless the operation is valid and has a single result. */
+function operationOf(body: Buffer, fastPath: FastPath): Operation | undefined {
   try {
-    return plainOperation(JSON.parse(body.toString()), short);
+    return plainOperation(JSON.parse(body.toString()), fastPath);
   } catch {
-    // No JSON, or nested deeper than the stack is.
+    // Invalid JSON, or a document nested deeper than the stack allows.
     return undefined;
   }
 }
 
-function plainOperation(params: unknown, short: FastPath): Operation | undefined {
-  if (!isObject(params) || !Object.keys(params).every((name) => expected.has(name)))
+function plainOperation(params: unknown, fastPath: FastPath): Operation | undefined {
+  if (!isObject(params) || !Object.keys(params).every((name) => knownParameters.has(name)))
     return undefined;
   const { query, variables, extensions, operationName = null } = params;
   if (typeof query !== "string" || !isOptional(variables) || !isOptional(extensions))
     return undefined;
   if (operationName !== null && typeof operationName !== "string") return undefined;
-  const compiled = short.compile(query);
+  const compiled = fastPath.compile(query);
   if ("problems" in compiled || compiled.inParts) return undefined;
   const { document } = compiled;
   const kind = getOperationAST(document, operationName)?.operation;
@@ -110,42 +93,42 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-async function send(
+async function respond(
   response: ServerResponse,
-  result: Result,
-  type: string,
+  result: FastPathResult,
+  type: JsonType,
   request: IncomingMessage,
-  { engine, allowsOrigin }: JsonOptions,
+  { engine, allowsOrigin }: FastPathOptions,
 ): Promise<void> {
   const { origin, host } = request.headers;
   const headers: Record<string, string> = { "content-type": `${type}; charset=utf-8` };
   let status = 200;
-  let text: string;
-  if (isData(result)) text = JSON.stringify(result);
+  let body: string;
+  if (hasOnlyData(result)) body = JSON.stringify(result);
   else {
     const answer = processRegularResult(result, engine.fetchAPI, type);
     ({ status } = answer);
     for (const [name, value] of answer.headers) headers[name.toLowerCase()] = value;
-    text = await answer.text();
+    body = await answer.text();
   }
   if (response.destroyed) return;
   response.writeHead(status, {
     ...headers,
-    "content-length": Buffer.byteLength(text),
+    "content-length": Buffer.byteLength(body),
     ...securityHeaders,
     ...requestIdHeader(),
-    ...(origin !== undefined && allowsOrigin(origin, host ?? null) && allowed(origin)),
+    ...(origin !== undefined && allowsOrigin(origin, host ?? null) && corsHeaders(origin)),
   });
-  response.end(text);
+  response.end(body);
 }
 
-function allowed(origin: string): Record<string, string> {
+function corsHeaders(origin: string): Record<string, string> {
   return {
     "access-control-allow-origin": origin,
     "access-control-allow-methods": "GET, POST",
   };
 }
 
-function isData(result: object): boolean {
+function hasOnlyData(result: object): boolean {
   return "data" in result && !("errors" in result) && !("extensions" in result);
 }

@@ -1,60 +1,58 @@
-/** Whether this node can serve, part by part: for `/ready`, which load balancers ask. */
+/** Readiness of this node and of the services that it depends on, for the load balancer's `/ready` check. */
+import { withTimeout } from "../lib/timeout.ts";
 
-/** Something that the node cannot serve without. */
-export interface Check {
-  /** Says of what kind it is, and not where; several may have one name, and then all must be there. */
+/** A service that the node cannot work without. */
+export interface HealthCheck {
+  /** The kind of service, without its address. Several checks may share a name: it is up if all of them are. */
   readonly name: string;
-  /** Rejects when it does not answer. */
+  /** Rejects if the service does not answer. */
   readonly ping: () => Promise<void>;
 }
 
 export interface Readiness {
   readonly ready: boolean;
-  /** It was told to stop, and lets nobody in. */
+  /** Whether the node is shutting down and accepts no new clients. */
   readonly draining: boolean;
   readonly parts: Readonly<Record<string, "up" | "down">>;
 }
 
 /**
- * Anybody may ask, as often as he likes: those who ask while others wait get the same answer, so that
- * each part is asked once at a time.
+ * Any client may ask, at any rate: concurrent calls share one result, so each service has at most one check in
+ * flight.
  *
- * @param timeLimit how long a part may take to answer (ms); one without an answer by then is down. Clients do not wait
+ * @param timeLimit how long a service may take to answer before it counts as down (ms). Load balancers do not wait
  *   much longer.
  */
 export function readinessOf(
-  checks: readonly Check[],
+  checks: readonly HealthCheck[],
   timeLimit: number,
   isDraining: () => boolean,
 ): () => Promise<Readiness> {
-  let underWay: Promise<Readiness["parts"]> | undefined;
+  let inFlight: Promise<Readiness["parts"]> | undefined;
   return async () => {
-    underWay ??= askAll(checks, timeLimit).finally(() => (underWay = undefined));
-    const parts = await underWay;
+    inFlight ??= runAll(checks, timeLimit).finally(() => (inFlight = undefined));
+    const parts = await inFlight;
     const draining = isDraining();
     const ready = !draining && Object.values(parts).every((state) => state === "up");
     return { ready, draining, parts };
   };
 }
 
-async function askAll(checks: readonly Check[], timeLimit: number): Promise<Readiness["parts"]> {
-  const answers = await Promise.all(checks.map((check) => isUp(check, timeLimit)));
+async function runAll(
+  checks: readonly HealthCheck[],
+  timeLimit: number,
+): Promise<Readiness["parts"]> {
+  const results = await Promise.all(checks.map((check) => isUp(check, timeLimit)));
   const parts: Record<string, "up" | "down"> = {};
   for (const [index, { name }] of checks.entries())
-    parts[name] = answers[index] === true && parts[name] !== "down" ? "up" : "down";
+    parts[name] = results[index] === true && parts[name] !== "down" ? "up" : "down";
   return parts;
 }
 
-async function isUp({ ping }: Check, timeLimit: number): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const timer = setTimeout(resolve, timeLimit, false);
-  ping().then(
-    () => resolve(true),
-    () => resolve(false),
+async function isUp({ ping }: HealthCheck, timeLimit: number): Promise<boolean> {
+  const pinged = ping().then(
+    () => true,
+    () => false,
   );
-  try {
-    return await promise;
-  } finally {
-    clearTimeout(timer);
-  }
+  return (await withTimeout(pinged, timeLimit)) === true;
 }

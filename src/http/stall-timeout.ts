@@ -1,20 +1,20 @@
-/** Cuts HTTP connections whose client takes nothing of an answer, whatever the answer is. */
+/** Closes HTTP connections whose client has stopped reading a response. */
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
 /**
- * A connection is cut when bytes of an answer wait for its client and none moved for that time (ms). The
- * socket's own timer measures it: it starts again at each byte, so that a reader who is slow is not cut, and
- * neither is one who waits for an answer that is still being made.
+ * Closes a connection when bytes of a response wait for the client and none was sent for `timeout` milliseconds. The
+ * socket's own timer restarts at each byte, so slow readers stay connected. So do clients that wait for a response
+ * which is still being produced.
  */
-export function cutStalledReaders(server: Server, time: number): void {
-  server.setTimeout(time);
+export function closeStalledReaders(server: Server, timeout: number): void {
+  server.setTimeout(timeout);
   server.on("request", (_request: IncomingMessage, response: ServerResponse) => {
     response.on("timeout", onTimeout);
   });
 }
 
-/** Node destroys connections that time out without a listener, such as those that are kept and not used. */
+/** Node itself closes connections that time out without this listener, such as idle keep-alive connections. */
 function onTimeout(this: ServerResponse, socket: Socket): void {
   if (socket.writableLength > 0 || this.writableLength > 0) socket.destroy();
 }

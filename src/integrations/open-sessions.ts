@@ -1,4 +1,4 @@
-/** Curfew in pieces, for a Yoga and a graphql-ws of an app's own. */
+/** Curfew's sessions for an app that has its own Yoga and graphql-ws servers. */
 import type { ServerOptions } from "graphql-ws";
 import type { Plugin } from "graphql-yoga";
 import type { Registry } from "prom-client";
@@ -15,62 +15,62 @@ import type { Connections } from "../connections/connections.ts";
 import { drained } from "../connections/drain.ts";
 import type { Administration } from "../users/administration.ts";
 
-/** The pieces, all of one node. */
+/** The parts of one node. */
 export interface OpenSessions extends AsyncDisposable {
   readonly sessions: Sessions;
   /** For operators: locks and deletes users, and ends their sessions. */
   readonly admin: Administration;
-  /** The app's topics, on all nodes. */
+  /** The app's topics, shared by all nodes. */
   readonly events: Events;
   /** The sockets and streams of this node. */
   readonly connections: Connections;
-  /** What is counted, for a page of your own: `await curfew.metrics.metrics()`. */
+  /** Metrics, for an endpoint of the app: `await curfew.metrics.metrics()`. */
   readonly metrics: Registry;
   /**
-   * For `createYoga`: puts the `CurfewContext` into the context, and ends what runs under a session with it,
-   * event streams too. Other plugins find the session in the context if they come after it.
+   * For `createYoga`: adds the `CurfewContext` to the context, and ends operations and event streams with their
+   * session. Plugins after this one find the session in the context.
    */
   readonly plugin: Plugin<CurfewContext>;
   /**
-   * For `useServer` of `graphql-ws/use/ws`: sockets live under the session of the token in their
-   * `connection_init`, and end with it. Their operations go through all plugins of the Yoga.
+   * For `useServer` of `graphql-ws/use/ws`: authenticates each socket by the token in its `connection_init`, and
+   * closes it when that session ends. Operations go through all plugins of the Yoga server.
    *
-   * @throws {Error} when the Yoga does not have the plugin.
+   * @throws {Error} if the Yoga server does not have the plugin.
    */
   socketOptions(yoga: YogaLike): ServerOptions<Record<string, unknown>, SocketExtra>;
-  /** Ends all connections over the `drainTime`, retryably, and closes everything that was opened. */
+  /** Closes all connections within the `drainTime`, so that their clients reconnect, and then the store. */
   close(): Promise<void>;
 }
 
-/** What `createYoga` gives, whatever contexts it was made for. */
+/** A result of `createYoga`, with any context types. */
 export interface YogaLike {
   readonly getEnveloped: (context?: object) => unknown;
 }
 
 /**
- * Opens the store, and holds the sessions in it to their end on this node. Of the settings those of the store, of tokens
- * and of connections count: where your server listens, whose pages it serves and which documents it takes is
- * its own to say.
+ * Opens the store, and ends connections on this node with their sessions. Uses the settings of the store, of tokens and
+ * of connections. The app's own server decides where it listens, which origins it allows and which documents it
+ * executes.
  *
- * @throws {ConfigError} when options are wrong.
- * @throws {Error} when what the options name cannot be opened.
+ * @throws {ConfigError} if options are invalid.
+ * @throws {Error} if the store or another configured service cannot be opened.
  */
 export async function openSessions(given: NodeOptions = {}): Promise<OpenSessions> {
-  const { options, services, shared, admin, metrics, ...core } = await createNode(given);
+  const { options, services, shared, admin, metrics, ...node } = await createNode(given);
   const { sessions, connections, reportError } = shared;
-  // Yoga masks and logs; this only says what Curfew's own failures are.
-  const run = createExecute({
+  // Yoga masks and logs errors; this only gives Curfew's own errors their codes.
+  const execute = createExecute({
     mask: nameError,
     onMasked: () => {},
     reportError,
     suggestions: true,
   });
-  const { plugin, isIn } = createPlugin({ ...shared, services, run });
-  let closing = false;
+  const { plugin, isInstalled } = createPlugin({ ...shared, services, execute });
+  let isClosing = false;
   const close = async () => {
-    closing = true;
+    isClosing = true;
     await drained(() => connections.lifecycles, options.drainTime);
-    await core.close();
+    await node.close();
   };
   return {
     sessions,
@@ -80,15 +80,15 @@ export async function openSessions(given: NodeOptions = {}): Promise<OpenSession
     metrics: metrics.registry,
     plugin,
     socketOptions: ({ getEnveloped }) => {
-      if (!isIn(getEnveloped))
+      if (!isInstalled(getEnveloped))
         throw new Error(
           "This Yoga lacks Curfew's plugin: createYoga({ plugins: [curfew.plugin] })",
         );
       const pipeline = pluginPipeline(
-        (params, caller, place) =>
-          getEnveloped({ ...place, params, [callerKey]: caller }) as Enveloped,
+        (params, caller, initialContext) =>
+          getEnveloped({ ...initialContext, params, [callerKey]: caller }) as Enveloped,
       );
-      return socketOptions({ ...shared, pipeline, isClosing: () => closing });
+      return socketOptions({ ...shared, pipeline, isClosing: () => isClosing });
     },
     close,
     [Symbol.asyncDispose]: close,

@@ -1,4 +1,4 @@
-/** The plugin that gives a Yoga of an app's own Curfew's sessions: in the context, and as the end of operations. */
+/** A plugin for an app's own Yoga server: adds the session to the context, and ends operations with their session. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Plugin } from "graphql-yoga";
 import { guardingPlugin } from "../graphql/authenticated.ts";
@@ -10,14 +10,14 @@ import { identifyRequest, identifyHttpCaller, type RequestOptions } from "../htt
 
 export interface PluginOptions extends RequestOptions {
   readonly services: Services;
-  readonly run: Execute;
+  readonly execute: Execute;
 }
 
-/** Where the context of a socket's operation has its caller. */
+/** Key of the caller in the context of a socket's operation. */
 export const callerKey = Symbol("caller");
 
-/** The context of an operation before any plugin saw it; where Yoga runs on Node's HTTP, with both ends of it. */
-interface Beginning {
+/** The initial context of an operation. On Node's HTTP it has the request and the response. */
+interface InitialContext {
   readonly [callerKey]?: Caller;
   readonly request?: Request;
   readonly req?: IncomingMessage;
@@ -26,27 +26,27 @@ interface Beginning {
 
 export interface SessionPlugin {
   readonly plugin: Plugin<CurfewContext>;
-  /** Whether it is among a Yoga's plugins. */
-  readonly isIn: (envelop: (context: object) => unknown) => boolean;
+  /** Whether a Yoga server has this plugin. */
+  readonly isInstalled: (getEnveloped: (context: object) => unknown) => boolean;
 }
 
 export function createPlugin(options: PluginOptions): SessionPlugin {
-  const mark = Symbol("marked");
-  const marked: object = { [mark]: true };
-  const last = useSessionEnd(options.run);
+  const marker = Symbol("installed");
+  const installed: object = { [marker]: true };
+  const lastPlugin = useSessionEnd(options.execute);
   return {
-    isIn: (envelop) => {
-      const context = { [mark]: false };
-      envelop(context);
-      return context[mark];
+    isInstalled: (getEnveloped) => {
+      const context = { [marker]: false };
+      getEnveloped(context);
+      return context[marker];
     },
     plugin: {
       onPluginInit: ({ plugins, addPlugin }) => {
         addPlugin(guardingPlugin());
-        // Not by `addPlugin`, which would put it before those that come after this one.
-        plugins.push(last);
+        // Not with `addPlugin`, which would insert it before the plugins that follow this one.
+        plugins.push(lastPlugin);
       },
-      onEnveloped: ({ extendContext }) => extendContext(marked),
+      onEnveloped: ({ extendContext }) => extendContext(installed),
       onContextBuilding: async ({ context, extendContext }) => {
         const caller = await callerOf(context, options);
         extendContext(createContext(options.services, caller));
@@ -55,21 +55,21 @@ export function createPlugin(options: PluginOptions): SessionPlugin {
   };
 }
 
-function callerOf(context: Beginning, options: RequestOptions): Caller | Promise<Caller> {
+function callerOf(context: InitialContext, options: RequestOptions): Caller | Promise<Caller> {
   const { [callerKey]: caller, req, res, request } = context;
   if (caller !== undefined) return caller;
   if (req?.socket !== undefined && res !== undefined) {
-    // Each operation of a batch listens to its end.
+    // Each operation of a batch listens for the end of the response.
     res.setMaxListeners(0);
     return identifyRequest(req, res, options);
   }
-  const left = Promise.withResolvers<void>();
-  request?.signal.addEventListener("abort", () => left.resolve(), { once: true });
-  const visit = {
+  const closed = Promise.withResolvers<void>();
+  request?.signal.addEventListener("abort", () => closed.resolve(), { once: true });
+  const httpCaller = {
     authorization: request?.headers.get("authorization"),
     device: { userAgent: request?.headers.get("user-agent") ?? null, ipAddress: null },
-    onLeave: (leave: () => void) => void left.promise.then(leave),
-    onDone: () => left.resolve(),
+    onLeave: (leave: () => void) => void closed.promise.then(leave),
+    onDone: () => closed.resolve(),
   };
-  return identifyHttpCaller(visit, options);
+  return identifyHttpCaller(httpCaller, options);
 }

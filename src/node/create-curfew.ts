@@ -14,7 +14,7 @@ import type { Connections } from "../connections/connections.ts";
 import { HttpServer, type Fallback } from "../http/server.ts";
 import { originPolicy } from "../request/origin-check.ts";
 import { ConnectionLimiter } from "../connections/connection-limiter.ts";
-import type { MetricsPage } from "../http/probes.ts";
+import type { MetricsPage } from "../http/monitoring-endpoints.ts";
 import { readinessOf } from "../http/health.ts";
 import { SocketServer } from "../websocket/server.ts";
 import type { Administration } from "../users/administration.ts";

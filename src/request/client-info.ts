@@ -1,14 +1,14 @@
-/** The client of a request: its user agent and its address, seen through trusted proxies. */
+/** Reads a client's user agent and IP address from its request, through trusted proxies. */
 import type { IncomingMessage } from "node:http";
 import type { Device } from "../session/session.ts";
 
-/** Enough to recognise a browser by; a client may send any length. */
-const userAgentLength = 256;
+/** Characters; enough to recognise a browser. A client may send any length. */
+const maxUserAgentLength = 256;
 
-/** @param trustProxy how many proxies before this server append to `X-Forwarded-For`. */
+/** @param trustProxy number of proxies in front of this server that append to `X-Forwarded-For` */
 export function deviceOf(request: IncomingMessage, trustProxy: number): Device {
   return {
-    userAgent: request.headers["user-agent"]?.slice(0, userAgentLength) ?? null,
+    userAgent: request.headers["user-agent"]?.slice(0, maxUserAgentLength) ?? null,
     ipAddress: addressOf(request, trustProxy),
   };
 }
@@ -16,7 +16,7 @@ export function deviceOf(request: IncomingMessage, trustProxy: number): Device {
 function addressOf(request: IncomingMessage, trustProxy: number): string | null {
   const direct = request.socket.remoteAddress ?? null;
   if (trustProxy === 0) return direct;
-  // Each proxy appends the address it saw: what stands further left, the client may have made up.
+  // Each proxy appends the address of its client. Addresses further left may be forged.
   const forwarded = [request.headers["x-forwarded-for"] ?? []].flat().join(",").split(",");
   return forwarded.at(-trustProxy)?.trim() || direct;
 }

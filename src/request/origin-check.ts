@@ -1,28 +1,28 @@
 /**
- * Which pages may call: by what browsers say of the page that a request comes from, and no page can change
- * (Fetch Metadata, https://www.w3.org/TR/fetch-metadata/, and `Origin`, RFC 6454).
+ * Refuses requests of other origins' pages, by the headers that browsers set and pages cannot change: Fetch Metadata
+ * (https://www.w3.org/TR/fetch-metadata/) and `Origin` (RFC 6454).
  */
 import type { IncomingMessage } from "node:http";
 
 /** @param host the `Host` header of the same request */
 export type AllowsOrigin = (origin: string, host: string | null | undefined) => boolean;
 
-/** The server's own pages, and the listed origins; `https://*.example.com` lists all subdomains. */
+/** Allows the server's own origin and the listed ones; `https://*.example.com` allows all subdomains. */
 export function originPolicy(listed: readonly string[]): AllowsOrigin {
   const patterns = listed.map(toPattern);
   return (origin, host) =>
-    origin.length <= maxLength &&
+    origin.length <= maxOriginLength &&
     ((URL.canParse(origin) && new URL(origin).host === host) ||
       patterns.some((pattern) => pattern.test(origin)));
 }
 
-/** Characters: a scheme, the longest name that DNS has, and a port. */
-const maxLength = 300;
+/** Characters of an origin: a scheme, the longest DNS name, and a port. */
+const maxOriginLength = 300;
 
 /**
- * Whether a page sends it that may not call: it is refused before anything is read or done, since browsers
- * send much without asking first (forms, images, GET, text; OWASP CSRF Prevention Cheat Sheet, "Fetch
- * Metadata headers"). The order is that of CrossOriginProtection in Go's net/http.
+ * Whether the request comes from a page that may not call. To be checked before the request is processed, because
+ * browsers send many requests without a preflight (forms, images, GET, plain text; OWASP CSRF Prevention Cheat Sheet,
+ * "Fetch Metadata headers"). The order of checks is that of CrossOriginProtection in Go's net/http.
  */
 export function isCrossOriginForbidden(
   { headers }: IncomingMessage,
@@ -30,34 +30,34 @@ export function isCrossOriginForbidden(
 ): boolean {
   const { origin, host } = headers;
   switch (headers["sec-fetch-site"]) {
-    // No browser, or an old one, or one that does not trust plain HTTP with more.
+    // Not a browser, an old browser, or plain HTTP, where browsers do not send the header.
     case undefined:
       return origin !== undefined && !allowsOrigin(origin, host);
     case "same-origin":
-    // Typed by a person.
+    // Started by the user, for example from the address bar.
     case "none":
       return false;
-    // Another site, or a neighbour on the same, or the same host by plain HTTP: listed, or not at all.
+    // Another site, a sibling domain, or the same host over plain HTTP: allowed only if listed.
     default:
       return origin === undefined || !allowsOrigin(origin, undefined);
   }
 }
 
-/** Whether no operation runs for it, whoever sends it. */
+/** Whether the request executes no operation, so that any page may send it. */
 export function isSafeRequest(
   { method, url = "", headers }: IncomingMessage,
   hasExplorer: boolean,
 ): boolean {
-  // A browser that asks whether its page may call is told so by its answer's headers.
+  // A preflight: the response's CORS headers say whether the page may call.
   if (method === "OPTIONS") return true;
   if (method !== "GET" && method !== "HEAD") return false;
   if (!url.includes("?")) return true;
-  // People follow links to the explorer, with a query in them to look at; at any other path it would be run.
+  // A link to the explorer may contain a query, which is only shown. At any other path it would be executed.
   const isLink = url.startsWith("/graphql?") && headers.accept?.includes("text/html") === true;
   return hasExplorer && isLink;
 }
 
-/** `*` stands for one label or more. */
+/** `*` matches one or more labels. */
 function toPattern(origin: string): RegExp {
   const [before = "", after] = origin.split("*");
   return after === undefined

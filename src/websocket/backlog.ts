@@ -1,8 +1,8 @@
-/** Charges a socket for what waits to be sent on it. */
+/** Accounts for the bytes that wait to be sent on a socket. */
 import type { Charge, MemoryLedger, Owner } from "../connections/memory-ledger.ts";
 
-/** Bytes that may wait on each socket without being counted: more than a client that reads ever lets wait. */
-const uncounted = 64 * 1024;
+/** Waiting bytes per socket that are not counted: more than a client that reads ever has waiting. */
+const uncountedBacklog = 64 * 1024;
 
 export class Backlog {
   readonly #ledger: MemoryLedger;
@@ -14,9 +14,9 @@ export class Backlog {
     this.#ownerOf = ownerOf;
   }
 
-  /** So many bytes wait now; false where that is more than may be kept. */
+  /** Sets the number of waiting bytes. Returns false if a memory limit is exceeded. */
   update(bytes: number): boolean {
-    if (bytes <= uncounted) {
+    if (bytes <= uncountedBacklog) {
       this.release();
       return true;
     }

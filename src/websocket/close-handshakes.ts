@@ -1,40 +1,40 @@
-/** Sockets that were told to close: their replies wait until all others that end now have been told. */
+/** Delays the second half of close handshakes until the close frames to all sockets that end now are sent. */
 import type { WebSocket } from "ws";
 
-/** Reading a reply and closing takes some 0.05 ms: as many as may be read before others get their turn. */
-const slice = 100;
+/** Close frames of clients read per turn of the event loop. Reading one and closing takes about 0.05 ms. */
+const readsPerTurn = 100;
 /**
- * Milliseconds from the first that was told, after which replies are read, a slice a turn, though others
- * are still being told. A reply that comes to be read too late costs nothing: its socket is cut, and was told.
+ * How long reading waits after the first close frame was sent, while further ones are still being sent (ms). If a
+ * client's frame is read too late, its socket is terminated, which is harmless: the client has the close code.
  */
-const patience = 500;
+const maxPauseTime = 500;
 
 /**
- * To read a reply and close takes longer than to tell. Where very many sockets end at once, the last of
- * them would be told when nearly all of the others are gone, which takes three times as long.
+ * To read a close frame and close takes longer than to send one. Where very many sockets end at once, without this
+ * delay the last client would receive its close frame when nearly all others are gone, which takes three times as
+ * long.
  */
 export class CloseHandshakes {
-  #told: WebSocket[] = [];
-  /** When the first of them was told, by `performance.now`. */
-  #since = 0;
-  /** One was told in this turn of the event loop. */
-  #goesOn = false;
+  #pausedSockets: WebSocket[] = [];
+  /** When the close frame of the first paused socket was sent, by `performance.now`. */
+  #firstSentAt = 0;
+  #sentInThisTurn = false;
 
-  /** Called when its close frame is sent. */
+  /** To be called when the server's close frame is sent. */
   add(ws: WebSocket): void {
     ws.pause();
-    if (this.#told.length === 0) {
-      this.#since = performance.now();
-      setImmediate(() => this.#turn());
+    if (this.#pausedSockets.length === 0) {
+      this.#firstSentAt = performance.now();
+      setImmediate(() => this.#onTurn());
     }
-    this.#told.push(ws);
-    this.#goesOn = true;
+    this.#pausedSockets.push(ws);
+    this.#sentInThisTurn = true;
   }
 
-  #turn(): void {
-    if (!this.#goesOn || performance.now() - this.#since > patience)
-      for (const ws of this.#told.splice(0, slice)) ws.resume();
-    this.#goesOn = false;
-    if (this.#told.length > 0) setImmediate(() => this.#turn());
+  #onTurn(): void {
+    if (!this.#sentInThisTurn || performance.now() - this.#firstSentAt > maxPauseTime)
+      for (const ws of this.#pausedSockets.splice(0, readsPerTurn)) ws.resume();
+    this.#sentInThisTurn = false;
+    if (this.#pausedSockets.length > 0) setImmediate(() => this.#onTurn());
   }
 }

@@ -1,13 +1,5 @@
-/** What graphql-ws asks of its server: who may connect, and how an operation runs. */
-import {
-  getOperationAST,
-  type GraphQLError,
-  OperationTypeNode,
-  type ExecutionArgs,
-  type ExecutionResult,
-  type FormattedExecutionResult,
-  type GraphQLFormattedError,
-} from "graphql";
+/** graphql-ws's server hooks: authenticate a socket at `connection_init`, and run its operations. */
+import { getOperationAST, OperationTypeNode, type ExecutionArgs } from "graphql";
 import type { Context, ServerOptions, SubscribePayload } from "graphql-ws";
 import { isAsyncIterable } from "graphql-yoga";
 import { Caller } from "../graphql/caller.ts";
@@ -27,24 +19,23 @@ import type { Authentication, Sessions } from "../session/sessions.ts";
 import { admit, closeReasonFor, type AdmissionOptions } from "../connections/admit.ts";
 import { tokenFromConnectionParams } from "../protocol/connection-init.ts";
 import { refusalOf, type LogRefusal } from "../connections/refusals.ts";
-import { acceptToken, type Showing } from "./show-token.ts";
+import { formatError, formatResult } from "./format-result.ts";
+import { applyToken, type RenewableConnection } from "./present-token.ts";
 
-/** A socket as this file needs it. */
-export interface Socket extends Showing {
+/** The part of a socket that the hooks use. */
+export interface Socket extends RenewableConnection {
   readonly device: Device;
-  /** From the opening of the socket on; its end closes the socket. */
+  /** Begins when the socket opens; its end closes the socket. */
   readonly lifecycle: ConnectionLifecycle;
-  /** Called when its `connection_init` has come. */
+  /** Called when `connection_init` is received. */
   onInit(): void;
-  /** Called when its client has signed in on it. */
+  /** Called when the client is authenticated. */
   onAdmitted(): void;
-  /** Whose session it is; set with the claims. */
+  /** The session's user; set together with the claims. */
   userId: string | undefined;
-  /** How many operations were begun and are not over. */
+  /** Number of operations in flight. */
   operations: number;
-  /** By operation: what waits for its answer to be sent. On few sockets anything ever does. */
-  onReplied: Map<string, () => void> | undefined;
-  /** What plugins find in the context of each of its operations. */
+  /** Added to the context of each operation, for plugins. */
   readonly initialContext?: object;
 }
 
@@ -54,48 +45,44 @@ export interface OperationOptions extends AdmissionOptions {
   readonly maxOperationsPerSocket: number;
 }
 
-/** As graphql-ws hands it over, with absent fields undefined. */
-type Result = { [Field in keyof ExecutionResult]: ExecutionResult[Field] | undefined };
-type SocketContext = Context<Record<string, unknown>, Socket>;
+type HookContext = Context<Record<string, unknown>, Socket>;
 type Hooks = ServerOptions<Record<string, unknown>, Socket>;
-/** Milliseconds that an end waits for the answer of the operation that caused it. */
-const replyTimeout = 1_000;
 
+/** How long the close waits for the reply of the operation that ended its own session (ms). */
+const ownReplyTimeout = 1_000;
+
+/** The payload of a `subscribe` message identifies its operation and reply: a client may reuse the id meanwhile. */
 export function socketHooks(options: OperationOptions) {
   return {
-    // The socket has a timer of its own, which it stops when that has come.
+    // The socket has its own timer, which `onInit` stops.
     connectionInitWaitTimeout: 0,
     onConnect: (context) => connect(context, options),
-    onSubscribe: (context, id, payload) => prepare(context, id, payload, options),
-    execute: (args) => run(args, options),
+    onSubscribe: (context, _id, payload) => prepare(context, payload, options),
+    execute: (args) => execute(args, options),
     subscribe: async (args) => {
-      const result = await run(args, options);
-      // Refused because it closes: graphql-ws's client subscribes again on the next one, if it gets no answer.
+      const result = await execute(args, options);
+      // Refused because the socket closes: without a reply, graphql-ws's client subscribes again after it reconnects.
       const { lifecycle } = callerOfArgs(args);
-      if (lifecycle.closingFor !== undefined && !isAsyncIterable(result)) await ended(lifecycle);
+      if (lifecycle.closingFor !== undefined && !isAsyncIterable(result)) await untilEnd(lifecycle);
       return result;
     },
     onOperation: ({ extra: socket }, _id, payload, args, result) => {
-      // A query whose answer comes in parts counts as a stream: it may be asked again.
-      if (isAsyncIterable(result) && !isOf(args, OperationTypeNode.MUTATION))
-        socket.lifecycle.finishAnswer(payload);
+      // A query with incremental delivery counts as a stream: repeating it is safe.
+      if (isAsyncIterable(result) && !hasType(args, OperationTypeNode.MUTATION))
+        socket.lifecycle.finishReply(payload);
     },
     onNext: (_context, _id, _payload, _args, result) => formatResult(result),
     onError: (_context, _id, _payload, errors) => errors.map(formatError),
-    onComplete: ({ extra: socket }, id, payload) => {
-      const replied = socket.onReplied?.get(id);
-      // The answer was sent; `complete` still is to be, in this turn of the event loop.
-      setImmediate(() => {
-        socket.lifecycle.finishAnswer(payload);
-        replied?.();
-      });
+    onComplete: ({ extra: socket }, _id, payload) => {
+      // The result was sent; `complete` follows in this turn of the event loop.
+      setImmediate(() => socket.lifecycle.finishReply(payload));
     },
   } satisfies Hooks;
 }
 
-/** The payload of the acknowledgement, or false after the end of the socket. */
+/** Resolves to the payload of `connection_ack`, or to false when the socket has ended. */
 async function connect(
-  context: SocketContext,
+  context: HookContext,
   options: OperationOptions,
 ): Promise<Record<string, unknown> | false> {
   const { sessions } = options;
@@ -104,25 +91,17 @@ async function connect(
   Reflect.deleteProperty(context, "connectionParams");
   socket.onInit();
   const { lifecycle } = socket;
-  const note = noteOn(socket);
-  const reading = sessions.verify(tokenFromConnectionParams(connectionParams));
-  if (!reading.ok) {
-    note(reading.reason, reading.claims);
-    lifecycle.end(closeReasonFor(reading.reason));
+  const logRefusal = refusalLogOf(socket);
+  const verified = sessions.verify(tokenFromConnectionParams(connectionParams));
+  if (!verified.ok) {
+    logRefusal(verified.reason, verified.claims);
+    lifecycle.end(closeReasonFor(verified.reason));
     return false;
   }
-  const { claims } = reading;
-  const check = () => sessions.check(claims);
-  const request = {
-    claims,
-    connection: socket,
-    check,
-    logRefusal: note,
-    kind: "stream",
-  } as const;
-  const session = await admit(request, options);
+  const { claims } = verified;
+  const session = await admit({ claims, connection: socket, kind: "stream", logRefusal }, options);
   if (session === undefined) {
-    // Its end may be known and not told yet; it closes the socket before graphql-ws does.
+    // If it is only marked closed yet: Curfew's close must come before graphql-ws's own.
     if (lifecycle.closeReason !== undefined) lifecycle.end(lifecycle.closeReason);
     return false;
   }
@@ -135,69 +114,68 @@ async function connect(
   };
 }
 
-/** What to execute, or the errors that answer the operation; the socket stays open in either case. */
+/** Resolves to the arguments for execution, or to the errors to reply with; the socket stays open in either case. */
 async function prepare(
-  { extra: socket }: SocketContext,
-  id: string,
+  { extra: socket }: HookContext,
   payload: SubscribePayload,
   options: OperationOptions,
 ): Promise<Prepared> {
   socket.operations += 1;
   const isOneTooMany = socket.operations > options.maxOperationsPerSocket;
-  const prepared = await begin(socket, id, payload, options);
+  const prepared = await authorize(socket, payload, options);
   clear(payload);
-  if (socket.lifecycle.closingFor !== undefined && !isOneTooMany) return notBegun(socket, prepared);
-  // Only what is executed is ever done.
+  if (socket.lifecycle.closingFor !== undefined && !isOneTooMany)
+    return withoutReply(socket, prepared);
+  // Only executed operations call `onDone`.
   if (!("document" in prepared)) socket.operations -= 1;
-  // By its payload: an id may be used again while it runs.
-  else if (!isOf(prepared, OperationTypeNode.SUBSCRIPTION)) socket.lifecycle.beginAnswer(payload);
+  else if (!hasType(prepared, OperationTypeNode.SUBSCRIPTION)) socket.lifecycle.beginReply(payload);
   return prepared;
 }
 
-/** Of a message that was prepared: graphql-ws keeps it until the operation is done. */
+/** Frees the content of a message that was prepared: graphql-ws keeps the object until the operation is done. */
 function clear(payload: SubscribePayload): void {
   for (const name of Object.keys(payload)) Reflect.deleteProperty(payload, name);
   Object.assign(payload, { query: "" });
 }
 
 /**
- * An operation that is not begun any more, since its socket closes. It counts as one and is not answered: where the
- * socket closes retryably, graphql-ws's client sends it again on the next one.
+ * Neither executes nor answers an operation, which still counts as one in flight. If the socket closes retryably,
+ * graphql-ws's client repeats the operation after it reconnects.
  */
-async function notBegun({ lifecycle }: Socket, prepared: Prepared): Promise<Prepared> {
-  // Gives back what it was charged for, since it is not executed.
+async function withoutReply({ lifecycle }: Socket, prepared: Prepared): Promise<Prepared> {
+  // Releases its memory charge, since it is not executed.
   if ("document" in prepared) callerOfArgs(prepared).done();
-  return [endingError(await ended(lifecycle))];
+  return [endingError(await untilEnd(lifecycle))];
 }
 
 function callerOfArgs({ contextValue }: ExecutionArgs): Caller {
   return (contextValue as CurfewContext).caller;
 }
 
-function ended(lifecycle: ConnectionLifecycle): Promise<CloseReason> {
+function untilEnd(lifecycle: ConnectionLifecycle): Promise<CloseReason> {
   const { promise, resolve } = Promise.withResolvers<CloseReason>();
   lifecycle.onEnd(resolve);
   return promise;
 }
 
-/** graphql-ws would close the socket, and everything else on it, for what a plugin throws. */
-async function run(args: ExecutionArgs, { pipeline, reportError }: OperationOptions) {
+/** Catches errors of plugins, for which graphql-ws would close the socket and end its other operations. */
+async function execute(args: ExecutionArgs, { pipeline, reportError }: OperationOptions) {
   try {
     return await pipeline.run(args);
   } catch (error) {
-    const shown = maskError(error);
-    if (shown !== error) reportError("an operation failed", error);
-    return { errors: [shown] };
+    const masked = maskError(error);
+    if (masked !== error) reportError("an operation failed", error);
+    return { errors: [masked] };
   }
 }
 
-function isOf({ document, operationName }: ExecutionArgs, type: OperationTypeNode): boolean {
+function hasType({ document, operationName }: ExecutionArgs, type: OperationTypeNode): boolean {
   return getOperationAST(document, operationName)?.operation === type;
 }
 
-async function begin(
+/** Checks the session again for this operation, and prepares the operation. */
+async function authorize(
   socket: Socket,
-  id: string,
   payload: SubscribePayload,
   options: OperationOptions,
 ): Promise<Prepared> {
@@ -206,36 +184,33 @@ async function begin(
   if (claims === undefined) return [unauthenticated("MISSING")];
   // While it closes, too: those that are not begun any more wait for its end.
   if (socket.operations > maxOperationsPerSocket) {
-    socket.note("TOO_MANY_OPERATIONS", claims);
+    socket.logRefusal("TOO_MANY_OPERATIONS", claims);
     return [tooManyOperations(maxOperationsPerSocket)];
   }
   if (lifecycle.closingFor !== undefined) return [endingError(lifecycle.closingFor)];
   try {
     const authentication = connections.checkOperation(socket, await sessions.checkAgain(claims));
     const refusal = refusalOf(authentication);
-    if (refusal !== undefined) socket.note(refusal, claims);
+    if (refusal !== undefined) socket.logRefusal(refusal, claims);
     if (authentication.state === "unavailable") return [serviceUnavailable()];
     if (authentication.state === "refused") {
-      const ending = closeReasonFor(authentication.reason);
-      // All else closes when running answers have gone out.
-      if (ending !== "SESSION_EXPIRED") lifecycle.end(ending);
+      const reason = closeReasonFor(authentication.reason);
+      // `checkOperation` closes for SESSION_EXPIRED, after the replies in flight.
+      if (reason !== "SESSION_EXPIRED") lifecycle.end(reason);
       return [unauthenticated(authentication.reason)];
     }
-    return await pipeline.prepare(
-      payload,
-      callerOf(socket, id, authentication, options),
-      socket.initialContext,
-    );
+    const caller = createCaller(socket, payload, authentication, options);
+    return await pipeline.prepare(payload, caller, socket.initialContext);
   } catch (error) {
-    const shown = maskError(error);
-    if (shown !== error) reportError("an operation could not begin", error);
-    return [shown];
+    const masked = maskError(error);
+    if (masked !== error) reportError("an operation could not begin", error);
+    return [masked];
   }
 }
 
-function callerOf(
+function createCaller(
   socket: Socket,
-  id: string,
+  payload: SubscribePayload,
   authentication: Authentication,
   { connections, ledger }: OperationOptions,
 ): Caller {
@@ -245,39 +220,15 @@ function callerOf(
     authentication,
     device,
     lifecycle,
-    noteRefusal: noteOn(socket),
+    reply: payload,
+    replyTimeout: ownReplyTimeout,
+    noteRefusal: refusalLogOf(socket),
     onDone: () => void (socket.operations -= 1),
     onRenewed: ({ fingerprint, generation, accessExpiresAt: expiresAt }) =>
-      acceptToken(socket, { fingerprint, generation, expiresAt }, { connections }),
-    onReplyBeforeClose: () => {
-      const release = () => {
-        clearTimeout(timer);
-        socket.onReplied?.delete(id);
-        lifecycle.flushClose();
-      };
-      const timer = setTimeout(release, replyTimeout);
-      socket.onReplied ??= new Map();
-      socket.onReplied.set(id, release);
-    },
+      applyToken(socket, { fingerprint, generation, expiresAt }, { connections }),
   });
 }
 
-function noteOn(socket: Socket): LogRefusal {
-  return (reason, claims) => socket.note(reason, claims);
-}
-
-/** Undefined where graphql-ws may send the result as it is. */
-function formatResult({ errors, ...rest }: Result): FormattedExecutionResult | undefined {
-  if (errors === undefined) return undefined;
-  // What is undefined is not sent; of what comes in parts there is more than the types know.
-  return { ...rest, errors: errors.map(formatError) } as FormattedExecutionResult;
-}
-
-/** Without what Yoga keeps in the extensions for its own HTTP answers. */
-function formatError(error: GraphQLError | GraphQLFormattedError): GraphQLFormattedError {
-  // A plugin may have kept the answer as text.
-  const { extensions, ...rest } = "toJSON" in error ? error.toJSON() : error;
-  if (extensions === undefined) return rest;
-  const { http: _http, unexpected: _unexpected, ...shown } = extensions;
-  return { ...rest, extensions: shown };
+function refusalLogOf(socket: Socket): LogRefusal {
+  return (reason, claims) => socket.logRefusal(reason, claims);
 }

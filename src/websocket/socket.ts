@@ -1,97 +1,94 @@
-/** One open socket: what it keeps of its client, and how graphql-ws and the operations see it. */
+/** One open WebSocket: adapts ws to graphql-ws, and enforces limits, keep-alive and the end of the session. */
 import { CloseCode, MessageType, stringifyMessage, type Server } from "graphql-ws";
 import { WebSocket, type RawData } from "ws";
 import type { MemoryLedger } from "../connections/memory-ledger.ts";
 import type { ReportError } from "../lib/report-error.ts";
 import { ConnectionLifecycle } from "../connections/lifecycle.ts";
-import { type CloseReason } from "../protocol/close-reasons.ts";
 import type { Device } from "../session/session.ts";
 import type { Claims } from "../session/token.ts";
 import { withLogContext } from "../lib/log-context.ts";
 import { Backlog } from "./backlog.ts";
-import { closes } from "../protocol/close-reasons.ts";
+import { closes, type CloseReason } from "../protocol/close-reasons.ts";
 import type { CloseHandshakes } from "./close-handshakes.ts";
 import { MessageFlow } from "./message-flow.ts";
-import { idTooLong, readMessage, type Message } from "./messages.ts";
+import { idTooLong, readMessage, type SocketMessage } from "./messages.ts";
 import { noObserver, type ConnectionObserver } from "../connections/observer.ts";
 import type { Socket } from "./graphql-ws-hooks.ts";
 import type { ConnectionLimiter } from "../connections/connection-limiter.ts";
 import { refusalLogger, type LogRefusal, type RecordRefusal } from "../connections/refusals.ts";
-import type { Shown } from "./show-token.ts";
+import type { TokenExpiry } from "./present-token.ts";
 
 export interface OpenSocketOptions {
   readonly noteRefusal: RecordRefusal;
   readonly reportError: ReportError;
-  /** For all sockets, and for the streams over HTTP. */
+  /** Limits all sockets and HTTP streams together. */
   readonly places: ConnectionLimiter;
-  /** For those that nobody has signed in on yet; a newcomer may displace one that has not sent `connection_init`. */
+  /** Limits unauthenticated sockets; a new one may displace one that has not sent `connection_init`. */
   readonly strangers: ConnectionLimiter;
-  /** Milliseconds from the opening of a socket to its `connection_init`, which may wait for a renewal. */
+  /** How long a new socket may take to send `connection_init` (ms); the client may renew its session first. */
   readonly initTimeout: number;
   readonly closeHandshakes: CloseHandshakes;
-  /** Counts what waits to be sent. */
+  /** Counts the bytes that wait to be sent. */
   readonly ledger?: MemoryLedger;
   readonly observer?: ConnectionObserver;
-  /** Takes a token that its client shows; resolves to what the `pong` carries. */
-  readonly showToken: (socket: Socket, token: unknown) => Promise<Shown | undefined>;
-  /** Called when its connection is gone. */
-  readonly onGone: (socket: OpenSocket) => void;
+  /** Accepts a token from a ping; resolves to the payload of the `pong`. */
+  readonly presentToken: (socket: Socket, token: unknown) => Promise<TokenExpiry | undefined>;
+  /** Called when the connection is closed. */
+  readonly onClosed: (socket: OpenSocket) => void;
 }
 
-/** Bytes that may wait for a client to read them; he who lets more pile up is cut. */
+/** Bytes that may wait for a slow client; a socket with a larger backlog is terminated. */
 const maxBacklog = 8 * 1024 * 1024;
 /** Bytes that a frame takes while it waits, besides its own: objects of Node's stream, and a promise. */
 const frameOverhead = 1_000;
 const pong = stringifyMessage({ type: MessageType.Pong });
 
-/** It knows what it carries, so that the listeners of all sockets are the same few functions. */
+/** A WebSocket that refers to its `OpenSocket`, so that all sockets share the same few listener functions. */
 export class ManagedWebSocket extends WebSocket {
-  carried: OpenSocket | undefined;
+  openSocket: OpenSocket | undefined;
 }
 
-/** Methods, not closures: there are very many sockets, and on most of them nothing happens. */
+/** Uses methods instead of closures to save memory: there are very many sockets, and most are idle. */
 export class OpenSocket implements Socket {
   readonly ws: ManagedWebSocket;
   readonly #id: string;
   readonly device: Device;
-  /** From the opening of the socket on; its end closes the socket. */
+  /** Begins when the socket opens; its end closes the socket. */
   readonly lifecycle: ConnectionLifecycle;
-  /** Whether it answered the last ping. */
+  /** Whether the client answered the last ping. */
   isAlive = true;
   claims: Claims | undefined;
   userId: string | undefined;
   generation = 0;
   expiresAt = 0;
-  asked: Socket["asked"];
+  tokenChecks: Socket["tokenChecks"];
   operations = 0;
-  onReplied: Map<string, () => void> | undefined;
   readonly #options: OpenSocketOptions;
-  /** Of the last ping. */
-  #mark: Buffer | undefined;
-  #note: LogRefusal | undefined;
-  /** Made at the first message. */
+  #lastPing: Buffer | undefined;
+  #logRefusal: LogRefusal | undefined;
+  /** Created at the first message. */
   #flow: MessageFlow | undefined;
   /** Frames that were sent and are not written yet. */
   #frames = 0;
-  /** Made when something waits. */
+  /** Created when bytes wait. */
   #backlog: Backlog | undefined;
   #initTimer: NodeJS.Timeout | undefined;
   #onMessage: ((message: unknown) => Promise<void>) | undefined;
   #onClose: ReturnType<Server["opened"]> | undefined;
 
-  /** @param id names it in the log */
+  /** @param id connection id for the log */
   constructor(ws: ManagedWebSocket, id: string, device: Device, options: OpenSocketOptions) {
     this.ws = ws;
     this.#id = id;
     this.device = device;
     this.#options = options;
     this.lifecycle = new ConnectionLifecycle(options.reportError);
-    this.lifecycle.onEnd((ending) => this.#end(ending));
-    ws.carried = this;
-    ws.on("message", onMessage).on("pong", onPong).on("error", ignore).on("close", onClose);
+    this.lifecycle.onEnd((reason) => this.#end(reason));
+    ws.openSocket = this;
+    ws.on("message", onMessage).on("pong", onPong).on("error", ignoreError).on("close", onClose);
   }
 
-  /** Speaks that protocol from now on; unless there is no place for it. */
+  /** Starts the protocol, or closes the socket if a connection limit is reached. */
   open(protocol: Server<Socket>): void {
     const { places, strangers, initTimeout, observer = noObserver } = this.#options;
     observer.opened("socket");
@@ -104,15 +101,15 @@ export class OpenSocket implements Socket {
     this.#onClose = protocol.opened(this, this);
   }
 
-  note(...[reason, claims]: Parameters<LogRefusal>): void {
-    this.#note ??= refusalLogger("socket", this.device, this.#options.noteRefusal);
-    this.#note(reason, claims);
+  logRefusal(...[reason, claims]: Parameters<LogRefusal>): void {
+    this.#logRefusal ??= refusalLogger("socket", this.device, this.#options.noteRefusal);
+    this.#logRefusal(reason, claims);
   }
 
   onInit(): void {
     clearTimeout(this.#initTimer);
     this.#initTimer = undefined;
-    // From here on the client waits for the server, which newcomers must not make in vain.
+    // From now on the client waits for the server, so new sockets must not displace this one.
     this.#options.strangers.protect(this.device.ipAddress, this.lifecycle);
   }
 
@@ -124,12 +121,12 @@ export class OpenSocket implements Socket {
     return this.ws.protocol;
   }
 
-  /** What cannot be sent any more is dropped: the socket is closing, and its client is told by that. */
+  /** Drops the message if the socket is closing: the close frame tells the client. */
   send(data: string): Promise<void> {
     const { ws } = this;
     if (ws.readyState !== ws.OPEN) return Promise.resolve();
     const waiting = this.#waiting;
-    if (waiting > maxBacklog || !this.#mayWait(waiting)) ws.terminate();
+    if (waiting > maxBacklog || !this.#reserve(waiting)) ws.terminate();
     this.#frames += 1;
     return new Promise((resolve) =>
       ws.send(data, () => {
@@ -140,14 +137,14 @@ export class OpenSocket implements Socket {
     );
   }
 
-  /** Bytes that wait for the client to read them, with what short frames take beyond their length. */
+  /** Bytes that wait for the client to read them, including the overhead of short frames. */
   get #waiting(): number {
     const { bufferedAmount } = this.ws;
     return bufferedAmount === 0 ? 0 : bufferedAmount + frameOverhead * this.#frames;
   }
 
-  /** Whether so many bytes may wait for the client to read them. */
-  #mayWait(bytes: number): boolean {
+  /** Reserves memory for the bytes that wait. Returns false if a memory limit is exceeded. */
+  #reserve(bytes: number): boolean {
     const { ledger } = this.#options;
     if (bytes === 0 || ledger === undefined) return true;
     this.#backlog ??= new Backlog(ledger, () => ({
@@ -161,46 +158,46 @@ export class OpenSocket implements Socket {
   close(code: number = CloseCode.InternalServerError, reason = ""): void {
     const { ws } = this;
     if (ws.readyState !== ws.OPEN) return;
-    this.note(`PROTOCOL_${code}`, this.claims);
-    // It may quote what the client sent, and no more than 123 bytes fit into the frame.
+    this.logRefusal(`PROTOCOL_${code}`, this.claims);
+    // The reason may quote the client's message, and a close frame holds at most 123 bytes of it.
     ws.close(code, Buffer.from(reason).subarray(0, 120).toString());
   }
 
   onMessage(callback: (data: string) => Promise<void>): void {
-    // It takes what was parsed too, which its types do not say.
+    // The callback accepts parsed messages too, although its type does not say so.
     this.#onMessage = callback as (message: unknown) => Promise<void>;
   }
 
-  /** Without the payload of the ping, which may be a token: what a client sends is not sent back. */
+  /** Replies without the ping's payload, which may be a token and must not be echoed. */
   async onPing(payload?: Readonly<Record<string, unknown>>): Promise<void> {
     const token = payload?.["token"];
-    const shown = token === undefined ? undefined : await this.#options.showToken(this, token);
+    const expiry = token === undefined ? undefined : await this.#options.presentToken(this, token);
     await this.send(
-      shown === undefined
+      expiry === undefined
         ? pong
-        : stringifyMessage({ type: MessageType.Pong, payload: { ...shown } }),
+        : stringifyMessage({ type: MessageType.Pong, payload: { ...expiry } }),
     );
   }
 
-  take(data: RawData, isBinary: boolean): void {
+  receive(data: RawData, isBinary: boolean): void {
     const { ws } = this;
     const flow = (this.#flow ??= new MessageFlow(ws));
-    // A client may ignore the close frame: what it sends after the end is not even looked at.
+    // A client may ignore the close frame: messages after the end are not parsed.
     if (this.lifecycle.closeReason !== undefined || ws.readyState !== ws.OPEN)
       return flow.takeLate();
     if (isBinary) return ws.close(CloseCode.BadRequest, "Binary messages are not supported");
     if (this.claims !== undefined) flow.take();
     else if (!flow.takeFirst())
       return this.close(CloseCode.BadRequest, "Too many messages before the acknowledgement");
-    this.#receive(readMessage(data));
+    this.#handle(readMessage(data));
   }
 
-  /** Without the frame: what follows is kept until the operation is done. */
-  #receive({ content, isForClients, hasLongId }: Message): void {
+  /** Takes the parsed message only, so that closures do not keep the frame until the operation is done. */
+  #handle({ content, isForClients, hasLongId }: SocketMessage): void {
     const { ws } = this;
     if (hasLongId) this.close(CloseCode.BadRequest, idTooLong);
     else
-      void this.#log(() =>
+      void this.#withContext(() =>
         this.#onMessage?.(content).catch((error: unknown) => {
           if (isForClients) return ws.close(CloseCode.BadRequest, "Invalid message received");
           this.#options.reportError("a socket's message was not handled", error);
@@ -210,69 +207,69 @@ export class OpenSocket implements Socket {
   }
 
   /**
-   * A socket that did not answer the ping before is cut.
+   * Sends a ping. Terminates the socket if the client has not answered the last one.
    *
-   * @param mark cannot be guessed: a client that sends pongs and reads nothing answers no ping
+   * @param payload unpredictable: a client that sends pongs without reading must not count as alive
    */
-  ping(mark: Buffer): void {
+  ping(payload: Buffer): void {
     const { ws } = this;
     if (!this.isAlive) ws.terminate();
     this.isAlive = false;
-    this.#mark = mark;
-    if (ws.readyState === ws.OPEN) ws.ping(mark);
+    this.#lastPing = payload;
+    if (ws.readyState === ws.OPEN) ws.ping(payload);
   }
 
   pong(payload: Buffer): void {
-    if (this.#mark?.equals(payload) === true) this.isAlive = true;
+    if (this.#lastPing?.equals(payload) === true) this.isAlive = true;
   }
 
   onClosed(code: number, reason: string): void {
-    this.#options.onGone(this);
+    this.#options.onClosed(this);
     this.#flow?.stop();
     this.#backlog?.release();
     this.#backlog = undefined;
     this.lifecycle.end("CLIENT_GONE");
-    void this.#log(() =>
+    void this.#withContext(() =>
       this.#onClose?.(code, reason).catch((error: unknown) =>
         this.#options.reportError("a closed socket was not cleaned up", error),
       ),
     );
   }
 
-  /** Whatever comes of it says in the log that it is of this socket. */
-  #log<T>(work: () => T): T {
+  /** Log lines of the work carry the connection's id. */
+  #withContext<T>(work: () => T): T {
     return withLogContext({ connectionId: this.#id }, work);
   }
 
-  #end(ending: CloseReason): void {
+  #end(reason: CloseReason): void {
     const { places, strangers, closeHandshakes, observer = noObserver } = this.#options;
-    observer.ended("socket", ending);
+    observer.ended("socket", reason);
     const { ipAddress } = this.device;
     this.onInit();
     strangers.release(ipAddress, this.lifecycle);
     places.release(ipAddress, this.lifecycle);
-    if (ending === "CLIENT_GONE") return;
-    if (ending === "TOO_MANY_CONNECTIONS") this.note("TOO_MANY_CONNECTIONS");
-    this.ws.close(closes[ending].code, closes[ending].reason);
+    if (reason === "CLIENT_GONE") return;
+    if (reason === "TOO_MANY_CONNECTIONS") this.logRefusal("TOO_MANY_CONNECTIONS");
+    this.ws.close(closes[reason].code, closes[reason].reason);
     closeHandshakes.add(this.ws);
   }
 }
 
-function carriedBy(ws: WebSocket): OpenSocket | undefined {
-  return ws instanceof ManagedWebSocket ? ws.carried : undefined;
+function openSocketOf(ws: WebSocket): OpenSocket | undefined {
+  return ws instanceof ManagedWebSocket ? ws.openSocket : undefined;
 }
 
 function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
-  carriedBy(this)?.take(data, isBinary);
+  openSocketOf(this)?.receive(data, isBinary);
 }
 
 function onPong(this: WebSocket, payload: Buffer): void {
-  carriedBy(this)?.pong(payload);
+  openSocketOf(this)?.pong(payload);
 }
 
 function onClose(this: WebSocket, code: number, reason: Buffer): void {
-  carriedBy(this)?.onClosed(code, String(reason));
+  openSocketOf(this)?.onClosed(code, String(reason));
 }
 
-/** A broken frame, or one too large: ws closes the socket with the code for it. */
-function ignore(): void {}
+/** For invalid and oversized frames: ws itself closes the socket with the proper code. */
+function ignoreError(): void {}

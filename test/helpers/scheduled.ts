@@ -108,12 +108,11 @@ export async function scheduledNode(
     if (!reading.ok) return;
     open.push({ lifecycle, fingerprint: known.fingerprint });
     const { claims } = reading;
-    const admission = await connections.admit(
+    const admission = await connections.admit({
       claims,
-      newConnection(lifecycle, device),
-      () => here.check(claims),
-      "stream",
-    );
+      connection: newConnection(lifecycle, device),
+      kind: "stream",
+    });
     if (admission.state !== "signedIn") lifecycle.end("SESSION_ENDED");
   };
   return {

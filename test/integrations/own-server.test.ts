@@ -1,4 +1,4 @@
-/** Curfew's pieces in a Yoga and a graphql-ws of an app's own: what holds there is what holds in Curfew's server. */
+/** Curfew in an app's own Yoga and graphql-ws servers: the same guarantees hold as in Curfew's server. */
 import { execute, GraphQLError, type ExecutionArgs } from "graphql";
 import { createSchema, createYoga, type Plugin } from "graphql-yoga";
 import { describe, expect, it } from "vitest";
@@ -12,8 +12,8 @@ import { startOwnServer, type AppPlugin } from "./own-server.ts";
 
 const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
 
-describe("a Yoga with the plugin", () => {
-  it("has the session in its context, and guards what is @authenticated", async () => {
+describe("a Yoga server with the plugin", () => {
+  it("adds the session to the context and protects @authenticated fields", async () => {
     await using server = await startOwnServer();
     const { accessToken: token, sessionId } = await register(server.url);
     const query = "{ hello own vault { word } }";
@@ -29,7 +29,7 @@ describe("a Yoga with the plugin", () => {
     });
   });
 
-  it("answers a batch, each operation of it for itself", async () => {
+  it("answers each operation of a batch separately", async () => {
     await using server = await startOwnServer();
     const { accessToken, sessionId } = await register(server.url);
     const response = await fetch(server.url, {
@@ -43,7 +43,7 @@ describe("a Yoga with the plugin", () => {
     ]);
   });
 
-  it("begins no guarded field of a mutation after the end of its session, where one waits for another", async () => {
+  it("starts no further protected field of a mutation after its session has ended", async () => {
     const began = Promise.withResolvers<void>();
     const gate = Promise.withResolvers<number>();
     let calls = 0;
@@ -79,7 +79,7 @@ describe("a Yoga with the plugin", () => {
     });
     const answer = { data: { hello: "world" } };
     expect(await response.json()).toEqual(Array.from({ length: 10 }, () => answer));
-    // Warnings come in a turn of their own.
+    // Warnings are emitted in a later turn.
     await new Promise(setImmediate);
     process.off("warning", note);
     expect(warnings).toEqual([]);
@@ -105,7 +105,7 @@ describe("a Yoga with the plugin", () => {
     expect((await other.events.next()).data).toEqual({ data: { said: "later" } });
   });
 
-  it("ends a stream whose source waits in the middle of an await", async () => {
+  it("ends a stream whose source awaits something", async () => {
     await using server = await startOwnServer();
     const { accessToken: token } = await register(server.url);
     await using stream = await openStream(server.url, "subscription { blocked }", { token });
@@ -116,7 +116,7 @@ describe("a Yoga with the plugin", () => {
   });
 
   it.each(["before", "after"] as const)(
-    "ends requests although a plugin %s it executes by a function of its own",
+    "ends requests although a plugin %s it replaces the execute function",
     async (place) => {
       const own: Plugin = {
         onExecute: ({ setExecuteFn }) => setExecuteFn((args: ExecutionArgs) => execute(args)),
@@ -127,7 +127,7 @@ describe("a Yoga with the plugin", () => {
       socket.subscribe("1", "{ slow }");
       const asked = ask(server.url, "{ slow }", { token });
       await server.app.started;
-      // So that it is under its session, and not just checked when it began.
+      // So that it has joined its session, and is not only checked at its start.
       await until(() => server.connections.size === 2);
       await logout(server.url, token);
       expect((await asked).errors?.[0]?.extensions?.["reason"]).toBe("ENDED");
@@ -135,7 +135,7 @@ describe("a Yoga with the plugin", () => {
     },
   );
 
-  it("masks by the app's own rules, and says of Curfew's failures what they are", async () => {
+  it("masks errors by the app's rules, and gives Curfew's errors their codes", async () => {
     const thrown: unknown[] = [];
     await using server = await startOwnServer({
       maskError: (error) => {
@@ -159,7 +159,7 @@ describe("a Yoga with the plugin", () => {
     expect(errors?.[0]?.extensions?.["code"]).toBe("SERVICE_UNAVAILABLE");
   });
 
-  it("serves where there is no Node HTTP around it", async () => {
+  it("works without Node's HTTP server", async () => {
     await using server = await startOwnServer();
     const { accessToken, sessionId } = await register(server.url);
     const response = await server.yoga.fetch("http://any/graphql", {
@@ -185,7 +185,7 @@ describe("a Yoga with the plugin", () => {
 });
 
 describe("graphql-ws with the options", () => {
-  it("lets sockets live under their session, and end with it", async () => {
+  it("admits sockets under their session and closes them when it ends", async () => {
     await using server = await startOwnServer();
     const { accessToken, sessionId } = await register(server.url);
     await using socket = await connect(server.socketUrl, accessToken);
@@ -198,7 +198,7 @@ describe("graphql-ws with the options", () => {
     await until(() => server.connections.size === 0);
   });
 
-  it("keeps sockets through a renewal", async () => {
+  it("keeps sockets open through a renewal", async () => {
     await using server = await startOwnServer();
     const { accessToken, renewalToken } = await register(server.url);
     await using socket = await connect(server.socketUrl, accessToken);
@@ -209,7 +209,7 @@ describe("graphql-ws with the options", () => {
     expect((await socket.messages.next()).payload.data).toEqual({ said: "still here" });
   });
 
-  it("answers a logout on the socket before it closes it", async () => {
+  it("answers a logout on a socket before closing the socket", async () => {
     await using server = await startOwnServer();
     const { accessToken } = await register(server.url);
     await using socket = await connect(server.socketUrl, accessToken);
@@ -229,7 +229,7 @@ describe("graphql-ws with the options", () => {
     expect(server.connections.size).toBe(0);
   });
 
-  it("lets so many operations run on a socket, and so many sockets under a session", async () => {
+  it("limits the operations of a socket and the sockets of a session", async () => {
     await using server = await startOwnServer({
       maxOperationsPerSocket: 1,
       maxSocketsPerSession: 1,
@@ -245,7 +245,7 @@ describe("graphql-ws with the options", () => {
     expect(await second.closed).toEqual({ code: 1013, reason: "TOO_MANY_CONNECTIONS" });
   });
 
-  it("takes operations through all plugins, with the session in the context", async () => {
+  it("runs operations through all plugins, with the session in the context", async () => {
     const generationAtRead: unknown[] = [];
     const counting: AppPlugin = {
       onExecute: ({ args }) => void generationAtRead.push(args.contextValue.session?.fingerprint),
@@ -266,7 +266,7 @@ describe("graphql-ws with the options", () => {
     expect(await Promise.all(kinds)).toEqual(["error", "error", "error"]);
   });
 
-  it("is refused to a Yoga without the plugin", async () => {
+  it("rejects a Yoga server without the plugin", async () => {
     await using curfew = await openSessions({ dataDir: ":memory:", secrets, logLevel: "silent" });
     const schema = createSchema({ typeDefs: "type Query { a: Int }" });
     const bare = createYoga({ schema });
@@ -277,7 +277,7 @@ describe("graphql-ws with the options", () => {
 });
 
 describe("an app's own login", () => {
-  it("starts sessions by the service, and says whose user is gone", async () => {
+  it("starts sessions through the service, and decides which users are disabled", async () => {
     const gone = new Set<string>();
     await using server = await startOwnServer({
       isUserDisabled: async (userId) => gone.has(userId),
@@ -297,7 +297,7 @@ describe("an app's own login", () => {
   });
 });
 
-it("keeps nothing open once it is closed, not even where an operation still runs", async () => {
+it("keeps nothing open after close, even if an operation still runs", async () => {
   await using server = await startOwnServer({ drainTime: 0 });
   const { accessToken } = await register(server.url);
   await using socket = await connect(server.socketUrl, accessToken);
@@ -307,7 +307,7 @@ it("keeps nothing open once it is closed, not even where an operation still runs
   expect(await socket.closed).toEqual({ code: 1012, reason: "SERVICE_RESTART" });
 });
 
-it("closes what is connected retryably when it closes, and lets nothing more in", async () => {
+it("closes connections retryably on close, and admits no new ones", async () => {
   await using server = await startOwnServer();
   const { accessToken } = await register(server.url);
   await using socket = await connect(server.socketUrl, accessToken);

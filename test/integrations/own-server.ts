@@ -1,4 +1,4 @@
-/** A server of an app's own, with a Yoga and a graphql-ws that know nothing of Curfew but its pieces. */
+/** An app's own server, whose Yoga and graphql-ws use Curfew's plugin and options. */
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { IResolvers } from "@graphql-tools/utils";
@@ -19,7 +19,7 @@ import { secrets } from "../helpers/curfew.ts";
 export type AppPlugin = Plugin<CurfewContext>;
 
 export interface OwnServerOptions extends CoreOptions {
-  /** Before Curfew's, and after it. */
+  /** Plugins before Curfew's, and after it. */
   readonly before?: readonly AppPlugin[];
   readonly after?: readonly AppPlugin[];
   readonly maskError?: (error: unknown) => Error;

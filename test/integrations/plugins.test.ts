@@ -1,4 +1,4 @@
-/** What plugins do with answers, in Curfew's server and in a Yoga of an app's own: none of it outlives the session. */
+/** Plugins that change results, in Curfew's server and in an app's own: no result outlives its session. */
 import { setTimeout as pause } from "node:timers/promises";
 import type { ExecutionArgs } from "graphql";
 import { describe, expect, it } from "vitest";
@@ -22,7 +22,7 @@ const servers = [
     },
   ],
   [
-    "a Yoga of an app's own",
+    "an app's own Yoga server",
     async (plugin: AppPlugin, options: { readonly maxOperationsPerSocket?: number } = {}) =>
       startOwnServer({ after: [plugin], ...options }),
   ],
@@ -33,7 +33,7 @@ function asks(args: ExecutionArgs, field: string): boolean {
 }
 
 describe.each(servers)("in %s", (_, start) => {
-  it("an event that a plugin holds back is not delivered after the end", async () => {
+  it("an event that a plugin delays is not delivered after the session has ended", async () => {
     const held = Promise.withResolvers<void>();
     const released = Promise.withResolvers<void>();
     const holding: AppPlugin = {
@@ -57,7 +57,7 @@ describe.each(servers)("in %s", (_, start) => {
     released.resolve();
   });
 
-  it("a stream of a plugin's own ends with the session, and is left", async () => {
+  it("a stream that a plugin creates ends with the session, and its source is returned", async () => {
     const left = Promise.withResolvers<void>();
     const streaming: AppPlugin = {
       onSubscribe: ({ setResultAndStopExecution }) =>
@@ -86,14 +86,14 @@ describe.each(servers)("in %s", (_, start) => {
     await until(() => server.connections.size === 0);
   });
 
-  it("an operation whose context took long to make is not begun after the end", async () => {
+  it("an operation whose context took long to build does not start after the session has ended", async () => {
     const making = Promise.withResolvers<void>();
     const loggedOut = Promise.withResolvers<void>();
     const slow: AppPlugin = {
       onContextBuilding: async ({ context }) => {
         if (!("params" in context) || !JSON.stringify(context.params).includes("say")) return;
         making.resolve();
-        // Longer than a request may go without another check.
+        // Longer than a request may run without another check.
         await Promise.all([loggedOut.promise, pause(1_100)]);
       },
     };
@@ -107,7 +107,7 @@ describe.each(servers)("in %s", (_, start) => {
     expect(server.app.calls).toEqual([]);
   });
 
-  it("a plugin that answers by itself leaves room for the operations that follow on a socket", async () => {
+  it("a plugin that answers operations itself does not use up a socket's operation limit", async () => {
     const answering: AppPlugin = {
       onExecute: ({ args, setResultAndStopExecution }) => {
         if (asks(args, "hello")) setResultAndStopExecution({ data: { hello: "kept" } });
@@ -123,7 +123,7 @@ describe.each(servers)("in %s", (_, start) => {
     }
   });
 
-  it("a plugin that throws costs one operation of a socket, and its message is not shown", async () => {
+  it("an error of a plugin fails one operation of a socket and is masked", async () => {
     const throwing: AppPlugin = {
       onExecute: ({ args }) => {
         if (asks(args, "hello")) throw new Error("a secret of the plugin");
@@ -142,7 +142,7 @@ describe.each(servers)("in %s", (_, start) => {
   });
 });
 
-it("an answer that a plugin kept as text reaches a socket as it is", async () => {
+it("a result that a plugin cached as JSON reaches a socket unchanged", async () => {
   const kept = JSON.parse('{ "errors": [{ "message": "kept" }] }');
   const answering: AppPlugin = {
     onExecute: ({ args, setResultAndStopExecution }) => {

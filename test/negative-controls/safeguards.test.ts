@@ -191,13 +191,11 @@ async function endTogether(inSlices: boolean): Promise<boolean> {
     if (!reading.ok) throw new Error(reading.reason);
     const lifecycle = new ConnectionLifecycle(rethrowReported);
     lifecycle.onEnd(() => (closed += 1));
-    const check = () => sessions.check(reading.claims);
-    await connections.admit(
-      reading.claims,
-      newConnection(lifecycle, { ipAddress: null }),
-      check,
-      "stream",
-    );
+    await connections.admit({
+      claims: reading.claims,
+      connection: newConnection(lifecycle, { ipAddress: null }),
+      kind: "stream",
+    });
   }
   if (!inSlices)
     vi.spyOn(CloseQueue.prototype, "close").mockImplementation((connections, ending) => {

@@ -93,43 +93,46 @@ test("a listener that is added after marking is called with the others", () => {
   expect(heard).toEqual(["SESSION_ENDED"]);
 });
 
-test("a deferred close ends the lifecycle when it is flushed", () => {
+test("a close that waits for a reply ends the lifecycle when the reply is finished", () => {
   const lifecycle = new ConnectionLifecycle(rethrowReported);
   const heard = listenTo(lifecycle);
-  lifecycle.deferClose();
+  const reply = {};
+  lifecycle.closeAfter(reply);
   lifecycle.end("SESSION_ENDED");
   expect(lifecycle.closeReason).toBe("SESSION_ENDED");
   expect(heard).toEqual([]);
-  lifecycle.flushClose();
-  lifecycle.flushClose();
+  lifecycle.finishReply(reply);
+  lifecycle.finishReply(reply);
   expect(heard).toEqual(["SESSION_ENDED"]);
 });
 
-test("a close that is deferred twice needs two flushes", () => {
+test("a close that waits for two replies needs both", () => {
   const lifecycle = new ConnectionLifecycle(rethrowReported);
   const heard = listenTo(lifecycle);
-  lifecycle.deferClose();
-  lifecycle.deferClose();
+  const [one, two] = [{}, {}];
+  lifecycle.closeAfter(one);
+  lifecycle.closeAfter(two);
   lifecycle.end("SESSION_ENDED");
-  lifecycle.flushClose();
+  lifecycle.finishReply(one);
   expect(heard).toEqual([]);
-  lifecycle.flushClose();
+  lifecycle.finishReply(two);
   expect(heard).toEqual(["SESSION_ENDED"]);
 });
 
-test("the close nextEventOf a client that has left is not deferred", () => {
+test("the close of a client that has left waits for no reply", () => {
   const lifecycle = new ConnectionLifecycle(rethrowReported);
   const heard = listenTo(lifecycle);
-  lifecycle.deferClose();
+  lifecycle.closeAfter({});
   lifecycle.end("CLIENT_GONE");
   expect(heard).toEqual(["CLIENT_GONE"]);
 });
 
-test("flushing without a close reason keeps the lifecycle release, and it can end later", () => {
+test("a finished reply without a close reason keeps the lifecycle open, and it can end later", () => {
   const lifecycle = new ConnectionLifecycle(rethrowReported);
   const heard = listenTo(lifecycle);
-  lifecycle.deferClose();
-  lifecycle.flushClose();
+  const reply = {};
+  lifecycle.closeAfter(reply);
+  lifecycle.finishReply(reply);
   expect(heard).toEqual([]);
   lifecycle.end("SESSION_EXPIRED");
   expect(heard).toEqual(["SESSION_EXPIRED"]);

@@ -1,4 +1,4 @@
-/** What runs on when its session has ended: it does no more for it, and says no more than that it has ended. */
+/** Operations that are running when their session ends: they do nothing more, and reply only that it has ended. */
 import { describe, expect, it } from "vitest";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { StoreUnavailable } from "../../src/session/store.ts";
@@ -19,8 +19,8 @@ import { until } from "../helpers/until.ts";
 const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
 const extensions = { code: "UNAUTHENTICATED", reason: "ENDED" };
 
-describe("what follows a logout in the same mutation is refused", () => {
-  // It may be null, so that its refusal leaves the other answer as it is.
+describe("fields after a logout in the same mutation are refused", () => {
+  // Nullable, so that its refusal does not remove the other field's result.
   const typeDefs = /* GraphQL */ `
     extend type Mutation {
       others: Int @authenticated
@@ -47,7 +47,7 @@ describe("what follows a logout in the same mutation is refused", () => {
     expect(calls).toEqual([]);
   });
 
-  it("over a socket, which closes after the answer", async () => {
+  it("over a socket, which closes after the reply", async () => {
     const { schema, calls } = app();
     await using curfew = await startCurfew(schema);
     const { accessToken } = await register(curfew.url);
@@ -58,7 +58,7 @@ describe("what follows a logout in the same mutation is refused", () => {
     expect(calls).toEqual([]);
   });
 
-  it("and so the other sessions stay", async () => {
+  it("logout followed by endOtherSessions leaves the user's other sessions open", async () => {
     await using curfew = await startCurfew();
     const email = newEmail();
     const { accessToken: token } = await register(curfew.url, email);
@@ -73,7 +73,7 @@ describe("what follows a logout in the same mutation is refused", () => {
   });
 });
 
-it("a slow request whose session ends is answered so, and does nothing more that needs a session", async () => {
+it("a slow request whose session ends gets an error reply and starts no further protected field", async () => {
   const gate = Promise.withResolvers<void>();
   const ran = new Queue<string>();
   await using curfew = await startCurfew({
@@ -94,7 +94,7 @@ it("a slow request whose session ends is answered so, and does nothing more that
   });
   const { accessToken: token } = await register(curfew.url);
   const answer = ask(curfew.url, "mutation { wait guarded open }", { token });
-  await until(() => curfew.connections.size === 1, "the request to have come under its session");
+  await until(() => curfew.connections.size === 1, "the request to join its session");
   await logout(curfew.url, token);
   const { data, errors } = await answer;
   expect(data ?? null).toBeNull();
@@ -103,18 +103,18 @@ it("a slow request whose session ends is answered so, and does nothing more that
   expect(await ran.next()).toBe("open");
 });
 
-describe("a mutation of several guarded fields begins none of them after the end of its session,", () => {
-  /** Each field waits until the test lets it go on. */
+describe("a mutation starts no protected field after its session has ended", () => {
+  /** Each field waits until the test resolves it. */
   function app() {
-    const begun = new Queue<() => void>();
+    const started = new Queue<() => void>();
     const step = async () => {
       const { promise, resolve } = Promise.withResolvers<number>();
-      begun.push(() => resolve(1));
+      started.push(() => resolve(1));
       return promise;
     };
     const typeDefs = "type Mutation { step: Int @authenticated }";
     const resolvers: CurfewOptions["resolvers"] = { Mutation: { step } };
-    return { begun, schema: { typeDefs, resolvers } };
+    return { started, schema: { typeDefs, resolvers } };
   }
   const fragments =
     "fragment Rest on Mutation { b: step ...More } fragment More on Mutation { c: step }";
@@ -124,33 +124,33 @@ describe("a mutation of several guarded fields begins none of them after the end
     ["a POST", []],
     ["a POST through plugins", [{}]],
   ])("over %s", async (_, plugins) => {
-    const { begun, schema } = app();
+    const { started, schema } = app();
     await using curfew = await startCurfew({ ...schema, plugins });
     const { accessToken: token } = await register(curfew.url);
     const answer = ask(curfew.url, query, { token });
-    const goOn = await begun.next();
+    const resolveField = await started.next();
     expect(curfew.connections.size).toBe(1);
     expect(await logout(curfew.url, token)).toBe(1);
-    goOn();
+    resolveField();
     const { errors } = await answer;
     expect(errors).toMatchObject([{ extensions }]);
     await until(() => curfew.connections.size === 0);
-    expect(begun.pending).toEqual([]);
+    expect(started.pending).toEqual([]);
   });
 
-  it("and a mutation of one field asks the store once, as any request", async () => {
-    const { begun, schema } = app();
+  it("a mutation with one field reads the session once, like any request", async () => {
+    const { started, schema } = app();
     await using curfew = await startCurfew(schema);
     const { accessToken: token } = await register(curfew.url);
     const answer = ask(curfew.url, "mutation { step }", { token });
-    const goOn = await begun.next();
+    const resolveField = await started.next();
     expect(curfew.connections.size).toBe(0);
-    goOn();
+    resolveField();
     expect((await answer).data).toEqual({ step: 1 });
   });
 });
 
-describe("what the source of a subscription throws is masked for the client, and logged once", () => {
+describe("an error thrown by a subscription's source is masked for the client and logged once", () => {
   const app: CurfewOptions = {
     typeDefs: "type Subscription { flow: Int }",
     resolvers: {
@@ -189,11 +189,11 @@ describe("what the source of a subscription throws is masked for the client, and
   });
 });
 
-describe("an end that took effect and whose answer was lost", () => {
-  /** Two nodes that find nothing out by a recheck, and their store. */
+describe("an end that was stored but whose response was lost", () => {
+  /** Two nodes that make no recheck during a test, and their store. */
   async function startNodes() {
     let answers: "all" | "not the end" | "none" = "all";
-    const lost = () => Promise.reject(new StoreUnavailable("The answer was lost."));
+    const lost = () => Promise.reject(new StoreUnavailable("The response was lost."));
     const store = intercept(memoryStore(), {
       end: (real) => async (fingerprint, now) => {
         const ended = await real(fingerprint, now);
@@ -210,7 +210,7 @@ describe("an end that took effect and whose answer was lost", () => {
       pubsub: withoutClose(shared.pubsub),
       users: withoutClose(shared.users),
     };
-    const options = { parts, recheckInterval: 3_600_000, outageGrace: 3_600_000 };
+    const options = { backends: parts, recheckInterval: 3_600_000, outageGrace: 3_600_000 };
     const here = opened.use(await startCurfew(options));
     const there = opened.use(await startCurfew(options));
     const all = opened.move();
@@ -220,7 +220,7 @@ describe("an end that took effect and whose answer was lost", () => {
   const query = "mutation { logout { endedSessions } }";
   const unavailable = [{ extensions: { code: "SERVICE_UNAVAILABLE" } }];
 
-  it("closes the sockets of the session on all nodes all the same", async () => {
+  it("closes the session's sockets on all nodes", async () => {
     await using nodes = await startNodes();
     const { here, there } = nodes;
     const { accessToken: token } = await register(here.url);
@@ -232,7 +232,7 @@ describe("an end that took effect and whose answer was lost", () => {
     expect(await far.closed).toEqual(sessionEnded);
   });
 
-  it("closes them when it is asked for again, although there is nothing left to end", async () => {
+  it("closes the session's sockets when logout is repeated, although the session is already gone", async () => {
     await using nodes = await startNodes();
     const { here, there } = nodes;
     const { accessToken: token } = await register(here.url);

@@ -1,9 +1,9 @@
-/** What is being answered when a connection's deadline comes: graphql-ws's own client must not have it done twice. */
+/** Operations in flight at a connection's deadline: graphql-ws's client must not run them twice. */
 import { createClient } from "graphql-ws";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
 import { Stream } from "../../src/lib/bounded-queue.ts";
-import { answerTimeout } from "../../src/connections/finish.ts";
+import { repliesTimeout } from "../../src/connections/lifecycle.ts";
 import { startOwnServer } from "../integrations/own-server.ts";
 import { testApp } from "../helpers/app.ts";
 import { fakeClock, startCurfew } from "../helpers/curfew.ts";
@@ -38,7 +38,7 @@ describe.each([
   ["Curfew's own server", startOwn],
   ["graphql-ws in an app's own server", startEmbedded],
 ])("on %s", (_, start) => {
-  it("graphql-ws's client gets the answer, has the mutation done once, and comes back with its subscriptions", async () => {
+  it("graphql-ws's client gets the reply, runs the mutation once, and reconnects with its subscriptions", async () => {
     await using server = await start();
     const signedIn = await register(server.url);
     let token = signedIn.accessToken;
@@ -101,7 +101,7 @@ describe.each([
     await client.dispose();
   });
 
-  it("an operation that comes then is neither begun nor answered", async () => {
+  it("an operation received while the socket waits to close is neither started nor answered", async () => {
     await using server = await start();
     const { accessToken } = await register(server.url);
     await using socket = await connect(server.socketUrl, accessToken);
@@ -120,7 +120,7 @@ describe.each([
     expect(server.app.calls).toEqual(["begun"]);
   });
 
-  it("a session that ends meanwhile ends the socket at once, for good", async () => {
+  it("a session end while the socket waits to close closes it at once with 4401", async () => {
     await using server = await start();
     const { accessToken, renewalToken } = await register(server.url);
     await using socket = await connect(server.socketUrl, accessToken);
@@ -137,7 +137,7 @@ describe.each([
     expect(socket.messages.pending).toEqual([]);
   });
 
-  it("a password that is changed on the socket lets the other answers go out, too", async () => {
+  it("a password change on the socket lets the other answers go out first", async () => {
     await using server = await start();
     const { accessToken } = await register(server.url);
     await using socket = await connect(server.socketUrl, accessToken);
@@ -162,7 +162,7 @@ describe.each([
     expect(server.app.calls).toEqual(["once"]);
   });
 
-  it("operations that come while it closes are refused when they are more than may run", async () => {
+  it("operations that arrive while the socket closes are refused beyond the limit", async () => {
     await using server = await start();
     const { accessToken } = await register(server.url);
     await using socket = await connect(server.socketUrl, accessToken);
@@ -185,7 +185,7 @@ describe.each([
     expect(socket.messages.pending).toEqual([]);
   });
 
-  it("a ping with a token is answered with its expiry and never with the token", async () => {
+  it("a ping with a token is answered with the socket's expiry and never echoes the token", async () => {
     await using server = await start();
     const { accessToken, renewalToken } = await register(server.url);
     await using socket = await connect(server.socketUrl, accessToken);
@@ -211,7 +211,7 @@ describe.each([
   });
 });
 
-it("the answer to a mutation in parts goes out whole", async () => {
+it("a mutation's incremental result is sent completely before the socket closes at expiry", async () => {
   const clock = fakeClock();
   const items = new Stream<number>(() => {});
   let calls = 0;
@@ -251,7 +251,7 @@ it("the answer to a mutation in parts goes out whole", async () => {
   expect(calls).toBe(1);
 });
 
-it("an answer that takes too long is not waited for", async () => {
+it("an expired socket closes after the time-out although a reply is still in flight", async () => {
   await using curfew = await startOwn();
   const { accessToken } = await register(curfew.url);
   await using socket = await connect(curfew.socketUrl, accessToken);
@@ -260,7 +260,7 @@ it("an answer that takes too long is not waited for", async () => {
   const timers: (() => void)[] = [];
   const real = globalThis.setTimeout;
   vi.spyOn(globalThis, "setTimeout").mockImplementation((run: () => void, time?: number) => {
-    if (time === answerTimeout) timers.push(run);
+    if (time === repliesTimeout) timers.push(run);
     return real(run, time);
   });
   curfew.clock.advance(lifetime + resolution);
@@ -271,7 +271,7 @@ it("an answer that takes too long is not waited for", async () => {
   curfew.app.release();
 });
 
-it("an answer goes out before a close because the store is away, too", async () => {
+it("a reply in flight is sent before a socket closes because the store is unavailable", async () => {
   const store = breakable(memoryStore());
   const [app, clock] = [testApp(), fakeClock()];
   await using curfew = await startCurfew({

@@ -1,4 +1,4 @@
-/** What every answer has, and what none has, whatever was asked. */
+/** Properties of every HTTP response. */
 import { METHODS, request as ask, type IncomingMessage } from "node:http";
 import { once } from "node:events";
 import { expect, it } from "vitest";
@@ -15,7 +15,7 @@ async function answer(url: string, method: string, path: string) {
   return { status: incoming.statusCode ?? 0, headers: incoming.headers, text };
 }
 
-it("methods other than GET, POST and OPTIONS do nothing, and nothing is sent back", async () => {
+it("HTTP methods other than GET, POST and OPTIONS are refused and echo nothing", async () => {
   await using curfew = await startCurfew();
   const used = new Set(["GET", "HEAD", "POST", "OPTIONS", "CONNECT"]);
   for (const method of METHODS.filter((one) => !used.has(one))) {
@@ -25,7 +25,7 @@ it("methods other than GET, POST and OPTIONS do nothing, and nothing is sent bac
   }
 });
 
-it("no answer redirects, lists a folder, or names the software or its version", async () => {
+it("no response redirects, lists a directory, or names the software or its version", async () => {
   await using curfew = await startCurfew();
   for (const path of paths)
     for (const method of ["GET", "HEAD", "POST", "OPTIONS", "TRACE"]) {

@@ -1,4 +1,4 @@
-/** Whatever happens to connections in whatever order: none outlives its session, and nothing of them stays. */
+/** Property tests of connections under any order of events: none outlives its session or leaves anything behind. */
 import * as fc from "fast-check";
 import { expect, it } from "vitest";
 import { scheduledNode, type Safeguards } from "../helpers/scheduled.ts";
@@ -25,7 +25,7 @@ const step = fc.oneof(
 );
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
-/** Takes the steps, and lets as many answers come in between as the scheduler says. */
+/** Runs the steps; the scheduler decides which responses arrive in between. */
 async function live(scheduler: fc.Scheduler, steps: readonly Step[], safeguards?: Safeguards) {
   const node = await scheduledNode(scheduler, sessions, safeguards);
   const begun: Promise<unknown>[] = [];
@@ -41,7 +41,7 @@ async function live(scheduler: fc.Scheduler, steps: readonly Step[], safeguards?
   return node;
 }
 
-/** No recheck is made here: what is left open stays so until one. */
+/** Makes no recheck: a connection that is wrongly left open would stay open until one. */
 async function expectNoneOutlives(node: Awaited<ReturnType<typeof live>>) {
   const { clock, store, open } = node;
   for (const { lifecycle, fingerprint } of open) {
@@ -51,7 +51,7 @@ async function expectNoneOutlives(node: Awaited<ReturnType<typeof live>>) {
   }
 }
 
-it("no connection is open whose session has ended, once all messages and answers have come", async () => {
+it("no connection of an ended session is open once all messages and responses have arrived", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.scheduler(),
@@ -66,7 +66,7 @@ it("no connection is open whose session has ended, once all messages and answers
   );
 });
 
-it("no connection is open whose access has run out, at the next tick", async () => {
+it("no connection is open at the tick after its access expires", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.scheduler(),
@@ -86,7 +86,7 @@ it("no connection is open whose access has run out, at the next tick", async () 
   );
 });
 
-it("no topic and no deadline is kept for who has gone", async () => {
+it("no subscription and no deadline is left for connections that have closed", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.scheduler(),
@@ -113,7 +113,7 @@ it("no topic and no deadline is kept for who has gone", async () => {
   );
 });
 
-it("a subscription that is not waited for breaks this", async () => {
+it("connections outlive their session if the subscription's confirmation is not awaited", async () => {
   const property = fc.asyncProperty(
     fc.scheduler(),
     fc.array(step, { maxLength: 20 }),

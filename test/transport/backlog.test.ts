@@ -40,8 +40,8 @@ function open(ledger: MemoryLedger) {
     initTimeout: 1_000,
     closeHandshakes: new CloseHandshakes(),
     ledger,
-    showToken: () => Promise.resolve(undefined),
-    onGone: () => {},
+    presentToken: () => Promise.resolve(undefined),
+    onClosed: () => {},
   });
   return { connection, socket };
 }

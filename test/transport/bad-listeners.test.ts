@@ -1,4 +1,4 @@
-/** An app's listeners to the end of a life that fail: everything ends as it would without them. */
+/** End listeners of an app that fail: all connections end as they would without them. */
 import { expect, it } from "vitest";
 import type { CurfewContext } from "../../src/graphql/context.ts";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
@@ -20,7 +20,7 @@ const listeners: Readonly<Record<string, () => unknown>> = {
   "is async and fails": async () => Promise.reject(fault),
 };
 
-/** Says "ready" when its listener is there, before Curfew's own for the stream are. */
+/** Publishes "ready" when the app's listener is registered, before Curfew's own listeners for the stream. */
 function listening(listener: () => unknown): CurfewOptions {
   const subscribe = async (_parent: unknown, _args: unknown, context: CurfewContext) => {
     context.caller.lifecycle.onEnd(listener);
@@ -34,7 +34,7 @@ function listening(listener: () => unknown): CurfewOptions {
   };
 }
 
-/** Two sessions, each with a socket and a stream that such a listener is on. */
+/** Two sessions, each with a socket and a stream that have such a listener. */
 async function open(url: string, socketUrl: string, opened: AsyncDisposableStack) {
   const subscription = "subscription { word }";
   const sessions = [await register(url), await register(url)];
@@ -52,25 +52,28 @@ async function open(url: string, socketUrl: string, opened: AsyncDisposableStack
 
 const cases = Object.entries(listeners);
 
-it.each(cases)("a listener that %s does not keep a session from ending", async (_, listener) => {
-  await using curfew = await startCurfew(listening(listener));
-  await using opened = new AsyncDisposableStack();
-  const [one, two] = await open(curfew.url, curfew.socketUrl, opened);
-  await curfew.sessions.end(one?.sessionId ?? "", "LOGOUT");
-  expect(await one?.socket.closed).toEqual({ code: 4401, reason: "SESSION_ENDED" });
-  const extensions = { code: "UNAUTHENTICATED", reason: "ENDED" };
-  expect(await one?.stream.events.next()).toMatchObject({ data: { errors: [{ extensions }] } });
-  await one?.stream.ended;
-  await until(() => curfew.connections.size === 2);
-  await until(() => curfew.log.filter(({ err }) => err !== undefined).length === 2);
-  for (const { err } of curfew.log.filter((line) => line["err"] !== undefined))
-    expect(err).toMatchObject({ message: fault.message });
-  two?.socket.send({ type: "ping" });
-  expect(await two?.socket.messages.next()).toEqual({ type: "pong" });
-});
+it.each(cases)(
+  "an end listener that %s does not prevent the end of a session",
+  async (_, listener) => {
+    await using curfew = await startCurfew(listening(listener));
+    await using opened = new AsyncDisposableStack();
+    const [one, two] = await open(curfew.url, curfew.socketUrl, opened);
+    await curfew.sessions.end(one?.sessionId ?? "", "LOGOUT");
+    expect(await one?.socket.closed).toEqual({ code: 4401, reason: "SESSION_ENDED" });
+    const extensions = { code: "UNAUTHENTICATED", reason: "ENDED" };
+    expect(await one?.stream.events.next()).toMatchObject({ data: { errors: [{ extensions }] } });
+    await one?.stream.ended;
+    await until(() => curfew.connections.size === 2);
+    await until(() => curfew.log.filter(({ err }) => err !== undefined).length === 2);
+    for (const { err } of curfew.log.filter((line) => line["err"] !== undefined))
+      expect(err).toMatchObject({ message: fault.message });
+    two?.socket.send({ type: "ping" });
+    expect(await two?.socket.messages.next()).toEqual({ type: "pong" });
+  },
+);
 
 it.each(cases)(
-  "a listener that %s does not keep an outage from ending all",
+  "an end listener that %s does not prevent connections from closing in an outage",
   async (_, listener) => {
     const store = breakable(memoryStore());
     const parts = { store: store.part };

@@ -1,4 +1,4 @@
-/** An app's sources that break the rules of iterators: the socket they are on closes all the same, and others live. */
+/** Event sources of an app that violate the iterator protocol: their sockets still close, and others stay open. */
 import { expect, it } from "vitest";
 import { startCurfew } from "../helpers/curfew.ts";
 import { register } from "../helpers/http.ts";
@@ -11,7 +11,7 @@ const raise = () => {
   throw new Error("A fault of the app");
 };
 
-/** What `return` of the source does, after its one event. */
+/** Behaviours of the source's `return`, after its one event. */
 const sources: Readonly<Record<string, () => unknown>> = {
   throws: raise,
   rejects: async () => raise(),
@@ -19,44 +19,47 @@ const sources: Readonly<Record<string, () => unknown>> = {
   "takes for ever": never,
 };
 
-it.each(Object.entries(sources))("a source whose return %s", async (_, leave) => {
-  let opened = 0;
-  const source = () => {
-    let events = 0;
-    return {
-      [Symbol.asyncIterator]: () => ({
-        next: async () => ((events += 1) === 1 ? { done: false, value: { bad: 1 } } : never()),
-        return: leave,
-      }),
+it.each(Object.entries(sources))(
+  "the socket closes at logout although its source's return %s",
+  async (_, leave) => {
+    let opened = 0;
+    const source = () => {
+      let events = 0;
+      return {
+        [Symbol.asyncIterator]: () => ({
+          next: async () => ((events += 1) === 1 ? { done: false, value: { bad: 1 } } : never()),
+          return: leave,
+        }),
+      };
     };
-  };
-  await using curfew = await startCurfew({
-    typeDefs: "type Subscription { bad: Int @authenticated }",
-    resolvers: { Subscription: { bad: { subscribe: () => ((opened += 1), source() as never) } } },
-  });
-  const { accessToken: token, sessionId } = await register(curfew.url);
-  const { accessToken: other } = await register(curfew.url);
-  await using socket = await connect(curfew.socketUrl, token);
-  await using second = await connect(curfew.socketUrl, token);
-  await using stream = await openStream(curfew.url, "subscription { bad }", { token });
-  await using alien = await connect(curfew.socketUrl, other);
-  for (const one of [socket, second, alien]) {
-    one.subscribe("1", "subscription { bad }");
-    expect(await one.messages.next()).toMatchObject({ payload: { data: { bad: 1 } } });
-  }
-  expect(opened).toBe(4);
+    await using curfew = await startCurfew({
+      typeDefs: "type Subscription { bad: Int @authenticated }",
+      resolvers: { Subscription: { bad: { subscribe: () => ((opened += 1), source() as never) } } },
+    });
+    const { accessToken: token, sessionId } = await register(curfew.url);
+    const { accessToken: other } = await register(curfew.url);
+    await using socket = await connect(curfew.socketUrl, token);
+    await using second = await connect(curfew.socketUrl, token);
+    await using stream = await openStream(curfew.url, "subscription { bad }", { token });
+    await using otherSession = await connect(curfew.socketUrl, other);
+    for (const one of [socket, second, otherSession]) {
+      one.subscribe("1", "subscription { bad }");
+      expect(await one.messages.next()).toMatchObject({ payload: { data: { bad: 1 } } });
+    }
+    expect(opened).toBe(4);
 
-  expect(await curfew.sessions.end(sessionId, "LOGOUT")).toBe(1);
+    expect(await curfew.sessions.end(sessionId, "LOGOUT")).toBe(1);
 
-  const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
-  for (const one of [socket, second]) expect(await one.closed).toEqual(sessionEnded);
-  await stream.ended;
-  await until(() => curfew.connections.size === 1);
-  alien.send({ type: "ping" });
-  expect(await alien.messages.next()).toEqual({ type: "pong" });
-});
+    const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
+    for (const one of [socket, second]) expect(await one.closed).toEqual(sessionEnded);
+    await stream.ended;
+    await until(() => curfew.connections.size === 1);
+    otherSession.send({ type: "ping" });
+    expect(await otherSession.messages.next()).toEqual({ type: "pong" });
+  },
+);
 
-it("what is no source at all fails its operation, and the socket serves on", async () => {
+it("a resolver that returns no event source fails its operation and leaves the socket open", async () => {
   await using curfew = await startCurfew({
     typeDefs: "type Subscription { none: Int }",
     resolvers: { Subscription: { none: { subscribe: () => 5 as never } } },

@@ -1,4 +1,4 @@
-/** What browsers say of the page that a request comes from, on every way in; and what each answer says to them. */
+/** Requests of other origins' pages, on every entry point, and the headers of every response. */
 import { once } from "node:events";
 import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from "node:http";
 import { text } from "node:stream/consumers";
@@ -14,7 +14,7 @@ interface Sent {
   readonly body?: string;
 }
 
-/** With just these headers, as no `fetch` would let it. */
+/** Sends exactly these headers, which `fetch` would not allow. */
 async function send(
   url: string,
   { method = "GET", path = "/graphql", headers = {}, body = "" }: Sent,
@@ -29,7 +29,7 @@ const mutation = JSON.stringify({ query: `mutation { say(text: "hello") }` });
 const json = "application/json";
 const html = "text/html,application/xhtml+xml,*/*;q=0.8";
 
-/** Each runs something, by itself. */
+/** Each request executes something without user interaction. */
 const ways: readonly (readonly [string, Sent])[] = [
   [
     "JSON",
@@ -37,7 +37,7 @@ const ways: readonly (readonly [string, Sent])[] = [
   ],
   [
     "JSON to the engine's adapter",
-    { method: "POST", headers: { "content-type": json, accept: `${json}, text/x-nothing` } },
+    { method: "POST", path: "/graphql?", headers: { "content-type": json } },
   ],
   [
     "a form",
@@ -57,10 +57,10 @@ const ways: readonly (readonly [string, Sent])[] = [
 
 const own = "http://curfew.test";
 const listed = "https://app.test";
-/** As the browser sends them, and whether that page may call. */
+/** Headers as a browser sends them, and whether that page may call. */
 const pages: readonly (readonly [string, OutgoingHttpHeaders, boolean])[] = [
   ["no page", {}, true],
-  ["a person who typed it", { "sec-fetch-site": "none" }, true],
+  ["the address bar", { "sec-fetch-site": "none" }, true],
   ["the server's own page", { "sec-fetch-site": "same-origin", origin: own }, true],
   [
     "the server's own page, under a proxy's host",
@@ -80,38 +80,38 @@ const pages: readonly (readonly [string, OutgoingHttpHeaders, boolean])[] = [
   ],
   ["a page of another site, as an image", { "sec-fetch-site": "cross-site" }, false],
   [
-    "a neighbour's page",
+    "a page on a sibling domain",
     { "sec-fetch-site": "same-site", origin: "http://evil.curfew.test" },
     false,
   ],
   [
-    "the same host by plain HTTP, where the server is had by TLS",
+    "the same host over plain HTTP, although the server uses TLS",
     { "sec-fetch-site": "cross-site", origin: own },
     false,
   ],
-  ["a page in a sandbox", { "sec-fetch-site": "cross-site", origin: "null" }, false],
-  ["something that nobody knows", { "sec-fetch-site": "same-origin, cross-site" }, false],
+  ["a sandboxed page", { "sec-fetch-site": "cross-site", origin: "null" }, false],
+  ["an unknown value", { "sec-fetch-site": "same-origin, cross-site" }, false],
   ["an old browser's own page", { origin: own }, true],
   ["an old browser's listed page", { origin: listed }, true],
   ["an old browser's page of another site", { origin: "https://evil.test" }, false],
   ["an old browser's page on another port", { origin: `${own}:8080` }, false],
-  ["an old browser's page in a sandbox", { origin: "null" }, false],
+  ["an old browser's sandboxed page", { origin: "null" }, false],
 ];
 
 describe.each(ways)("%s", (_, way) => {
-  it.each(pages)("from %s", async (_page, said, may) => {
+  it.each(pages)("from %s", async (_page, pageHeaders, isAllowed) => {
     const app = testApp();
     await using curfew = await startCurfew({ ...app.schema, allowedOrigins: [listed] });
     const { accessToken, sessionId } = await register(curfew.url);
     const headers = {
       host: "curfew.test",
-      // Where it runs, it is answered: a stream would not end by itself.
+      // If it is allowed, a response begins; a stream would not end by itself.
       authorization: way.path?.includes("subscription") === true ? "" : accessToken,
       ...way.headers,
-      ...said,
+      ...pageHeaders,
     };
     const answer = await send(curfew.url, { body: mutation, ...way, headers });
-    if (may) {
+    if (isAllowed) {
       expect(answer.status).toBe(200);
       expect(answer.body).toMatch(
         way.method === "POST" ? '{"say":1}' : way.path?.includes("own") ? sessionId : "MISSING",
@@ -133,7 +133,7 @@ describe("a page of another site", () => {
   const headers = { "sec-fetch-site": "cross-site", origin: "https://evil.test" };
   const navigation = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", accept: html };
 
-  it("may link to GraphiQL, which runs nothing by itself", async () => {
+  it("may link to GraphiQL, which does not execute the query by itself", async () => {
     await using curfew = await startCurfew({ ...testApp().schema, graphiql: true });
     for (const path of ["/graphql", "/graphql?query={hello}"]) {
       const answer = await send(curfew.url, { path, headers: navigation });
@@ -142,7 +142,7 @@ describe("a page of another site", () => {
     }
   });
 
-  it("may not link to a query beside GraphiQL, which would be run", async () => {
+  it("may not link to a query at another path, which would execute it", async () => {
     await using curfew = await startCurfew({ ...testApp().schema, graphiql: true });
     for (const path of ["/graphql/", "/graphql/.", "/health/../graphql"]) {
       const link = { path: `${path}?query={hello}`, headers: navigation };
@@ -150,14 +150,14 @@ describe("a page of another site", () => {
     }
   });
 
-  it("may not link to a query where there is no GraphiQL", async () => {
+  it("may not link to a query if GraphiQL is disabled", async () => {
     await using curfew = await startCurfew({ ...testApp().schema, graphiql: false });
     const path = "/graphql?query={hello}";
     expect((await send(curfew.url, { path, headers: navigation })).status).toBe(403);
     expect((await send(curfew.url, { path, headers: { accept: html } })).status).toBe(200);
   });
 
-  it("is told by a preflight that it may not call, and may ask whether the server runs", async () => {
+  it("is refused by preflight, but may request /health", async () => {
     await using curfew = await startCurfew();
     const preflight = { ...headers, "access-control-request-method": "POST" };
     const answer = await send(curfew.url, { method: "OPTIONS", headers: preflight });
@@ -167,7 +167,7 @@ describe("a page of another site", () => {
   });
 });
 
-it("every answer says that it is data for its reader alone", async () => {
+it("every response has the security headers for private data", async () => {
   await using curfew = await startCurfew({ ...testApp().schema, graphiql: true });
   const post = { method: "POST", headers: { "content-type": json } };
   const answers: readonly (readonly [number, Sent])[] = [

@@ -1,4 +1,4 @@
-/** Who may open a socket, and what those are told who may not. */
+/** Authentication of sockets, and the close codes of refused ones. */
 import { describe, expect, it } from "vitest";
 import { KeyRing } from "../../src/session/keys.ts";
 import { mintToken, readToken } from "../../src/session/token.ts";
@@ -13,14 +13,14 @@ const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
 const sessionExpired = { code: 4403, reason: "SESSION_EXPIRED" };
 const tryAgainLater = { code: 1013, reason: "TRY_AGAIN_LATER" };
 
-/** How the socket closes that is opened with this payload. */
+/** Resolves to the close of a socket opened with this payload. */
 async function refusal(curfew: TestCurfew, payload?: unknown) {
   await using socket = await new TestSocket(curfew.socketUrl).opened();
   socket.init(payload);
   return await socket.closed;
 }
 
-/** The session of a socket that is let in, and closed again. */
+/** Resolves to the session of a socket that is admitted and then closed. */
 async function welcome(curfew: TestCurfew, token: string): Promise<unknown> {
   await using socket = await connect(curfew.socketUrl, token);
   return socket.ack.sessionId;
@@ -30,7 +30,7 @@ function refusals({ log }: TestCurfew) {
   return log.filter(({ event }) => event === "refused");
 }
 
-/** One line, that tells nothing secret. */
+/** One log line without secrets. */
 function expectOneLine(curfew: TestCurfew, line: object, ...tokens: string[]) {
   expect(refusals(curfew)).toEqual([
     expect.objectContaining({ transport: "socket", address: "127.0.0.1", ...line }),
@@ -38,7 +38,7 @@ function expectOneLine(curfew: TestCurfew, line: object, ...tokens: string[]) {
   for (const token of tokens) expect(JSON.stringify(curfew.log)).not.toContain(token);
 }
 
-describe("a socket is refused, and told why,", () => {
+describe("a socket is refused with a reason", () => {
   it.each([
     ["no payload", undefined],
     ["an empty payload", {}],
@@ -75,7 +75,7 @@ describe("a socket is refused, and told why,", () => {
     expectOneLine(curfew, { reason: "WRONG_KIND", fingerprint: sessionId }, renewalToken);
   });
 
-  it("with an expired token: a fresh one may be had", async () => {
+  it("with an expired token, retryably", async () => {
     const clock = fakeClock();
     await using curfew = await startCurfew({ clock, accessTokenTtl: 60_000 });
     const { accessToken, sessionId } = await register(curfew.url);
@@ -84,7 +84,7 @@ describe("a socket is refused, and told why,", () => {
     expectOneLine(curfew, { reason: "EXPIRED", fingerprint: sessionId }, accessToken);
   });
 
-  it("with a superseded token: the newer one may be had", async () => {
+  it("with a superseded token, retryably", async () => {
     await using curfew = await startCurfew();
     const { accessToken, renewalToken, sessionId } = await register(curfew.url);
     await renew(curfew.url, renewalToken);
@@ -101,7 +101,7 @@ describe("a socket is refused, and told why,", () => {
     expectOneLine(curfew, { reason: "ENDED", fingerprint: sessionId }, accessToken);
   });
 
-  it("retryably, when the store cannot be asked", async () => {
+  it("retryably, when the store is unavailable", async () => {
     const store = breakable(memoryStore());
     await using curfew = await startCurfew({ backends: { store: store.part } });
     const { accessToken, sessionId } = await register(curfew.url);
@@ -112,7 +112,7 @@ describe("a socket is refused, and told why,", () => {
     expect(await welcome(curfew, accessToken)).toBe(sessionId);
   });
 
-  it("retryably, when the session's topic cannot be had", async () => {
+  it("retryably, when the session's topic cannot be subscribed to", async () => {
     const pubsub = intercept(memoryPubSub(), {
       subscribe: () => () => Promise.reject(new StoreUnavailable("No topic.")),
     });
@@ -123,7 +123,7 @@ describe("a socket is refused, and told why,", () => {
     expect(curfew.connections.size).toBe(0);
   });
 
-  it("retryably, when the session has as many sockets as it may have, until one goes", async () => {
+  it("retryably, when the session has the maximum number of sockets, until one closes", async () => {
     await using curfew = await startCurfew({ maxSocketsPerSession: 2 });
     const email = newEmail();
     const { accessToken, sessionId } = await register(curfew.url, email);
@@ -162,7 +162,7 @@ describe("an access token is taken from", () => {
     });
   });
 
-  it("nowhere else: neither the URL nor the upgrade's header", async () => {
+  it("no other place: not the URL, not the upgrade's headers", async () => {
     await using curfew = await startCurfew();
     const { accessToken } = await register(curfew.url);
     const headers = { authorization: `Bearer ${accessToken}` };

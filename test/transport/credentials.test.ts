@@ -10,7 +10,7 @@ describe("the token of an Authorization header", () => {
     ["bearer abc", "abc"],
     ["BEARER \t abc  ", "abc"],
     ["abc", "abc"],
-    // A token may begin as the scheme does.
+    // A token may begin like the scheme.
     ["bearerabc", "bearerabc"],
     ["Bearer", undefined],
     ["Bearer ", undefined],
@@ -59,7 +59,7 @@ describe("the address of a request", () => {
     expect(deviceOf(request, proxies).ipAddress).toBe(address);
   });
 
-  it("comes with the user agent, cut where it grows too long", async () => {
+  it("comes with the user agent, truncated if it is too long", async () => {
     const agent = "x".repeat(1000);
     const { userAgent } = deviceOf(await received({ "user-agent": agent }), 0);
     expect(userAgent).toBe("x".repeat(256));

@@ -1,4 +1,4 @@
-/** What becomes of everything on a session's sockets when the session ends. */
+/** Sockets and their operations when their session ends. */
 import { expect, it } from "vitest";
 import { testApp } from "../helpers/app.ts";
 import { startCurfew } from "../helpers/curfew.ts";
@@ -10,18 +10,18 @@ import { until } from "../helpers/until.ts";
 
 const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
 
-it("logout closes all sockets of the session with all that runs on them, and no other session's", async () => {
+it("logout closes all sockets of the session with their subscriptions, and no other session's", async () => {
   const app = testApp();
   await using curfew = await startCurfew(app.schema);
   const email = newEmail();
   const mine = await register(curfew.url, email);
   const tablet = await login(curfew.url, email);
-  const stranger = await register(curfew.url);
+  const otherUser = await register(curfew.url);
   await using one = await connect(curfew.socketUrl, mine.accessToken);
   await using two = await connect(curfew.socketUrl, mine.accessToken);
   await using other = await connect(curfew.socketUrl, tablet.accessToken);
-  await using strange = await connect(curfew.socketUrl, stranger.accessToken);
-  for (const socket of [one, two, other, strange]) {
+  await using otherUserSocket = await connect(curfew.socketUrl, otherUser.accessToken);
+  for (const socket of [one, two, other, otherUserSocket]) {
     socket.subscribe("1", "subscription { said }");
     expect(await socket.messages.next()).toMatchObject({ payload: { data: { said: "ready" } } });
   }
@@ -31,7 +31,7 @@ it("logout closes all sockets of the session with all that runs on them, and no 
 
   expect(await one.closed).toEqual(sessionEnded);
   expect(await two.closed).toEqual(sessionEnded);
-  for (const socket of [other, strange])
+  for (const socket of [other, otherUserSocket])
     expect((await socket.messages.next()).payload.data).toEqual({ said: "after the end" });
   for (const socket of [one, two])
     expect(JSON.stringify(socket.messages.pending)).not.toContain("after the end");
@@ -41,7 +41,7 @@ it("logout closes all sockets of the session with all that runs on them, and no 
 it.each([
   ["an access token", "accessToken"],
   ["a renewal token", "renewalToken"],
-] as const)("logout by %s of a generation before closes the sockets too", async (_, kind) => {
+] as const)("logout by %s of an earlier generation closes the sockets too", async (_, kind) => {
   await using curfew = await startCurfew();
   const first = await register(curfew.url);
   const second = await renew(curfew.url, first.renewalToken);
@@ -64,7 +64,7 @@ it.each([
   expect(await socket.messages.next()).toMatchObject({ id: "1", type: "next", payload: { data } });
 });
 
-it("a mutation under way when its session ends is not answered any more", async () => {
+it("a mutation in flight when its session ends gets no reply", async () => {
   const app = testApp();
   await using curfew = await startCurfew(app.schema);
   const { accessToken, sessionId } = await register(curfew.url);
@@ -77,15 +77,15 @@ it("a mutation under way when its session ends is not answered any more", async 
   expect(JSON.stringify(socket.messages.pending)).not.toContain("secret");
 });
 
-it("nor is it, and no event comes, while a logout over the same socket waits to be answered", async () => {
+it("while a logout on a socket waits for its reply, other operations of the socket get no reply and no event", async () => {
   const app = testApp();
   const publishing = Promise.withResolvers<void>();
-  const goOn = Promise.withResolvers<void>();
+  const released = Promise.withResolvers<void>();
   const pubsub = intercept(memoryPubSub(), {
     publish: (real) => async (topic, message) => {
       if ((message as { type?: unknown }).type === "ended") {
         publishing.resolve();
-        await goOn.promise;
+        await released.promise;
       }
       return real(topic, message);
     },
@@ -102,7 +102,7 @@ it("nor is it, and no event comes, while a logout over the same socket waits to 
   await curfew.events.publish("said", "secret");
   app.release();
   await until(() => app.calls.length === 1);
-  goOn.resolve();
+  released.resolve();
   expect(await socket.closed).toEqual(sessionEnded);
   const messages = socket.messages.pending;
   expect(messages).toContainEqual({
@@ -113,7 +113,7 @@ it("nor is it, and no event comes, while a logout over the same socket waits to 
   expect(JSON.stringify(messages)).not.toContain("secret");
 });
 
-it("a subscription ends although its source never answers again", async () => {
+it("a subscription ends with its session although its source never yields again", async () => {
   await using curfew = await startCurfew(testApp().schema);
   const { accessToken, sessionId } = await register(curfew.url);
   await using socket = await connect(curfew.socketUrl, accessToken);
@@ -124,7 +124,7 @@ it("a subscription ends although its source never answers again", async () => {
   await until(() => curfew.connections.size === 0);
 });
 
-it("a client that ignores the end is cut off, and what it still asks for is not done", async () => {
+it("a client that ignores the close frame is disconnected, and its later operations are not executed", async () => {
   const app = testApp();
   await using curfew = await startCurfew(app.schema);
   const { accessToken, sessionId } = await register(curfew.url);
@@ -146,7 +146,7 @@ it("a client that ignores the end is cut off, and what it still asks for is not 
   await until(() => curfew.connections.size === 0);
 });
 
-it("mutations that race the end are done before it or not at all, and none is answered after it", async () => {
+it("mutations that race the end run before it or not at all, and none is answered after it", async () => {
   const app = testApp();
   await using curfew = await startCurfew(app.schema);
   const { accessToken, sessionId } = await register(curfew.url);
@@ -162,7 +162,7 @@ it("mutations that race the end are done before it or not at all, and none is an
   expect(app.calls).toHaveLength(endedAt);
 });
 
-it("a mutation is not done whose session ends between its check and its beginning", async () => {
+it("a mutation does not run if its session ends between its check and its start", async () => {
   const app = testApp();
   const { plan, ...parts } = withHandshakeHooks({ store: memoryStore(), pubsub: memoryPubSub() });
   await using curfew = await startCurfew({ ...app.schema, backends: parts });

@@ -1,4 +1,4 @@
-/** A socket lives as long as its access token, or the one that a renewal put in its place. */
+/** Sockets close when their access token expires, unless the session is renewed. */
 import { expect, it } from "vitest";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { testApp } from "../helpers/app.ts";
@@ -16,11 +16,11 @@ import { connect } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
 
 const minute = 60_000;
-/** So much later than its time a deadline is met at most. */
+/** How late a deadline may be met (ms). */
 const resolution = 250;
 const sessionExpired = { code: 4403, reason: "SESSION_EXPIRED" };
 
-/** No recheck comes first: it would take the clock to go on for hours. */
+/** No recheck interferes: the clock does not advance that far. */
 async function start(options: CurfewOptions = {}) {
   const clock = fakeClock();
   const hours = { recheckInterval: 60 * minute, outageGrace: 60 * minute };
@@ -28,7 +28,7 @@ async function start(options: CurfewOptions = {}) {
   return Object.assign(curfew, { clock });
 }
 
-it("it closes when its token expires, so that the client comes back with a fresh one", async () => {
+it("a socket closes with a retryable code when its token expires", async () => {
   await using curfew = await start();
   const { accessToken, renewalToken } = await register(curfew.url);
   await using socket = await connect(curfew.socketUrl, accessToken);
@@ -40,7 +40,7 @@ it("it closes when its token expires, so that the client comes back with a fresh
   expect(again.ack.accessTokenExpiresAt).toBe(next.accessTokenExpiresAt);
 });
 
-it("an operation on an expired socket is not done, even before the socket is closed", async () => {
+it("an operation on an expired socket is not executed, even before the socket closes", async () => {
   const app = testApp();
   await using curfew = await start(app.schema);
   const { accessToken } = await register(curfew.url);
@@ -52,8 +52,8 @@ it("an operation on an expired socket is not done, even before the socket is clo
 });
 
 it.each([
-  ["it stays open when its session is renewed in time on another node", true],
-  ["it stays open even when the message of that renewal is lost", false],
+  ["a socket stays open when its session is renewed in time on another node", true],
+  ["a socket stays open although the message of a renewal on another node is lost", false],
 ])("%s", async (_, isHeard) => {
   let rereads = 0;
   const [users, pubsub] = [memoryUsers(), memoryPubSub()];
@@ -79,7 +79,7 @@ it.each([
   clock.advance(9 * minute);
   expect(await renew(there.url, renewalToken)).toMatchObject({ sessionId });
   clock.advance(9 * minute);
-  // The first deadline is past. What no message told of, the store tells.
+  // The first deadline has passed. If the message was lost, the renewal is read from the store.
   if (!isHeard) await until(() => rereads === 1);
   socket.subscribe("1", "{ viewer { session { id } } }");
   expect(await socket.messages.next()).toMatchObject({ type: "next" });
@@ -87,7 +87,7 @@ it.each([
   expect(await socket.closed).toEqual(sessionExpired);
 });
 
-it("it closes, retryably, when it cannot be known whether the session was renewed", async () => {
+it("a socket closes retryably at its deadline if the store cannot say whether the session was renewed", async () => {
   const store = breakable(memoryStore());
   await using curfew = await start({ backends: { store: store.part } });
   const { accessToken } = await register(curfew.url);
@@ -97,7 +97,7 @@ it("it closes, retryably, when it cannot be known whether the session was renewe
   expect(await socket.closed).toEqual({ code: 1013, reason: "TRY_AGAIN_LATER" });
 });
 
-it("a renewal closes nothing, and a socket goes on under the token that it began with", async () => {
+it("a renewal closes no socket, and a socket continues under its first token", async () => {
   await using curfew = await start(testApp().schema);
   const { accessToken, renewalToken, sessionId } = await register(curfew.url);
   await using socket = await connect(curfew.socketUrl, accessToken);

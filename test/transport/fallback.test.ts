@@ -1,4 +1,4 @@
-/** An app's own pages beside Curfew: who answers what, and with whose headers. */
+/** The fallback handler: its paths, its headers, and its errors. */
 import { expect, it } from "vitest";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { startCurfew } from "../helpers/curfew.ts";
@@ -6,7 +6,7 @@ import { ask } from "../helpers/http.ts";
 
 const sayPath: CurfewOptions["fallback"] = ({ url }, response) => response.end(`the app at ${url}`);
 
-it("the app answers at all paths that are not Curfew's own, with its own headers", async () => {
+it("the fallback answers at all paths that are not Curfew's, with the app's headers", async () => {
   await using curfew = await startCurfew({ fallback: sayPath });
   const get = async (path: string, headers: Readonly<Record<string, string>> = {}) => {
     const response = await fetch(new URL(path, curfew.url), { headers });
@@ -14,7 +14,7 @@ it("the app answers at all paths that are not Curfew's own, with its own headers
   };
   for (const path of ["/", "/page?a=b", "/graphql.html", "/graphqls", "/healthy"])
     expect(await get(path)).toEqual([`the app at ${path}`, null]);
-  // A link on another site's page leads there.
+  // As for a link on another site's page.
   const link = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate" };
   expect(await get("/page?a=b", link)).toEqual(["the app at /page?a=b", null]);
 
@@ -34,7 +34,7 @@ it.each([
     },
   ],
   ["rejects", () => Promise.reject(new Error("The app's own fault"))],
-])("what the app %s costs one answer, and the log tells of it", async (_, fault) => {
+])("a fallback error (%s) fails one request and is logged", async (_, fault) => {
   await using curfew = await startCurfew({ fallback: fault });
   await expect(fetch(new URL("/", curfew.url))).rejects.toThrow("fetch failed");
   expect(curfew.log).toContainEqual(

@@ -1,4 +1,4 @@
-/** A store that is far away: what it has to tell is known in time, for many sessions too. */
+/** Rechecks of many sessions over a slow link to the store. */
 import { randomBytes } from "node:crypto";
 import { expect, it } from "vitest";
 import { Deadlines } from "../../src/lib/deadlines.ts";
@@ -47,13 +47,11 @@ it("1,500 sessions are rechecked within 5 s over a link of 400 ms each way", asy
     const reading = sessions.verify(tokens.accessToken);
     if (!reading.ok) throw new Error(reading.reason);
     const lifecycle = new ConnectionLifecycle(rethrowReported);
-    const check = () => sessions.check(reading.claims);
-    await connections.admit(
-      reading.claims,
-      newConnection(lifecycle, { ipAddress: null }),
-      check,
-      "stream",
-    );
+    await connections.admit({
+      claims: reading.claims,
+      connection: newConnection(lifecycle, { ipAddress: null }),
+      kind: "stream",
+    });
     return { lifecycle, fingerprint: session.fingerprint };
   };
   const joined = await Promise.all(Array.from({ length: 1_500 }, join));

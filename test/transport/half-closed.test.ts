@@ -1,10 +1,10 @@
-/** Connections whose client never closes its own side, or reads nothing: none outlives its answer for long. */
+/** Connections whose client never closes its side or does not read: none stays open for long. */
 import { once } from "node:events";
 import { createServer, Server } from "node:http";
 import { connect as dial, type AddressInfo, type Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { expect, it, vi } from "vitest";
-import { cutStalledReaders } from "../../src/http/stall-timeout.ts";
+import { closeStalledReaders } from "../../src/http/stall-timeout.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { until } from "../helpers/until.ts";
 
@@ -13,7 +13,7 @@ const upgrade = ["Connection: Upgrade", "Upgrade: websocket"];
 const version = "Sec-WebSocket-Version: 13";
 const key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
 
-/** A connection that stays open on this side, whatever the server does. */
+/** A connection that the client never closes. */
 async function open(url: string): Promise<Socket> {
   const { port, hostname } = new URL(url);
   const tcp = dial({ port: Number(port), host: hostname, allowHalfOpen: true });
@@ -26,7 +26,7 @@ function request(...lines: string[]): string {
   return [...lines, "Host: localhost", "", ""].join("\r\n");
 }
 
-/** How many connections the server holds. */
+/** Number of connections that are open on the server. */
 function counting() {
   const servers: Server[] = [];
   const listen = Reflect.get(Server.prototype, "listen") as (...args: unknown[]) => Server;
@@ -59,7 +59,7 @@ it.each([
   ["431", request(get, `X: ${"x".repeat(64 * 1024)}`)],
   ["400", request("GET http://[::1 HTTP/1.1", "Connection: close")],
 ])(
-  "a client that is answered %s and never closes its side is disconnected: %j",
+  "a client that receives %s and never closes its side is disconnected: %j",
   async (status, bytes) => {
     using connections = counting();
     await using curfew = await startCurfew();
@@ -73,10 +73,10 @@ it.each([
   },
 );
 
-it("a server that closes waits for no client that was refused and does not read its answer", async () => {
+it("shutdown does not wait for a refused client that does not read the response", async () => {
   const curfew = await startCurfew({ drainTime: 100, graphiql: true });
   const tcp = await open(curfew.url);
-  // Answers that it does not read, and then an upgrade, whose answer waits behind them.
+  // Responses that the client does not read, and then an upgrade, whose response waits behind them.
   tcp.pause();
   const page = request(get, "Accept: text/html");
   tcp.write(page.repeat(2_000) + request("GET /other HTTP/1.1", ...upgrade, version, key));
@@ -85,8 +85,8 @@ it("a server that closes waits for no client that was refused and does not read 
   tcp.destroy();
 });
 
-it("a plain answer that its client does not read is cut after the stall time-out", async () => {
-  // The server's own is 30 s.
+it("a connection is closed after the stall time-out if its client does not read a plain response", async () => {
+  // Curfew's default is 30 s.
   const given: number[] = [];
   const original = Reflect.get(Server.prototype, "setTimeout") as (...args: unknown[]) => Server;
   const spy = vi.spyOn(Server.prototype, "setTimeout").mockImplementation(function (
@@ -106,7 +106,7 @@ it("a plain answer that its client does not read is cut after the stall time-out
   const body = JSON.stringify({ query: "{ big }" });
   const plain = "Content-Type: application/json";
   const post = request("POST /graphql HTTP/1.1", plain, `Content-Length: ${body.length}`) + body;
-  // By the adapter for what is more than a plain POST, too.
+  // Also for responses of the adapter, which handles more than a plain POST.
   for (const bytes of [post, request("GET /graphql?query={big} HTTP/1.1")]) {
     const tcp = await open(curfew.url);
     tcp.pause().write(bytes);
@@ -116,7 +116,7 @@ it("a plain answer that its client does not read is cut after the stall time-out
   }
 });
 
-it("a slow reader, a slow answer and a connection that is kept are not cut", async () => {
+it("the stall time-out spares slow readers, slow responses and idle keep-alive connections", async () => {
   const time = 300;
   const gate = Promise.withResolvers<void>();
   const server = createServer((incoming, response) => {
@@ -124,7 +124,7 @@ it("a slow reader, a slow answer and a connection that is kept are not cut", asy
     const ready = incoming.url === "/slow" ? gate.promise : Promise.resolve();
     void ready.then(() => response.end(text));
   });
-  cutStalledReaders(server, time);
+  closeStalledReaders(server, time);
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
@@ -135,7 +135,7 @@ it("a slow reader, a slow answer and a connection that is kept are not cut", asy
   const slow = await open(url);
   slow.pause().write(request("GET /big HTTP/1.1"));
   let read = 0;
-  // A megabyte in each third of the time.
+  // 1 MB in each third of the time-out.
   while (read < 24 * megabyte) {
     const before = read;
     while (read < before + megabyte && read < 24 * megabyte) {

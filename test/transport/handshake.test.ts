@@ -1,4 +1,4 @@
-/** A session that ends while a socket of it is being opened: whenever that is, the socket closes. */
+/** A session that ends while its socket is being opened: the socket closes, at whatever point that happens. */
 import { expect, it } from "vitest";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
 import { commandClient, subscriberClient } from "../helpers/adapters.ts";
@@ -19,15 +19,15 @@ import { RedisSessions } from "../../src/stores/redis/sessions.ts";
 import { RedisPubSub } from "../../src/stores/redis/pubsub.ts";
 
 const sessionEnded = { code: 4401, reason: "SESSION_ENDED" };
-/** So that nothing is found out by a recheck. */
+/** Disables rechecks. */
 const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
 
-/** The points inside of the server, and those that only a client sees. */
+/** Points inside the server, and points that only a client observes. */
 const points = [...handshakePoints, "as connection_init is sent", "when acknowledged", "at random"];
 
 type Plan = ReturnType<typeof withHandshakeHooks>["plan"];
 
-/** Opens a socket, ends its session at that point on the other server, and waits for the close. */
+/** Opens a socket, ends its session on the other server at that point, and waits for the close. */
 async function run(here: TestCurfew, plan: Plan, point: string, ender: TestCurfew) {
   const { session, tokens } = await here.sessions.start("user", device);
   const { fingerprint } = session;
@@ -52,7 +52,7 @@ function isInside(point: string): point is HandshakePoint {
   return handshakePoints.some((one) => one === point);
 }
 
-/** Twenty at a time, so that they meet. */
+/** Twenty at a time, so that they interleave. */
 async function runMany(times: number, one: (point: string) => Promise<void>) {
   for (let i = 0; i < times; i += 20) {
     const batch = Array.from({ length: 20 }, (_, j) => points[(i + j) % points.length] ?? "");
@@ -60,7 +60,7 @@ async function runMany(times: number, one: (point: string) => Promise<void>) {
   }
 }
 
-it("a socket in the middle of connection_init while its session ends closes: 200 times, none stays open", async () => {
+it("a socket closes if its session ends during connection_init (200 runs)", async () => {
   const pubsub = countSubscriptions(memoryPubSub());
   const { plan, ...parts } = withHandshakeHooks({ store: memoryStore(), pubsub: pubsub.part });
   await using curfew = await startCurfew({ backends: parts, ...unchecked });
@@ -71,7 +71,7 @@ it("a socket in the middle of connection_init while its session ends closes: 200
   expect(curfew.connections.fingerprints).toEqual([]);
 });
 
-it("so it does when another node ends it, over Redis", async () => {
+it("a socket closes if another node ends its session during connection_init, over Redis", async () => {
   await using redis = await startRedis();
   const publisher = await commandClient(redis.url);
   const { plan, ...parts } = withHandshakeHooks({

@@ -1,4 +1,4 @@
-/** What no honest client sends: it is refused in a word, at no great cost, and harms nobody. */
+/** Malformed and malicious input: it is refused briefly and cheaply, and affects no other client. */
 import { once } from "node:events";
 import { connect as dial } from "node:net";
 import { setFlagsFromString } from "node:v8";
@@ -11,7 +11,7 @@ import { connect, TestSocket } from "../helpers/socket.ts";
 import { openStream } from "../helpers/sse.ts";
 import { until } from "../helpers/until.ts";
 
-/** Sends the bytes, and ends or breaks the connection; resolves to what came, once it is closed. */
+/** Sends the bytes, then ends or resets the connection. Resolves to the response once the connection is closed. */
 async function sendRaw(url: string, bytes: string | Buffer, then: "end" | "reset" = "end") {
   const { port, hostname } = new URL(url);
   const socket = dial(Number(port), hostname);
@@ -53,42 +53,45 @@ const malformed: readonly (readonly [string, string | Buffer])[] = [
   ["zeros", Buffer.alloc(512)],
   ["a TLS handshake", Buffer.from("16030100a5010000a10303", "hex")],
   ["HTTP/2 without asking", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"],
-  ["a method of its own", request("STEAL /graphql HTTP/1.1", host)],
-  ["a version of its own", request("GET /graphql HTTP/9.9", host)],
+  ["an unknown method", request("STEAL /graphql HTTP/1.1", host)],
+  ["an unknown version", request("GET /graphql HTTP/9.9", host)],
   ["half a request line", "GET /gra"],
   ["a target with a space", request("GET /gra phql HTTP/1.1", host)],
   ["a target without a slash", request("GET graphql HTTP/1.1", host)],
-  ["a target that is a server", request("CONNECT example.com:443 HTTP/1.1", host)],
-  ["a target that is all", request("OPTIONS * HTTP/1.1", host)],
+  ["a target that is a host and port", request("CONNECT example.com:443 HTTP/1.1", host)],
+  ["the target *", request("OPTIONS * HTTP/1.1", host)],
   ["a target that is a URL", request("GET http://[::1 HTTP/1.1", host)],
   [
     "a target that is a URL, to a host with a port",
     request("GET http://a/b HTTP/1.1", "Host: a:1"),
   ],
-  ["a target that is a URL of no host", request("GET http:/// HTTP/1.1", "Host: a:1")],
+  ["a target that is a URL without a host", request("GET http:/// HTTP/1.1", "Host: a:1")],
   ["a target with two slashes", request("GET //graphql HTTP/1.1", host)],
   ["a target that cannot be decoded", request("GET /graphql?query=%E0%A4%A HTTP/1.1", host)],
   ["no host", request(get)],
   ["two hosts", request(get, host, "Host: other")],
   ["an empty host", request(get, "Host:")],
-  ["a host that is none", request(get, "Host: a b")],
+  ["an invalid host", request(get, "Host: a b")],
   ["a host with a path", request(get, "Host: [::1/x")],
   ["a header without a name", request(get, host, ": nameless")],
   ["a header without a colon", request(get, host, "colonless")],
   ["a header with a control character", request(get, host, "Authorization: \u0001\u007f")],
-  ["headers without end", request(get, host, `X: ${"x".repeat(64 * 1024)}`)],
+  ["endless headers", request(get, host, `X: ${"x".repeat(64 * 1024)}`)],
   ["a negative length", request(post, host, json, "Content-Length: -1")],
   ["two lengths", request(post, host, json, "Content-Length: 2", "Content-Length: 3")],
   ["a length and chunks", request(post, host, "Content-Length: 2", "Transfer-Encoding: chunked")],
-  ["a body that is cut off", `${request(post, host, json, "Content-Length: 99")}{"query"`],
-  ["a chunk of no size", `${request(post, host, json, "Transfer-Encoding: chunked")}zz\r\n`],
-  ["a body in no charset", request(post, host, `${json}; charset=none`, "Content-Length: 0")],
+  ["a truncated body", `${request(post, host, json, "Content-Length: 99")}{"query"`],
+  ["a chunk without a size", `${request(post, host, json, "Transfer-Encoding: chunked")}zz\r\n`],
   [
-    "a body in no encoding",
+    "a body in an unknown charset",
+    request(post, host, `${json}; charset=none`, "Content-Length: 0"),
+  ],
+  [
+    "a body in an unknown encoding",
     `${request(post, host, json, "Content-Encoding: x", "Content-Length: 2")}{}`,
   ],
-  ["a type that is none", `${request(post, host, "Content-Type: ;;;", "Content-Length: 2")}{}`],
-  ["an upgrade to nothing", request(get, host, "Connection: Upgrade")],
+  ["an invalid content type", `${request(post, host, "Content-Type: ;;;", "Content-Length: 2")}{}`],
+  ["an upgrade without a protocol", request(get, host, "Connection: Upgrade")],
   ["an upgrade to something else", request(get, host, "Connection: Upgrade", "Upgrade: h2c")],
   ["an upgrade without a key", request(get, host, ...upgrade, version)],
   ["an upgrade with a short key", request(get, host, ...upgrade, version, "Sec-WebSocket-Key: x")],
@@ -101,18 +104,18 @@ const malformed: readonly (readonly [string, string | Buffer])[] = [
     request(get, host, ...upgrade, version, key, "Sec-WebSocket-Protocol: ,,"),
   ],
   ["an upgrade with a bad extension", request(...socket, "Sec-WebSocket-Extensions: ;;=")],
-  ["an upgrade, and no frame", `${request(...socket)}no frame at all`],
+  ["an upgrade followed by an invalid frame", `${request(...socket)}no frame at all`],
   [
-    "an upgrade, and an unmasked frame",
+    "an upgrade followed by an unmasked frame",
     Buffer.concat([Buffer.from(request(...socket)), Buffer.from("8102", "hex"), Buffer.from("{}")]),
   ],
   [
-    "an upgrade, and a frame without end",
+    "an upgrade followed by an endless frame",
     Buffer.concat([Buffer.from(request(...socket)), Buffer.from("81ffffffffffffffffff", "hex")]),
   ],
 ];
 
-describe("the server lives on, and tells nothing of itself,", () => {
+describe("the server stays up and discloses nothing about itself", () => {
   it.each(["end", "reset"] as const)("after malformed requests that %s", async (then) => {
     await using curfew = await startCurfew();
     for (const [what, bytes] of malformed) {
@@ -123,7 +126,7 @@ describe("the server lives on, and tells nothing of itself,", () => {
     await expectAlive(curfew);
   });
 
-  it("after upgrades that are broken off at every byte", async () => {
+  it("after upgrades that are aborted at every byte", async () => {
     await using curfew = await startCurfew();
     const bytes = request(...socket);
     const lengths = Array.from({ length: bytes.length }, (_, i) => i + 1);
@@ -134,18 +137,15 @@ describe("the server lives on, and tells nothing of itself,", () => {
   });
 });
 
-it.each(["a b", "[::1", "a:b:c", "%"])(
-  "the host %o is a bad request, in no more words",
-  async (name) => {
-    await using curfew = await startCurfew();
-    const answer = await sendRaw(curfew.url, request(get, `Host: ${name}`, "Connection: close"));
-    const [head = "", body] = answer.split("\r\n\r\n");
-    expect(head).toMatch(/^HTTP\/1\.1 400 /);
-    expect(body).toMatch(/^(0\s*)?$/);
-  },
-);
+it.each(["a b", "[::1", "a:b:c", "%"])("the host %o gets 400 without a body", async (name) => {
+  await using curfew = await startCurfew();
+  const answer = await sendRaw(curfew.url, request(get, `Host: ${name}`, "Connection: close"));
+  const [head = "", body] = answer.split("\r\n\r\n");
+  expect(head).toMatch(/^HTTP\/1\.1 400 /);
+  expect(body).toMatch(/^(0\s*)?$/);
+});
 
-it("nothing of a ping is sent back, before the acknowledgement or after it", async () => {
+it("a ping's payload is never echoed, before or after the acknowledgement", async () => {
   await using curfew = await startCurfew();
   const { accessToken: token } = await register(curfew.url);
   await using client = await new TestSocket(curfew.socketUrl).opened();
@@ -157,9 +157,9 @@ it("nothing of a ping is sent back, before the acknowledgement or after it", asy
   }
 });
 
-it("an endless e-mail address is refused before anything costly is done with it", async () => {
+it("a very long e-mail address is refused before any expensive processing", async () => {
   await using curfew = await startCurfew();
-  // Marks of two classes in the wrong order: all of them would have to be sorted.
+  // Combining marks of two classes in the wrong order: normalization would have to sort all of them.
   const email = `a${"\u0301".repeat(50_000)}${"\u0316".repeat(50_000)}@example.com`;
   expect(Buffer.byteLength(email)).toBeGreaterThan(200_000);
   const query = `mutation ($email: String!, $password: String!) {
@@ -178,7 +178,7 @@ it("an endless e-mail address is refused before anything costly is done with it"
   }
 });
 
-it("answers are for one origin, and for no cache", async () => {
+it("responses are limited to one origin and not cached", async () => {
   await using curfew = await startCurfew({ allowedOrigins: ["https://app.test"] });
   await using stream = await openStream(curfew.url, "subscription { sessionEvents { type } }");
   const query = encodeURIComponent("{ __typename }");
@@ -197,7 +197,7 @@ it("answers are for one origin, and for no cache", async () => {
   }
 });
 
-it("a request that is refused many times for one reason is one line of the log", async () => {
+it("a request that is refused several times for one reason is logged once", async () => {
   await using curfew = await startCurfew(testApp().schema);
   const { errors } = await ask(curfew.url, "{ own a: own b: own c: own }");
   expect(errors?.length).toBeGreaterThan(0);
@@ -205,7 +205,7 @@ it("a request that is refused many times for one reason is one line of the log",
   expect(lines.map(({ reason }) => reason)).toEqual(["MISSING"]);
 });
 
-it("renewal tokens that are refused in one request are one counted line of the log for each reason", async () => {
+it("renewal tokens refused in one request are logged once per reason, with a count", async () => {
   await using curfew = await startCurfew();
   const { accessToken } = await register(curfew.url);
   const tokens = ["", "nonsense", "nonsense too", accessToken, accessToken, ""];
@@ -223,7 +223,7 @@ it("renewal tokens that are refused in one request are one counted line of the l
   ]);
 });
 
-it("documents that are large are not kept, parsed, for later", async () => {
+it("large documents are not cached", async () => {
   await using curfew = await startCurfew({ maxQueryTokens: 100_000 });
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;
@@ -233,6 +233,6 @@ it("documents that are large are not kept, parsed, for later", async () => {
   const before = heap();
   for (const name of ["a", "b", "c", "d", "e", "f"])
     await ask(curfew.url, `{ ${name}: __typename${fields} }`);
-  // One of them, parsed, takes 10 MB.
+  // A parsed document takes 10 MB.
   expect(heap() - before).toBeLessThan(20 * 2 ** 20);
 });

@@ -1,4 +1,4 @@
-/** GraphQL over HTTP: whom a token makes the caller, and what becomes of requests that are not right. */
+/** GraphQL over HTTP: authentication, and invalid requests. */
 import { once } from "node:events";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { json } from "node:stream/consumers";
@@ -10,7 +10,7 @@ import { fakeClock, secrets, startCurfew } from "../helpers/curfew.ts";
 import { ask, login, logout, newEmail, password, register, renew } from "../helpers/http.ts";
 import { breakable, intercept, memoryStore, memoryPubSub } from "../helpers/backends.ts";
 
-/** Why the protected field was refused. */
+/** Resolves to the reason for which a protected field is refused. */
 async function refusal(url: string, token?: string) {
   const { status, errors } = await ask(url, "{ own }", { token });
   expect(status).toBe(200);
@@ -28,7 +28,7 @@ async function post(url: string, body: BodyInit | undefined, contentType = "appl
 }
 
 describe("the token of a request", () => {
-  it("makes it the session's, with Bearer or without, by POST and by GET", async () => {
+  it("authenticates it, with or without Bearer, by POST and by GET", async () => {
     await using curfew = await startCurfew(testApp().schema);
     const { accessToken, sessionId } = await register(curfew.url);
     for (const authorization of [accessToken, `Bearer ${accessToken}`, `bearer  ${accessToken}`]) {
@@ -39,7 +39,7 @@ describe("the token of a request", () => {
     }
   });
 
-  it("is told apart when it will not do, and each refusal is one line of the log", async () => {
+  it("is refused with its own reason if it is invalid, and each refusal is logged once", async () => {
     const clock = fakeClock();
     await using curfew = await startCurfew({ ...testApp().schema, clock, accessTokenTtl: 60_000 });
     const email = newEmail();
@@ -72,7 +72,7 @@ describe("the token of a request", () => {
       expect(text).not.toContain(token);
   });
 
-  it("makes the request anonymous when it will not do: login, renew and logout still work", async () => {
+  it("makes the request anonymous if it is refused, so that login, renew and logout still work", async () => {
     await using curfew = await startCurfew();
     const email = newEmail();
     const { accessToken: token, renewalToken } = await register(curfew.url, email);
@@ -97,7 +97,7 @@ describe("the token of a request", () => {
     expect(await logout(curfew.url, token)).toBe(1);
   });
 
-  it("is not taken from the URL", async () => {
+  it("is not read from the URL", async () => {
     await using curfew = await startCurfew(testApp().schema);
     const { accessToken } = await register(curfew.url);
     expect(await refusal(`${curfew.url}?token=${accessToken}&authorization=${accessToken}`)).toBe(
@@ -106,7 +106,7 @@ describe("the token of a request", () => {
     expect(JSON.stringify(curfew.log)).not.toContain(accessToken);
   });
 
-  it("is neither good nor bad while the store cannot be asked", async () => {
+  it("is neither accepted nor refused while the store is unavailable", async () => {
     const store = breakable(memoryStore());
     await using curfew = await startCurfew({
       ...testApp().schema,
@@ -127,7 +127,7 @@ describe("the token of a request", () => {
   });
 });
 
-it("a logout succeeds however long its message to the other nodes takes", async () => {
+it("a logout succeeds although its message to the other nodes is delayed", async () => {
   const published = Promise.withResolvers<void>();
   const pubsub = intercept(memoryPubSub(), {
     publish: (real) => async (topic, message) => {
@@ -138,12 +138,12 @@ it("a logout succeeds however long its message to the other nodes takes", async 
   await using curfew = await startCurfew({ backends: { pubsub } });
   const { accessToken } = await register(curfew.url);
   const out = logout(curfew.url, accessToken);
-  // By then the request counts as slow, and is looked at again: its session has ended.
+  // By now the request counts as slow and its session, which has ended, is checked again.
   setTimeout(() => published.resolve(), 1_500);
   expect(await out).toBe(1);
 });
 
-it("what a resolver throws unexpectedly is masked, and logged once", async () => {
+it("an unexpected error of a resolver is masked and logged once", async () => {
   await using curfew = await startCurfew(testApp().schema);
   const { errors } = await ask(curfew.url, "{ broken }");
   expect(errors).toEqual([
@@ -155,22 +155,27 @@ it("what a resolver throws unexpectedly is masked, and logged once", async () =>
   expect(curfew.log.filter((line) => JSON.stringify(line).includes("a secret"))).toHaveLength(1);
 });
 
-describe("a request that is not right is told so, and the server goes on:", () => {
+describe("an invalid request gets an error response, and the server keeps working:", () => {
   it.each([
-    ["no JSON", "{", "application/json", 400],
+    ["invalid JSON", "{", "application/json", 400],
     ["no query", "{}", "application/json", 200],
-    ["a query that is no text", JSON.stringify({ query: 7 }), "application/json", 400],
+    ["a query that is not a string", JSON.stringify({ query: 7 }), "application/json", 400],
     ["an empty body", undefined, "application/json", 400],
     ["a list of operations", JSON.stringify([{ query: "{ hello }" }]), "application/json", 400],
     ["another content type", "{ hello }", "text/plain", 415],
     ["a form", "query={hello}", "multipart/form-data; boundary=x", 415],
     ["a body over the limit", "x".repeat(256 * 1024 + 1), "application/json", 413],
-    ["deep nonsense", JSON.stringify({ query: "{a".repeat(20_000) }), "application/json", 200],
-    ["deep JSON", "[".repeat(100_000), "application/json", 400],
+    [
+      "a deeply nested document",
+      JSON.stringify({ query: "{a".repeat(20_000) }),
+      "application/json",
+      200,
+    ],
+    ["deeply nested JSON", "[".repeat(100_000), "application/json", 400],
   ])("%s", async (_, body, contentType, status) => {
     await using curfew = await startCurfew(testApp().schema);
     const answer = await post(curfew.url, body, contentType);
-    // GraphQL's own errors are 200 for clients that accept no more than application/json.
+    // GraphQL errors have status 200 for clients that accept only application/json.
     expect(answer.status).toBe(status);
     if (status === 200) expect(JSON.parse(answer.text).errors).toHaveLength(1);
     expect(answer.text).not.toMatch(/\bat \S+\.(js|ts):\d+|node_modules/);
@@ -189,7 +194,7 @@ describe("a request that is not right is told so, and the server goes on:", () =
     expect(app.calls).toEqual([]);
   });
 
-  it("a path of nothing", async () => {
+  it("an unknown path", async () => {
     await using curfew = await startCurfew();
     expect((await fetch(new URL("/nothing", curfew.url))).status).toBe(404);
   });
@@ -216,7 +221,7 @@ it.each([
   },
 );
 
-it("pages of listed origins may read answers, others may not, and cookies are asked for by none", async () => {
+it("pages of listed origins may read responses, others may not, and cookies are never allowed", async () => {
   await using curfew = await startCurfew({ allowedOrigins: ["https://*.example.com"] });
   const cors = async (origin: string, method: string) => {
     const headers = { origin, "access-control-request-method": "POST" };
@@ -240,7 +245,7 @@ it("pages of listed origins may read answers, others may not, and cookies are as
   }
 });
 
-it("/health says that the process runs, and /ready that it can serve", async () => {
+it("/health reports that the process runs, and /ready that it can serve", async () => {
   const store = breakable(memoryStore());
   await using curfew = await startCurfew({ backends: { store: store.part } });
   const status = async (path: string) => (await fetch(new URL(path, curfew.url))).status;
@@ -251,7 +256,7 @@ it("/health says that the process runs, and /ready that it can serve", async () 
   expect(await status("/ready")).toBe(200);
 });
 
-it("who offers another protocol is answered in this one", async () => {
+it("a request that offers another protocol is answered in HTTP/1.1", async () => {
   await using curfew = await startCurfew();
   const { port, hostname } = new URL(curfew.url);
   const request = httpRequest({

@@ -1,4 +1,4 @@
-/** Lists that arrive bit by bit: they end with their session, as subscriptions do. */
+/** Incremental delivery of lists: it ends with the session, like subscriptions. */
 import { expect, it } from "vitest";
 import { Stream } from "../../src/lib/bounded-queue.ts";
 import { startCurfew } from "../helpers/curfew.ts";
@@ -7,7 +7,7 @@ import { connect } from "../helpers/socket.ts";
 import { openStream } from "../helpers/sse.ts";
 import { until } from "../helpers/until.ts";
 
-/** A list that grows when the test says so: what ends it waits, as any generator does, for the next item. */
+/** A list that grows when the test pushes an item. Like any generator, its `return` waits for the next item. */
 function streamingApp() {
   const items = new Stream<number>(() => {});
   const stopped = Promise.withResolvers<void>();
@@ -27,7 +27,7 @@ function streamingApp() {
   return { schema: { typeDefs, resolvers: { Query: { ticks } } }, items, stopped: stopped.promise };
 }
 
-it("a list that a query streams ends at logout over HTTP", async () => {
+it("a streamed list of a query ends at logout over HTTP", async () => {
   const app = streamingApp();
   await using curfew = await startCurfew(app.schema);
   const { accessToken: token } = await register(curfew.url);
@@ -46,7 +46,7 @@ it("a list that a query streams ends at logout over HTTP", async () => {
   expect(curfew.connections.size).toBe(0);
 });
 
-it("a list that a query streams ends at logout over a socket", async () => {
+it("a streamed list of a query ends at logout over a socket", async () => {
   const app = streamingApp();
   await using curfew = await startCurfew(app.schema);
   const { accessToken } = await register(curfew.url);
@@ -60,7 +60,7 @@ it("a list that a query streams ends at logout over a socket", async () => {
   await app.stopped;
 });
 
-it("a list that a query streams over a socket is not waited for by a server that goes away", async () => {
+it("shutdown does not wait for a streamed list of a query over a socket", async () => {
   const app = streamingApp();
   await using curfew = await startCurfew({ ...app.schema, drainTime: 60_000 });
   const { accessToken } = await register(curfew.url);
@@ -73,7 +73,7 @@ it("a list that a query streams over a socket is not waited for by a server that
   await app.stopped;
 });
 
-it("a list that is slow to begin counts as a stream once it has, and is told when the server goes", async () => {
+it("a list that starts slowly counts as a stream once it has started, and ends at shutdown", async () => {
   const app = streamingApp();
   const begun = Promise.withResolvers<void>();
   const later = { ...app.schema.resolvers.Query, slow: () => begun.promise.then(() => 1) };
@@ -84,7 +84,7 @@ it("a list that is slow to begin counts as a stream once it has, and is told whe
   });
   const { accessToken: token } = await register(curfew.url);
   const opening = openStream(curfew.url, "{ slow ticks @stream }", { token });
-  // By now it has joined its session as a request that is slow.
+  // By now it has joined its session as a slow request.
   await until(() => curfew.connections.size === 1);
   begun.resolve();
   await using stream = await opening;
@@ -96,7 +96,7 @@ it("a list that is slow to begin counts as a stream once it has, and is told whe
   await app.stopped;
 });
 
-it("a logout that also asks for such a list is refused the list, and leaves nothing running", async () => {
+it("a logout together with a streamed list is refused the list and leaves nothing running", async () => {
   const app = streamingApp();
   await using curfew = await startCurfew({
     typeDefs: `${app.schema.typeDefs} type Mutation { items: [Int!]! }`,
@@ -113,7 +113,7 @@ it("a logout that also asks for such a list is refused the list, and leaves noth
   expect(curfew.connections.size).toBe(0);
 });
 
-/** Fails at once, later, and in the middle of a list. */
+/** Resolvers that fail immediately, later, and in the middle of a list. */
 const failing = {
   typeDefs: /* GraphQL */ `
     directive @defer(if: Boolean! = true, label: String) on FRAGMENT_SPREAD | INLINE_FRAGMENT
@@ -155,7 +155,7 @@ it.each([
   "{ thing { fine ... @defer { never } } }",
   "{ thing { now ... @defer { fine } } }",
   "{ items @stream(initialCount: 1) }",
-])("what comes in parts shows no client what an app's resolver threw: %s", async (query) => {
+])("an app's errors are masked in incremental results: %s", async (query) => {
   await using curfew = await startCurfew(failing);
   const { accessToken: token } = await register(curfew.url);
   await using stream = await openStream(curfew.url, query, { token });

@@ -1,4 +1,4 @@
-/** Who leaves, or ends an operation, before it has begun or while it runs: nothing of it stays behind. */
+/** Clients that leave or complete an operation before it has started or while it runs: nothing is left behind. */
 import { describe, expect, it } from "vitest";
 import type { CurfewContext } from "../../src/graphql/context.ts";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
@@ -11,7 +11,7 @@ import { Queue } from "../helpers/queue.ts";
 import { connect, type TestSocket } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
 
-/** Subscriptions that begin when the test lets them, and a query that is answered then. */
+/** Subscriptions that start when the test opens a gate, and a query that is answered then. */
 function gatedApp() {
   const gate = Promise.withResolvers<void>();
   const begun = new Queue<ConnectionLifecycle>();
@@ -50,12 +50,12 @@ function gatedApp() {
         Subscription: { said: { subscribe, resolve }, heard: { subscribe, resolve } },
       },
     } satisfies CurfewOptions,
-    /** The lives of operations that wait for `open`. */
+    /** Lifecycles of operations that wait for `open`. */
     begun,
-    /** The sources that were opened, and those that were returned. */
+    /** Numbers of sources that were opened and returned. */
     opened,
     returned,
-    /** What the subscriptions' resolvers were called with. */
+    /** Arguments of the subscription resolvers' calls. */
     resolved,
     open: () => gate.resolve(),
   };
@@ -65,7 +65,7 @@ function ended(lifecycle: ConnectionLifecycle): Promise<unknown> {
   return new Promise((resolve) => lifecycle.onEnd(resolve));
 }
 
-/** A request that its client gives up; of its answer nothing is read. */
+/** A request that the client aborts without reading the response. */
 function request(url: string, query: string, token?: string) {
   const abort = new AbortController();
   const headers = {
@@ -78,7 +78,7 @@ function request(url: string, query: string, token?: string) {
   return { abort: () => abort.abort() };
 }
 
-describe("a client of a stream that leaves while its subscription begins", () => {
+describe("a stream's client that leaves while its subscription starts", () => {
   it.each([
     ["said", "signed in"],
     ["heard", "signed in"],
@@ -109,7 +109,7 @@ describe("a client of a stream that leaves while its subscription begins", () =>
       },
     });
     await using curfew = await startCurfew({
-      // A login lists the sessions too, to keep to a limit.
+      // A login lists the sessions too, to enforce a limit.
       maxSessionsPerUser: 0,
       backends: { pubsub: pubsub.part, store },
     });
@@ -122,7 +122,7 @@ describe("a client of a stream that leaves while its subscription begins", () =>
     await until(() => pubsub.subscriptions === 0, "the watch to have ended");
   });
 
-  it("leaves its place to others, however often it comes and goes", async () => {
+  it("releases its connection slot, however often it reconnects", async () => {
     const app = gatedApp();
     await using curfew = await startCurfew({ ...app.schema, maxSocketsPerSession: 2 });
     const { accessToken: token, sessionId } = await register(curfew.url);
@@ -140,7 +140,7 @@ describe("a client of a stream that leaves while its subscription begins", () =>
   });
 });
 
-describe("an operation's id that is used again while the one before begins", () => {
+describe("an operation id that is reused while the previous operation starts", () => {
   const uses = 4;
 
   async function useAgain(app: ReturnType<typeof gatedApp>, socket: TestSocket) {
@@ -153,10 +153,10 @@ describe("an operation's id that is used again while the one before begins", () 
     for (let i = 0; i < uses; i += 1) await app.opened.next();
   }
 
-  /** What is said now is resolved for the other session's subscription, and for no other. */
+  /** Expects that a new event is resolved only for the other session's subscription. */
   async function expectSilence(app: ReturnType<typeof gatedApp>, curfew: TestCurfew) {
     const { accessToken } = await register(curfew.url);
-    // It listens after the others, so what it is told they would have been told before.
+    // It subscribed after the others, so they would have received the event before.
     await using witness = await connect(curfew.socketUrl, accessToken);
     witness.subscribe("1", "subscription { said }");
     await app.opened.next();
@@ -165,7 +165,7 @@ describe("an operation's id that is used again while the one before begins", () 
     expect(app.resolved).toEqual(["after the end"]);
   }
 
-  it("hides no source from the closing of the socket", async () => {
+  it("leaves no source open when the socket closes", async () => {
     const app = gatedApp();
     await using curfew = await startCurfew(app.schema);
     const { accessToken } = await register(curfew.url);
@@ -177,7 +177,7 @@ describe("an operation's id that is used again while the one before begins", () 
     await expectSilence(app, curfew);
   });
 
-  it("hides none from a logout", async () => {
+  it("leaves no source open after a logout", async () => {
     const app = gatedApp();
     await using curfew = await startCurfew(app.schema);
     const { accessToken } = await register(curfew.url);
@@ -190,7 +190,7 @@ describe("an operation's id that is used again while the one before begins", () 
   });
 });
 
-it("operations that are completed and still run count for the socket's limit", async () => {
+it("operations that the client completed but that still run count towards the socket's limit", async () => {
   const app = gatedApp();
   await using curfew = await startCurfew({ ...app.schema, maxOperationsPerSocket: 1 });
   const { accessToken } = await register(curfew.url);
@@ -209,7 +209,7 @@ it("operations that are completed and still run count for the socket's limit", a
   await until(async () => (await ask()).type === "next", "the first to be done");
 });
 
-it("a slow request takes no connection's place, and leaves its session with its client", async () => {
+it("a slow request does not count as a connection, and leaves its session when its client leaves", async () => {
   const app = testApp();
   await using curfew = await startCurfew({ ...app.schema, maxSocketsPerSession: 1 });
   const { accessToken: token, sessionId } = await register(curfew.url);

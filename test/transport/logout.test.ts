@@ -3,7 +3,7 @@ import { startCurfew } from "../helpers/curfew.ts";
 import { ask, logout, register } from "../helpers/http.ts";
 import { connect } from "../helpers/socket.ts";
 
-it("logout closes the session's socket with 4401, and its token is refused from then on", async () => {
+it("logout closes the session's socket with 4401 and revokes its token", async () => {
   await using curfew = await startCurfew();
   const { accessToken, sessionId } = await register(curfew.url);
   await using socket = await connect(curfew.socketUrl, accessToken);

@@ -1,4 +1,4 @@
-/** Ends of very many connections and sessions: all of them, and with everybody else still served. */
+/** Ends of very many connections and sessions: all end, and other clients are still served. */
 import { expect, it } from "vitest";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
@@ -13,7 +13,7 @@ async function startMany({ sessions }: TestCurfew, userId: string, count: number
   for (let i = 0; i < count; i += 1) await sessions.start(userId, device);
 }
 
-it("a session with 1,000 sockets ends at once, on all of them", async () => {
+it("the end of a session with 1,000 sockets closes all of them at once", async () => {
   const count = 1_000;
   await using curfew = await startCurfew({
     maxSessionsPerUser: 0,
@@ -28,7 +28,7 @@ it("a session with 1,000 sockets ends at once, on all of them", async () => {
   expect(curfew.connections.size).toBe(0);
 });
 
-it("a user's 10,000 other sessions end by one mutation, and nobody else waits for it", async () => {
+it("one mutation ends a user's 10,000 other sessions without delaying other clients", async () => {
   const count = 10_000;
   let inThisTurn = 0;
   let most = 0;
@@ -59,7 +59,7 @@ it("a user's 10,000 other sessions end by one mutation, and nobody else waits fo
   expect(socket.ws.readyState).toBe(socket.ws.OPEN);
 });
 
-it("ending many that fails in the middle goes on when it is repeated", async () => {
+it("an end of many sessions that failed halfway completes when it is repeated", async () => {
   const count = 1_000;
   let ends = 0;
   const store = intercept(memoryStore(), {
@@ -74,7 +74,7 @@ it("ending many that fails in the middle goes on when it is repeated", async () 
   const endOthers = () =>
     curfew.sessions.endOthers("user", kept?.fingerprint ?? "", "ENDED_BY_USER");
   await expect(endOthers()).rejects.toThrow(StoreUnavailable);
-  // It did not go on while the store was in trouble.
+  // It stopped while the store was failing.
   expect(ends).toBeLessThan(count / 2 + 100);
   const before = ends - 1;
   expect(await endOthers()).toBe(count - before);

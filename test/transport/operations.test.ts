@@ -1,4 +1,4 @@
-/** One operation among others on a socket: what goes wrong with it is its own affair. */
+/** Operations on one socket: the failure of one does not affect the others. */
 import { expect, it } from "vitest";
 import { testApp } from "../helpers/app.ts";
 import { startCurfew } from "../helpers/curfew.ts";
@@ -6,13 +6,13 @@ import { ask, newEmail, password, register } from "../helpers/http.ts";
 import { breakable, intercept, memoryStore } from "../helpers/backends.ts";
 import { connect, type TestSocket } from "../helpers/socket.ts";
 
-/** Puts a subscription on the socket; resolves when it runs. */
+/** Starts a subscription on the socket; resolves when it runs. */
 async function listening(socket: TestSocket) {
   socket.subscribe("events", "subscription { said }");
   expect(await socket.messages.next()).toMatchObject({ payload: { data: { said: "ready" } } });
 }
 
-/** Its subscription still runs. */
+/** Expects that its subscription still runs. */
 async function expectUnharmed(socket: TestSocket, say: (text: string) => Promise<unknown>) {
   await say("still there");
   expect(await socket.messages.next()).toMatchObject({
@@ -47,7 +47,7 @@ it.each([
   ["query", "{ broken }", "next"],
   ["subscription", "subscription { broken }", "error"],
 ])(
-  "what an app's %s throws unexpectedly is masked for the client, and logged once",
+  "an unexpected error of an app's %s is masked for the client and logged once",
   async (_, query) => {
     await using curfew = await startCurfew(testApp().schema);
     const { accessToken: token } = await register(curfew.url);
@@ -67,7 +67,7 @@ it.each([
   },
 );
 
-it("a store that fails in an unexpected way is masked and logged, and the socket stays open", async () => {
+it("an unexpected error of the store is masked and logged, and the socket stays open", async () => {
   let damaged = false;
   const store = intercept(memoryStore(), {
     read: (real) => async (fingerprint, now) => {
@@ -90,7 +90,7 @@ it("a store that fails in an unexpected way is masked and logged, and the socket
   expect(curfew.log.filter((line) => JSON.stringify(line).includes("is damaged"))).toHaveLength(1);
 });
 
-it("while the store cannot be asked no operation begins, and the socket and what runs stay", async () => {
+it("while the store is unavailable no operation starts, and the socket and its running operations stay", async () => {
   const app = testApp();
   const store = breakable(memoryStore());
   await using curfew = await startCurfew({ ...app.schema, backends: { store: store.part } });
@@ -107,7 +107,7 @@ it("while the store cannot be asked no operation begins, and the socket and what
   await expectUnharmed(socket, (text) => curfew.events.publish("said", text));
 });
 
-it("an operation too many is refused, and may come again when another is done", async () => {
+it("an operation over the limit is refused, and accepted when another is done", async () => {
   await using curfew = await startCurfew({ ...testApp().schema, maxOperationsPerSocket: 2 });
   const { accessToken: token } = await register(curfew.url);
   await using socket = await connect(curfew.socketUrl, token);
@@ -125,7 +125,7 @@ it("an operation too many is refused, and may come again when another is done", 
   expect(await socket.messages.next()).toMatchObject({ type: "next", id: "4" });
 });
 
-it("a subscription that its client completes gets nothing more", async () => {
+it("a subscription that its client completes delivers no more events", async () => {
   await using curfew = await startCurfew(testApp().schema);
   const { accessToken: token } = await register(curfew.url);
   await using socket = await connect(curfew.socketUrl, token);
@@ -133,12 +133,12 @@ it("a subscription that its client completes gets nothing more", async () => {
   socket.send({ type: "complete", id: "events" });
   socket.send({ type: "ping" });
   expect(await socket.messages.next()).toEqual({ type: "pong" });
-  await curfew.events.publish("said", "to nobody");
+  await curfew.events.publish("said", "without subscriber");
   socket.subscribe("1", "{ hello }");
   expect(await socket.messages.next()).toMatchObject({ id: "1" });
 });
 
-it("nothing of what is meant for HTTP answers goes over a socket", async () => {
+it("extensions for HTTP responses are not sent over a socket", async () => {
   const { GraphQLError } = await import("graphql");
   await using curfew = await startCurfew({
     typeDefs: `type Query { teapot: Int }`,
@@ -159,7 +159,7 @@ it("nothing of what is meant for HTTP answers goes over a socket", async () => {
   expect((await ask(curfew.url, "{ teapot }")).status).toBe(418);
 });
 
-it("a login over a socket gives tokens and does not change who the socket is", async () => {
+it("a login over a socket returns tokens and does not change the socket's session", async () => {
   await using curfew = await startCurfew(testApp().schema);
   const email = newEmail();
   await register(curfew.url, email);

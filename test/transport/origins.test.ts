@@ -35,13 +35,13 @@ it.each([
   ["*", "a star"],
 ])("%s may not: %s", (origin) => expect(allows(origin, host)).toBe(false));
 
-it("a wildcard with a port lists that port alone", () => {
+it("a wildcard with a port allows that port only", () => {
   const allowsPort = originPolicy(["http://*.example.com:8080"]);
   expect(allowsPort("http://a.example.com:8080", host)).toBe(true);
   expect(allowsPort("http://a.example.com", host)).toBe(false);
 });
 
-it("nobody may whose request names no host, unless he is listed", () => {
+it("a request without a host is refused unless its origin is listed", () => {
   expect(allows("http://api.test:4000", undefined)).toBe(false);
   expect(allows("http://api.test:4000", null)).toBe(false);
   expect(allows("https://app.test", undefined)).toBe(true);

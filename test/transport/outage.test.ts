@@ -1,4 +1,4 @@
-/** A store that fails: for some sessions, in ways nobody foresaw, or for longer than connections may wait. */
+/** A store that fails: for some sessions, with unexpected errors, or for longer than the grace period. */
 import { pino } from "pino";
 import { expect, it } from "vitest";
 import { fakeClock, startCurfew } from "../helpers/curfew.ts";
@@ -16,17 +16,17 @@ const tryAgainLater = { code: 1013, reason: "TRY_AGAIN_LATER" };
 const recheckInterval = 5_000;
 const outageGrace = 30_000;
 
-/** A clock that is moved by the test, and the ticks of the server that looks at it. */
+/** A clock that the test advances, and the server's ticks that read it. */
 function tickingClock() {
   const clock = fakeClock();
-  let looks = 0;
+  let clockReads = 0;
   return {
-    clock: () => ((looks += 1), clock()),
+    clock: () => ((clockReads += 1), clock()),
     advance: clock.advance,
-    /** While nobody asks it for anything, only its timer has a server look at the clock. */
+    /** While a server is idle, only its timer reads the clock. */
     ticks: (count: number) => {
-      const enough = looks + count;
-      return until(() => looks >= enough, "the server's timer");
+      const target = clockReads + count;
+      return until(() => clockReads >= target, "the server's timer");
     },
   };
 }
@@ -37,7 +37,7 @@ async function expectOpen(socket: TestSocket) {
 }
 
 it.each(["accessExpiresAt", "idleExpiresAt"])(
-  "a record that has lost its %s keeps no other session from being rechecked",
+  "a record without its %s does not prevent the recheck of other sessions",
   async (field) => {
     await using redis = await startRedis();
     const short = { recheckInterval: 100, outageGrace: 3_600_000 };
@@ -51,16 +51,16 @@ it.each(["accessExpiresAt", "idleExpiresAt"])(
     const key = `curfew:session:{${damaged.sessionId}}`;
     const text = String(await redis.command("GET", key));
     await redis.command("SET", key, text.replace(`"${field}"`, '"lost"'), "KEEPTTL");
-    // As another node ends it whose message is lost.
+    // As if another node ended it and the message was lost.
     await redis.command("DEL", `curfew:session:{${ended.sessionId}}`);
     expect(await two.closed).toEqual(sessionEnded);
-    // What cannot be read is nobody's session.
+    // A record that cannot be read is no valid session.
     expect(await one.closed).toEqual(sessionEnded);
     await expectOpen(three);
   },
 );
 
-it("after an outage longer than the grace, connections that the store allows again stay", async () => {
+it("after an outage longer than the grace period, connections that the store accepts again stay open", async () => {
   const { clock, advance, ticks } = tickingClock();
   const store = breakable(memoryStore());
   const parts = { store: store.part };
@@ -78,7 +78,7 @@ it("after an outage longer than the grace, connections that the store allows aga
   await expectOpen(after);
 });
 
-it("a store that fails in ways nobody foresaw is away: connections wait for the grace, and end retryably", async () => {
+it("a store with unexpected errors counts as unavailable: connections close retryably after the grace period", async () => {
   const { clock, advance, ticks } = tickingClock();
   let broken = false;
   const store = intercept(memoryStore(), {
@@ -114,7 +114,7 @@ it.each([
   ["deadline", undefined],
   ["recheck", undefined],
 ])(
-  "at a %s, a store that answers %j and a logger that throws keep no connection open",
+  "at a %s, a store that returns %j and a logger that throws leave no connection open",
   async (occasion, answer) => {
     const { clock, advance, ticks } = tickingClock();
     const isDeadline = occasion === "deadline";

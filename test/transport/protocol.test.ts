@@ -1,10 +1,10 @@
-/** What a socket may send, and when; and from where it may come. */
+/** graphql-transport-ws: protocol errors, keep-alive and the upgrade request. */
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { WebSocket, type ClientOptions } from "ws";
 import { ConnectionLimiter } from "../../src/connections/connection-limiter.ts";
-import { SocketServer, type SocketOptions } from "../../src/websocket/server.ts";
+import { SocketServer, type SocketServerOptions } from "../../src/websocket/server.ts";
 import type { Refusal } from "../../src/connections/refusals.ts";
 import { ConcurrencyLimiter } from "../../src/lib/concurrency-limiter.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
@@ -42,7 +42,7 @@ describe("a socket is closed", () => {
     expect(await socket.closed).toMatchObject({ code: 4409 });
   });
 
-  it("with 4409 however long that id is", async () => {
+  it("with 4409 at the longest allowed id in use", async () => {
     await using curfew = await startCurfew();
     const { accessToken } = await register(curfew.url);
     await using socket = await connect(curfew.socketUrl, accessToken);
@@ -53,7 +53,7 @@ describe("a socket is closed", () => {
     expect(curfew.log).toContainEqual(expect.objectContaining({ reason: "PROTOCOL_4409" }));
   });
 
-  it("with 4406 when it speaks no protocol that is known", async () => {
+  it("with 4406 for an unknown subprotocol", async () => {
     await using curfew = await startCurfew();
     const ws = new WebSocket(curfew.socketUrl);
     const [code] = (await once(ws, "close")) as [number];
@@ -79,9 +79,9 @@ describe("a socket is closed", () => {
   );
 
   it.each([
-    ["what is no JSON", "{", 4400],
+    ["invalid JSON", "{", 4400],
     ["JSON that is no message", "null", 4400],
-    ["a message of no known type", JSON.stringify({ type: "hello" }), 4400],
+    ["a message of an unknown type", JSON.stringify({ type: "hello" }), 4400],
     ["an operation without an id", JSON.stringify({ type: "subscribe", payload: {} }), 4400],
     ["an operation without a query", JSON.stringify({ type: "subscribe", id: "1" }), 4400],
     ["a message that only servers send", JSON.stringify({ type: "next", id: "1" }), 4400],
@@ -95,14 +95,14 @@ describe("a socket is closed", () => {
     expect(await upgradeStatus(curfew.socketUrl)).toBe(101);
   });
 
-  it("with 4408 when no connection_init comes in time", async () => {
+  it("with 4408 when connection_init does not arrive in time", async () => {
     await using curfew = await startCurfew();
     await using sockets = await socketServer(curfew, { initTimeout: 20 });
     await using socket = await new TestSocket(sockets.url).opened();
     expect(await socket.closed).toMatchObject({ code: 4408 });
   });
 
-  it("without a word when it answers no ping, and not when it does", async () => {
+  it("without a close frame when it does not answer a ping, and stays open when it does", async () => {
     await using curfew = await startCurfew();
     await using sockets = await socketServer(curfew, { keepAlive: 1_000 });
     await using lively = await new TestSocket(sockets.url).opened();
@@ -111,7 +111,7 @@ describe("a socket is closed", () => {
     expect(lively.ws.readyState).toBe(WebSocket.OPEN);
   });
 
-  it("without a word when it sends pongs that answer no ping", async () => {
+  it("without a close frame when its pongs answer no ping", async () => {
     await using curfew = await startCurfew();
     await using sockets = await socketServer(curfew, { keepAlive: 50 });
     await using socket = await new TestSocket(sockets.url, { autoPong: false }).opened();
@@ -120,7 +120,7 @@ describe("a socket is closed", () => {
     expect(await socket.closed).toMatchObject({ code: 1006 });
   });
 
-  it("not when the event loop stood still before its answer was read; a dead one is even then", async () => {
+  it("if it is dead, but not if the event loop stalled before its pong was read", async () => {
     const keepAlive = 1_000;
     await using curfew = await startCurfew();
     await using sockets = await socketServer(curfew, { keepAlive });
@@ -131,7 +131,7 @@ describe("a socket is closed", () => {
       mark: unknown,
     ) {
       lively.holdPongs();
-      // Right after this round of pings, and until the next one is due.
+      // Right after this round of pings, until the next one is due.
       setImmediate(() => lively.releasePongsAndBlock(keepAlive));
       this.ping(mark);
     });
@@ -142,7 +142,7 @@ describe("a socket is closed", () => {
     expect(lively.isOpen).toBe(true);
   });
 
-  it("with 1013 at once when too many are open that nobody has signed in on", async () => {
+  it("with 1013 at once when too many unauthenticated sockets are open", async () => {
     await using curfew = await startCurfew();
     const { accessToken: token } = await register(curfew.url);
     await using sockets = await socketServer(curfew, {
@@ -167,7 +167,7 @@ describe("a socket is closed", () => {
     for (const { ws } of [one, four, five]) expect(ws.readyState).toBe(WebSocket.OPEN);
   });
 
-  it("with 1013 when it is silent and a client of another network needs its place", async () => {
+  it("with 1013 when it is silent and displaced by a client of another network", async () => {
     await using curfew = await startCurfew();
     const { accessToken: token } = await register(curfew.url);
     await using sockets = await socketServer(curfew, {
@@ -185,17 +185,17 @@ describe("a socket is closed", () => {
       expect(await socket.messages.next()).toMatchObject({ type: "connection_ack" });
     };
 
-    // Ten /64 of one /60 have the places of four of them.
+    // Ten /64 networks of one /60 have the limit of four.
     for (let i = 0; i < 40; i += 1) await open(`2001:db8:0:${i % 10}::1`);
     await until(() => sockets.refusals.length === 24);
     await signIn("192.0.2.1");
     expect(sockets.refusals).toHaveLength(24);
 
-    // Many networks of one provider have all places, and a client elsewhere displaces one of them.
+    // Many networks of one provider reach the total limit, and a client elsewhere displaces one of them.
     for (let i = 0; i < 24; i += 1) await open(`2001:db8:${i + 1}::1`);
     expect(sockets.refusals).toHaveLength(24);
     for (const address of ["192.0.2.1", "2001:db8:ffff::1", "198.51.100.1"]) await signIn(address);
-    // Each of them gave its place back when it had signed in.
+    // Each of them was released at authentication.
     expect(sockets.refusals.slice(24)).toMatchObject([
       {
         reason: "TOO_MANY_CONNECTIONS",
@@ -204,7 +204,7 @@ describe("a socket is closed", () => {
     ]);
   });
 
-  it("with 1013 when checking its connection_init takes too long; then nothing of it stays", async () => {
+  it("with 1013 when its admission takes too long, and leaves nothing behind", async () => {
     const confirmed = Promise.withResolvers<void>();
     const pubsub = countSubscriptions(memoryPubSub());
     const slow = intercept(pubsub.part, {
@@ -229,7 +229,7 @@ describe("a socket is closed", () => {
 });
 
 describe("the upgrade", () => {
-  it("is refused to pages of other origins, before anything is read", async () => {
+  it("is refused to pages of other origins before a message is read", async () => {
     await using curfew = await startCurfew({ allowedOrigins: ["https://*.example.com"] });
     for (const origin of ["https://example.org", "https://example.com.evil.test", "null"])
       expect(await upgradeStatus(curfew.socketUrl, { origin })).toBe(403);
@@ -238,7 +238,7 @@ describe("the upgrade", () => {
     expect(lines).toEqual(Array.from({ length: 3 }, () => expect.objectContaining(line)));
   });
 
-  it("is open to the server's own pages, to those of listed origins, and to what is no browser", async () => {
+  it("is allowed for the server's own pages, listed origins and clients that are not browsers", async () => {
     const allowedOrigins = ["https://app.test", "https://*.example.com"];
     await using curfew = await startCurfew({ allowedOrigins });
     const own = new URL(curfew.url).origin;
@@ -246,13 +246,13 @@ describe("the upgrade", () => {
       expect(await upgradeStatus(curfew.socketUrl, origin ? { origin } : {})).toBe(101);
   });
 
-  it("goes by what the browser says of the page, where it says that", async () => {
+  it("is decided by Fetch Metadata where the browser sends it", async () => {
     await using curfew = await startCurfew({ allowedOrigins: ["https://app.test"] });
     const own = new URL(curfew.url).origin;
     const status = (site: string, origin: string) =>
       upgradeStatus(curfew.socketUrl, { origin, headers: { "sec-fetch-site": site } });
     expect(await status("same-origin", own)).toBe(101);
-    // Under a proxy that asks by a host of its own.
+    // Behind a proxy that sends its own host.
     expect(await status("same-origin", "https://public.test")).toBe(101);
     expect(await status("cross-site", "https://app.test")).toBe(101);
     expect(await status("cross-site", own)).toBe(403);
@@ -260,7 +260,7 @@ describe("the upgrade", () => {
     expect(await status("cross-site", "null")).toBe(403);
   });
 
-  it("is had under the path of GraphQL alone", async () => {
+  it("is accepted only at the path of GraphQL", async () => {
     await using curfew = await startCurfew();
     const { origin } = new URL(curfew.socketUrl);
     for (const path of ["/", "/graphq", "/graphqlx", "/x/graphql", "/health"])
@@ -282,12 +282,12 @@ async function upgradeStatus(url: string, options: ClientOptions = {}): Promise<
   }
 }
 
-/** Sockets to a server's sessions, with time limits of a test's own. No operation is run on them. */
+/** A socket server with the test's own time-outs, without operations. */
 async function socketServer(
   { sessions, connections }: TestCurfew,
   limits: Partial<
     Pick<
-      SocketOptions,
+      SocketServerOptions,
       "initTimeout" | "admissionTimeout" | "keepAlive" | "places" | "strangers" | "trustProxy"
     >
   >,

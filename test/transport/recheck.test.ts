@@ -1,4 +1,4 @@
-/** What no message told of is found out: by rereading, by deadlines, and by giving up on a store that is gone. */
+/** Lost messages are made up for: by rechecks, by deadlines, and by closing connections after a long outage. */
 import { randomBytes } from "node:crypto";
 import { expect, it } from "vitest";
 import { Deadlines } from "../../src/lib/deadlines.ts";
@@ -26,25 +26,27 @@ const outageGrace = 30_000;
 
 const unknown = { state: "unknown", cause: new StoreUnavailable("Its shard is away") } as const;
 
-/** A node without transports, whose clock and timer are the test's. */
+/** A node without transports, whose clock and timer the test controls. */
 function openNode() {
   const wall = fakeClock();
   const uptime = fakeClock(0);
   const advance = (time: number) => [wall, uptime].forEach((each) => each.advance(time));
   const clock = Object.assign(() => wall(), { advance });
   const reads: (readonly string[])[] = [];
-  const away = new Set<string>();
+  const unanswered = new Set<string>();
   let gate = Promise.resolve();
-  const atOnce = { now: 0, most: 0 };
+  const concurrentReads = { now: 0, most: 0 };
   const store = breakable(
     intercept(memoryStore(), {
       readMany: (real) => async (fingerprints, now) => {
         reads.push(fingerprints);
-        atOnce.most = Math.max(atOnce.most, (atOnce.now += 1));
+        concurrentReads.most = Math.max(concurrentReads.most, (concurrentReads.now += 1));
         const found = await real(fingerprints, now);
         await gate;
-        atOnce.now -= 1;
-        return found.map((reading, i) => (away.has(fingerprints[i] ?? "") ? unknown : reading));
+        concurrentReads.now -= 1;
+        return found.map((reading, i) =>
+          unanswered.has(fingerprints[i] ?? "") ? unknown : reading,
+        );
       },
     }),
   );
@@ -64,8 +66,8 @@ function openNode() {
     reportError,
   };
   const sessions = new Sessions({ ...domain, pubsub: pubsub.part });
-  /** Ends and renews sessions without telling anybody. */
-  const elsewhere = new Sessions({ ...domain, pubsub: memoryPubSub() });
+  /** Ends and renews sessions without publishing messages. */
+  const otherNode = new Sessions({ ...domain, pubsub: memoryPubSub() });
   const connections = new Connections({
     sessions,
     pubsub: pubsub.part,
@@ -83,31 +85,30 @@ function openNode() {
     if (!reading.ok) throw new Error(reading.reason);
     const lifecycle = new ConnectionLifecycle(rethrowReported);
     const { claims } = reading;
-    const admission = await connections.admit(
+    const admission = await connections.admit({
       claims,
-      newConnection(lifecycle, device),
-      () => sessions.check(claims),
-      "stream",
-    );
+      connection: newConnection(lifecycle, device),
+      kind: "stream",
+    });
     expect(admission.state).toBe("signedIn");
     return { lifecycle, fingerprint: session.fingerprint, tokens };
   };
   return {
     clock,
     sessions,
-    /** As an operator or NTP does, while time goes on. */
+    /** Sets the wall clock, as an operator or NTP does; uptime is not affected. */
     setClock: wall.advance,
     store,
     pubsub,
     deadlines,
     faults,
     reads,
-    atOnce,
-    /** Sessions of which the store says nothing. */
-    away,
-    /** Answers wait for it. */
-    hold: (opening: Promise<void>) => void (gate = opening),
-    elsewhere,
+    concurrentReads,
+    /** Sessions that the store does not answer for. */
+    unanswered,
+    /** Delays the store's answers until it resolves. */
+    delayAnswers: (opening: Promise<void>) => void (gate = opening),
+    otherNode,
     connections,
     recheck,
     join,
@@ -118,29 +119,29 @@ function openNode() {
   };
 }
 
-it("a session that ended unheard is found out by the next recheck, and no other is harmed", async () => {
+it("the next recheck closes the connections of a session whose end message was lost, and no others", async () => {
   using node = openNode();
   const [ended, kept] = [await node.join(), await node.join()];
-  await node.elsewhere.end(ended.fingerprint, "LOGOUT");
+  await node.otherNode.end(ended.fingerprint, "LOGOUT");
   node.clock.advance(interval - 1);
   node.recheck.tick();
   expect(node.reads).toEqual([]);
   node.clock.advance(1);
   node.recheck.tick();
   await until(() => ended.lifecycle.closeReason !== undefined);
-  expect(ended.lifecycle.closeReason).toBe("ENDED");
+  expect(ended.lifecycle.closeReason).toBe("SESSION_ENDED");
   expect(kept.lifecycle.closeReason).toBeUndefined();
 });
 
-it("a clock that is set back puts off neither the recheck nor the end of an outage", async () => {
+it("a wall clock that is set back delays neither the recheck nor the end of an outage", async () => {
   using node = openNode();
   const [ended, kept] = [await node.join(), await node.join()];
-  await node.elsewhere.end(ended.fingerprint, "LOGOUT");
+  await node.otherNode.end(ended.fingerprint, "LOGOUT");
   node.setClock(-3_600_000);
   node.clock.advance(interval);
   node.recheck.tick();
   await until(() => ended.lifecycle.closeReason !== undefined);
-  expect(ended.lifecycle.closeReason).toBe("ENDED");
+  expect(ended.lifecycle.closeReason).toBe("SESSION_ENDED");
 
   node.store.goDown();
   node.clock.advance(interval);
@@ -150,14 +151,14 @@ it("a clock that is set back puts off neither the recheck nor the end of an outa
   node.clock.advance(outageGrace);
   node.recheck.tick();
   await until(() => kept.lifecycle.closeReason !== undefined);
-  expect(kept.lifecycle.closeReason).toBe("UNAVAILABLE");
+  expect(kept.lifecycle.closeReason).toBe("TRY_AGAIN_LATER");
 });
 
-it("a renewal that was not heard of moves the deadline all the same", async () => {
+it("a renewal whose message was lost still moves the deadline", async () => {
   using node = openNode();
   const { lifecycle, tokens } = await node.join();
   node.clock.advance(lifetimes.access - 1_000);
-  await node.elsewhere.renew(tokens.renewalToken, device);
+  await node.otherNode.renew(tokens.renewalToken, device);
   node.clock.advance(2_000);
   node.recheck.tick();
   await until(() => node.deadlines.size === 1 && node.reads.length > 0);
@@ -165,34 +166,34 @@ it("a renewal that was not heard of moves the deadline all the same", async () =
   node.clock.advance(lifetimes.access);
   node.recheck.tick();
   await until(() => lifecycle.closeReason !== undefined);
-  expect(lifecycle.closeReason).toBe("EXPIRED");
+  expect(lifecycle.closeReason).toBe("SESSION_EXPIRED");
 });
 
-it("many sessions are reread in batches", async () => {
+it("rechecks read many sessions in batches", async () => {
   using node = openNode();
   const joined = await Promise.all(Array.from({ length: 201 }, node.join));
-  await node.elsewhere.end(joined.at(-1)?.fingerprint ?? "", "LOGOUT");
+  await node.otherNode.end(joined.at(-1)?.fingerprint ?? "", "LOGOUT");
   node.recheck.now();
   await until(() => joined.at(-1)?.lifecycle.closeReason === "SESSION_ENDED");
   expect(node.reads.map(({ length }) => length)).toEqual([100, 100, 1]);
 });
 
-it("10,000 access tokens that run out at once cost 100 reads, one after the other", async () => {
+it("10,000 access tokens that expire at once cause 100 sequential reads", async () => {
   using node = openNode();
   node.recheck.close();
   const joined = await Promise.all(Array.from({ length: 10_000 }, node.join));
   const [renewed, ...expired] = joined;
   node.clock.advance(1_000);
-  await node.elsewhere.renew(renewed?.tokens.renewalToken ?? "", device);
+  await node.otherNode.renew(renewed?.tokens.renewalToken ?? "", device);
   node.clock.advance(lifetimes.access - 500);
   node.deadlines.tick(node.clock());
   await until(() => expired.every(({ lifecycle }) => lifecycle.closeReason === "SESSION_EXPIRED"));
   expect(renewed?.lifecycle.closeReason).toBeUndefined();
   expect(node.reads.map(({ length }) => length)).toEqual(Array.from({ length: 100 }, () => 100));
-  expect(node.atOnce.most).toBe(1);
+  expect(node.concurrentReads.most).toBe(1);
 });
 
-it("tokens that run out while the store is gone end their connections retryably, at once", async () => {
+it("connections close retryably at once when their token expires while the store is unavailable", async () => {
   using node = openNode();
   node.recheck.close();
   const joined = await Promise.all(Array.from({ length: 201 }, node.join));
@@ -203,32 +204,32 @@ it("tokens that run out while the store is gone end their connections retryably,
   expect(node.faults).toEqual(["sessions could not be read"]);
 });
 
-it("a recheck asked for during another is made after it", async () => {
+it("a recheck requested during another runs after it", async () => {
   using node = openNode();
   const { fingerprint, lifecycle } = await node.join();
   node.recheck.now();
   node.recheck.now();
   node.recheck.now();
-  await node.elsewhere.end(fingerprint, "LOGOUT");
+  await node.otherNode.end(fingerprint, "LOGOUT");
   await until(() => lifecycle.closeReason !== undefined);
   expect(node.reads.length).toBeLessThanOrEqual(2);
 });
 
-it("a recheck that failed is tried again at once, not at its next turn", async () => {
+it("a failed recheck is retried at the next tick, not after the interval", async () => {
   using node = openNode();
   const { fingerprint, lifecycle } = await node.join();
   node.store.goDown();
   node.recheck.now();
   await until(() => node.faults.length === 1);
   node.store.comeBack();
-  await node.elsewhere.end(fingerprint, "LOGOUT");
+  await node.otherNode.end(fingerprint, "LOGOUT");
   node.clock.advance(1);
   node.recheck.tick();
   await until(() => lifecycle.closeReason !== undefined);
-  expect(lifecycle.closeReason).toBe("ENDED");
+  expect(lifecycle.closeReason).toBe("SESSION_ENDED");
 });
 
-it("while the store is gone connections live on for the grace, and then end retryably", async () => {
+it("connections stay open for the grace period while the store is unavailable, and then close retryably", async () => {
   using node = openNode();
   const { lifecycle } = await node.join();
   node.store.goDown();
@@ -242,10 +243,10 @@ it("while the store is gone connections live on for the grace, and then end retr
   expect(lifecycle.closeReason).toBeUndefined();
   node.clock.advance(interval);
   node.recheck.tick();
-  expect(lifecycle.closeReason).toBe("UNAVAILABLE");
+  expect(lifecycle.closeReason).toBe("TRY_AGAIN_LATER");
 });
 
-it("a store that comes back within the grace has cost nothing, and the next outage counts anew", async () => {
+it("no connection closes if the store is back within the grace period, and the next outage has its own", async () => {
   using node = openNode();
   const { lifecycle } = await node.join();
   for (let i = 0; i < 3; i += 1) {
@@ -261,29 +262,33 @@ it("a store that comes back within the grace has cost nothing, and the next outa
   expect(lifecycle.closeReason).toBeUndefined();
 });
 
-/** One session that the store does not answer for, and two that it does: one of these ends unheard. */
-async function startWithOneAway() {
+/** One session that the store does not answer for, and two that it does, of which one ends without a message. */
+async function startWithOneUnanswered() {
   const node = openNode();
-  const [lost, ended, kept] = [await node.join(), await node.join(), await node.join()];
-  node.away.add(lost.fingerprint);
-  /** Until something was reread then, and it is known what came of it. */
-  const pass = async (time: number) => {
+  const [unansweredSession, ended, kept] = [
+    await node.join(),
+    await node.join(),
+    await node.join(),
+  ];
+  node.unanswered.add(unansweredSession.fingerprint);
+  /** Advances the clock, and waits until the reads that this causes are applied. */
+  const advance = async (time: number) => {
     const before = node.reads.length;
     node.clock.advance(time);
     await until(() => (node.recheck.tick(), node.reads.length > before));
     await new Promise(setImmediate);
   };
-  return { node, lost, ended, kept, pass };
+  return { node, unansweredSession, ended, kept, advance };
 }
 
-it("while the store answers for some sessions alone, these are rechecked and live on, and the others end after the grace", async () => {
-  const { node, lost, ended, kept, pass } = await startWithOneAway();
+it("while the store answers for some sessions only, these stay open, and the others close after the grace period", async () => {
+  const { node, unansweredSession, ended, kept, advance } = await startWithOneUnanswered();
   using _ = node;
-  for (let time = interval; time < outageGrace; time += interval) await pass(interval);
-  expect(lost.lifecycle.closeReason).toBeUndefined();
-  await node.elsewhere.end(ended.fingerprint, "LOGOUT");
-  await pass(interval);
-  expect(lost.lifecycle.closeReason).toBe("UNAVAILABLE");
+  for (let time = interval; time < outageGrace; time += interval) await advance(interval);
+  expect(unansweredSession.lifecycle.closeReason).toBeUndefined();
+  await node.otherNode.end(ended.fingerprint, "LOGOUT");
+  await advance(interval);
+  expect(unansweredSession.lifecycle.closeReason).toBe("TRY_AGAIN_LATER");
   await until(() => ended.lifecycle.closeReason === "SESSION_ENDED");
   for (let i = 0; i < 10; i += 1) {
     node.clock.advance(interval);
@@ -292,68 +297,73 @@ it("while the store answers for some sessions alone, these are rechecked and liv
   expect(kept.lifecycle.closeReason).toBeUndefined();
 });
 
-it("between rechecks those alone are asked for again that the store did not answer for", async () => {
-  const { node, lost, ended, kept, pass } = await startWithOneAway();
+it("between rechecks only the sessions without an answer are read again", async () => {
+  const { node, unansweredSession, ended, kept, advance } = await startWithOneUnanswered();
   using _ = node;
-  await pass(interval);
-  const all = [lost, ended, kept].map(({ fingerprint }) => fingerprint);
+  await advance(interval);
+  const all = [unansweredSession, ended, kept].map(({ fingerprint }) => fingerprint);
   expect(node.reads).toEqual([all]);
-  await until(async () => (await pass(1), node.reads.length > 3));
-  expect(node.reads.slice(1)).toEqual(node.reads.slice(1).map(() => [lost.fingerprint]));
-  node.away.clear();
-  await node.elsewhere.end(lost.fingerprint, "LOGOUT");
-  await pass(1);
-  await until(() => lost.lifecycle.closeReason === "SESSION_ENDED");
+  await until(async () => (await advance(1), node.reads.length > 3));
+  expect(node.reads.slice(1)).toEqual(
+    node.reads.slice(1).map(() => [unansweredSession.fingerprint]),
+  );
+  node.unanswered.clear();
+  await node.otherNode.end(unansweredSession.fingerprint, "LOGOUT");
+  await advance(1);
+  await until(() => unansweredSession.lifecycle.closeReason === "SESSION_ENDED");
   const reads = node.reads.length;
   node.clock.advance(1);
   node.recheck.tick();
   expect(node.reads).toHaveLength(reads);
 });
 
-it("a session that was away counts its next outage anew", async () => {
-  const { node, lost, pass } = await startWithOneAway();
+it("a session's next outage has its own grace period", async () => {
+  const { node, unansweredSession, advance } = await startWithOneUnanswered();
   using _ = node;
   for (let i = 0; i < 2; i += 1) {
-    node.away.add(lost.fingerprint);
-    await pass(interval);
-    await pass(outageGrace - interval - 2);
-    node.away.clear();
-    await pass(1);
+    node.unanswered.add(unansweredSession.fingerprint);
+    await advance(interval);
+    await advance(outageGrace - interval - 2);
+    node.unanswered.clear();
+    await advance(1);
   }
-  expect(lost.lifecycle.closeReason).toBeUndefined();
+  expect(unansweredSession.lifecycle.closeReason).toBeUndefined();
 });
 
-it("a connection that the store lets in outlives the outage before it", async () => {
-  const { node, lost, pass } = await startWithOneAway();
+it("a connection admitted during an outage is not closed for the time before it", async () => {
+  const { node, unansweredSession, advance } = await startWithOneUnanswered();
   using _ = node;
-  await pass(interval);
-  await pass(outageGrace - interval - 1);
-  const reading = node.sessions.verify(lost.tokens.accessToken);
+  await advance(interval);
+  await advance(outageGrace - interval - 1);
+  const reading = node.sessions.verify(unansweredSession.tokens.accessToken);
   if (!reading.ok) throw new Error(reading.reason);
   const [lifecycle, { claims }] = [new ConnectionLifecycle(rethrowReported), reading];
-  const check = () => node.sessions.check(claims);
-  await node.connections.admit(claims, newConnection(lifecycle, device), check, "stream");
+  const connection = newConnection(lifecycle, device);
+  await node.connections.admit({ claims, connection, kind: "stream" });
   node.clock.advance(1);
   node.recheck.tick();
-  expect([lifecycle.closeReason, lost.lifecycle.closeReason]).toEqual([undefined, undefined]);
+  expect([lifecycle.closeReason, unansweredSession.lifecycle.closeReason]).toEqual([
+    undefined,
+    undefined,
+  ]);
 });
 
-it("a recheck that outlasts its interval is told of, and the next one follows", async () => {
+it("a recheck that outlasts its interval is reported, and the next one follows", async () => {
   using node = openNode();
   const { fingerprint, lifecycle } = await node.join();
   const gate = Promise.withResolvers<void>();
-  node.hold(gate.promise);
+  node.delayAnswers(gate.promise);
   node.recheck.now();
   node.clock.advance(interval + 1);
   node.recheck.tick();
   expect(node.faults).toEqual([]);
   gate.resolve();
-  await node.elsewhere.end(fingerprint, "LOGOUT");
+  await node.otherNode.end(fingerprint, "LOGOUT");
   await until(() => lifecycle.closeReason === "SESSION_ENDED");
   expect(node.faults).toEqual(["a recheck outlasts its interval"]);
 });
 
-it("the last connection of a session takes its topic and its deadline along", async () => {
+it("the close of a session's last connection removes its subscription and its deadline", async () => {
   using node = openNode();
   const joined = [await node.join(), await node.join()];
   expect([node.pubsub.subscriptions, node.deadlines.size]).toEqual([2, 2]);

@@ -1,4 +1,4 @@
-/** A Redis that answers, and refuses: that is an outage and no absence. Nobody is signed out by it. */
+/** A Redis that refuses commands counts as unavailable: no session ends. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Redis } from "ioredis";
@@ -12,48 +12,48 @@ import { until } from "../helpers/until.ts";
 interface Refusal {
   readonly args?: readonly string[];
   readonly prepare?: (redis: RedisServer) => Promise<unknown>;
-  /** Has it refuse, until what it resolves to is called. */
+  /** Makes it refuse commands; resolves to a function that undoes this. */
   readonly begin: (redis: RedisServer) => Promise<() => Promise<unknown>>;
-  /** It still answers what changes nothing. */
+  /** Whether it still answers reads. */
   readonly reads?: boolean;
-  /** It still deletes. */
+  /** Whether it still deletes. */
   readonly ends?: boolean;
 }
 
 const whoAmI = "{ viewer { session { id } } }";
 
-/** It takes 15 s, unless it is told to hurry. */
+/** Takes 15 s without this setting. */
 async function load(redis: RedisServer) {
   for (let key = 0; key < 300; key += 1) await redis.command("SET", `key ${key}`, "x".repeat(2000));
   await redis.command("CONFIG", "SET", "key-load-delay", 50_000);
   const loaded = redis.command("DEBUG", "RELOAD");
-  // Who checks whether Redis is ready waits until it is.
-  const impatient = new Redis(redis.port, { enableReadyCheck: false });
+  // ioredis's ready check waits until it is.
+  const directClient = new Redis(redis.port, { enableReadyCheck: false });
   const isLoading = () =>
-    impatient.get("key").then(
+    directClient.get("key").then(
       () => false,
       (error: unknown) => String(error).includes("LOADING"),
     );
   await until(isLoading, "it to load");
   return async () => {
-    await impatient.config("SET", "key-load-delay", 0);
-    impatient.disconnect();
+    await directClient.config("SET", "key-load-delay", 0);
+    directClient.disconnect();
     await loaded;
   };
 }
 
 async function follow(redis: RedisServer, staleReads: "yes" | "no") {
   await redis.command("CONFIG", "SET", "replica-serve-stale-data", staleReads);
-  // Nobody listens there.
+  // A port without a listener.
   await redis.command("REPLICAOF", "127.0.0.1", 1);
   return () => redis.command("REPLICAOF", "NO", "ONE");
 }
 
-/** It cannot save: a folder is where its file should be. */
+/** Cannot save: a directory has the name of its file. */
 async function failToSave(redis: RedisServer) {
-  const [, folder] = (await redis.command("CONFIG", "GET", "dir")) as [string, string];
+  const [, directory] = (await redis.command("CONFIG", "GET", "dir")) as [string, string];
   const [, name] = (await redis.command("CONFIG", "GET", "dbfilename")) as [string, string];
-  await mkdir(join(folder, name));
+  await mkdir(join(directory, name));
   await redis.command("CONFIG", "SET", "save", "3600 1");
   await redis.command("BGSAVE");
   const failed = async () =>
@@ -118,7 +118,7 @@ it.each(Object.entries(refusals))("%s", async (reply, refusal) => {
   expect(await ask(curfew.url, renewal, again)).toMatchObject(unavailable);
   await using after = await new TestSocket(curfew.socketUrl).opened();
   if (reads) {
-    // A master that has become a replica is left for whoever may be the master now.
+    // The client disconnects from a master that has become a replica, to find the present master.
     await until(async () => (await viewer()) === sessionId, "the session to be seen");
     after.init({ token });
     expect(await after.messages.next()).toMatchObject({ type: "connection_ack" });

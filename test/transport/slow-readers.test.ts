@@ -1,4 +1,4 @@
-/** Who does not read what he asked for loses it, or is cut; nothing piles up for him, and nobody else notices. */
+/** Clients that do not read: their events are dropped or their connection closed, without effect on others. */
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { connect as dial, type AddressInfo, type Socket } from "node:net";
@@ -44,7 +44,7 @@ function heap(): number {
   return heapUsed + external;
 }
 
-/** Subscribes and reads nothing of it. */
+/** Subscribes without reading events. */
 async function pausedSocket(curfew: TestCurfew, token: string): Promise<AsyncDisposable> {
   const socket = await connect(curfew.socketUrl, token);
   socket.subscribe("1", "subscription { feed }");
@@ -74,7 +74,7 @@ it.each([
   ["a socket", pausedSocket],
   ["a stream", pausedStream],
 ])(
-  "%s that nobody reads: its subscription ends, and another gets all 5,000 events of 4 KB",
+  "%s whose client does not read loses its subscription, and another gets all 5,000 events of 4 KB",
   async (_, openPaused) => {
     const pubsub = countSubscriptions(memoryPubSub());
     await using curfew = await startCurfew({ ...app, backends: { pubsub: pubsub.part } });
@@ -90,7 +90,7 @@ it.each([
     await until(() => pubsub.subscriptions === 2, "the reader to subscribe");
     await using paused = await openPaused(curfew, accessToken);
     expect(paused).toBeDefined();
-    // Each has its session's topic and the one of the feed.
+    // Each subscribes to its session's topic and to the feed's.
     await until(() => pubsub.subscriptions === 4, "both to subscribe");
     const before = heap();
 
@@ -101,12 +101,12 @@ it.each([
 
     expect(got).toBe(1 + publishes);
     expect(pubsub.subscriptions).toBe(3);
-    // Of 20 MB published; what the kernel did not take is a few events.
+    // 20 MB were published; only few events are buffered beyond the kernel's buffers.
     expect(heap() - before).toBeLessThan(8 * megabyte);
   },
 );
 
-it("a stream is cut when nothing of it is read for a while, and not when nothing is said", async () => {
+it("a stream closes if its client does not read for the stall time-out, but not if no event is published", async () => {
   await using curfew = await startCurfew();
   const stallTimeout = 1_000;
   const { sessions, connections } = curfew;
@@ -150,7 +150,7 @@ it("a stream is cut when nothing of it is read for a while, and not when nothing
   server.close();
 });
 
-it("a socket that asks for much and reads no answer is cut", async () => {
+it("a socket that requests much and reads no reply is terminated", async () => {
   await using curfew = await startCurfew({
     typeDefs: "type Query { big: String! }",
     resolvers: { Query: { big: () => "x".repeat(megabyte) } },
@@ -162,11 +162,11 @@ it("a socket that asks for much and reads no answer is cut", async () => {
   await until(() => curfew.connections.size === 0, "the cut");
 });
 
-it("a socket that pings and does not read the answers is cut", async () => {
+it("a socket that pings and reads no pong is terminated", async () => {
   await using curfew = await startCurfew();
   await using socket = await RawSocket.open(curfew.socketUrl);
   socket.tcp.pause();
-  // Masked with four zeros.
+  // Masked with the key 0.
   const ping = Buffer.concat([Buffer.from([0x89, 0x80 | 125, 0, 0, 0, 0]), Buffer.alloc(125)]);
   const pings = Buffer.concat(Array.from({ length: 1_000 }, () => ping));
   let sent = 0;

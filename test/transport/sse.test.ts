@@ -1,4 +1,4 @@
-/** Subscriptions over HTTP, as server-sent events: they end with their session as sockets do. */
+/** Subscriptions over server-sent events: they end with their session, like sockets. */
 import { expect, it } from "vitest";
 import { testApp } from "../helpers/app.ts";
 import { fakeClock, startCurfew } from "../helpers/curfew.ts";
@@ -14,7 +14,7 @@ function said(text: string): StreamEvent {
   return { event: "next", data: { data: { said: text } } };
 }
 
-/** The stream's last words. */
+/** Expects the stream's last event and its end. */
 async function expectEnd(stream: TestStream, code: string, reason?: string) {
   const { event, data } = await stream.events.next();
   expect(event).toBe("next");
@@ -25,7 +25,7 @@ async function expectEnd(stream: TestStream, code: string, reason?: string) {
   await stream.ended;
 }
 
-it.each(["POST", "GET"] as const)("a stream by %s carries events until logout", async (method) => {
+it.each(["POST", "GET"] as const)("a stream by %s delivers events until logout", async (method) => {
   const pubsub = countSubscriptions(memoryPubSub());
   await using curfew = await startCurfew({
     ...testApp().schema,
@@ -52,7 +52,7 @@ it.each(["POST", "GET"] as const)("a stream by %s carries events until logout", 
   await until(() => curfew.connections.size === 0 && pubsub.subscriptions === 0);
 });
 
-it("a stream ends although its source never answers again", async () => {
+it("a stream ends with its session although its source never yields again", async () => {
   await using curfew = await startCurfew(testApp().schema);
   const { accessToken: token } = await register(curfew.url);
   await using stream = await openStream(curfew.url, "subscription { blocked }", { token });
@@ -61,7 +61,7 @@ it("a stream ends although its source never answers again", async () => {
   await expectEnd(stream, "UNAUTHENTICATED", "ENDED");
 });
 
-it("a stream ends when its token expires, and lives on when its session is renewed", async () => {
+it("a stream ends when its token expires, and continues if its session is renewed", async () => {
   const clock = fakeClock();
   const hours = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
   await using curfew = await startCurfew({
@@ -82,7 +82,7 @@ it("a stream ends when its token expires, and lives on when its session is renew
   await expectEnd(stream, "UNAUTHENTICATED", "EXPIRED");
 });
 
-it("a client that goes away leaves nothing behind", async () => {
+it("a client that leaves its stream leaves nothing behind", async () => {
   const pubsub = countSubscriptions(memoryPubSub());
   await using curfew = await startCurfew({
     ...testApp().schema,
@@ -97,7 +97,7 @@ it("a client that goes away leaves nothing behind", async () => {
   }
 });
 
-it("a stream under a token that was superseded is refused", async () => {
+it("a stream with a superseded token is refused", async () => {
   await using curfew = await startCurfew(testApp().schema);
   const { accessToken: token, renewalToken } = await register(curfew.url);
   await renew(curfew.url, renewalToken);
@@ -106,7 +106,7 @@ it("a stream under a token that was superseded is refused", async () => {
   expect(curfew.connections.size).toBe(0);
 });
 
-it("a session's streams and sockets count together; one too many is refused, and logged", async () => {
+it("a session's streams and sockets share one limit; a stream over it is refused and logged", async () => {
   await using curfew = await startCurfew({ ...testApp().schema, maxSocketsPerSession: 2 });
   const { accessToken: token, sessionId } = await register(curfew.url);
   await using socket = await connect(curfew.socketUrl, token);
@@ -121,7 +121,7 @@ it("a session's streams and sockets count together; one too many is refused, and
   ]);
 });
 
-it("a subscription that is not marked @authenticated is for everybody", async () => {
+it("a subscription without @authenticated is open to anonymous clients", async () => {
   await using curfew = await startCurfew(testApp().schema);
   await using stream = await openStream(curfew.url, "subscription { heard }");
   expect((await stream.events.next()).data).toEqual({ data: { heard: "ready" } });
@@ -131,14 +131,14 @@ it("a subscription that is not marked @authenticated is for everybody", async ()
   await expectEnd(guarded, "UNAUTHENTICATED", "MISSING");
 });
 
-it("what an app's subscription throws unexpectedly is masked, and logged once", async () => {
+it("an unexpected error of an app's subscription is masked and logged once", async () => {
   await using curfew = await startCurfew(testApp().schema);
   await using stream = await openStream(curfew.url, "subscription { broken }");
   await expectEnd(stream, "INTERNAL_SERVER_ERROR");
   expect(curfew.log.filter((line) => JSON.stringify(line).includes("a secret"))).toHaveLength(1);
 });
 
-it("a request that takes long ends with its session", async () => {
+it("a slow request ends with its session", async () => {
   const app = testApp();
   await using curfew = await startCurfew(app.schema);
   const { accessToken: token } = await register(curfew.url);

@@ -67,11 +67,8 @@ export interface Engine extends Pick<ReturnType<typeof createAdapter>, "handle" 
 export interface FastPath {
   /** Parses and validates a document, unless it is cached. */
   readonly compile: (query: string) => Compiled;
-  /** Identifies the caller and executes the operation. Unexpected errors are masked in the result. */
-  readonly answer: (
-    operation: Operation,
-    identify: () => Promise<Caller>,
-  ) => Promise<OperationResult>;
+  /** Executes the operation. Unexpected errors, also of `caller`, are masked in the result. */
+  readonly answer: (operation: Operation, caller: Promise<Caller>) => Promise<OperationResult>;
 }
 
 export function createEngine(options: EngineOptions): Engine {
@@ -116,9 +113,9 @@ export function createEngine(options: EngineOptions): Engine {
     },
     run: execute,
   };
-  const answer: FastPath["answer"] = async (operation, identify) => {
+  const answer: FastPath["answer"] = async (operation, caller) => {
     try {
-      return await execute(argsOf(operation, await identify()));
+      return await execute(argsOf(operation, await caller));
     } catch (error) {
       onMasked(error, 1);
       return { errors: [maskError(error)] };

@@ -212,7 +212,7 @@ function endOldToken(
   lifecycle: ConnectionLifecycle,
   closeReason: "SESSION_EXPIRED" | "SESSION_ENDED",
 ): void {
-  const isFinishing = lifecycle.isRevoked && lifecycle.isAnswering;
+  const isFinishing = lifecycle.isRevoked && lifecycle.isReplying;
   if (closeReason === "SESSION_ENDED" || !isFinishing) lifecycle.end(closeReason);
 }
 

@@ -1,4 +1,4 @@
-/** A thousand clients at once, as after a restart: the store is asked by so many at a time, and all get in. */
+/** A thousand clients that connect at once, as after a restart: concurrent reads are limited, and all are admitted. */
 import { createClient } from "graphql-ws";
 import { expect, it } from "vitest";
 import { WebSocket } from "ws";
@@ -6,9 +6,9 @@ import { ConnectionLifecycle } from "../../src/connections/lifecycle.ts";
 import type { Session } from "../../src/session/session.ts";
 import type { Claims } from "../../src/session/token.ts";
 import { admit } from "../../src/connections/admit.ts";
-import type { Connections } from "../../src/connections/connections.ts";
+import type { Admission, Connections } from "../../src/connections/connections.ts";
 import { ConcurrencyLimiter } from "../../src/lib/concurrency-limiter.ts";
-import { newConnection, type Connection } from "../../src/connections/session-connections.ts";
+import { newConnection } from "../../src/connections/session-connections.ts";
 import { startCurfew, type TestCurfew } from "../helpers/curfew.ts";
 import { rethrowReported } from "../helpers/domain.ts";
 import { intercept, withoutClose, memoryStore } from "../helpers/backends.ts";
@@ -22,7 +22,7 @@ const atOnce = 100;
 const admissionTimeout = 5_000;
 const tryAgainLater = { code: 1013, reason: "TRY_AGAIN_LATER" };
 
-/** A store that takes its time over each read, and knows how many it had at once. */
+/** A slow store that counts its concurrent reads. */
 function slowStore(time: number) {
   const reads = { now: 0, most: 0 };
   const part = intercept(memoryStore(), {
@@ -44,7 +44,7 @@ async function tokensOf({ sessions }: TestCurfew): Promise<string[]> {
   return issued.map(({ tokens }) => tokens.accessToken);
 }
 
-it("each is let in or told to come back within the time, and the store is never overrun", async () => {
+it("each client is admitted or closed retryably within the time-out, and concurrent reads stay within the limit", async () => {
   const store = slowStore(250);
   await using curfew = await startCurfew({
     maxSessionsPerUser: 0,
@@ -72,12 +72,12 @@ it("each is let in or told to come back within the time, and the store is never 
   expect(curfew.connections.size).toBe(admitted);
 });
 
-it("clients that come back by themselves are all connected in the end", async () => {
+it("clients that reconnect by themselves are all connected in the end", async () => {
   const store = slowStore(100);
   await using opened = new AsyncDisposableStack();
   opened.defer(() => store.part.close());
   const parts = { store: withoutClose(store.part) };
-  const options = { parts, drainTime: 0, maxSessionsPerUser: 0 };
+  const options = { backends: parts, drainTime: 0, maxSessionsPerUser: 0 };
   const first = await startCurfew(options);
   opened.defer(() => first.close());
   const tokens = await tokensOf(first);
@@ -90,7 +90,7 @@ it("clients that come back by themselves are all connected in the end", async ()
       connectionParams: { token },
       retryAttempts: 100,
       retryWait: () => new Promise((resolve) => setTimeout(resolve, 100 + Math.random() * 400)),
-      // A port where nobody listens yet is an error and no close.
+      // A port without a listener causes an error and no close.
       shouldRetry: () => true,
       onNonLazyError: () => {},
       on: { connected: () => (connects += 1) },
@@ -110,18 +110,18 @@ it("clients that come back by themselves are all connected in the end", async ()
   expect(store.reads.most).toBeLessThanOrEqual(atOnce);
 });
 
-it("who has left while he waited for his turn is not asked about", async () => {
+it("no session is read for a client that left while it waited for its turn", async () => {
   const gate = Promise.withResolvers<void>();
-  const asked: ConnectionLifecycle[] = [];
+  const admitted: ConnectionLifecycle[] = [];
   const connections = {
-    admit: async (_claims: Claims, { lifecycle }: Connection) => {
-      asked.push(lifecycle);
+    admit: async ({ connection }: Admission) => {
+      admitted.push(connection.lifecycle);
       await gate.promise;
       return { state: "signedIn", session: {} as Session, claims: {} as Claims };
     },
   } as unknown as Connections;
   const admissionLimiter = new ConcurrencyLimiter({ atOnce: 1, waiting: 1 });
-  const notes: string[] = [];
+  const refusals: string[] = [];
   const lifecycles = [
     new ConnectionLifecycle(rethrowReported),
     new ConnectionLifecycle(rethrowReported),
@@ -133,13 +133,12 @@ it("who has left while he waited for his turn is not asked about", async () => {
     admissionTimeout: 10_000,
     reportError: () => {},
   };
-  const applications = lifecycles.map((lifecycle) =>
+  const admissions = lifecycles.map((lifecycle) =>
     admit(
       {
         claims: {} as Claims,
         connection: newConnection(lifecycle, { ipAddress: null }),
-        check: () => Promise.reject(new Error("Not asked")),
-        logRefusal: (reason) => void notes.push(reason),
+        logRefusal: (reason) => void refusals.push(reason),
         kind: "stream",
       },
       options,
@@ -147,12 +146,12 @@ it("who has left while he waited for his turn is not asked about", async () => {
   );
   lifecycles[1]?.end("CLIENT_GONE");
   gate.resolve();
-  await Promise.all(applications);
-  expect(asked).toEqual([lifecycles[0]]);
-  expect(notes).toEqual(["BUSY"]);
+  await Promise.all(admissions);
+  expect(admitted).toEqual([lifecycles[0]]);
+  expect(refusals).toEqual(["BUSY"]);
   expect(lifecycles.map(({ closeReason: ending }) => ending)).toEqual([
     undefined,
-    "LEFT",
-    "UNAVAILABLE",
+    "CLIENT_GONE",
+    "TRY_AGAIN_LATER",
   ]);
 });

@@ -1,4 +1,4 @@
-/** A connection lives by a token that was shown on it, or by a renewal from its own network. */
+/** Deadlines of connections: tokens presented on them, and renewals from their network. */
 import { describe, expect, it } from "vitest";
 import { sessionTopic } from "../../src/session/messages.ts";
 import type { Session } from "../../src/session/session.ts";
@@ -19,7 +19,7 @@ import { connect, TestSocket } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
 
 const minute = 60_000;
-/** A deadline is met at most this much late. */
+/** How late a deadline may be met (ms). */
 const resolution = 250;
 const lifetime = 10 * minute;
 const sessionExpired = { code: 4403, reason: "SESSION_EXPIRED" };
@@ -29,7 +29,7 @@ const home = from("192.0.2.1");
 const neighbour = from("192.0.2.77");
 const elsewhere = from("198.51.100.1");
 
-/** No recheck comes first: it would take the clock to go on for hours. */
+/** No recheck interferes: the clock does not advance that far. */
 async function start(options: CurfewOptions = {}) {
   const clock = fakeClock();
   const hours = { recheckInterval: 60 * minute, outageGrace: 60 * minute };
@@ -49,8 +49,8 @@ async function renewed(url: string, token: string, place: typeof home): Promise<
   return next;
 }
 
-/** The payload of the pong. */
-async function show(socket: TestSocket, payload: unknown): Promise<any> {
+/** Resolves to the payload of the pong. */
+async function present(socket: TestSocket, payload: unknown): Promise<any> {
   socket.send({ type: "ping", payload });
   const message = await socket.messages.next();
   expect(message.type).toBe("pong");
@@ -59,11 +59,11 @@ async function show(socket: TestSocket, payload: unknown): Promise<any> {
 
 describe("a renewal", () => {
   it.each([
-    ["from its own network keeps a socket open", neighbour, {}, true],
+    ["from a socket's network keeps the socket open", neighbour, {}, true],
     ["from another network does not keep a socket open", elsewhere, {}, false],
-    ["from an address that is none does not", from("nonsense"), {}, false],
+    ["from an invalid address does not keep a socket open", from("nonsense"), {}, false],
     [
-      "from its own network does not where renewals extend none",
+      "from a socket's network does not keep it open if renewalExtends is none",
       home,
       { renewalExtends: "none" },
       false,
@@ -83,7 +83,7 @@ describe("a renewal", () => {
     expect(await socket.closed).toEqual(sessionExpired);
   });
 
-  it("keeps the sockets of its own network, and no others, also where its message is lost", async () => {
+  it("keeps the sockets of its network open, and no others, although its message is lost", async () => {
     const [store, users] = [memoryStore(), memoryUsers()];
     await using here = await start({ backends: { store, users } });
     await using there = await startCurfew({
@@ -93,19 +93,19 @@ describe("a renewal", () => {
       backends: { store: withoutClose(store), users: withoutClose(users) },
     });
     const { accessToken, renewalToken } = await register(here.url);
-    await using owners = await connect(here.socketUrl, accessToken, home);
-    await using thiefs = await connect(here.socketUrl, accessToken, elsewhere);
+    await using sameNetwork = await connect(here.socketUrl, accessToken, home);
+    await using otherNetwork = await connect(here.socketUrl, accessToken, elsewhere);
     here.clock.advance(9 * minute);
     await renewed(there.url, renewalToken, home);
     here.clock.advance(minute + resolution);
-    expect(await thiefs.closed).toEqual(sessionExpired);
-    owners.subscribe("1", "{ viewer { session { id } } }");
-    expect(await owners.messages.next()).toMatchObject({ type: "next" });
+    expect(await otherNetwork.closed).toEqual(sessionExpired);
+    sameNetwork.subscribe("1", "{ viewer { session { id } } }");
+    expect(await sameNetwork.messages.next()).toMatchObject({ type: "next" });
     here.clock.advance(9 * minute);
-    expect(await owners.closed).toEqual(sessionExpired);
+    expect(await sameNetwork.closed).toEqual(sessionExpired);
   });
 
-  it("run on a socket from any network moves the deadline of that socket alone", async () => {
+  it("on a socket in another network moves the deadline of that socket only", async () => {
     await using curfew = await start();
     const { accessToken, renewalToken } = await register(curfew.url);
     await using mobile = await connect(curfew.socketUrl, accessToken, elsewhere);
@@ -130,15 +130,15 @@ describe("a ping with a newer token", () => {
     await using socket = await connect(curfew.socketUrl, accessToken, home);
     curfew.clock.advance(9 * minute);
     const next = await renewed(curfew.url, renewalToken, elsewhere);
-    expect(await show(socket, { token: scheme + next.accessToken })).toEqual({
+    expect(await present(socket, { token: scheme + next.accessToken })).toEqual({
       accessTokenExpiresAt: next.accessTokenExpiresAt,
     });
     curfew.clock.advance(9 * minute);
     socket.subscribe("1", "{ viewer { session { id } } }");
     expect(await socket.messages.next()).toMatchObject({ type: "next" });
     expect(await socket.messages.next()).toMatchObject({ type: "complete" });
-    // The one from before moves nothing back.
-    expect(await show(socket, { token: accessToken })).toEqual({
+    // The older token does not move the deadline back.
+    expect(await present(socket, { token: accessToken })).toEqual({
       accessTokenExpiresAt: next.accessTokenExpiresAt,
     });
     curfew.clock.advance(minute + resolution);
@@ -147,31 +147,31 @@ describe("a ping with a newer token", () => {
 
   it.each([
     ["no token", {}],
-    ["a token that is no text", { token: { token: 1 } }],
-    ["a token that is none", { token: "curfew_access_x", accessTokenExpiresAt: "never" }],
+    ["a token that is not a string", { token: { token: 1 } }],
+    ["an invalid token", { token: "curfew_access_x", accessTokenExpiresAt: "never" }],
     ["nothing", undefined],
-  ])("is not understood with %s, and nothing of it comes back", async (_, payload) => {
+  ])("is ignored with %s, and nothing is echoed", async (_, payload) => {
     await using curfew = await start();
     const { accessToken } = await register(curfew.url);
     await using socket = await connect(curfew.socketUrl, accessToken, home);
-    expect(await show(socket, payload)).toBeUndefined();
+    expect(await present(socket, payload)).toBeUndefined();
   });
 
-  it("is not understood with a renewal token or with a token of other secrets", async () => {
+  it("is ignored with a renewal token or with a token of other secrets", async () => {
     await using curfew = await start();
     await using foreign = await startCurfew({ secrets: [`${secrets[0]} of another server`] });
     const { accessToken, renewalToken } = await register(curfew.url);
     const { accessToken: unknown } = await register(foreign.url);
     await using socket = await connect(curfew.socketUrl, accessToken, home);
     for (const token of [renewalToken, unknown])
-      expect(await show(socket, { token })).toBeUndefined();
+      expect(await present(socket, { token })).toBeUndefined();
   });
 
-  it("before the acknowledgement is not understood", async () => {
+  it("is ignored before the acknowledgement", async () => {
     await using curfew = await start();
     const { accessToken } = await register(curfew.url);
     await using socket = await new TestSocket(curfew.socketUrl, home).opened();
-    expect(await show(socket, { token: accessToken })).toBeUndefined();
+    expect(await present(socket, { token: accessToken })).toBeUndefined();
     socket.init({ token: accessToken });
     expect(await socket.messages.next()).toMatchObject({ type: "connection_ack" });
   });
@@ -179,7 +179,7 @@ describe("a ping with a newer token", () => {
   it.each([
     ["fresh", 0],
     ["expired", 5 * minute],
-  ])("of another session, %s, closes the socket for good", async (_, wait) => {
+  ])("of another session, %s, closes the socket with a final code", async (_, wait) => {
     await using curfew = await start();
     const [other, own] = [await register(curfew.url), await register(curfew.url)];
     curfew.clock.advance(6 * minute);
@@ -191,19 +191,19 @@ describe("a ping with a newer token", () => {
     expect(curfew.log).toContainEqual(expect.objectContaining({ reason: "OTHER_SESSION" }));
   });
 
-  it("that was superseded since moves nothing", async () => {
+  it("that was superseded since changes nothing", async () => {
     await using curfew = await start();
     const { accessToken, accessTokenExpiresAt, renewalToken } = await register(curfew.url);
     await using socket = await connect(curfew.socketUrl, accessToken, home);
     curfew.clock.advance(minute);
     const second = await renewed(curfew.url, renewalToken, elsewhere);
     await renewed(curfew.url, second.renewalToken, elsewhere);
-    expect(await show(socket, { token: second.accessToken })).toEqual({ accessTokenExpiresAt });
+    expect(await present(socket, { token: second.accessToken })).toEqual({ accessTokenExpiresAt });
     curfew.clock.advance(9 * minute + resolution);
     expect(await socket.closed).toEqual(sessionExpired);
   });
 
-  it("finds out that the session has ended", async () => {
+  it("closes the socket if the session has ended", async () => {
     const store = memoryStore();
     await using curfew = await start({ backends: { store } });
     const { accessToken, renewalToken, sessionId } = await register(curfew.url);
@@ -214,21 +214,21 @@ describe("a ping with a newer token", () => {
     expect(await socket.closed).toEqual({ code: 4401, reason: "SESSION_ENDED" });
   });
 
-  it("moves nothing while the store is away, and the socket stays", async () => {
+  it("changes nothing while the store is unavailable, and the socket stays open", async () => {
     const store = breakable(memoryStore());
     await using curfew = await start({ backends: { store: store.part } });
     const { accessToken, accessTokenExpiresAt, renewalToken } = await register(curfew.url);
     await using socket = await connect(curfew.socketUrl, accessToken, home);
     const next = await renewed(curfew.url, renewalToken, elsewhere);
     store.goDown();
-    expect(await show(socket, { token: next.accessToken })).toEqual({ accessTokenExpiresAt });
+    expect(await present(socket, { token: next.accessToken })).toEqual({ accessTokenExpiresAt });
     store.comeBack();
-    expect(await show(socket, { token: next.accessToken })).toEqual({
+    expect(await present(socket, { token: next.accessToken })).toEqual({
       accessTokenExpiresAt: next.accessTokenExpiresAt,
     });
   });
 
-  it("in a loop costs a few reads of the store, and one that is known costs none", async () => {
+  it("in a loop causes few reads of the store, and none if the token is known", async () => {
     let reads = 0;
     const store = intercept(memoryStore(), {
       read:
@@ -244,15 +244,15 @@ describe("a ping with a newer token", () => {
     const second = await renewed(curfew.url, renewalToken, elsewhere);
     await renewed(curfew.url, second.renewalToken, elsewhere);
     reads = 0;
-    for (let i = 0; i < 50; i += 1) await show(socket, { token: accessToken });
+    for (let i = 0; i < 50; i += 1) await present(socket, { token: accessToken });
     expect(reads).toBe(0);
-    for (let i = 0; i < 50; i += 1) await show(socket, { token: second.accessToken });
+    for (let i = 0; i < 50; i += 1) await present(socket, { token: second.accessToken });
     expect(reads).toBe(10);
   });
 });
 
-describe("when tokens of before are not accepted any more", () => {
-  /** As a changed password does. */
+describe("when earlier tokens are no longer accepted", () => {
+  /** As after a password change. */
   async function startOver(options: CurfewOptions = {}) {
     const [store, pubsub] = [memoryStore(), memoryPubSub()];
     const curfew = await start({ ...options, backends: { store, pubsub } });
@@ -267,14 +267,14 @@ describe("when tokens of before are not accepted any more", () => {
     return Object.assign(curfew, { raise });
   }
 
-  it("a socket that showed none since closes, and one that did goes on", async () => {
+  it("a socket without a newer token closes, and one with a newer token stays open", async () => {
     await using curfew = await startOver();
     const owner = await register(curfew.url);
     await using before = await connect(curfew.socketUrl, owner.accessToken, home);
     await using shown = await connect(curfew.socketUrl, owner.accessToken, home);
     const next = await renewed(curfew.url, owner.renewalToken, home);
     await using after = await connect(curfew.socketUrl, next.accessToken, home);
-    await show(shown, { token: next.accessToken });
+    await present(shown, { token: next.accessToken });
     await curfew.raise(owner, 1);
     expect(await before.closed).toEqual(sessionExpired);
     for (const socket of [shown, after]) {
@@ -283,7 +283,7 @@ describe("when tokens of before are not accepted any more", () => {
     }
   });
 
-  it("nothing is delivered, no guarded field begins, and the answer under way goes out", async () => {
+  it("no event is delivered, no protected field starts, and the reply in flight is sent", async () => {
     const app = testApp();
     await using curfew = await startOver(app.schema);
     const owner = await register(curfew.url);
@@ -313,7 +313,7 @@ describe("when tokens of before are not accepted any more", () => {
   it.each([
     ["at the next recheck", 50, false],
     ["at an operation's check", 60 * minute, true],
-  ])("a socket that heard nothing of it closes %s", async (_, recheckInterval, operates) => {
+  ])("a socket closes %s although the message was lost", async (_, recheckInterval, operates) => {
     let minGeneration = 0;
     const store = intercept(memoryStore(), {
       read:
@@ -343,7 +343,7 @@ describe("when tokens of before are not accepted any more", () => {
     expect(app.calls).toEqual([]);
   });
 
-  it("a stream over HTTP closes, and a slow request begins no guarded field", async () => {
+  it("a stream over HTTP closes, and a slow request starts no protected field", async () => {
     const app = testApp();
     await using curfew = await startOver(app.schema);
     const owner = await register(curfew.url);
@@ -367,7 +367,7 @@ describe("when tokens of before are not accepted any more", () => {
   });
 });
 
-it("a slow request is answered although its token expires meanwhile", async () => {
+it("a slow request is answered although its token expires during it", async () => {
   const app = testApp();
   await using curfew = await start(app.schema);
   const { accessToken: token } = await register(curfew.url);

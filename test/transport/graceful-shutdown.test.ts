@@ -1,4 +1,4 @@
-/** A server that stops says so to everybody it still talks to, and waits for nobody in vain. */
+/** Graceful shutdown of HTTP connections, streams and sockets. */
 import { Worker } from "node:worker_threads";
 import { connect as connectTcp } from "node:net";
 import { once } from "node:events";
@@ -14,7 +14,7 @@ import { until } from "../helpers/until.ts";
 
 const serviceRestart = { code: 1012, reason: "SERVICE_RESTART" };
 
-it("its sockets close with 1012, signed in or not, and its streams end, so that clients come back", async () => {
+it("shutdown closes sockets with 1012, signed in or not, and ends streams, so that clients reconnect", async () => {
   await using curfew = await startCurfew(testApp().schema);
   const { accessToken: token } = await register(curfew.url);
   await using socket = await connect(curfew.socketUrl, token);
@@ -32,19 +32,19 @@ it("its sockets close with 1012, signed in or not, and its streams end, so that 
   expect(curfew.connections.size).toBe(0);
 });
 
-it("it does not wait for connections that never asked anything", async () => {
+it("shutdown does not wait for connections without a request", async () => {
   await using curfew = await startCurfew({ drainTime: 60_000 });
   const { port, hostname } = new URL(curfew.url);
   const idle = connectTcp(Number(port), hostname);
   await once(idle, "connect");
-  // Once a later request is answered, the server knows of the connection.
+  // Once a later request is answered, the server has accepted the connection.
   await ask(curfew.url, "{ __typename }");
   const cut = once(idle, "close");
   await curfew.close();
   await cut;
 });
 
-it("a request that comes while the process stands still as it begins to stop is answered", async () => {
+it("a request that arrives during a stall of the event loop at the start of shutdown is answered", async () => {
   await using curfew = await startCurfew({ drainTime: 60_000 });
   const shared = new Int32Array(new SharedArrayBuffer(8));
   const [go, sent] = [0, 1];
@@ -73,7 +73,7 @@ it("a request that comes while the process stands still as it begins to stop is 
   Atomics.store(shared, go, 1);
   Atomics.notify(shared, go);
   Atomics.wait(shared, sent, 0);
-  // Longer than the server looks for connections that wait.
+  // Longer than the server waits for connections to be accepted.
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
 
   expect(await answered).toEqual([expect.stringMatching(/^HTTP\/1\.1 200 /)]);
@@ -81,7 +81,7 @@ it("a request that comes while the process stands still as it begins to stop is 
   await client.terminate();
 });
 
-it("a request that is on its way when it begins to stop is answered, and then its connection ends", async () => {
+it("a request in transit at the start of shutdown is answered, and then its connection closes", async () => {
   await using curfew = await startCurfew({ drainTime: 60_000 });
   const { port, hostname } = new URL(curfew.url);
   const proxy = connectTcp(Number(port), hostname).setEncoding("utf8");
@@ -106,7 +106,7 @@ it("a request that is on its way when it begins to stop is answered, and then it
   ]);
 });
 
-it("a stream of somebody who is not signed in is told too, and keeps no server waiting", async () => {
+it("an anonymous stream ends at shutdown and does not delay it", async () => {
   await using curfew = await startCurfew({ ...testApp().schema, drainTime: 60_000 });
   await using stream = await openStream(curfew.url, "subscription { heard }");
   expect((await stream.events.next()).data).toEqual({ data: { heard: "ready" } });
@@ -116,7 +116,7 @@ it("a stream of somebody who is not signed in is told too, and keeps no server w
   await stream.ended;
 });
 
-it("a request that is slow to be answered is answered", async () => {
+it("a slow request is answered during shutdown", async () => {
   const { schema, release } = testApp();
   await using curfew = await startCurfew({ ...schema, drainTime: 60_000 });
   const { accessToken: token } = await register(curfew.url);
@@ -132,7 +132,7 @@ it.each([
   ["query", "{ slow }", { slow: "done" }],
   ["mutation", 'mutation { sayLater(text: "done") }', { sayLater: "done" }],
 ])(
-  "a %s is answered to its end before its socket closes, whatever else runs there",
+  "a %s is answered completely before shutdown closes its socket, whatever else runs on it",
   async (_, operation, data) => {
     const { schema, started, release } = testApp();
     await using curfew = await startCurfew({ ...schema, drainTime: 60_000 });
@@ -158,7 +158,7 @@ it.each([
   },
 );
 
-it("an answer that does not come in the drain time is not waited for", async () => {
+it("a reply that takes longer than the drain time does not delay shutdown", async () => {
   const { schema, started } = testApp();
   await using curfew = await startCurfew({ ...schema, drainTime: 200 });
   const { accessToken: token } = await register(curfew.url);
@@ -169,7 +169,7 @@ it("an answer that does not come in the drain time is not waited for", async () 
   expect(await socket.closed).toEqual(serviceRestart);
 });
 
-it("few connections go soon, twenty each 100 ms, and each serves until it goes", async () => {
+it("shutdown closes few connections at twenty per 100 ms, and each works until it closes", async () => {
   await using curfew = await startCurfew({ ...testApp().schema, drainTime: 60_000 });
   const { accessToken: token } = await register(curfew.url);
   const sockets = await Promise.all(
@@ -186,7 +186,7 @@ it("few connections go soon, twenty each 100 ms, and each serves until it goes",
   for (const socket of sockets) expect(await socket.closed).toEqual(serviceRestart);
 });
 
-it("many connections go evenly over the drain time", async () => {
+it("shutdown closes many connections evenly over the drain time", async () => {
   const count = 300;
   const drainTime = 1_000;
   await using curfew = await startCurfew({ drainTime, maxSocketsPerSession: count });
@@ -203,12 +203,12 @@ it("many connections go evenly over the drain time", async () => {
 
   const sorted = (await Promise.all(times)).toSorted((a, b) => a - b);
   expect(within).toBeLessThan(4 * drainTime);
-  // A late timer makes it slower, never faster.
+  // A late timer delays closes and never advances them.
   for (const share of [0.25, 0.5, 0.75])
     expect(sorted[count * share]).toBeGreaterThan(drainTime * (share - 0.2));
 });
 
-it("/ready is red from the first moment on, to whoever is still connected", async () => {
+it("/ready responds 503 from the start of shutdown on connections that are still open", async () => {
   await using curfew = await startCurfew({ drainTime: 60_000 });
   const { port, hostname } = new URL(curfew.url);
   const client = connectTcp(Number(port), hostname).setEncoding("utf8");
@@ -216,7 +216,7 @@ it("/ready is red from the first moment on, to whoever is still connected", asyn
   client.on("data", (text: string) => (answers += text));
   const cut = once(client, "close");
   const request = "GET /ready HTTP/1.1\r\nHost: localhost\r\n";
-  // The second is not whole yet when the server begins to close.
+  // The second request is incomplete when shutdown begins.
   client.write(`${request}\r\n${request}`);
   await until(() => answers.includes("\r\n\r\n"));
 

@@ -1,4 +1,4 @@
-/** One address has some places for sockets and streams, and leaves the others to others. */
+/** Limits on the sockets and streams of one client address. */
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ConnectionLifecycle } from "../../src/connections/lifecycle.ts";
@@ -18,7 +18,7 @@ function from(address: string) {
   return { headers: { "x-forwarded-for": address } };
 }
 
-it("sockets over the places of an address are closed before the acknowledgement; others are let in", async () => {
+it("sockets over the limit of an address are closed before the acknowledgement; other addresses are not affected", async () => {
   await using curfew = await startCurfew({ maxSocketsPerAddress: 2, trustProxy: 1 });
   const { accessToken: token } = await register(curfew.url);
   await using opened = new AsyncDisposableStack();
@@ -36,7 +36,7 @@ it("sockets over the places of an address are closed before the acknowledgement;
   opened.use(await connect(curfew.socketUrl, token, from("2001:db8:1:2::3")));
 });
 
-it("streams take places too, signed in or not", async () => {
+it("streams count towards the limit too, signed in or not", async () => {
   await using curfew = await startCurfew({ ...testApp().schema, maxSocketsPerAddress: 2 });
   const { accessToken: token } = await register(curfew.url);
   await using opened = new AsyncDisposableStack();
@@ -52,7 +52,7 @@ it("streams take places too, signed in or not", async () => {
   }
 });
 
-it("of the sockets that nobody has signed in on an address has a hundred, and the next has room", async () => {
+it("one address may have a hundred unauthenticated sockets, and another address is not affected", async () => {
   await using curfew = await startCurfew({ maxSocketsPerAddress: 1_000, trustProxy: 1 });
   const { accessToken: token } = await register(curfew.url);
   await using opened = new AsyncDisposableStack();
@@ -62,7 +62,7 @@ it("of the sockets that nobody has signed in on an address has a hundred, and th
   expect(await next.closed).toEqual(tooMany);
   opened.use(await connect(curfew.socketUrl, token, from("192.0.2.2")));
 
-  // Who signs in is no stranger any more.
+  // After authentication a socket does not count any more.
   sockets[0]?.init({ token });
   expect(await sockets[0]?.messages.next()).toMatchObject({ type: "connection_ack" });
   const { ws } = await open();
@@ -70,7 +70,7 @@ it("of the sockets that nobody has signed in on an address has a hundred, and th
   expect(ws.readyState).toBe(ws.OPEN);
 });
 
-it("places are given back once, however often", () => {
+it("a connection is released once, however often release is called", () => {
   const places = new ConnectionLimiter({ each: 1, all: 2 });
   const connections = [
     new ConnectionLifecycle(rethrowReported),
@@ -89,13 +89,13 @@ it("places are given back once, however often", () => {
   expect(places.acquire("192.0.2.1", connections[0])).toBe(true);
 });
 
-/** A connection that records how it ended. */
+/** A connection that records its close reason. */
 function newLife() {
   return new ConnectionLifecycle(rethrowReported);
 }
 
-describe("places that newcomers may displace others from", () => {
-  it("are taken from the oldest connection of the network that has the most", () => {
+describe("a limiter with displacement", () => {
+  it("displaces the oldest connection of the network with the most connections", () => {
     const places = new ConnectionLimiter({ each: 10, all: 4, displaces: true });
     const connections = [newLife(), newLife(), newLife(), newLife()] as const;
     places.acquire("192.0.2.1", connections[0]);
@@ -105,28 +105,28 @@ describe("places that newcomers may displace others from", () => {
     expect(places.acquire("192.0.2.4", newLife())).toBe(true);
     expect(connections.map(({ closeReason: ending }) => ending)).toEqual([
       undefined,
-      "TOO_MANY",
+      "TOO_MANY_CONNECTIONS",
       undefined,
       undefined,
     ]);
-    // All networks have one now: the oldest of all goes.
+    // Every network has one now: the oldest of all is displaced.
     expect(places.acquire("192.0.2.5", newLife())).toBe(true);
-    expect(connections[0].closeReason).toBe("TOO_MANY");
+    expect(connections[0].closeReason).toBe("TOO_MANY_CONNECTIONS");
   });
 
-  it("are not taken from connections that are held", () => {
+  it("does not displace protected connections", () => {
     const places = new ConnectionLimiter({ each: 10, all: 2, displaces: true });
     const [first, second] = [newLife(), newLife()];
     places.acquire("192.0.2.1", first);
     places.acquire("192.0.2.1", second);
     places.protect("192.0.2.1", first);
     expect(places.acquire("192.0.2.2", newLife())).toBe(true);
-    expect([first.closeReason, second.closeReason]).toEqual([undefined, "TOO_MANY"]);
+    expect([first.closeReason, second.closeReason]).toEqual([undefined, "TOO_MANY_CONNECTIONS"]);
     places.protect("192.0.2.1", second);
     expect(places.acquire("192.0.2.2", newLife())).toBe(true);
   });
 
-  it("are not taken for a newcomer whose own address has as many as it may", () => {
+  it("displaces no connection for an address that has reached its own limit", () => {
     const places = new ConnectionLimiter({ each: 1, all: 2, displaces: true });
     const connections = [newLife(), newLife()] as const;
     places.acquire("192.0.2.1", connections[0]);
@@ -136,7 +136,7 @@ describe("places that newcomers may displace others from", () => {
   });
 });
 
-it("wider IPv6 networks have four and sixteen times the places of an address, and at most half of all", () => {
+it("wider IPv6 networks have four and sixteen times the limit of an address, and at most half of the total", () => {
   const open = (places: ConnectionLimiter, addressOf: (i: number) => string) =>
     Array.from({ length: 40 }, (_, i) => places.acquire(addressOf(i), newLife())).filter(Boolean);
   const in56 = (i: number) => `2001:db8:1:1${i.toString(16).padStart(2, "0")}::1`;
@@ -165,7 +165,7 @@ const acts = fc.array(
   { maxLength: 60 },
 );
 
-it("whoever comes and goes, no limit is passed, what is held stays, and a network below its limits finds room", () => {
+it("in any order of calls, no limit is exceeded, protected connections stay, and a network below its limits is admitted", () => {
   const limits = { each: 2, all: 6 };
   fc.assert(
     fc.property(acts, (sequence) => {
