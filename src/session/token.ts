@@ -69,7 +69,7 @@ export class TokenPair {
   }
 }
 
-const version = 1;
+const formatVersion = 1;
 const secretBytes = 16;
 const kindCodes = { access: 1, renewal: 2 } as const satisfies Record<TokenKind, number>;
 const prefixes = {
@@ -119,7 +119,7 @@ export function mintPair(ring: KeyRing, secret: SessionSecret, session: Session)
 
 export function mintToken(ring: KeyRing, claims: Omit<Claims, "fingerprint">): string {
   const body = Buffer.alloc(bodyBytes);
-  body[0] = version;
+  body[0] = formatVersion;
   ring.currentId.copy(body, at.keyId);
   body[at.kind] = kindCodes[claims.kind];
   body.writeUInt32BE(claims.generation, at.generation);
@@ -176,7 +176,7 @@ function parseToken(token: string): { kind: TokenKind; body: Buffer } | undefine
   if (match === null) return undefined;
   const kind = match[1] === "access" ? "access" : "renewal";
   const body = Buffer.from(match[2] ?? "", "base64url");
-  if (body[0] !== version || body[at.kind] !== kindCodes[kind]) return undefined;
+  if (body[0] !== formatVersion || body[at.kind] !== kindCodes[kind]) return undefined;
   return { kind, body };
 }
 

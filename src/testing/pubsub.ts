@@ -93,9 +93,9 @@ export function pubSubContract(name: string, makeTopics: () => Promise<MadePubSu
     test("a listener that unsubscribes itself and others takes effect at once", async () => {
       const heard: string[] = [];
       const leave: (() => void)[] = [];
-      for (const name of ["one", "two", "three"]) {
+      for (const listenerName of ["one", "two", "three"]) {
         const listener: Listener = (message) => {
-          heard.push(`${name} ${String(message)}`);
+          heard.push(`${listenerName} ${String(message)}`);
           for (const each of leave) each();
         };
         leave.push(await here.subscribe(a, listener));
