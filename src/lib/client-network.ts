@@ -34,7 +34,7 @@ export interface CountedNetwork {
 export const unknownNetwork = "unknown";
 
 /** Longer than any address with a zone and a port. Longer text is not parsed. */
-const maxLength = 100;
+const maxAddressLength = 100;
 
 /**
  * The network of an address: the IPv4 address itself, or the prefix in CIDR notation.
@@ -47,13 +47,13 @@ const maxLength = 100;
  */
 export function networkOf(address: string | null, prefix: PrefixLengths = clientPrefix): string {
   if (address === null) return unknownNetwork;
-  return prefixOf(address, prefix) ?? address.slice(0, maxLength);
+  return prefixOf(address, prefix) ?? address.slice(0, maxAddressLength);
 }
 
 /** The networks that limits count for an address: `networkOf` it first, then the wider ones around it. */
 export function countedNetworksOf(address: string | null): readonly CountedNetwork[] {
   const client = { name: networkOf(address), share: 1 };
-  if (address === null || !(parse(address) instanceof ipaddr.IPv6)) return [client];
+  if (address === null || !(parseAddress(address) instanceof ipaddr.IPv6)) return [client];
   const wider = widerPrefixes.map(({ length, share }) => ({
     name: networkOf(address, { ...clientPrefix, ipv6: length }),
     share,
@@ -79,7 +79,7 @@ export function isSameNetwork(one: string, other: string): boolean {
 }
 
 function prefixOf(address: string, { ipv4, ipv6 }: PrefixLengths): string | undefined {
-  const ip = parse(address);
+  const ip = parseAddress(address);
   if (ip === undefined) return undefined;
   if (ip instanceof ipaddr.IPv4) {
     const network = ipaddr.IPv4.networkAddressFromCIDR(`${ip.toString()}/${ipv4}`).toString();
@@ -89,8 +89,8 @@ function prefixOf(address: string, { ipv4, ipv6 }: PrefixLengths): string | unde
   return `${ipaddr.IPv6.networkAddressFromCIDR(`${bare.toString()}/${ipv6}`).toString()}/${ipv6}`;
 }
 
-function parse(address: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
-  if (address.length > maxLength) return undefined;
+function parseAddress(address: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
+  if (address.length > maxAddressLength) return undefined;
   const bare = withoutPort(address);
   if (ipaddr.IPv4.isValidFourPartDecimal(bare)) return ipaddr.IPv4.parse(bare);
   if (!ipaddr.IPv6.isValid(bare)) return undefined;

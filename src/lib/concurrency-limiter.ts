@@ -81,14 +81,14 @@ export class ConcurrencyLimiter {
 
   #waitForTurn(client: ClientPath): Promise<boolean> {
     const path = [...client, end];
-    const waitingOfClient = find(this.#root, path)?.waiting ?? 0;
+    const waitingOfClient = findShare(this.#root, path)?.waiting ?? 0;
     if (waitingOfClient >= this.#maxWaitingEach) return Promise.resolve(false);
     if (this.#root.waiting >= this.#maxWaiting) {
       const displaced = displace(this.#root, path);
       if (displaced === undefined) return Promise.resolve(false);
       displaced(false);
     }
-    return new Promise((resolve) => add(this.#root, path, resolve));
+    return new Promise((resolve) => addWaiter(this.#root, path, resolve));
   }
 
   #runNext(): void {
@@ -102,13 +102,13 @@ function createShare(): Share {
   return { shares: new Map(), waiters: [], waiting: 0 };
 }
 
-function find(root: Share, path: ClientPath): Share | undefined {
+function findShare(root: Share, path: ClientPath): Share | undefined {
   let share: Share | undefined = root;
   for (const name of path) share = share?.shares.get(name);
   return share;
 }
 
-function add(root: Share, path: ClientPath, waiter: Waiter): void {
+function addWaiter(root: Share, path: ClientPath, waiter: Waiter): void {
   let share = root;
   share.waiting += 1;
   for (const name of path) {

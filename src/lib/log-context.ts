@@ -9,20 +9,20 @@ export type LogContext = { readonly requestId: string } | { readonly connectionI
  * Node 24 propagates the context through promises and timers at about 150 ns per request. Passed as an
  * argument, it would burden each method of the session domain, and an app's resolvers would lose it.
  */
-const storage = new AsyncLocalStorage<LogContext | undefined>();
+const contextStorage = new AsyncLocalStorage<LogContext | undefined>();
 
 /** Runs the work, and everything that it starts, in that context. */
 export function withLogContext<T>(context: LogContext, work: () => T): T {
-  return storage.run(context, work);
+  return contextStorage.run(context, work);
 }
 
 /** Runs work that is shared by several requests, and so belongs to none of them. */
 export function withoutLogContext<T>(work: () => T): T {
-  return storage.run(undefined, work);
+  return contextStorage.run(undefined, work);
 }
 
 export function logContext(): LogContext | undefined {
-  return storage.getStore();
+  return contextStorage.getStore();
 }
 
 /** Too short for a token, and without characters that a terminal, a log or a header interprets. */

@@ -8,7 +8,7 @@ interface Entry {
 }
 
 /** How many events a reader may be behind. */
-const defaultCapacity = 1_000;
+const defaultLogCapacity = 1_000;
 
 /** The result of a read after a position. */
 export type Reading =
@@ -32,7 +32,7 @@ export class EventLog {
   /** The position of the last event that was dropped. */
   #dropped = 0;
 
-  constructor(capacity: number = defaultCapacity) {
+  constructor(capacity: number = defaultLogCapacity) {
     this.#capacity = capacity;
   }
 

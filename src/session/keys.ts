@@ -26,7 +26,7 @@ export class KeyRing {
     this.#keys = [first, ...rest];
   }
 
-  /** The id of the key that signs new tokens. Ids tell keys apart and nothing else about them. */
+  /** The id of the key that signs new tokens. Ids distinguish keys and reveal nothing else about them. */
   get currentId(): Buffer {
     return this.#keys[0].id;
   }

@@ -71,11 +71,11 @@ const fieldRules = {
   ipAddress: { type: "text or null", ifMissing: required },
 } as const satisfies FieldRules;
 
-const rules = Object.entries(fieldRules) as [keyof Session, FieldRules[keyof Session]][];
+const ruleEntries = Object.entries(fieldRules) as [keyof Session, FieldRules[keyof Session]][];
 
 /** The fields that records of earlier versions lack, with the values of such a session. */
 export const laterFields: Partial<Session> = Object.fromEntries(
-  rules
+  ruleEntries
     .filter(([, { ifMissing }]) => ifMissing !== required)
     .map(([field, { ifMissing }]) => [field, ifMissing]),
 );
@@ -89,7 +89,7 @@ export function toSession(value: unknown): Session | undefined {
 
 function isSession(value: object): value is Session {
   const fields = value as Partial<Record<keyof Session, unknown>>;
-  return rules.every(([field, { type }]) => isOfType(fields[field], type));
+  return ruleEntries.every(([field, { type }]) => isOfType(fields[field], type));
 }
 
 function isOfType(value: unknown, type: FieldRules[keyof Session]["type"]): boolean {

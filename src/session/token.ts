@@ -74,7 +74,7 @@ export class TokenPair {
   }
 }
 
-const version = 1;
+const formatVersion = 1;
 const secretBytes = 16;
 const kindCodes = { access: 1, renewal: 2 } as const satisfies Record<TokenKind, number>;
 
@@ -119,7 +119,7 @@ export function mintPair(ring: KeyRing, secret: SessionSecret, session: Session)
 
 export function mintToken(ring: KeyRing, claims: Omit<Claims, "fingerprint">): string {
   const body = Buffer.alloc(bodyBytes);
-  body[0] = version;
+  body[0] = formatVersion;
   ring.currentId.copy(body, at.keyId);
   body[at.kind] = kindCodes[claims.kind];
   body.writeUInt32BE(claims.generation, at.generation);
@@ -176,7 +176,7 @@ function parseToken(token: string): { kind: TokenKind; body: Buffer } | undefine
   if (parts?.body.length !== tokenBodyLength || !encodedBody.test(parts.body)) return undefined;
   const { kind } = parts;
   const body = Buffer.from(parts.body, "base64url");
-  if (body[0] !== version || body[at.kind] !== kindCodes[kind]) return undefined;
+  if (body[0] !== formatVersion || body[at.kind] !== kindCodes[kind]) return undefined;
   return { kind, body };
 }
 

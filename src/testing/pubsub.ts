@@ -32,124 +32,124 @@ export function pubSubContract(name: string, makeTopics: () => Promise<MadePubSu
 
     /** Resolves when all messages published before have arrived. */
     async function settled(topic: string): Promise<void> {
-      const heard: unknown[] = [];
-      const leave = await here.subscribe(topic, (message) => heard.push(message));
+      const received: unknown[] = [];
+      const leave = await here.subscribe(topic, (message) => received.push(message));
       await there.publish(topic, "settled");
-      await until(() => heard.includes("settled"), "the last message");
+      await until(() => received.includes("settled"), "the last message");
       leave();
     }
 
     test("a message reaches every listener of its topic on every node, and no listener of another topic", async () => {
-      const heard: string[] = [];
-      await here.subscribe(a, (message) => heard.push(`here ${String(message)}`));
-      await here.subscribe(a, (message) => heard.push(`too ${String(message)}`));
-      await there.subscribe(a, (message) => heard.push(`there ${String(message)}`));
-      await here.subscribe(b, (message) => heard.push(`b ${String(message)}`));
+      const received: string[] = [];
+      await here.subscribe(a, (message) => received.push(`here ${String(message)}`));
+      await here.subscribe(a, (message) => received.push(`too ${String(message)}`));
+      await there.subscribe(a, (message) => received.push(`there ${String(message)}`));
+      await here.subscribe(b, (message) => received.push(`b ${String(message)}`));
       await there.publish(a, 1);
-      await until(() => heard.length >= 3, "three deliveries");
+      await until(() => received.length >= 3, "three deliveries");
       await settled(a);
-      expect(heard.filter((text) => text.endsWith("1")).toSorted()).toEqual([
+      expect(received.filter((text) => text.endsWith("1")).toSorted()).toEqual([
         "here 1",
         "there 1",
         "too 1",
       ]);
-      expect(heard.some((text) => text.startsWith(b))).toBe(false);
+      expect(received.some((text) => text.startsWith(b))).toBe(false);
     });
 
     test("messages arrive in order, as parsed JSON and not as the publisher's objects", async () => {
-      const heard: unknown[] = [];
-      await here.subscribe(a, (message) => heard.push(message));
+      const received: unknown[] = [];
+      await here.subscribe(a, (message) => received.push(message));
       const sent = { text: "\u{1F512}", list: [1, null], gone: undefined };
       const first = there.publish(a, sent);
       sent.text = "changed";
       await first;
       await there.publish(a, 2);
-      await until(() => heard.length === 2, "both messages");
-      expect(heard).toStrictEqual([{ text: "\u{1F512}", list: [1, null] }, 2]);
+      await until(() => received.length === 2, "both messages");
+      expect(received).toStrictEqual([{ text: "\u{1F512}", list: [1, null] }, 2]);
     });
 
     test("publish returns before any listener is called", async () => {
-      let heard = false;
-      await here.subscribe(a, () => (heard = true));
+      let received = false;
+      await here.subscribe(a, () => (received = true));
       const published = here.publish(a, 1);
-      expect(heard).toBe(false);
+      expect(received).toBe(false);
       await published;
-      await until(() => heard, "the delivery");
+      await until(() => received, "the delivery");
     });
 
     test("a listener that throws is reported and does not affect the others", async () => {
-      let heard = 0;
+      let received = 0;
       const fault = new Error("A listener's");
       await here.subscribe(a, () => {
         throw fault;
       });
-      await here.subscribe(a, () => heard++);
+      await here.subscribe(a, () => received++);
       await here.publish(a, 1);
       await here.publish(a, 2);
-      await until(() => heard === 2, "the other listener");
+      await until(() => received === 2, "the other listener");
       expect(made.errors).toEqual([fault, fault]);
     });
 
     test("a listener that unsubscribes itself and others takes effect at once", async () => {
-      const heard: string[] = [];
+      const received: string[] = [];
       const leave: (() => void)[] = [];
-      for (const name of ["one", "two", "three"]) {
+      for (const listenerName of ["one", "two", "three"]) {
         const listener: Listener = (message) => {
-          heard.push(`${name} ${String(message)}`);
+          received.push(`${listenerName} ${String(message)}`);
           for (const each of leave) each();
         };
         leave.push(await here.subscribe(a, listener));
       }
       await here.publish(a, 1);
-      await until(() => heard.length > 0, "the first listener");
+      await until(() => received.length > 0, "the first listener");
       await here.publish(a, 2);
       await settled(a);
-      expect(heard).toEqual(["one 1"]);
+      expect(received).toEqual(["one 1"]);
     });
 
     test("two subscriptions of one listener are independent", async () => {
-      const heard: unknown[] = [];
-      const listener: Listener = (message) => heard.push(message);
+      const received: unknown[] = [];
+      const listener: Listener = (message) => received.push(message);
       const leave = await here.subscribe(a, listener);
       await here.subscribe(a, listener);
       leave();
       leave();
       await here.publish(a, 1);
       await settled(a);
-      expect(heard).toEqual([1, "settled"]);
+      expect(received).toEqual([1, "settled"]);
     });
 
     test("a topic can be subscribed to again after its last listener has left", async () => {
-      const heard: unknown[] = [];
-      const leave = await here.subscribe(a, (message) => heard.push(message));
+      const received: unknown[] = [];
+      const leave = await here.subscribe(a, (message) => received.push(message));
       leave();
-      const again = here.subscribe(a, (message) => heard.push(message));
+      const again = here.subscribe(a, (message) => received.push(message));
       leave();
       await again;
       await there.publish(a, 1);
-      await until(() => heard.length === 1, "the message");
+      await until(() => received.length === 1, "the message");
     });
 
     test("many concurrent subscriptions and unsubscriptions leave exactly the remaining listeners", async () => {
-      let heard = 0;
+      let received = 0;
       await Promise.all(
         Array.from({ length: 500 }, async (_, i) => {
-          const leave = await here.subscribe(`crowd ${i % 7}`, () => heard++);
+          const leave = await here.subscribe(`crowd ${i % 7}`, () => received++);
           if (i >= 7) leave();
         }),
       );
       await Promise.all(Array.from({ length: 7 }, (_, i) => there.publish(`crowd ${i}`, i)));
-      await until(() => heard === 7, "one message for each remaining listener");
+      await until(() => received === 7, "one message for each remaining listener");
     });
 
     test("no listener is called after close", async () => {
-      let heard = 0;
-      const leave = await here.subscribe(a, () => heard++);
+      let received = 0;
+      const leave = await here.subscribe(a, () => received++);
       await here.close();
       leave();
       await here.close();
       if (there !== here) await there.publish(a, 1);
-      expect(heard).toBe(0);
+      expect(received).toBe(0);
     });
   });
 }

@@ -2,7 +2,7 @@
 import { dictionary } from "@zxcvbn-ts/language-common";
 
 /** In lower case: attackers try the same word in every case. */
-const list = new Set(dictionary["passwords-common"]);
+const commonPasswords = new Set(dictionary["passwords-common"]);
 
 /**
  * Whether a password is one of the 49,000 most common, in any case. The list leaves out passwords that a
@@ -10,7 +10,7 @@ const list = new Set(dictionary["passwords-common"]);
  */
 export function isCommon(password: string): boolean {
   const word = password.toLowerCase();
-  return /^(.{1,4}?)\1+$/su.test(word) || isRun(word) || list.has(word);
+  return /^(.{1,4}?)\1+$/su.test(word) || isRun(word) || commonPasswords.has(word);
 }
 
 /** Whether the code points rise by one from each character to the next, or fall by one. */

@@ -1,7 +1,7 @@
 /** Normalises e-mail addresses, so that each is stored and looked up in one spelling. */
 
 /** RFC 5321 §4.5.3.1.3. */
-const maxLength = 254;
+const maxEmailLength = 254;
 
 // Letters of any script. No white space or invisible characters, which make different addresses look equal.
 const address =
@@ -15,7 +15,7 @@ const address =
  */
 export function normaliseEmail(text: string): string | undefined {
   // The time that normalising takes grows with the square of the length.
-  if (text.length > 4 * maxLength) return undefined;
+  if (text.length > 4 * maxEmailLength) return undefined;
   const email = text.trim().normalize("NFC").toLowerCase();
-  return email.length <= maxLength && address.test(email) ? email : undefined;
+  return email.length <= maxEmailLength && address.test(email) ? email : undefined;
 }

@@ -37,7 +37,7 @@ interface Row {
 }
 
 /** A parameter of a statement. */
-type Value = string | number | boolean | readonly string[];
+type SqlValue = string | number | boolean | readonly string[];
 
 export class PostgresUsers implements UserDirectory {
   readonly #pool: Pool;
@@ -54,7 +54,7 @@ export class PostgresUsers implements UserDirectory {
     const { statementTimeout, answerTimeout, maxConnections, closeTimeout } = limits;
     this.#closeTimeout = closeTimeout;
     this.#pool = new Pool({
-      ...settings(url, limits.connectTimeout, statementTimeout, answerTimeout),
+      ...clientConfig(url, limits.connectTimeout, statementTimeout, answerTimeout),
       max: maxConnections,
       stream: () => this.#newSocket(),
     });
@@ -73,7 +73,7 @@ export class PostgresUsers implements UserDirectory {
     const socket = new Socket();
     try {
       const client = new Client({
-        ...settings(url, connectTimeout, migrationTimeout, migrationTimeout + answerTimeout),
+        ...clientConfig(url, connectTimeout, migrationTimeout, migrationTimeout + answerTimeout),
         stream: () => socket,
       });
       // If the connection breaks, pending queries reject.
@@ -157,12 +157,12 @@ export class PostgresUsers implements UserDirectory {
     return socket.once("close", () => this.#sockets.delete(socket));
   }
 
-  async #get(sql: string, ...values: readonly Value[]): Promise<Row | undefined> {
+  async #get(sql: string, ...values: readonly SqlValue[]): Promise<Row | undefined> {
     return (await this.#all(sql, ...values))[0];
   }
 
   /** The pool discards a connection after an error on it. */
-  async #all(sql: string, ...values: readonly Value[]): Promise<Row[]> {
+  async #all(sql: string, ...values: readonly SqlValue[]): Promise<Row[]> {
     try {
       return (await this.#pool.query<Row>(sql, [...values])).rows;
     } catch (cause) {
@@ -175,7 +175,12 @@ export class PostgresUsers implements UserDirectory {
 }
 
 /** Parameters of the URL override these. */
-function settings(connectionString: string, connect: number, statement: number, answer: number) {
+function clientConfig(
+  connectionString: string,
+  connect: number,
+  statement: number,
+  answer: number,
+) {
   return {
     connectionString,
     connectionTimeoutMillis: connect,

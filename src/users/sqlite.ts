@@ -5,7 +5,7 @@ import { StoreUnavailable } from "../session/store.ts";
 import type { User, UserDirectory } from "./directory.ts";
 import { userLoader } from "./loader.ts";
 
-const table = `CREATE TABLE IF NOT EXISTS users (
+const createTable = `CREATE TABLE IF NOT EXISTS users (
   id TEXT PRIMARY KEY,
   email TEXT NOT NULL UNIQUE,
   password_hash TEXT NOT NULL,
@@ -24,7 +24,7 @@ export class SqliteUsers implements UserDirectory {
 
   /** Creates the table if it is missing. The caller owns the database: it may share it, and it closes it. */
   constructor(database: DatabaseSync) {
-    database.exec(table);
+    database.exec(createTable);
     this.#database = database;
   }
 

@@ -103,7 +103,7 @@ export class Throttling implements Throttle {
   async guess<Result>({ account, address, ...attempt }: Attempt<Result>) {
     const ofAddress = countsOf(this.#byAddress, address);
     if (account === undefined) return this.#within(ofAddress, attempt, giveBackUnlessFailed);
-    const key = keyOf(networkOf(address), account);
+    const key = countKey(networkOf(address), account);
     const ofAccount = { limiter: this.#byAccount, key };
     const ofSuccess = { limiter: this.#successes, key };
     const failures = [...ofAddress, ofAccount];
@@ -165,7 +165,7 @@ function nameFor(name: string, share: number): string {
 /** The widest network first: a client over its limit creates no keys of the networks within it. */
 function countsOf(limiterOf: LimiterOf, address: string | null): readonly Count[] {
   return countedNetworksOf(address)
-    .map(({ name, share }) => ({ limiter: limiterOf(share), key: keyOf(name) }))
+    .map(({ name, share }) => ({ limiter: limiterOf(share), key: countKey(name) }))
     .toReversed();
 }
 
@@ -199,7 +199,7 @@ function createLimiter(
 }
 
 /** A hash: of fixed length, whatever a client sends, and it reveals neither an e-mail address nor a network. */
-function keyOf(network: string, account = ""): string {
+function countKey(network: string, account = ""): string {
   const text = `${network}\n${account}`;
   return hash("sha256", text, "buffer").subarray(0, 16).toString("base64url");
 }
@@ -214,7 +214,7 @@ interface Full {
 /** Counts in all of them or, if one is full, in none. */
 async function takeAll(counts: readonly Count[]): Promise<Full | undefined> {
   for (const [index, count] of counts.entries()) {
-    const wait = await take(count);
+    const wait = await takeOne(count);
     if (wait === undefined) continue;
     await giveBack(counts.slice(0, index + 1));
     const others = await Promise.all(counts.slice(index + 1).map(waitOf));
@@ -229,7 +229,7 @@ async function waitOf({ limiter, key }: Count): Promise<number> {
   return state !== null && state.consumedPoints >= limiter.points ? state.msBeforeNext : 0;
 }
 
-async function take({ limiter, key }: Count): Promise<number | undefined> {
+async function takeOne({ limiter, key }: Count): Promise<number | undefined> {
   try {
     await limiter.consume(key);
     return undefined;

@@ -198,8 +198,8 @@ async function endTogether(inSlices: boolean): Promise<boolean> {
     });
   }
   if (!inSlices)
-    vi.spyOn(CloseQueue.prototype, "close").mockImplementation((connections, ending) => {
-      for (const lifecycle of connections) lifecycle.end(ending);
+    vi.spyOn(CloseQueue.prototype, "close").mockImplementation((closing, reason) => {
+      for (const lifecycle of closing) lifecycle.end(reason);
     });
   store.goDown();
   await connections.recheck("all");

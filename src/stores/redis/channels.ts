@@ -2,14 +2,14 @@
 import { chunksOf } from "../../lib/in-batches.ts";
 import { ignore, type RedisClient } from "./client.ts";
 
-interface Channel {
+interface ChannelState {
   /** The number of the connection on which Redis acknowledged the subscription. */
   acknowledgedOn: number | undefined;
   waiting: PromiseWithResolvers<void> | undefined;
 }
 
 /** Channels per command. */
-const batchSize = 1000;
+const channelsPerCommand = 1000;
 
 /**
  * Sends changes while connected, and subscribes to all channels again on each new connection. So nothing is
@@ -17,7 +17,7 @@ const batchSize = 1000;
  */
 export class Channels {
   readonly #client: RedisClient;
-  readonly #channels = new Map<string, Channel>();
+  readonly #channels = new Map<string, ChannelState>();
   /** Channels joined or left in this turn of the event loop, which are sent together. */
   readonly #changed = new Set<string>();
   readonly #onResubscribed: () => void;
@@ -72,12 +72,13 @@ export class Channels {
     this.#changed.clear();
     if (this.#client.status !== "ready") return;
     const left = changed.filter((name) => !this.#channels.has(name));
-    for (const names of chunksOf(left, batchSize)) this.#client.unsubscribe(...names).catch(ignore);
+    for (const names of chunksOf(left, channelsPerCommand))
+      this.#client.unsubscribe(...names).catch(ignore);
     const joined = changed.flatMap((name) => {
       const channel = this.#channels.get(name);
       return channel === undefined ? [] : [[name, channel] as const];
     });
-    for (const channels of chunksOf(joined, batchSize)) void this.#subscribe(channels);
+    for (const channels of chunksOf(joined, channelsPerCommand)) void this.#subscribe(channels);
   }
 
   readonly #disconnected = (): void => {
@@ -88,7 +89,9 @@ export class Channels {
 
   async #resubscribe(): Promise<void> {
     const connection = this.#connection;
-    const batches = chunksOf([...this.#channels], batchSize).map((batch) => this.#subscribe(batch));
+    const batches = chunksOf([...this.#channels], channelsPerCommand).map((batch) =>
+      this.#subscribe(batch),
+    );
     const acknowledged = (await Promise.all(batches)).every(Boolean);
     if (connection !== this.#connection) return;
     if (acknowledged) this.#onResubscribed();
@@ -96,7 +99,7 @@ export class Channels {
     else if (this.#client.status === "ready") this.#client.disconnect(true);
   }
 
-  async #subscribe(channels: readonly (readonly [string, Channel])[]): Promise<boolean> {
+  async #subscribe(channels: readonly (readonly [string, ChannelState])[]): Promise<boolean> {
     const connection = this.#connection;
     try {
       await this.#client.subscribe(...channels.map(([name]) => name));
@@ -118,7 +121,7 @@ export class Channels {
   }
 }
 
-function fail(channel: Channel, error: Error): void {
+function fail(channel: ChannelState, error: Error): void {
   channel.waiting?.reject(error);
   channel.waiting = undefined;
 }

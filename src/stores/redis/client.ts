@@ -95,14 +95,14 @@ export async function subscriberClient(
   return client;
 }
 
-const closed = new WeakSet<RedisClient>();
+const closedClients = new WeakSet<RedisClient>();
 
 /** Resolves when the connection is closed for good. Idempotent. */
 export async function closeClient(client: RedisClient): Promise<void> {
   // Between two attempts to connect there is no connection, and no 'end' event follows.
   const isConnected = client.status !== "end" && client.status !== "reconnecting";
   const ended = new Promise((resolve) => client.once("end", resolve));
-  closed.add(client);
+  closedClients.add(client);
   client.disconnect();
   if (isConnected) await ended;
 }
@@ -119,7 +119,7 @@ function plainClient(address: string | SentinelAddress, options: LinkOptions): R
     const client = new Redis({ ...options, ...sentinelOptions(address), replyMapping: "legacy" });
     // If a failover is announced while ioredis looks for the master, it would give up reconnecting.
     return client.on("end", () => {
-      if (!closed.has(client)) client.connect().catch(ignore);
+      if (!closedClients.has(client)) client.connect().catch(ignore);
     });
   }
   // ioredis would take text that is no URL for the path of a Unix socket.

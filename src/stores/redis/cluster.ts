@@ -101,13 +101,13 @@ export class ClusterPath {
   /** Whether the node has left the cluster: then it receives no more messages, without an error. */
   isStale(): boolean {
     const known = this.#known();
-    return known.length > 0 && !known.some((node) => isSame(node, this.#current));
+    return known.length > 0 && !known.some((node) => isSameEndpoint(node, this.#current));
   }
 
   #next(): Endpoint {
     const known = this.#known();
     const nodes = known.length > 0 ? known : this.#seeds;
-    const others = nodes.filter((node) => !isSame(node, this.#current));
+    const others = nodes.filter((node) => !isSameEndpoint(node, this.#current));
     const choice = others.length > 0 ? others : nodes;
     const next = choice[Math.floor(Math.random() * choice.length)];
     if (next === undefined) throw new Error("A cluster has at least one node");
@@ -134,6 +134,6 @@ function hostAndPortOf({ host, port }: Endpoint) {
   return { host, port };
 }
 
-function isSame(one: Endpoint, other: Endpoint | undefined): boolean {
+function isSameEndpoint(one: Endpoint, other: Endpoint | undefined): boolean {
   return other !== undefined && hostAndPort(one) === hostAndPort(other);
 }

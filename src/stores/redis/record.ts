@@ -28,11 +28,11 @@ export function encode(session: Session): string {
 
 /** Undefined for a damaged record: the server refuses its tokens rather than guess. */
 export function decode(fingerprint: string, text: string): Session | undefined {
-  const session = toSession(parse(text));
+  const session = toSession(parseJson(text));
   return session?.fingerprint === fingerprint ? session : undefined;
 }
 
-function parse(text: string): unknown {
+function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

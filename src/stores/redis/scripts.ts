@@ -122,7 +122,7 @@ end
 `;
 
 /** `isForeignReplay` in Lua. */
-const isForeignReplay = `
+const luaIsForeignReplay = `
 local function isForeignReplay(session, network)
   if session.foreignReplayGeneration == session.generation or network == '${unknownNetwork}' then return false end
   local known = false
@@ -144,7 +144,7 @@ const scripts = {
 -- ARGV[4] accessExpiresAt, ARGV[5] idleExpiresAt, neither limited by absoluteExpiresAt yet
 -- ARGV[6] grace period in milliseconds, ARGV[7] offset of the caller's clock in milliseconds
 -- ARGV[8] the client's network, ARGV[9] 1 if foreign replays in a row end the session
-${live}${clock}${rotate}${isForeignReplay}
+${live}${clock}${rotate}${luaIsForeignReplay}
 local session, text = live(KEYS[1], ARGV[1])
 if not session then return {'absent'} end
 

@@ -18,7 +18,7 @@ import { defineScripts } from "./scripts.ts";
  * Reads per batch, and members per page of an index. A batch blocks neither Redis nor the event loop for
  * long, and the command time-out measures Redis rather than the number of callers.
  */
-const batchSize = 100;
+const readsPerBatch = 100;
 
 /**
  * A session is one text, and each change of it one command or script on its key. A separate index lists the
@@ -38,7 +38,7 @@ export class RedisSessions implements SessionStore {
     (fingerprints) => this.#texts(fingerprints),
     {
       cache: false,
-      maxBatchSize: batchSize,
+      maxBatchSize: readsPerBatch,
       batchScheduleFn: setImmediate,
     },
   );
@@ -53,7 +53,7 @@ export class RedisSessions implements SessionStore {
     const { fingerprint, createdAt, idleExpiresAt } = session;
     const key = sessionKey(fingerprint);
     try {
-      await send(this.#client.set(key, encode(session), "PXAT", idleExpiresAt));
+      await orUnavailable(this.#client.set(key, encode(session), "PXAT", idleExpiresAt));
       await this.#list(session, createdAt);
     } catch (error) {
       // No token of this session is issued. As the last command, this also undoes a write that was only late.
@@ -68,7 +68,7 @@ export class RedisSessions implements SessionStore {
 
   async readMany(fingerprints: readonly string[], now: number): Promise<SessionLookup[]> {
     const lookups: SessionLookup[] = [];
-    for (const batch of chunksOf(fingerprints, batchSize))
+    for (const batch of chunksOf(fingerprints, readsPerBatch))
       for (const [i, text] of (await this.#texts(batch)).entries())
         lookups.push(toLookup(batch[i] ?? "", text, now));
     return lookups;
@@ -80,7 +80,7 @@ export class RedisSessions implements SessionStore {
     lifetimes: Lifetimes,
     now: number,
   ): Promise<RenewalOutcome> {
-    const [outcome, text] = await send(
+    const [outcome, text] = await orUnavailable(
       this.#client.curfewRenew(
         sessionKey(fingerprint),
         now,
@@ -108,7 +108,7 @@ export class RedisSessions implements SessionStore {
     lifetimes: Lifetimes,
     now: number,
   ): Promise<Session | undefined> {
-    const text = await send(
+    const text = await orUnavailable(
       this.#client.curfewReissue(
         sessionKey(fingerprint),
         now,
@@ -119,19 +119,19 @@ export class RedisSessions implements SessionStore {
         network,
       ),
     );
-    const session = toSession(fingerprint, text);
+    const session = decodeReply(fingerprint, text);
     if (session !== undefined) void this.#list(session, now).catch(ignore);
     return session;
   }
 
   async touch(fingerprint: string, now: number): Promise<void> {
-    await send(this.#client.curfewTouch(sessionKey(fingerprint), now));
+    await orUnavailable(this.#client.curfewTouch(sessionKey(fingerprint), now));
   }
 
   async end(fingerprint: string, now: number): Promise<Session | undefined> {
-    const session = toSession(
+    const session = decodeReply(
       fingerprint,
-      await send(this.#client.getdel(sessionKey(fingerprint))),
+      await orUnavailable(this.#client.getdel(sessionKey(fingerprint))),
     );
     if (session === undefined) return undefined;
     // Not awaited: the index may be on another node of a cluster, and that node may hang.
@@ -144,8 +144,8 @@ export class RedisSessions implements SessionStore {
     const sessions = new Map<string, Session>();
     let cursor = "0";
     do {
-      const page = this.#client.zscan(userKey(userId), cursor, "COUNT", batchSize);
-      const [next, membersAndScores] = await send(page);
+      const page = this.#client.zscan(userKey(userId), cursor, "COUNT", readsPerBatch);
+      const [next, membersAndScores] = await orUnavailable(page);
       const fingerprints = membersAndScores.filter((_, i) => i % 2 === 0);
       for (const session of await this.#listed(userId, fingerprints))
         sessions.set(session.fingerprint, session);
@@ -157,7 +157,7 @@ export class RedisSessions implements SessionStore {
   }
 
   async ping(): Promise<void> {
-    await send(this.#client.ping());
+    await orUnavailable(this.#client.ping());
   }
 
   async close(): Promise<void> {
@@ -167,7 +167,7 @@ export class RedisSessions implements SessionStore {
   /** Reads the records of members of an index, and removes the members that have none. */
   async #listed(userId: string, fingerprints: readonly string[]): Promise<readonly Session[]> {
     const records: (Session | undefined)[] = [];
-    for (const batch of chunksOf(fingerprints, batchSize))
+    for (const batch of chunksOf(fingerprints, readsPerBatch))
       records.push(...(await Promise.all(batch.map((fingerprint) => this.#record(fingerprint)))));
     // Whether it expired does not count: another node's clock may be behind and renew it.
     const gone = fingerprints.filter((_, i) => records[i] === undefined);
@@ -176,7 +176,7 @@ export class RedisSessions implements SessionStore {
   }
 
   async #record(fingerprint: string): Promise<Session | undefined> {
-    return toSession(fingerprint, await this.#reads.load(fingerprint));
+    return decodeReply(fingerprint, await this.#reads.load(fingerprint));
   }
 
   /** In the order of the fingerprints: one command to one server; in a cluster, one to the node of each key. */
@@ -189,7 +189,9 @@ export class RedisSessions implements SessionStore {
   }
 
   async #list({ userId, fingerprint, absoluteExpiresAt }: Session, now: number): Promise<void> {
-    await send(this.#client.curfewList(userKey(userId), now, absoluteExpiresAt, fingerprint));
+    await orUnavailable(
+      this.#client.curfewList(userKey(userId), now, absoluteExpiresAt, fingerprint),
+    );
   }
 
   /** The sessions have ended whether or not this succeeds: a later listing removes the members that remain. */
@@ -207,7 +209,7 @@ function userKey(userId: string): string {
   return `curfew:user:{${userId}}`;
 }
 
-function toSession(fingerprint: string, text: string | null): Session | undefined {
+function decodeReply(fingerprint: string, text: string | null): Session | undefined {
   return text === null ? undefined : decode(fingerprint, text);
 }
 
@@ -220,13 +222,13 @@ type TextReply = string | null | StoreUnavailable;
 
 function toLookup(fingerprint: string, text: TextReply, now: number): SessionLookup {
   if (text instanceof StoreUnavailable) return { state: "unknown", cause: text };
-  const session = onlyLive(toSession(fingerprint, text), now);
+  const session = onlyLive(decodeReply(fingerprint, text), now);
   if (session === undefined) return { state: "absent" };
   return { state: "live", standing: expiryOf(session) };
 }
 
 /** Reports every failure as {@link StoreUnavailable}, error replies of Redis included. */
-async function send<T>(reply: Promise<T>): Promise<T> {
+async function orUnavailable<T>(reply: Promise<T>): Promise<T> {
   try {
     return await reply;
   } catch (cause) {

@@ -147,12 +147,12 @@ export class SqliteSessions implements SessionStore {
 
   async end(fingerprint: string, now: number): Promise<Session | undefined> {
     // `all`, not `get`: it runs the statement to its end, and so throws if the commit fails.
-    const [session] = this.#run(() => this.#delete.all(fingerprint)).map(toSession);
+    const [session] = this.#run(() => this.#delete.all(fingerprint)).map(rowToSession);
     return session && isLive(session, now) ? session : undefined;
   }
 
   async listByUser(userId: string, now: number): Promise<readonly Session[]> {
-    return this.#run(() => this.#listByUser.all(userId, now)).map(toSession);
+    return this.#run(() => this.#listByUser.all(userId, now)).map(rowToSession);
   }
 
   async ping(): Promise<void> {
@@ -163,7 +163,7 @@ export class SqliteSessions implements SessionStore {
 
   #live(fingerprint: string, now: number): Session | undefined {
     const row = this.#find.get(fingerprint);
-    const session = row && toSession(row);
+    const session = row && rowToSession(row);
     return session && isLive(session, now) ? session : undefined;
   }
 
@@ -192,7 +192,7 @@ export class SqliteSessions implements SessionStore {
 }
 
 /** The table is STRICT, so the columns have the declared types. The copy gives the row a prototype. */
-function toSession(row: Record<string, SQLOutputValue>): Session {
+function rowToSession(row: Record<string, SQLOutputValue>): Session {
   return { ...row } as unknown as Session;
 }
 
