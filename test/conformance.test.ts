@@ -10,7 +10,7 @@ function rowsOf(text: string, number: RegExp): string[] {
 
 /** The tests that a row names, by file and title. */
 function references(row: string) {
-  return [...row.matchAll(/\[([^\]]+)\]\((\.\.\/(?:test|src\/contracts)\/[^)]+)\)/g)].map(
+  return [...row.matchAll(/\[([^\]]+)\]\((\.\.\/(?:test|src\/testing)\/[^)]+)\)/g)].map(
     ([, title = "", file = ""]) => ({
       file,
       // Of a nested title every part stands in the file by itself.

@@ -124,7 +124,7 @@ describe("the rules", () => {
 
   it("let pass what is there", () => {
     const one = page(
-      "# A `code`, and _more_\n\n[a](../src) [b](#a-code-and-more) [c](../README.md#settings) [d](https://a.b/c) `src/server.ts`",
+      "# A `code`, and _more_\n\n[a](../src) [b](#a-code-and-more) [c](../README.md#settings) [d](https://a.b/c) `src/main.ts`",
     );
     expect(dangling(one, [{ ...one, path: "docs/a.md" }, ...pages])).toEqual([
       // Not a page of its own.

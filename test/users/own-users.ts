@@ -36,7 +36,7 @@ export class Members implements UserDirectory {
   }
 
   async byEmail(email: string) {
-    // Addresses arrive trimmed and in small letters; this table has them as they were typed.
+    // E-mail addresses arrive trimmed and in lower case; this table has them as typed.
     const member = this.#get("SELECT * FROM members WHERE lower(mail) = ?", email);
     return member?.argon2 ? { user: toUser(member), passwordHash: member.argon2 } : undefined;
   }
@@ -66,7 +66,7 @@ export class Members implements UserDirectory {
     try {
       return this.#database.prepare(sql).get(...values) as Member | undefined;
     } catch (cause) {
-      // Then clients are told to try again, and nobody that the password is wrong.
+      // Clients are asked to try again, and are not told that the password is wrong.
       throw new StoreUnavailable("The members cannot be read or written", { cause });
     }
   }
