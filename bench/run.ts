@@ -1,12 +1,12 @@
-/** The benchmark: `npm run bench` runs all of it, `npm run bench -- NAME …` some; `--quick` only tries them out. */
+/** Runs the benchmark: `npm run bench` all workloads, `npm run bench -- NAME …` some; `--quick` only checks that they work. */
 import { openSetting } from "./harness/setting.ts";
 import { machine } from "./harness/machine.ts";
-import { keep } from "./harness/files.ts";
+import { saveOutcomes } from "./harness/files.ts";
 import { print } from "./harness/report.ts";
 import type { Outcome } from "./harness/workload.ts";
 import { workloads } from "./workloads/all.ts";
 
-// Whoever stops it leaves nothing behind.
+// An exit handler removes what a run leaves behind, also after a signal.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 
 const known = Object.keys(workloads);
@@ -14,7 +14,7 @@ const quick = process.argv.includes("--quick");
 const names = process.argv.slice(2).filter((argument) => argument !== "--quick");
 const unknown = names.filter((name) => !known.includes(name));
 if (unknown.length > 0)
-  throw new Error(`There is no workload ${unknown.join(", ")}. There are: ${known.join(", ")}.`);
+  throw new Error(`Unknown workload: ${unknown.join(", ")}. Known: ${known.join(", ")}.`);
 
 const started = performance.now();
 const outcomes: Outcome[] = [];
@@ -30,5 +30,5 @@ for (const [name, workload] of Object.entries(workloads)) {
   outcomes.push(outcome);
   print(outcome, (performance.now() - began) / 1_000);
 }
-if (!quick) await keep(machine(), outcomes, known);
+if (!quick) await saveOutcomes(machine(), outcomes, known);
 console.log(`\n${((performance.now() - started) / 60_000).toFixed(1)} minutes`);

@@ -1,4 +1,4 @@
-/** The chart: bars, legible on a light page and on a dark one. */
+/** Draws the bar chart, legible on a light page and on a dark one. */
 import { again } from "./contest.ts";
 import { shortNumber, type Report } from "./report.ts";
 import type { Row } from "./workload.ts";

@@ -1,4 +1,4 @@
-/** Apollo Server, standalone as its documentation sets it up, with the same check by hand. */
+/** A standalone Apollo Server, set up as its documentation says, with the same session check by hand. */
 import { ApolloServer } from "@apollo/server";
 import { startStandaloneServer } from "@apollo/server/standalone";
 import { obey } from "../harness/orders.ts";

@@ -1,4 +1,4 @@
-/** Makes a token such as a login would return, by order. */
+/** Signs a token like that of a login, when ordered to. */
 import { SignJWT } from "jose";
 import type { Signer } from "../harness/jwt.ts";
 import { obey } from "../harness/orders.ts";

@@ -1,4 +1,4 @@
-/** Mercurius on Fastify as its documentation sets it up, with JIT where that is asked for, and the same check by hand. */
+/** Mercurius on Fastify, set up as its documentation says, with JIT if requested, and the same session check by hand. */
 import { fastify } from "fastify";
 import { mercurius } from "mercurius";
 import { obey } from "../harness/orders.ts";

@@ -1,4 +1,4 @@
-/** GraphQL Yoga as its documentation sets it up, with the same check by hand. */
+/** GraphQL Yoga, set up as its documentation says, with the same session check by hand. */
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";

@@ -1,4 +1,4 @@
-/** `connect`: sockets that are opened and acknowledged, each under a session of its own. */
+/** `connect`: opens sockets and waits for their acknowledgement, each under a session of its own. */
 import type { Actor } from "../harness/processes.ts";
 import { startCurfew, startLoad, startServer, type ServerOrders } from "../harness/setting.ts";
 import { signedJwt } from "../harness/jwt.ts";

@@ -17,19 +17,19 @@ export const fanout: Workload = async (bench) => {
     Array.from({ length: 50 }, () => accessToken),
   );
 
-  /** Rounds of one event each, told by `tell`, which resolves to when it began. */
+  /** Sends events one by one with `send`, which resolves to when it began. */
   const measure = async (
     server: Actor<ServerOrders>,
     load: Actor<LoadOrders>,
-    tell: (text: string) => Promise<number>,
+    send: (text: string) => Promise<number>,
   ) => {
     let [time, before] = [0, 0];
     for (let event = 0; event < warmUp + events; event += 1) {
       if (event === warmUp) [time, before] = [0, await server.ask("cpu")];
       const text = `This is the event of number ${event}.`;
-      const told = load.ask("allTold", { message: messageOf(text) });
-      const began = await tell(text);
-      time += (await told) - began;
+      const received = load.ask("allReceived", { message: messageOf(text) });
+      const began = await send(text);
+      time += (await received) - began;
     }
     const cpu = (await server.ask("cpu")) - before;
     return {

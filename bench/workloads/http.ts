@@ -1,4 +1,4 @@
-/** `http`: a query about oneself by POST, with the session checked, on 32 connections. */
+/** `http`: a query for the signed-in user by POST, with the session check, on 32 connections. */
 import type { Actor } from "../harness/processes.ts";
 import { startCurfew, startLoad, startServer, type ServerOrders } from "../harness/setting.ts";
 import { quantile } from "../harness/stats.ts";

@@ -1,4 +1,4 @@
-/** `login`: passwords verified behind a mutation, and what other requests see of it meanwhile. */
+/** `login`: password verification behind a mutation, and the latency of other requests meanwhile. */
 import { register } from "../../test/helpers/http.ts";
 import { startCurfew, startLoad, startServer } from "../harness/setting.ts";
 import { quantile } from "../harness/stats.ts";
@@ -9,7 +9,7 @@ const mutation = `mutation ($email: String!, $password: String!) {
   login(email: $email, password: $password) { ... on SignedIn { viewer { user { id } } } }
 }`;
 const password = "correct horse battery staple";
-/** A user may have a hundred sessions, so that more logins than that would also end some. */
+/** A user may have a hundred sessions; more logins of one user would also end sessions. */
 const users = 40;
 
 export const login: Workload = async (bench) => {

@@ -1,4 +1,4 @@
-/** `mass`: five thousand sessions ended at once, with ten thousand sockets on another node. */
+/** `mass`: ends five thousand sessions at once, with ten thousand sockets on another node. */
 import { startCurfew, startLoad } from "../harness/setting.ts";
 import { compete, rowsOf, type Workload } from "../harness/workload.ts";
 

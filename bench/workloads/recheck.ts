@@ -1,4 +1,4 @@
-/** `recheck`: what it takes to look at the sessions of ten thousand connections once more. */
+/** `recheck`: the cost of reading the sessions of ten thousand connections again. */
 import { startCurfew, startLoad } from "../harness/setting.ts";
 import { compete, rowsOf, type Workload } from "../harness/workload.ts";
 
@@ -8,7 +8,7 @@ export const recheck: Workload = async (bench) => {
   const tokens = (await sessions(connections)).map(({ accessToken }) => accessToken);
 
   const round = async () => {
-    // It is told to, and seldom does by itself.
+    // This program triggers the rechecks; the node itself runs few.
     await using server = await startCurfew({ ...env, RECHECK_INTERVAL: "30s" });
     await using load = await startLoad();
     await load.ask("connectAll", { url: await server.ask("url"), tokens });

@@ -1,4 +1,4 @@
-/** `renew`: sessions renewed one generation after the other, 32 of them at a time. */
+/** `renew`: renews sessions one generation after the other, 32 sessions in parallel. */
 import type { Env } from "../harness/processes.ts";
 import { startCurfew, startServer } from "../harness/setting.ts";
 import { compete, rowsOf, type Workload } from "../harness/workload.ts";
@@ -13,7 +13,7 @@ export const renew: Workload = async (bench) => {
   const { userId } = user;
 
   const curfew = (own: Env) => async () => {
-    // All are one user's: this is lifted, and has no part in a renewal.
+    // All sessions belong to one user, so this limit is removed. It plays no part in a renewal.
     await using server = await startCurfew({ ...own, MAX_SESSIONS_PER_USER: "0" });
     const sessions = await server.ask("start", { count: warmUp + count, userId });
     const tokens = sessions.map(({ renewalToken }) => renewalToken);

@@ -1,4 +1,4 @@
-/** `token`: what it takes to verify an access token, without the store. */
+/** `token`: the cost of verifying an access token, without the store. */
 import { signedJwt } from "../harness/jwt.ts";
 import { startServer } from "../harness/setting.ts";
 import { compete, rowsOf, type Workload } from "../harness/workload.ts";
