@@ -1,5 +1,5 @@
 /** Runs the benchmark: `npm run bench` all workloads, `npm run bench -- NAME …` some; `--quick` only checks that they work. */
-import { openSetting } from "./harness/setting.ts";
+import { openEnvironment } from "./harness/environment.ts";
 import { machine } from "./harness/machine.ts";
 import { saveOutcomes } from "./harness/files.ts";
 import { print } from "./harness/report.ts";
@@ -21,12 +21,12 @@ const outcomes: Outcome[] = [];
 for (const [name, workload] of Object.entries(workloads)) {
   if (names.length > 0 && !names.includes(name)) continue;
   const began = performance.now();
-  await using setting = await openSetting();
+  await using environment = await openEnvironment();
   const note = (contender: string, sample: object) => {
     if (process.stderr.isTTY || process.env["BENCH_ROUNDS"] !== undefined)
       console.error(`  ${contender}`, JSON.stringify(sample));
   };
-  const outcome = await workload({ setting, quick, note });
+  const outcome = await workload({ environment, quick, note });
   outcomes.push(outcome);
   print(outcome, (performance.now() - began) / 1_000);
 }

@@ -3,7 +3,7 @@
  * prints the inputs that fit the measurements best. `npm run capacity [sockets …]`
  */
 import { Redis } from "ioredis";
-import { openSetting, startCurfew, startLoad } from "../harness/setting.ts";
+import { openEnvironment, startCurfew, startLoad } from "../harness/environment.ts";
 import { inputs, predict, type Inputs } from "./model.ts";
 
 const asked = process.argv.slice(2).map(Number);
@@ -32,17 +32,17 @@ report(measured);
 
 /** Measures one node and one Redis with that many sockets, each under a session of its own. */
 async function measure(sockets: number): Promise<Measured> {
-  await using setting = await openSetting();
-  await using info = await openInfo(setting.redisUrl);
+  await using environment = await openEnvironment();
+  await using info = await openInfo(environment.redisUrl);
   // Otherwise the node's own rechecks would be counted with those that this program triggers.
-  const env = { ...setting.env, RECHECK_INTERVAL: "1h", OUTAGE_GRACE: "1h" };
+  const env = { ...environment.env, RECHECK_INTERVAL: "1h", OUTAGE_GRACE: "1h" };
   await using node = await startCurfew(env, ["--expose-gc"]);
   await using load = await startLoad();
   const url = await node.ask("url");
   const subscribe = () =>
     load.ask("subscribeAll", { query: "subscription { said }", first: '{"said":"ready"}' });
 
-  const warm = (await setting.sessions(200)).map(({ accessToken }) => accessToken);
+  const warm = (await environment.sessions(200)).map(({ accessToken }) => accessToken);
   for (let i = 0; i < 5; i += 1) {
     await load.ask("connectAll", { url, tokens: warm });
     await subscribe();
@@ -50,7 +50,7 @@ async function measure(sockets: number): Promise<Measured> {
   }
   const empty = await node.ask("memory");
   const redisEmpty = await info("memory", "used_memory");
-  const tokens = (await setting.sessions(sockets)).map(({ accessToken }) => accessToken);
+  const tokens = (await environment.sessions(sockets)).map(({ accessToken }) => accessToken);
   const redisIdle = await info("memory", "used_memory");
   await load.ask("connectAll", { url, tokens });
   const nodeIdle = await node.ask("memory");
@@ -68,7 +68,7 @@ async function measure(sockets: number): Promise<Measured> {
   // Three of them are this program's own INFO commands.
   const commands = (await info("stats", "total_commands_processed")) - commandsBefore - 3;
 
-  const { user } = setting;
+  const { user } = environment;
   const asking = {
     url,
     token: user.accessToken,

@@ -24,7 +24,7 @@ export interface Contest {
   readonly onRound?: (name: string, sample: Sample) => void;
 }
 
-export const again = " (again)";
+export const controlSuffix = " (again)";
 
 export class Results {
   /** By contender, one sample for each block. */
@@ -49,7 +49,9 @@ export class Results {
 
   /** The ratio of a contender's two halves (A/A control); undefined if it took part only once. */
   control(of: string, measure: string): Estimate | undefined {
-    return this.samples.has(of + again) ? this.ratio(of + again, of, measure) : undefined;
+    return this.samples.has(of + controlSuffix)
+      ? this.ratio(of + controlSuffix, of, measure)
+      : undefined;
   }
 
   #values(name: string, measure: string): readonly number[] {
@@ -62,7 +64,7 @@ export async function runContest(contest: Contest): Promise<Results> {
   const { blocks, mirrored, onRound } = contest;
   const [first, ...rivals] = contest.contenders;
   if (first === undefined) throw new Error("A contest needs a contender.");
-  const control = { name: first.name + again, round: () => first.round() };
+  const control = { name: first.name + controlSuffix, round: () => first.round() };
   const contenders = rivals.length === 0 ? [first] : [first, control, ...rivals];
   const samples = new Map<string, Sample[]>(contenders.map(({ name }) => [name, []]));
   for (let block = 0; block < blocks; block += 1) {

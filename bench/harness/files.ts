@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { format } from "prettier";
-import { again } from "./contest.ts";
+import { controlSuffix } from "./contest.ts";
 import { chart } from "./chart.ts";
 import type { Machine } from "./machine.ts";
 import { estimateText, targetText, type Report } from "./report.ts";
@@ -61,7 +61,7 @@ function tables({ date, cpu, cores, versions, outcomes }: Report): string {
   const head = ["workload", "figure", "median [95 %]", "A/A control", "target", "met"];
   const details = outcomes.map(({ workload, work, rows }) => {
     const measures = [...new Set(rows.flatMap((row) => Object.keys(row.measures)))];
-    const shown = rows.filter(({ name }) => !name.endsWith(again));
+    const shown = rows.filter(({ name }) => !name.endsWith(controlSuffix));
     const cells = shown.map(({ name, measures: of }) => [
       name,
       ...measures.map((measure) => estimateText(of[measure])),

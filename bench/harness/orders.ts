@@ -16,7 +16,7 @@ interface Order {
 }
 
 /** Reports that this process is ready, and executes orders until its parent is gone. */
-export function obey(orders: Orders): void {
+export function serveOrders(orders: Orders): void {
   const follow = async ({ order, argument }: Order): Promise<unknown> => {
     const act = orders[order] as ((argument: unknown) => unknown) | undefined;
     if (act === undefined) throw new Error(`Unknown order: "${order}".`);

@@ -1,6 +1,6 @@
 /** The types of a workload and its outcome, and functions that run its contest. */
 import { runContest, type Contender, type Results, type Sample } from "./contest.ts";
-import type { Setting } from "./setting.ts";
+import type { BenchEnvironment } from "./environment.ts";
 import type { Estimate } from "./stats.ts";
 
 export interface Target {
@@ -34,7 +34,7 @@ export interface Outcome {
 }
 
 export interface Bench {
-  readonly setting: Setting;
+  readonly environment: BenchEnvironment;
   /** Only checks that the workload works: few blocks with little work, whose figures mean nothing. */
   readonly quick: boolean;
   readonly note: (name: string, sample: Sample) => void;

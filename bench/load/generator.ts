@@ -1,5 +1,5 @@
 /** The process that generates load on servers. */
-import { obey } from "../harness/orders.ts";
+import { serveOrders } from "../harness/orders.ts";
 import { closedLoop, openLoop } from "./http.ts";
 import {
   allClosed,
@@ -24,4 +24,4 @@ const orders = {
 };
 export type LoadOrders = typeof orders;
 
-obey(orders);
+serveOrders(orders);

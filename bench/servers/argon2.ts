@@ -1,7 +1,7 @@
 /** Argon2id alone, with Curfew's cost and as many verifications at once. */
 import { availableParallelism } from "node:os";
 import { hash, verify } from "@node-rs/argon2";
-import { obey } from "../harness/orders.ts";
+import { serveOrders } from "../harness/orders.ts";
 import { basics } from "./basics.ts";
 
 const cost = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
@@ -26,4 +26,4 @@ const orders = {
 };
 export type Argon2Orders = typeof orders;
 
-obey(orders);
+serveOrders(orders);

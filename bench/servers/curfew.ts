@@ -1,6 +1,6 @@
 /** Curfew with settings from the environment, and an app schema with one subscription. */
 import { createCurfew, loadOptions } from "../../src/index.ts";
-import { obey } from "../harness/orders.ts";
+import { serveOrders } from "../harness/orders.ts";
 import { machineTime } from "../harness/clock.ts";
 import { basics } from "./basics.ts";
 
@@ -98,4 +98,4 @@ export interface Renewals {
 
 export type CurfewOrders = typeof orders;
 
-obey(orders);
+serveOrders(orders);

@@ -1,5 +1,5 @@
 /** Redis alone, through Curfew's clients: the minimum cost of a logout and of a renewal. */
-import { obey } from "../harness/orders.ts";
+import { serveOrders } from "../harness/orders.ts";
 import { machineTime } from "../harness/clock.ts";
 import { nodeLimits } from "../../src/node/limits.ts";
 import { commandClient, subscriberClient } from "../../src/stores/redis/client.ts";
@@ -65,4 +65,4 @@ export interface BareRenewals extends Omit<Renewals, "tokens"> {
 }
 export type RedisOrders = typeof orders;
 
-obey(orders);
+serveOrders(orders);

@@ -5,7 +5,7 @@ import { useServer } from "graphql-ws/use/ws";
 import { createSchema } from "graphql-yoga";
 import { WebSocketServer } from "ws";
 import { machineTime } from "../harness/clock.ts";
-import { obey } from "../harness/orders.ts";
+import { serveOrders } from "../harness/orders.ts";
 import { basics } from "./basics.ts";
 import { typeDefs } from "./schema.ts";
 
@@ -44,7 +44,7 @@ export async function serveSockets(onConnect?: OnConnect): Promise<void> {
   const server = new WebSocketServer({ host: "127.0.0.1", port: 0, path: "/graphql" });
   useServer({ schema, ...(onConnect && { onConnect }) }, server);
   await once(server, "listening");
-  obey(ordersOf(server));
+  serveOrders(ordersOf(server));
 }
 
 function ordersOf(server: WebSocketServer) {

@@ -1,5 +1,5 @@
 /** A process that verifies one token repeatedly. */
-import { obey } from "../harness/orders.ts";
+import { serveOrders } from "../harness/orders.ts";
 import { basics } from "./basics.ts";
 
 export interface Verifications {
@@ -40,5 +40,5 @@ export function serveVerifying(isGood: (token: string) => boolean | Promise<bool
       };
     },
   };
-  obey(orders);
+  serveOrders(orders);
 }

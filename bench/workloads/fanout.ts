@@ -1,6 +1,6 @@
 /** `fanout`: one event to ten thousand subscribers. */
 import type { Actor } from "../harness/processes.ts";
-import { startCurfew, startLoad, startServer, type ServerOrders } from "../harness/setting.ts";
+import { startCurfew, startLoad, startServer, type ServerOrders } from "../harness/environment.ts";
 import { compete, rowsOf, type Workload } from "../harness/workload.ts";
 import type { LoadOrders } from "../load/generator.ts";
 import type { GraphqlWsOrders } from "../servers/sockets.ts";
@@ -9,7 +9,7 @@ const messageOf = (text: string) =>
   JSON.stringify({ id: "1", type: "next", payload: { data: { said: text } } });
 
 export const fanout: Workload = async (bench) => {
-  const { env, sessions } = bench.setting;
+  const { env, sessions } = bench.environment;
   const [warmUp, events, count] = bench.quick ? [1, 3, 500] : [2, 8, 10_000];
   const started = await sessions(count / 50);
   // A session may have a hundred sockets on a node.

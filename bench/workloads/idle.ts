@@ -1,13 +1,13 @@
 /** `idle`: the CPU of idle sockets: pings, and the rechecks of their sessions. */
 import { setTimeout as pause } from "node:timers/promises";
-import { startCurfew, startLoad, startServer } from "../harness/setting.ts";
+import { startCurfew, startLoad, startServer } from "../harness/environment.ts";
 import { compete, rowsOf, type Workload } from "../harness/workload.ts";
 
 /** The interval of pings, also that of graphql-ws (seconds). */
 const window = 12;
 
 export const idle: Workload = async (bench) => {
-  const { env, sessions } = bench.setting;
+  const { env, sessions } = bench.environment;
   const [count, seconds] = bench.quick ? [200, 1] : [4_000, window];
   const tokens = (await sessions(count)).map(({ accessToken }) => accessToken);
 

@@ -1,6 +1,6 @@
 /** `login`: password verification behind a mutation, and the latency of other requests meanwhile. */
 import { register } from "../../test/helpers/http.ts";
-import { startCurfew, startLoad, startServer } from "../harness/setting.ts";
+import { startCurfew, startLoad, startServer } from "../harness/environment.ts";
 import { quantile } from "../harness/stats.ts";
 import { compete, rowsOf, type Workload } from "../harness/workload.ts";
 import type { Argon2Orders } from "../servers/argon2.ts";
@@ -13,7 +13,7 @@ const password = "correct horse battery staple";
 const users = 40;
 
 export const login: Workload = async (bench) => {
-  const { env, user } = bench.setting;
+  const { env, user } = bench.environment;
   const [warmUp, count, others] = bench.quick ? [4, 16, 40] : [8, 80, 250];
   const accounts = await registerUsers();
 

@@ -1,12 +1,12 @@
 /** `logout`: the time from its response on one node to the last close of the session's sockets on another node. */
-import { startCurfew, startLoad, startServer } from "../harness/setting.ts";
+import { startCurfew, startLoad, startServer } from "../harness/environment.ts";
 import { median, quantile } from "../harness/stats.ts";
 import { compete, rowsOf, type Workload } from "../harness/workload.ts";
 import type { RedisOrders } from "../servers/redis.ts";
 import type { GraphqlWsOrders } from "../servers/sockets.ts";
 
 export const logout: Workload = async (bench) => {
-  const { env } = bench.setting;
+  const { env } = bench.environment;
   const many = bench.quick ? 1_000 : 10_000;
   const repetitions: readonly (readonly [sockets: number, times: number])[] = bench.quick
     ? [[1, 20], [100, 2], [many, 1]] // prettier-ignore

@@ -1,12 +1,12 @@
 /** `operations`: queries on open sockets, on one socket and on a thousand. */
 import type { Actor } from "../harness/processes.ts";
-import { startCurfew, startLoad, startServer, type ServerOrders } from "../harness/setting.ts";
+import { startCurfew, startLoad, startServer, type ServerOrders } from "../harness/environment.ts";
 import { compete, rowsOf, type Workload } from "../harness/workload.ts";
 
 const query = "{ viewer { user { id } } }";
 
 export const operations: Workload = async (bench) => {
-  const { env, user } = bench.setting;
+  const { env, user } = bench.environment;
   const [warmUp, count, sockets] = bench.quick ? [100, 200, 50] : [1_000, 4_000, 1_000];
 
   const round = (start: () => Promise<Actor<ServerOrders>>, id: string) => async () => {

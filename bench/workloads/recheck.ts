@@ -1,9 +1,9 @@
 /** `recheck`: the cost of reading the sessions of ten thousand connections again. */
-import { startCurfew, startLoad } from "../harness/setting.ts";
+import { startCurfew, startLoad } from "../harness/environment.ts";
 import { compete, rowsOf, type Workload } from "../harness/workload.ts";
 
 export const recheck: Workload = async (bench) => {
-  const { env, sessions } = bench.setting;
+  const { env, sessions } = bench.environment;
   const [connections, times] = bench.quick ? [500, 2] : [10_000, 6];
   const tokens = (await sessions(connections)).map(({ accessToken }) => accessToken);
 

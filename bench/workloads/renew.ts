@@ -1,6 +1,6 @@
 /** `renew`: renews sessions one generation after the other, 32 sessions in parallel. */
 import type { Env } from "../harness/processes.ts";
-import { startCurfew, startServer } from "../harness/setting.ts";
+import { startCurfew, startServer } from "../harness/environment.ts";
 import { compete, rowsOf, type Workload } from "../harness/workload.ts";
 import type { RedisOrders } from "../servers/redis.ts";
 
@@ -8,7 +8,7 @@ const atOnce = 32;
 const warmUp = 64;
 
 export const renew: Workload = async (bench) => {
-  const { env, user } = bench.setting;
+  const { env, user } = bench.environment;
   const [count, times] = bench.quick ? [50, 4] : [250, 10];
   const { userId } = user;
 
@@ -24,7 +24,7 @@ export const renew: Workload = async (bench) => {
     return { "per second": (count * times) / seconds, "CPU µs": cpu / count / times };
   };
   const script = async () => {
-    const sessions = await bench.setting.sessions(warmUp + count);
+    const sessions = await bench.environment.sessions(warmUp + count);
     const fingerprints = sessions.map(({ fingerprint }) => fingerprint);
     await using redis = await startServer<RedisOrders>("servers/redis.ts", { env });
     await redis.ask("renew", { fingerprints: fingerprints.slice(0, warmUp), times, atOnce });

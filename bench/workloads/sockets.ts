@@ -1,12 +1,12 @@
 /** `sockets`: the server's memory for an idle socket, without and with a subscription. */
 import type { Actor } from "../harness/processes.ts";
-import { startCurfew, startLoad, startServer, type ServerOrders } from "../harness/setting.ts";
+import { startCurfew, startLoad, startServer, type ServerOrders } from "../harness/environment.ts";
 import { compete, rowsOf, type Workload } from "../harness/workload.ts";
 
 const flags = ["--expose-gc"];
 
 export const sockets: Workload = async (bench) => {
-  const { env, sessions } = bench.setting;
+  const { env, sessions } = bench.environment;
   const total = bench.quick ? 1_000 : 15_000;
   const tokens = (await sessions(total)).map(({ accessToken }) => accessToken);
   const half = total / 2;

@@ -66,7 +66,7 @@ export class Members implements UserDirectory {
     try {
       return this.#database.prepare(sql).get(...values) as Member | undefined;
     } catch (cause) {
-      // Clients are asked to try again, and are not told that the password is wrong.
+      // Clients get SERVICE_UNAVAILABLE and try again; they do not see a wrong password.
       throw new StoreUnavailable("The members cannot be read or written", { cause });
     }
   }

@@ -12,7 +12,7 @@ import type { Orders } from "./orders.ts";
 
 export type ServerOrders = typeof basics & { readonly url: () => string };
 
-export interface Setting extends AsyncDisposable {
+export interface BenchEnvironment extends AsyncDisposable {
   /** Curfew's settings: Redis, and no limit of sockets per address. All other settings have their defaults. */
   readonly env: Env;
   readonly redisUrl: string;
@@ -22,7 +22,7 @@ export interface Setting extends AsyncDisposable {
   readonly sessions: (count: number) => Promise<Started[]>;
 }
 
-export async function openSetting(): Promise<Setting> {
+export async function openEnvironment(): Promise<BenchEnvironment> {
   await using opened = new AsyncDisposableStack();
   const redis = opened.use(await startRedis());
   const dataDir = await mkdtemp(join(tmpdir(), "curfew-bench-"));
