@@ -1,4 +1,4 @@
-/** How the types of the public schema are made: `npm run codegen`. */
+/** Configures `npm run codegen`, which generates the types of the public schema. */
 import type { CodegenConfig } from "@graphql-codegen/cli";
 
 const config: CodegenConfig = {
@@ -26,10 +26,10 @@ const config: CodegenConfig = {
           User: "../users/directory.ts#User as UserRecord",
           Viewer: "../session/session.ts#Session as ViewerSession",
         },
-        // An answer has all its fields; an argument may be left out.
+        // A result has all its fields; an argument may be omitted.
         avoidOptionals: { field: true, object: true },
         maybeValue: "T | null",
-        // A member of a union says which one it is, so that no type has to be guessed.
+        // A member of a union names its type, so that the executor does not have to guess it.
         resolversNonOptionalTypename: { unionMember: true },
       },
     },

@@ -1,4 +1,4 @@
-/** How the tests run: real servers and browsers on few cores, so few files at once and no retries. */
+/** Configures the tests: few files at once, because they start real servers and browsers, and no retries. */
 import { defineConfig } from "vitest/config";
 import { testTimeout } from "./test/helpers/timeouts.ts";
 import { LongestFirst } from "./test/order.ts";
@@ -7,7 +7,7 @@ if (Number.parseInt(process.versions.node) < 24)
   throw new Error(`The tests need Node 24, which \`npx vitest\` runs; this is ${process.version}.`);
 
 export default defineConfig({
-  // Node takes the CommonJS build of graphql everywhere; a second copy would not know the first one's errors.
+  // Use one copy of graphql, the CommonJS build that Node loads: a second copy does not recognise the first one's errors.
   resolve: { alias: [{ find: /^graphql$/, replacement: "graphql/index.js" }] },
   test: {
     include: ["test/**/*.test.ts"],

@@ -1,7 +1,7 @@
 /**
- * Whether the time of a refused login tells who has an account: `node bench/enumeration.ts` on a quiet
- * machine. Logins to an unknown address and to a known one with a wrong password take turns, by chance.
- * Exits with 1 when the two can be told apart, which one run in twenty finds by chance.
+ * Tests whether the time of a refused login reveals which accounts exist: `node bench/enumeration.ts` on a quiet
+ * machine. Logins with an unknown address and logins with a wrong password alternate, in random order. Exits with 1
+ * if their times differ, which happens by chance in one run in twenty.
  */
 import { startServer } from "../test/helpers/command.ts";
 import { ask, newEmail, register } from "../test/helpers/http.ts";
@@ -28,16 +28,16 @@ async function measure(): Promise<Times> {
   await register(server.url, known);
   const times: Times = { unknown: [], wrong: [] };
   for (let i = 0; i < warmUp + logins; i += 1) {
-    const admissionLimiter = Math.random() < 0.5 ? kinds : kinds.toReversed();
-    for (const kind of admissionLimiter) {
-      // As long as the known one, and another each time, as guesses at accounts are.
+    const order = Math.random() < 0.5 ? kinds : kinds.toReversed();
+    for (const kind of order) {
+      // An unknown address has the same length, and is a new one each time, like an attacker's guesses.
       const email = kind === "wrong" ? known : newEmail().replace("user", "none");
       const variables = { email, password: `a wrong password ${i}` };
       const start = performance.now();
       const answer = await ask(server.url, mutation, { variables });
       const time = performance.now() - start;
       const { login } = answer.data as { login: { kind: string } };
-      if (login.kind !== "InvalidCredentials") throw new Error("It was not refused");
+      if (login.kind !== "InvalidCredentials") throw new Error("The login was not refused");
       if (i >= warmUp) times[kind].push(time);
     }
   }
@@ -49,7 +49,7 @@ function quantile(values: readonly number[], share: number): number {
   return sorted[Math.floor(share * (sorted.length - 1))] ?? Number.NaN;
 }
 
-/** How often a login to an unknown address takes longer than one with a wrong password: 0.5 tells nothing. */
+/** How often a login with an unknown address takes longer than one with a wrong password: 0.5 reveals nothing. */
 function auc({ unknown, wrong }: Times): number {
   const all = [
     ...unknown.map((time) => ({ time, isUnknown: true })),
@@ -64,7 +64,7 @@ function auc({ unknown, wrong }: Times): number {
   return pairs / (unknown.length * wrong.length);
 }
 
-/** The share that two histograms have in common, whose twenty bins hold equally many of all. */
+/** The share that two histograms have in common. Their twenty bins have the same number of all times. */
 function overlap({ unknown, wrong }: Times): number {
   const all = [...unknown, ...wrong];
   const edges = Array.from({ length: 19 }, (_, i) => quantile(all, (i + 1) / 20));
@@ -84,7 +84,7 @@ function resample(values: readonly number[]): number[] {
   return values.map(() => values[Math.floor(Math.random() * values.length)] ?? Number.NaN);
 }
 
-/** The middle 95 % of what the statistic is over resamples of the times. */
+/** The middle 95 % of the statistic over resamples of the times. */
 function interval(times: Times, statistic: (times: Times) => number): [number, number] {
   const values = Array.from({ length: resamples }, () =>
     statistic({ unknown: resample(times.unknown), wrong: resample(times.wrong) }),
@@ -92,7 +92,7 @@ function interval(times: Times, statistic: (times: Times) => number): [number, n
   return [quantile(values, 0.025), quantile(values, 0.975)];
 }
 
-/** What the statistic is where there is nothing to tell: both kinds shuffled into one. */
+/** The middle 95 % of the statistic if there is no difference: both kinds are shuffled into one. */
 function byChance(
   { unknown, wrong }: Times,
   statistic: (times: Times) => number,
@@ -118,14 +118,14 @@ const figures = (of: readonly number[]) =>
 const range = ([from, to]: readonly [number, number], digits = 3) =>
   `${from.toFixed(digits)} to ${to.toFixed(digits)}`;
 const [low, high] = interval(times, auc);
-const canTell = low > 0.5 || high < 0.5;
+const isDifferent = low > 0.5 || high < 0.5;
 
-process.stdout.write(`${logins} logins of each kind, in turn; milliseconds (median, 5 %, 95 %)
+process.stdout.write(`${logins} logins of each kind, alternating; milliseconds (median, 5 %, 95 %)
   unknown address       ${figures(times.unknown)}
   wrong password        ${figures(times.wrong)}
   difference of medians ${medians(times).toFixed(3)} (95 %: ${range(interval(times, medians))})
-  area under the curve  ${auc(times).toFixed(3)} (95 %: ${range([low, high])}; 0.5 tells nothing)
-  overlap               ${overlap(times).toFixed(3)} (where nothing can be told: ${range(byChance(times, overlap))})
-${canTell ? "They can be told apart." : "They are not told apart."}
+  area under the curve  ${auc(times).toFixed(3)} (95 %: ${range([low, high])}; 0.5 reveals nothing)
+  overlap               ${overlap(times).toFixed(3)} (without a difference: ${range(byChance(times, overlap))})
+${isDifferent ? "The times differ." : "The times do not differ."}
 `);
-process.exitCode = canTell ? 1 : 0;
+process.exitCode = isDifferent ? 1 : 0;

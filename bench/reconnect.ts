@@ -1,6 +1,6 @@
 /**
- * How clients spread when their server is restarted or killed: prints how many are closed, try and are
- * connected in each half second. `node bench/reconnect.ts [clients, 1000] [restart or kill]`
+ * Shows how clients spread their reconnects when their server is restarted or killed: prints how many are closed,
+ * connecting and connected in each half second. `node bench/reconnect.ts [clients, 1000] [restart or kill]`
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -14,12 +14,12 @@ import { createSession } from "../src/client/index.ts";
 
 const [, , clientCount = "1000", how = "restart"] = process.argv;
 const count = Number(clientCount);
-const slot = 500;
+const slotLength = 500;
 
 const dataDir = await mkdtemp(join(tmpdir(), "curfew-reconnect-"));
 const port = await freePort();
 const url = `http://127.0.0.1:${port}/graphql`;
-const events: { readonly type: "closed" | "tries" | "connected"; readonly at: number }[] = [];
+const events: { readonly type: "closed" | "connecting" | "connected"; readonly at: number }[] = [];
 const open = new Set<object>();
 
 let server = await startServer();
@@ -28,7 +28,7 @@ const credentials = { email: "grace@example.com", password: "correct horse batte
 const signedIn = await session.register(credentials);
 if (signedIn.__typename !== "SignedIn") throw new Error(signedIn.message);
 const clients = Array.from({ length: count }, () => connect());
-await all();
+await allConnected();
 
 events.length = 0;
 const start = performance.now();
@@ -37,7 +37,7 @@ await once(server, "exit");
 const gone = performance.now();
 server = await startServer();
 const back = performance.now();
-await all();
+await allConnected();
 report();
 
 for (const client of clients) await client.dispose();
@@ -48,15 +48,15 @@ await rm(dataDir, { recursive: true });
 
 function connect() {
   const client = createSocketClient(createClient, session);
-  const note = (type: "closed" | "tries" | "connected") =>
+  const record = (type: "closed" | "connecting" | "connected") =>
     events.push({ type, at: performance.now() });
-  client.on("connecting", () => note("tries"));
+  client.on("connecting", () => record("connecting"));
   client.on("connected", () => {
     open.add(client);
-    note("connected");
+    record("connected");
   });
   client.on("closed", () => {
-    if (open.delete(client)) note("closed");
+    if (open.delete(client)) record("closed");
   });
   client.subscribe(
     { query: "subscription { sessionEvents { type } }" },
@@ -69,8 +69,8 @@ function connect() {
   return client;
 }
 
-/** Resolves when all are connected. */
-async function all(): Promise<void> {
+/** Resolves when all clients are connected. */
+async function allConnected(): Promise<void> {
   while (open.size < clients.length) await new Promise((resolve) => setTimeout(resolve, 50));
 }
 
@@ -107,21 +107,21 @@ async function freePort(): Promise<number> {
 
 function report(): void {
   const seconds = (at: number) => ((at - start) / 1_000).toFixed(1);
-  const slots = Math.ceil(Math.max(...events.map(({ at }) => at - start)) / slot);
+  const slots = Math.ceil(Math.max(...events.map(({ at }) => at - start)) / slotLength);
   const lines = Array.from({ length: slots }, (_, i) => {
-    const here = events.filter(({ at }) => Math.floor((at - start) / slot) === i);
+    const here = events.filter(({ at }) => Math.floor((at - start) / slotLength) === i);
     const number = (type: string) => here.filter((event) => event.type === type).length;
-    const numbers = ["closed", "tries", "connected"].map((type) =>
-      String(number(type)).padStart(10),
+    const numbers = ["closed", "connecting", "connected"].map((type) =>
+      String(number(type)).padStart(12),
     );
     const bar = "#".repeat(Math.ceil((number("connected") * 100) / count));
-    return `${((i * slot) / 1_000).toFixed(1).padStart(6)}${numbers.join("")}  ${bar}`;
+    return `${((i * slotLength) / 1_000).toFixed(1).padStart(6)}${numbers.join("")}  ${bar}`;
   });
   process.stdout.write(
     [
       `${count} clients; the server ended by ${how === "kill" ? "SIGKILL" : "SIGTERM"} at 0.0 s,`,
       `was gone at ${seconds(gone)} s and ready again at ${seconds(back)} s`,
-      "     s    closed     tries connected",
+      "     s      closed  connecting   connected",
       ...lines,
       "",
     ].join("\n"),

@@ -1,5 +1,5 @@
 /**
- * What subscriptions of `sessionEvents` cost that one account opens: bytes of the heap for each, and the CPU
+ * Measures the cost of many subscriptions of `sessionEvents` by one account: bytes of the heap for each, and the CPU
  * of one renewal. `node bench/watching.ts [subscriptions, 3500] [sessions, 100]`
  */
 import { fork } from "node:child_process";
@@ -20,7 +20,7 @@ type Question = "heap" | "cpu";
 const [, , subscriptionCount = "3500", sessionCount = "100"] = process.argv;
 const subscriptions = Number(subscriptionCount);
 const sessions = Number(sessionCount);
-/** As many as one socket may have. */
+/** The limit of subscriptions on one socket. */
 const perSocket = 100;
 
 if (process.send === undefined) await measure();
@@ -41,7 +41,7 @@ async function serve(): Promise<void> {
     globalThis.gc?.();
     process.send?.(process.memoryUsage().heapUsed);
   });
-  // Sent by themselves: nothing shows a token that was not asked for it.
+  // Sent as plain text, because a `TokenPair` does not serialise its tokens.
   const tokens = issued.map((one) => ({
     access: one.tokens.accessToken,
     renewal: one.tokens.renewalToken,
@@ -58,7 +58,7 @@ async function measure(): Promise<void> {
     return ((await once(child, "message")) as [number])[0];
   };
   let events = 0;
-  const allTold = async () => {
+  const allReceived = async () => {
     for (;;) {
       if (events >= subscriptions) return;
       await pause(10);
@@ -81,25 +81,25 @@ async function measure(): Promise<void> {
   process.stdout.write(`Bytes for each of ${subscriptions} subscriptions: ${Math.round(kept)}\n`);
 
   await renew(url, tokens[0]?.renewal);
-  await allTold();
+  await allReceived();
   await pause(1_000);
   events = 0;
   const cpuBefore = await ask("cpu");
   const began = performance.now();
   await renew(url, tokens[1]?.renewal);
   const answered = performance.now() - began;
-  await allTold();
-  const told = performance.now() - began;
+  await allReceived();
+  const received = performance.now() - began;
   const cpu = (await ask("cpu")) - cpuBefore;
   process.stdout.write(
     `One renewal: ${Math.round(cpu)} ms of CPU with its events; answered in ${Math.round(answered)} ms, ` +
-      `the last event after ${Math.round(told)} ms\n`,
+      `the last event after ${Math.round(received)} ms\n`,
   );
   child.kill("SIGKILL");
   process.exit();
 }
 
-/** A renewal asks whether the user exists. */
+/** A renewal checks that the user exists. */
 async function register(url: string): Promise<string> {
   const input = { email: "grace@example.com", password: "correct horse battery staple" };
   const query =

@@ -1,9 +1,9 @@
 /**
- * Puts the model of capacity to the test: measures three sites on this machine, compares them with what
- * it says, and prints what its inputs would be by these. `npm run capacity [sockets …]`
+ * Tests the capacity model: measures three sites on this machine, compares them with the model's predictions, and
+ * prints the inputs that fit the measurements best. `npm run capacity [sockets …]`
  */
 import { Redis } from "ioredis";
-import { openSetting, startCurfew, startLoad } from "../harness/setting.ts";
+import { openEnvironment, startCurfew, startLoad } from "../harness/environment.ts";
 import { inputs, predict, type Inputs } from "./model.ts";
 
 const asked = process.argv.slice(2).map(Number);
@@ -30,27 +30,27 @@ const measured: Measured[] = [];
 for (const sockets of points) measured.push(await measure(sockets));
 report(measured);
 
-/** One node, one Redis, and so many sockets, each under a session of its own. */
+/** Measures one node and one Redis with that many sockets, each under a session of its own. */
 async function measure(sockets: number): Promise<Measured> {
-  await using setting = await openSetting();
-  await using info = await openInfo(setting.redisUrl);
-  // Its own rechecks would be counted with those that are ordered.
-  const env = { ...setting.env, RECHECK_INTERVAL: "1h", OUTAGE_GRACE: "1h" };
+  await using environment = await openEnvironment();
+  await using info = await openInfo(environment.redisUrl);
+  // Otherwise the node's own rechecks would be counted with those that this program triggers.
+  const env = { ...environment.env, RECHECK_INTERVAL: "1h", OUTAGE_GRACE: "1h" };
   await using node = await startCurfew(env, ["--expose-gc"]);
   await using load = await startLoad();
   const url = await node.ask("url");
   const subscribe = () =>
     load.ask("subscribeAll", { query: "subscription { said }", first: '{"said":"ready"}' });
 
-  const warm = (await setting.sessions(200)).map(({ accessToken }) => accessToken);
+  const warm = (await environment.sessions(200)).map(({ accessToken }) => accessToken);
   for (let i = 0; i < 5; i += 1) {
     await load.ask("connectAll", { url, tokens: warm });
     await subscribe();
-    await load.ask("cutAll");
+    await load.ask("terminateAll");
   }
   const empty = await node.ask("memory");
   const redisEmpty = await info("memory", "used_memory");
-  const tokens = (await setting.sessions(sockets)).map(({ accessToken }) => accessToken);
+  const tokens = (await environment.sessions(sockets)).map(({ accessToken }) => accessToken);
   const redisIdle = await info("memory", "used_memory");
   await load.ask("connectAll", { url, tokens });
   const nodeIdle = await node.ask("memory");
@@ -65,10 +65,10 @@ async function measure(sockets: number): Promise<Measured> {
   for (let i = 0; i < rechecks; i += 1) await node.ask("recheck");
   const cpu = ((await node.ask("cpu")) - cpuBefore) / rechecks;
   const redisSeconds = (await info("cpu", "used_cpu_user_main_thread")) - redisBefore;
-  // Two of them are the questions between.
+  // Three of them are this program's own INFO commands.
   const commands = (await info("stats", "total_commands_processed")) - commandsBefore - 3;
 
-  const { user } = setting;
+  const { user } = environment;
   const asking = {
     url,
     token: user.accessToken,
@@ -97,7 +97,7 @@ async function measure(sockets: number): Promise<Measured> {
   };
 }
 
-/** Asks Redis for a number of INFO. */
+/** Opens a client that reads numbers from Redis's INFO. */
 async function openInfo(url: string) {
   const client = new Redis(url);
   const ask = async (section: string, field: string): Promise<number> => {
@@ -131,7 +131,7 @@ function report(sites: readonly Measured[]): void {
 
   const best = fit(sites);
   print(
-    ["input", "in the model", "by these"],
+    ["input", "in the model", "best fit"],
     Object.entries(inputs).map(([name, value]) => [
       name,
       String(value),
@@ -140,7 +140,7 @@ function report(sites: readonly Measured[]): void {
   );
 }
 
-/** What the inputs would be: slopes of the lines through these points, and where nothing is connected. */
+/** The inputs that fit best: slopes of the lines through these points, and the values without connections. */
 function fit(sites: readonly Measured[]): Inputs {
   const xs = sites.map(({ sockets }) => sockets);
   const slope = (y: (site: Measured) => number) => {

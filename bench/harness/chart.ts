@@ -1,5 +1,5 @@
-/** The chart: bars, legible on a light page and on a dark one. */
-import { again } from "./contest.ts";
+/** Draws the bar chart, legible on a light page and on a dark one. */
+import { controlSuffix } from "./contest.ts";
 import { shortNumber, type Report } from "./report.ts";
 import type { Row } from "./workload.ts";
 
@@ -31,7 +31,9 @@ export function chart(report: Report): string {
   let y = 0;
   for (const { title, workload, measure } of panels) {
     const rows = report.outcomes.find((outcome) => outcome.workload === workload)?.rows ?? [];
-    const shown = rows.filter(({ name, measures }) => !name.endsWith(again) && measures[measure]);
+    const shown = rows.filter(
+      ({ name, measures }) => !name.endsWith(controlSuffix) && measures[measure],
+    );
     if (shown.length === 0) continue;
     parts.push(`<text class="title" x="0" y="${y + 16}">${escaped(title)}</text>`);
     parts.push(...bars(shown, measure, y + 26));

@@ -1,6 +1,6 @@
 /** A clock that all processes of the machine share. */
 
-/** Milliseconds. */
+/** Monotonic milliseconds. */
 export function machineTime(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }

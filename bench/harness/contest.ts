@@ -1,45 +1,45 @@
 /**
- * How things are compared: in blocks, each with a round of every contender, there and back (A B B A), so
- * that a machine that grows faster or slower meanwhile favours none of them. One of them takes part twice:
- * what its two halves differ by is what this machine makes of nothing.
+ * Compares contenders in blocks. Each block has a round of every contender in both orders (A B B A), so that a
+ * machine that becomes faster or slower meanwhile favours none of them. The first contender takes part twice: the
+ * difference between its two halves (the A/A control) is the noise of this machine.
  */
 import { estimate, type Estimate } from "./stats.ts";
 
-/** What a round measured, by the name of the measure. */
+/** The measurements of a round, by name. */
 export type Sample = Readonly<Record<string, number>>;
 
 export interface Contender {
   readonly name: string;
-  /** Begins with fresh processes, does a fixed piece of work, and leaves nothing behind. */
+  /** Starts fresh processes, does a fixed piece of work, and leaves nothing behind. */
   readonly round: () => Promise<Sample>;
 }
 
 export interface Contest {
-  /** The first one takes part twice, unless it has no rival. */
+  /** The first contender takes part twice, unless it is the only one. */
   readonly contenders: readonly Contender[];
   readonly blocks: number;
-  /** There and back within each block; where rounds are long, one block goes there and the next one back. */
+  /** Whether each block has both orders. For long rounds, blocks alternate between the two orders instead. */
   readonly mirrored: boolean;
-  /** Told of each round. */
+  /** Called after each round. */
   readonly onRound?: (name: string, sample: Sample) => void;
 }
 
-export const again = " (again)";
+export const controlSuffix = " (again)";
 
 export class Results {
-  /** By contender, a sample of each block. */
+  /** By contender, one sample for each block. */
   readonly samples: ReadonlyMap<string, readonly Sample[]>;
 
   constructor(samples: ReadonlyMap<string, readonly Sample[]>) {
     this.samples = samples;
   }
 
-  /** Of a contender's measure. */
+  /** Estimates a contender's measure. */
   estimate(name: string, measure: string): Estimate {
     return estimate(this.#values(name, measure));
   }
 
-  /** Of the ratios, block by block. */
+  /** Estimates the ratio of two contenders, computed block by block. */
   ratio(of: string, over: string, measure: string, overMeasure = measure): Estimate {
     const divisors = this.#values(over, overMeasure);
     return estimate(
@@ -47,9 +47,11 @@ export class Results {
     );
   }
 
-  /** What the ratio of one contender to itself was; undefined where it took part only once. */
+  /** The ratio of a contender's two halves (A/A control); undefined if it took part only once. */
   control(of: string, measure: string): Estimate | undefined {
-    return this.samples.has(of + again) ? this.ratio(of + again, of, measure) : undefined;
+    return this.samples.has(of + controlSuffix)
+      ? this.ratio(of + controlSuffix, of, measure)
+      : undefined;
   }
 
   #values(name: string, measure: string): readonly number[] {
@@ -58,15 +60,15 @@ export class Results {
   }
 }
 
-export async function hold(contest: Contest): Promise<Results> {
+export async function runContest(contest: Contest): Promise<Results> {
   const { blocks, mirrored, onRound } = contest;
   const [first, ...rivals] = contest.contenders;
   if (first === undefined) throw new Error("A contest needs a contender.");
-  const control = { name: first.name + again, round: () => first.round() };
+  const control = { name: first.name + controlSuffix, round: () => first.round() };
   const contenders = rivals.length === 0 ? [first] : [first, control, ...rivals];
   const samples = new Map<string, Sample[]>(contenders.map(({ name }) => [name, []]));
   for (let block = 0; block < blocks; block += 1) {
-    // A place of one's own in the order would be a favour, too.
+    // A fixed position in the order would also favour a contender.
     const turn = (mirrored ? block : Math.floor(block / 2)) % contenders.length;
     const there = [...contenders.slice(turn), ...contenders.slice(0, turn)];
     const back = there.toReversed();

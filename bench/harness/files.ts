@@ -1,8 +1,8 @@
-/** What stays of a run: results.json, the chart, and the tables in docs/benchmarks.md. */
+/** Writes the results of a run: results.json, the chart, and the tables in docs/benchmarks.md. */
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { format } from "prettier";
-import { again } from "./contest.ts";
+import { controlSuffix } from "./contest.ts";
 import { chart } from "./chart.ts";
 import type { Machine } from "./machine.ts";
 import { estimateText, targetText, type Report } from "./report.ts";
@@ -14,11 +14,11 @@ const page = new URL("../../docs/benchmarks.md", import.meta.url);
 const [begin, end] = ["<!-- figures -->", "<!-- end of figures -->"];
 
 /**
- * Keeps the outcomes of other workloads where they are of this machine and these versions.
+ * Saves the outcomes. Keeps earlier outcomes of other workloads if they come from this machine and these versions.
  *
  * @param order of the workloads, by name
  */
-export async function keep(
+export async function saveOutcomes(
   machine: Machine,
   outcomes: readonly Outcome[],
   order: readonly string[],
@@ -61,7 +61,7 @@ function tables({ date, cpu, cores, versions, outcomes }: Report): string {
   const head = ["workload", "figure", "median [95 %]", "A/A control", "target", "met"];
   const details = outcomes.map(({ workload, work, rows }) => {
     const measures = [...new Set(rows.flatMap((row) => Object.keys(row.measures)))];
-    const shown = rows.filter(({ name }) => !name.endsWith(again));
+    const shown = rows.filter(({ name }) => !name.endsWith(controlSuffix));
     const cells = shown.map(({ name, measures: of }) => [
       name,
       ...measures.map((measure) => estimateText(of[measure])),
@@ -81,7 +81,7 @@ function table([head = [], ...lines]: readonly (readonly string[])[]): string {
   return [row(head), row(head.map(() => "---")), ...lines.map(row)].join("\n");
 }
 
-/** More digits would be noise. */
+/** Rounds numbers: more digits would be noise. */
 function rounded(_key: string, value: unknown): unknown {
   return typeof value === "number" ? Number(value.toPrecision(4)) : value;
 }

@@ -1,4 +1,4 @@
-/** A JSON Web Token, which only the process that has jose can make. */
+/** Creates a JSON Web Token in a process of its own, because jose is installed for the peers only. */
 import { Actor } from "./processes.ts";
 
 export interface Signing {

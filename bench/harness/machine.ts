@@ -1,4 +1,4 @@
-/** What the figures were measured on. */
+/** Describes the machine and the versions that the figures were measured with. */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";

@@ -1,8 +1,8 @@
-/** The other end of a process: what it does when it is ordered to. */
+/** The child's side of a benchmark process: executes the orders that its parent sends over IPC. */
 
 import { flushCompileCache } from "node:module";
 
-/** Each takes one argument or none, and what it resolves to is the answer. */
+/** Each order takes one argument or none; the answer is the value that it resolves to. */
 export type Orders = Readonly<Record<string, (argument: never) => unknown>>;
 
 export type Reply =
@@ -15,11 +15,11 @@ interface Order {
   readonly argument: unknown;
 }
 
-/** Says that this process is ready, and obeys until its parent is gone. */
-export function obey(orders: Orders): void {
+/** Reports that this process is ready, and executes orders until its parent is gone. */
+export function serveOrders(orders: Orders): void {
   const follow = async ({ order, argument }: Order): Promise<unknown> => {
     const act = orders[order] as ((argument: unknown) => unknown) | undefined;
-    if (act === undefined) throw new Error(`There is no order "${order}".`);
+    if (act === undefined) throw new Error(`Unknown order: "${order}".`);
     return act(argument);
   };
   const reply = (message: Reply) => process.send?.(message);
@@ -34,7 +34,7 @@ export function obey(orders: Orders): void {
     );
   });
   process.on("disconnect", () => process.exit());
-  // It is killed in the end, and would then leave nothing to the next one of its kind.
+  // The parent kills this process, which would otherwise not write its compile cache for the next one.
   flushCompileCache();
   reply({ id: 0, answer: undefined });
 }

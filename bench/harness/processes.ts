@@ -1,4 +1,4 @@
-/** Processes of a measurement: each is started afresh, does what it is ordered to over IPC, and is ended. */
+/** Starts a fresh process for a measurement, sends it orders over IPC, and kills it. */
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { rmSync } from "node:fs";
@@ -10,18 +10,18 @@ import type { Orders, Reply } from "./orders.ts";
 
 export type Env = Readonly<Record<string, string>>;
 
-/** So that starting hundreds of processes takes not the most of the time; what they do then is the same. */
+/** A compile cache: without it, starting hundreds of processes takes most of the time. It does not change their work. */
 const compiled = await mkdtemp(join(tmpdir(), "curfew-bench-compiled-"));
 process.once("exit", () => rmSync(compiled, { recursive: true, force: true }));
 
 export interface ActorOptions {
   readonly env?: Env;
-  /** Of Node. */
+  /** Flags for Node. */
   readonly flags?: readonly string[];
 }
 
-/** Milliseconds; whatever it is ordered to takes less. */
-const patience = 60_000;
+/** How long an order may take (ms). */
+const orderTimeout = 60_000;
 
 export class Actor<T extends Orders> implements AsyncDisposable {
   readonly #child: ChildProcess;
@@ -34,7 +34,7 @@ export class Actor<T extends Orders> implements AsyncDisposable {
     this.#pending.set(0, this.#ready);
     this.#child = fork(fileURLToPath(new URL(`../${file}`, import.meta.url)), {
       execArgv: [...flags],
-      // As it is run where speed matters.
+      // As in production.
       env: { PATH, NODE_ENV: "production", NODE_COMPILE_CACHE: compiled, ...env },
       stdio: ["ignore", "ignore", "inherit", "ipc"],
       serialization: "advanced",
@@ -48,9 +48,9 @@ export class Actor<T extends Orders> implements AsyncDisposable {
   }
 
   /**
-   * Resolves when it is ready for orders.
+   * Resolves when the process is ready for orders.
    *
-   * @param file under bench/
+   * @param file path under bench/
    */
   static async start<T extends Orders>(
     file: string,
@@ -69,8 +69,9 @@ export class Actor<T extends Orders> implements AsyncDisposable {
     const answer = Promise.withResolvers<unknown>();
     this.#pending.set(id, answer);
     this.#child.send({ id, order, argument });
-    const giveUp = () => answer.reject(new Error(`"${order}" was not done in ${patience} ms.`));
-    const timer = setTimeout(giveUp, patience);
+    const expire = () =>
+      answer.reject(new Error(`"${order}" took longer than ${orderTimeout} ms.`));
+    const timer = setTimeout(expire, orderTimeout);
     answer.promise.finally(() => clearTimeout(timer)).catch(() => {});
     return (await answer.promise) as Awaited<ReturnType<T[K]>>;
   }

@@ -1,4 +1,4 @@
-/** What people are told of the outcomes. */
+/** Prints the outcomes for people. */
 import type { Machine } from "./machine.ts";
 import type { Estimate } from "./stats.ts";
 import { isMet, type Figure, type Outcome } from "./workload.ts";
@@ -28,7 +28,7 @@ export function print(outcome: Outcome, seconds: number): void {
   ]);
 }
 
-/** More digits than three say nothing here. */
+/** Rounds to three digits: more would be noise. */
 export function shortNumber(value: number): string {
   if (Math.abs(value) >= 100) return value.toFixed(0);
   return Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(2);

@@ -1,20 +1,20 @@
-/** Medians, percentiles, and how sure they are. */
+/** Medians, percentiles and their confidence intervals. */
 
-/** Of at least one value. */
+/** The median of at least one value. */
 export function median(values: readonly number[]): number {
   return quantile(values, 0.5);
 }
 
-/** @param q from 0 to 1; between two values it is a part of both. */
+/** @param q from 0 to 1; interpolates between two values. */
 export function quantile(values: readonly number[], q: number): number {
   const sorted = values.toSorted((a, b) => a - b);
-  const place = q * (sorted.length - 1);
-  const low = sorted[Math.floor(place)] ?? Number.NaN;
-  const high = sorted[Math.ceil(place)] ?? Number.NaN;
-  return low + (high - low) * (place - Math.floor(place));
+  const position = q * (sorted.length - 1);
+  const low = sorted[Math.floor(position)] ?? Number.NaN;
+  const high = sorted[Math.ceil(position)] ?? Number.NaN;
+  return low + (high - low) * (position - Math.floor(position));
 }
 
-/** A median, and between what it lies with 95 % of certainty. */
+/** A median and its 95 % confidence interval. */
 export interface Estimate {
   readonly median: number;
   readonly low: number;
@@ -23,7 +23,7 @@ export interface Estimate {
 
 const resamples = 4_000;
 
-/** The percentile bootstrap of the median: the same values give the same interval. */
+/** Estimates the median by the percentile bootstrap. The same values give the same interval. */
 export function estimate(values: readonly number[]): Estimate {
   const random = randomNumbers(values.length);
   const draw = () => values[Math.floor(random() * values.length)] ?? Number.NaN;
@@ -35,7 +35,7 @@ export function estimate(values: readonly number[]): Estimate {
   };
 }
 
-/** Numbers from 0 to 1 that are the same each time (mulberry32). */
+/** Reproducible random numbers from 0 to 1 (mulberry32). */
 function randomNumbers(seed: number): () => number {
   let state = seed;
   return () => {

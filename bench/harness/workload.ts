@@ -1,6 +1,6 @@
-/** What a workload is, and what comes of it. */
-import { hold, type Contender, type Results, type Sample } from "./contest.ts";
-import type { Setting } from "./setting.ts";
+/** The types of a workload and its outcome, and functions that run its contest. */
+import { runContest, type Contender, type Results, type Sample } from "./contest.ts";
+import type { BenchEnvironment } from "./environment.ts";
 import type { Estimate } from "./stats.ts";
 
 export interface Target {
@@ -8,18 +8,18 @@ export interface Target {
   readonly atMost?: number;
 }
 
-/** Something that is claimed, or would be if it were true. */
+/** A figure that Curfew claims, or would claim if it met its target. */
 export interface Figure {
   readonly name: string;
   /** Empty for a ratio. */
   readonly unit: "" | "ms" | "KB";
   readonly value: Estimate;
-  /** The same ratio of Curfew to itself; of an absolute figure too. */
+  /** The A/A control: the ratio of Curfew to itself, also for an absolute figure. */
   readonly control?: Estimate | undefined;
   readonly target?: Target;
 }
 
-/** What each contender did, by measure. */
+/** The estimates of one contender, by measure. */
 export interface Row {
   readonly name: string;
   readonly measures: Readonly<Record<string, Estimate>>;
@@ -27,15 +27,15 @@ export interface Row {
 
 export interface Outcome {
   readonly workload: string;
-  /** What was done, in a line. */
+  /** One line that describes the work. */
   readonly work: string;
   readonly rows: readonly Row[];
   readonly figures: readonly Figure[];
 }
 
 export interface Bench {
-  readonly setting: Setting;
-  /** A look at whether it works: few blocks of little work, and no figure to be believed. */
+  readonly environment: BenchEnvironment;
+  /** Only checks that the workload works: few blocks with little work, whose figures mean nothing. */
   readonly quick: boolean;
   readonly note: (name: string, sample: Sample) => void;
 }
@@ -45,7 +45,7 @@ export type Workload = (bench: Bench) => Promise<Outcome>;
 export interface Effort {
   /** @default 7 */
   readonly blocks?: number;
-  /** Whether each block goes there and back; where rounds are long, one goes there and the next one back. */
+  /** Whether each block has both orders; see `Contest`. */
   readonly mirrored?: boolean;
 }
 
@@ -54,7 +54,12 @@ export function compete(
   contenders: readonly Contender[],
   { blocks = 7, mirrored = true }: Effort = {},
 ): Promise<Results> {
-  return hold({ contenders, blocks: bench.quick ? 2 : blocks, mirrored, onRound: bench.note });
+  return runContest({
+    contenders,
+    blocks: bench.quick ? 2 : blocks,
+    mirrored,
+    onRound: bench.note,
+  });
 }
 
 export function rowsOf(results: Results): Row[] {

@@ -1,11 +1,11 @@
-/** The process that puts load on servers. */
-import { obey } from "../harness/orders.ts";
+/** The process that generates load on servers. */
+import { serveOrders } from "../harness/orders.ts";
 import { closedLoop, openLoop } from "./http.ts";
 import {
   allClosed,
-  allTold,
+  allReceived,
   connectAll,
-  cutAll,
+  terminateAll,
   logouts,
   operate,
   subscribeAll,
@@ -15,13 +15,13 @@ const orders = {
   closedLoop,
   openLoop,
   connectAll,
-  cutAll,
+  terminateAll,
   subscribeAll,
   operate,
-  allTold,
+  allReceived,
   allClosed,
   logouts,
 };
 export type LoadOrders = typeof orders;
 
-obey(orders);
+serveOrders(orders);

@@ -1,9 +1,9 @@
-/** A connection that sends requests made beforehand and reads answers, at as little cost as can be. */
+/** A minimal HTTP connection that sends prepared requests and reads responses, so that the load costs little CPU. */
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { targetOf } from "./target.ts";
 
-/** A POST with a JSON body, as it goes over the wire. */
+/** The bytes of a POST with a JSON body. */
 export function requestFor(url: string, token: string | undefined, body: unknown): Buffer {
   const { host, port, path } = targetOf(url);
   const text = JSON.stringify(body);
@@ -29,7 +29,9 @@ export class HttpConnection {
     socket.setEncoding("utf8");
     socket.on("data", (text: string) => this.#take(text));
     socket.on("error", () => {});
-    socket.once("close", () => this.#answer?.reject(new Error("A server hung up.")));
+    socket.once("close", () =>
+      this.#answer?.reject(new Error("The server closed the connection.")),
+    );
   }
 
   static async open(url: string): Promise<HttpConnection> {
@@ -39,7 +41,7 @@ export class HttpConnection {
     return new HttpConnection(socket);
   }
 
-  /** Resolves to the body of an answer with status 200; one request at a time. */
+  /** Resolves to the body of a response with status 200. Sends one request at a time. */
   async ask(request: Buffer): Promise<string> {
     this.#answer = Promise.withResolvers();
     this.#socket.write(request);
@@ -66,7 +68,7 @@ export class HttpConnection {
   }
 }
 
-/** Undefined while some of it is missing. The bodies of a measurement are ASCII: a character is a byte. */
+/** Undefined while the body is incomplete. The benchmark's bodies are ASCII: a character is a byte. */
 function bodyOf(head: string, rest: string): string | undefined {
   const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
   if (length !== undefined) return rest.length < Number(length) ? undefined : rest;

@@ -1,23 +1,23 @@
-/** Load over HTTP: as much as is answered, or at a rate of its own. */
+/** Generates load over HTTP: in a closed loop, or at a fixed rate. */
 import { setTimeout as pause } from "node:timers/promises";
 import { HttpConnection, requestFor } from "./http-connection.ts";
 
 export interface Requests {
   readonly url: string;
   readonly token?: string | undefined;
-  /** Sent in turn. */
+  /** Sent in rotation. */
   readonly bodies: readonly unknown[];
-  /** What each answer has to be, or one for each body. */
+  /** The expected response: one for all bodies, or one for each. */
   readonly answers: readonly string[];
   readonly count: number;
 }
 
 export interface ClosedLoop extends Requests {
-  /** Each asks again when it is answered. */
+  /** Each sends its next request when the last one is answered. */
   readonly connections: number;
 }
 
-/** Resolves to the seconds that it took. */
+/** Resolves to the duration in seconds. */
 export async function closedLoop(load: ClosedLoop): Promise<number> {
   const send = sender(load);
   const opening = Array.from({ length: load.connections }, () => HttpConnection.open(load.url));
@@ -38,8 +38,8 @@ export interface OpenLoop extends Requests {
 }
 
 /**
- * Sends at that rate whether or not it is answered, over as many connections as that takes: no slow
- * answer holds back the request after it. Resolves to how long each took, in milliseconds.
+ * Sends at a fixed rate, over as many connections as needed: a slow response does not delay the next request.
+ * Resolves to the latencies in milliseconds.
  */
 export async function openLoop(load: OpenLoop): Promise<number[]> {
   const send = sender(load);
@@ -64,7 +64,7 @@ export async function openLoop(load: OpenLoop): Promise<number[]> {
   return latencies;
 }
 
-/** Asks the one whose turn it is, and looks at the answer. */
+/** Sends the next request in rotation, and checks its response. */
 function sender({ url, token, bodies, answers }: Requests) {
   const requests = bodies.map((body) => requestFor(url, token, body));
   return async (connection: HttpConnection, number: number): Promise<void> => {

@@ -1,4 +1,4 @@
-/** A graphql-transport-ws client that costs next to nothing, so that ten thousand of them load only the server. */
+/** A minimal graphql-transport-ws client, so that ten thousand of them load only the server. */
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { machineTime } from "../harness/clock.ts";
@@ -6,10 +6,10 @@ import { targetOf } from "./target.ts";
 
 const opcodes = { text: 1, close: 8, ping: 9, pong: 10 } as const;
 
-/** Masked, as a client's must be, with the mask that changes nothing. */
+/** A frame with a zero mask: clients must mask their frames (RFC 6455 §5.3), and this mask changes nothing. */
 function frame(opcode: number, payload: Buffer): Buffer {
   const { length } = payload;
-  if (length > 0xffff) throw new Error("No message of a measurement is that long.");
+  if (length > 0xffff) throw new Error("The message is too long for this client.");
   const head =
     length < 126
       ? Buffer.from([0x80 | opcode, 0x80 | length])
@@ -22,9 +22,9 @@ export function textFrame(message: unknown): Buffer {
 }
 
 export interface Closed {
-  /** 1006 where there was no close frame, as in browsers. */
+  /** 1006 if there was no close frame, as in browsers. */
   readonly code: number;
-  /** `machineTime`. */
+  /** By `machineTime`. */
   readonly at: number;
 }
 
@@ -67,7 +67,7 @@ export class RawSocket {
     return raw;
   }
 
-  /** What comes next; asked before it comes. */
+  /** Resolves to the next message. Call it before the message arrives. */
   async message(): Promise<string> {
     return new Promise((resolve) => {
       this.#next = (text) => {
@@ -77,7 +77,7 @@ export class RawSocket {
     });
   }
 
-  /** Instead of `message`, for whatever comes. */
+  /** Receives all messages, instead of `message`. */
   onMessage(take: (text: string) => void): void {
     this.#next = take;
   }
@@ -86,8 +86,8 @@ export class RawSocket {
     this.#socket.write(data);
   }
 
-  /** Without a word, and without a port that waits for what may still come. */
-  cut(): void {
+  /** Resets the connection, so that its port does not stay in TIME_WAIT. */
+  terminate(): void {
     this.#socket.resetAndDestroy();
   }
 

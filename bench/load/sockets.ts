@@ -1,4 +1,4 @@
-/** Load on sockets: all that one generator holds open, and what it does with them. */
+/** Generates load on sockets: opens them, and sends operations over all that are open. */
 import { setTimeout as pause } from "node:timers/promises";
 import { machineTime } from "../harness/clock.ts";
 import { HttpConnection, requestFor } from "./http-connection.ts";
@@ -8,13 +8,13 @@ let open: RawSocket[] = [];
 
 export interface Connecting {
   readonly url: string;
-  /** One for each socket. */
+  /** One token for each socket. */
   readonly tokens: readonly string[];
 }
 
 const connectingAtOnce = 64;
 
-/** Resolves to the seconds until all were acknowledged. */
+/** Resolves to the seconds until all sockets are acknowledged. */
 export async function connectAll({ url, tokens }: Connecting): Promise<number> {
   const began = performance.now();
   await inParallel(tokens, connectingAtOnce, async (token) => {
@@ -23,20 +23,20 @@ export async function connectAll({ url, tokens }: Connecting): Promise<number> {
   return (performance.now() - began) / 1_000;
 }
 
-export async function cutAll(): Promise<void> {
+export async function terminateAll(): Promise<void> {
   const gone = open.map(({ closed }) => closed);
-  for (const socket of open) socket.cut();
+  for (const socket of open) socket.terminate();
   open = [];
   await Promise.all(gone);
 }
 
 export interface Subscribing {
   readonly query: string;
-  /** The first event of each. */
+  /** The expected first event of each subscription. */
   readonly first: string;
 }
 
-/** On every socket, one subscription. */
+/** Starts one subscription on every socket. */
 export async function subscribeAll({ query, first }: Subscribing): Promise<void> {
   const subscribe = textFrame({ id: "1", type: "subscribe", payload: { query } });
   await inParallel(open, 256, async (socket) => {
@@ -53,7 +53,7 @@ export interface Operations {
   readonly inFlight: number;
 }
 
-/** Queries over the open sockets in turn; resolves to the seconds that they took. */
+/** Sends queries over the open sockets in rotation. Resolves to the duration in seconds. */
 export async function operate(load: Operations): Promise<number> {
   const { query, answer, count, inFlight } = load;
   let [sent, done] = [0, 0];
@@ -77,28 +77,28 @@ export async function operate(load: Operations): Promise<number> {
 }
 
 export interface Event {
-  /** As it has to arrive. */
+  /** The exact text of the expected message. */
   readonly message: string;
 }
 
-/** `machineTime` when the last of the open sockets had this message. */
-export async function allTold({ message }: Event): Promise<number> {
+/** Resolves to the `machineTime` when the last open socket received this message. */
+export async function allReceived({ message }: Event): Promise<number> {
   let missing = open.length;
-  const told = Promise.withResolvers<number>();
+  const received = Promise.withResolvers<number>();
   for (const socket of open)
     socket.onMessage((text) => {
-      if (text !== message) told.reject(new Error(`Not ${message}, but ${text}`));
+      if (text !== message) received.reject(new Error(`Not ${message}, but ${text}`));
       missing -= 1;
-      if (missing === 0) told.resolve(machineTime());
+      if (missing === 0) received.resolve(machineTime());
     });
-  return told.promise;
+  return received.promise;
 }
 
 export interface Closing {
   readonly code: number;
 }
 
-/** `machineTime` when the last of the open sockets was closed, with this code. */
+/** Resolves to the `machineTime` when the last open socket was closed with this code. */
 export async function allClosed({ code }: Closing): Promise<number> {
   const closes = await Promise.all(open.map(({ closed }) => closed));
   open = [];
@@ -108,18 +108,18 @@ export async function allClosed({ code }: Closing): Promise<number> {
 }
 
 export interface Logouts {
-  /** Of the node that is asked. */
+  /** The URL of the node that receives the logout. */
   readonly url: string;
-  /** Of another, which has the sockets. */
+  /** The URL of another node, which has the sockets. */
   readonly socketUrl: string;
-  /** Of sessions that are logged out one after the other. */
+  /** Tokens of sessions, which are logged out one after the other. */
   readonly tokens: readonly string[];
-  /** Under each of them. */
+  /** The number of sockets of each session. */
   readonly sockets: number;
 }
 
 export interface Logout {
-  /** Milliseconds from the request to the last close; and from its answer, less than 0 where that came later. */
+  /** Milliseconds to the last close: from the request, and from its response; the latter is negative if the response arrived later. */
   readonly fromRequest: number;
   readonly fromAnswer: number;
 }

@@ -1,4 +1,4 @@
-/** Whom load may be put on: this machine, and nobody else. */
+/** Restricts the load to this machine. */
 
 export interface Target {
   readonly host: string;
@@ -6,10 +6,10 @@ export interface Target {
   readonly path: string;
 }
 
-/** @throws Error for an address of another machine. */
+/** @throws {Error} for an address of another machine. */
 export function targetOf(url: string): Target {
   const { hostname, port, pathname } = new URL(url);
   if (!/^(127(\.\d+){3}|\[::1\]|localhost)$/.test(hostname))
-    throw new Error(`${hostname} is not this machine: load is put on no other one.`);
+    throw new Error(`${hostname} is not this machine: the benchmark puts load on no other.`);
   return { host: hostname.replace(/[[\]]/g, ""), port: Number(port), path: pathname };
 }

@@ -1,7 +1,7 @@
-/** Apollo Server, standalone as its documentation sets it up, with the same check by hand. */
+/** A standalone Apollo Server, set up as its documentation says, with the same session check by hand. */
 import { ApolloServer } from "@apollo/server";
 import { startStandaloneServer } from "@apollo/server/standalone";
-import { obey } from "../harness/orders.ts";
+import { serveOrders } from "../harness/orders.ts";
 import { basics } from "../servers/basics.ts";
 import { resolvers, userOf, type Context } from "../servers/check.ts";
 import { typeDefs } from "../servers/schema.ts";
@@ -12,4 +12,4 @@ const { url } = await startStandaloneServer(server, {
   context: async ({ req }) => ({ userId: await userOf(req.headers.authorization) }),
 });
 
-obey({ ...basics, url: () => url });
+serveOrders({ ...basics, url: () => url });

@@ -1,4 +1,4 @@
-/** graphql-ws with what its documentation does with a token in `connection_init`: here, by jose. */
+/** A graphql-ws server that verifies the token of `connection_init` with jose, as its documentation suggests. */
 import { jwtVerify } from "jose";
 import { serveSockets } from "../servers/sockets.ts";
 

@@ -1,7 +1,7 @@
-/** Makes a token such as a login would return, by order. */
+/** Signs a token like that of a login, when ordered to. */
 import { SignJWT } from "jose";
 import type { Signer } from "../harness/jwt.ts";
-import { obey } from "../harness/orders.ts";
+import { serveOrders } from "../harness/orders.ts";
 
 const orders: Signer = {
   sign: ({ secret }) =>
@@ -13,4 +13,4 @@ const orders: Signer = {
       .sign(new TextEncoder().encode(secret)),
 };
 
-obey(orders);
+serveOrders(orders);

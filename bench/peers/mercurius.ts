@@ -1,7 +1,7 @@
-/** Mercurius on Fastify as its documentation sets it up, with JIT where that is asked for, and the same check by hand. */
+/** Mercurius on Fastify, set up as its documentation says, with JIT if requested, and the same session check by hand. */
 import { fastify } from "fastify";
 import { mercurius } from "mercurius";
-import { obey } from "../harness/orders.ts";
+import { serveOrders } from "../harness/orders.ts";
 import { basics } from "../servers/basics.ts";
 import { resolvers, userOf, type Context } from "../servers/check.ts";
 import { typeDefs } from "../servers/schema.ts";
@@ -19,4 +19,4 @@ await app.register(mercurius, {
 });
 const address = await app.listen({ host: "127.0.0.1", port: 0 });
 
-obey({ ...basics, url: () => `${address}/graphql` });
+serveOrders({ ...basics, url: () => `${address}/graphql` });

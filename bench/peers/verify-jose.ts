@@ -1,4 +1,4 @@
-/** Verifies JSON Web Tokens (HS256) by jose, as its documentation says. */
+/** Verifies JSON Web Tokens (HS256) with jose, as its documentation says. */
 import { jwtVerify } from "jose";
 import { serveVerifying } from "../servers/verifying.ts";
 

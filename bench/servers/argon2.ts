@@ -1,7 +1,7 @@
-/** Argon2id as Curfew computes it, and nothing on top: as many verifications at a time. */
+/** Argon2id alone, with Curfew's cost and as many verifications at once. */
 import { availableParallelism } from "node:os";
 import { hash, verify } from "@node-rs/argon2";
-import { obey } from "../harness/orders.ts";
+import { serveOrders } from "../harness/orders.ts";
 import { basics } from "./basics.ts";
 
 const cost = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
@@ -12,12 +12,12 @@ const hashed = await hash(password, cost);
 const orders = {
   ...basics,
 
-  /** Resolves to the seconds that took. */
+  /** Resolves to the duration in seconds. */
   async verify({ count }: { count: number }): Promise<number> {
     let left = count;
     const work = async () => {
       while ((left -= 1) >= 0)
-        if (!(await verify(hashed, password))) throw new Error("A right password failed.");
+        if (!(await verify(hashed, password))) throw new Error("The right password was refused.");
     };
     const began = performance.now();
     await Promise.all(Array.from({ length: atOnce }, work));
@@ -26,4 +26,4 @@ const orders = {
 };
 export type Argon2Orders = typeof orders;
 
-obey(orders);
+serveOrders(orders);

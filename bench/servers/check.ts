@@ -1,4 +1,4 @@
-/** The check that Curfew makes, made by hand: what an app would do on each request with any other server. */
+/** Curfew's session check, written by hand: an app with another server would do this on each request. */
 import { Redis } from "ioredis";
 import { KeyRing } from "../../src/session/keys.ts";
 import type { Session } from "../../src/session/session.ts";
@@ -7,7 +7,7 @@ import { checkToken } from "../../src/session/token.ts";
 const ring = new KeyRing([process.env["CURFEW_SECRETS"] ?? ""]);
 const redis = new Redis(process.env["REDIS_URL"] ?? "", { enableAutoPipelining: true });
 
-/** The user of a token in an `Authorization` header; null without one, or when its session is gone. */
+/** The user of a token in an `Authorization` header; null without a token, or if its session is gone. */
 export async function userOf(authorization: string | undefined): Promise<string | null> {
   const token = authorization?.replace(/^Bearer /, "") ?? "";
   const now = Date.now();

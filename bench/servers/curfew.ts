@@ -1,6 +1,6 @@
-/** Curfew with its settings from the environment, and an app's schema of one subscription. */
+/** Curfew with settings from the environment, and an app schema with one subscription. */
 import { createCurfew, loadOptions } from "../../src/index.ts";
-import { obey } from "../harness/orders.ts";
+import { serveOrders } from "../harness/orders.ts";
 import { machineTime } from "../harness/clock.ts";
 import { basics } from "./basics.ts";
 
@@ -38,10 +38,10 @@ const orders = {
   ...basics,
   url: () => curfew.url,
 
-  /** As many sessions, of one user or of a new one each. */
+  /** Starts sessions of one user, or of a new user each. */
   async start({ count, userId }: { count: number; userId?: string }): Promise<Started[]> {
     const started: Started[] = [];
-    // Not so many at once that Redis seems to hang.
+    // In batches: with too many at once, Redis would appear to hang.
     while (started.length < count) {
       const some = Array.from({ length: Math.min(100, count - started.length) }, () =>
         curfew.sessions.start(userId ?? crypto.randomUUID(), device),
@@ -54,7 +54,7 @@ const orders = {
     return started;
   },
 
-  /** All at once. Resolves to when that began, by `machineTime`. */
+  /** Ends all sessions at once. Resolves to when that began, by `machineTime`. */
   async end({ fingerprints }: { fingerprints: readonly string[] }): Promise<number> {
     const began = machineTime();
     const ends = fingerprints.map((fingerprint) => curfew.sessions.end(fingerprint, "LOGOUT"));
@@ -63,7 +63,7 @@ const orders = {
     return began;
   },
 
-  /** Each session again and again, so many sessions at once; resolves to the seconds that took. */
+  /** Renews each session `times` times, `atOnce` sessions in parallel. Resolves to the duration in seconds. */
   async renew({ tokens, times, atOnce }: Renewals): Promise<number> {
     const left = tokens.values();
     const work = async () => {
@@ -79,10 +79,10 @@ const orders = {
     return (machineTime() - began) / 1_000;
   },
 
-  /** As it is done every few seconds. */
+  /** Runs one recheck, as the node does every `RECHECK_INTERVAL`. */
   recheck: () => curfew.connections.recheck("all"),
 
-  /** To all who listen to `said`. Resolves to when it was sent, by `machineTime`. */
+  /** Publishes a text to all subscribers of `said`. Resolves to when it was sent, by `machineTime`. */
   async say({ text }: { text: string }): Promise<number> {
     const began = machineTime();
     await curfew.events.publish("said", text);
@@ -98,4 +98,4 @@ export interface Renewals {
 
 export type CurfewOrders = typeof orders;
 
-obey(orders);
+serveOrders(orders);

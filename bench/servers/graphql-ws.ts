@@ -1,4 +1,4 @@
-/** graphql-ws that lets everybody in. */
+/** A graphql-ws server without a check. */
 import { serveSockets } from "./sockets.ts";
 
 await serveSockets();

@@ -1,5 +1,5 @@
-/** Redis as Curfew's clients for it reach it, and nothing on top: what a logout and a renewal cost at the least. */
-import { obey } from "../harness/orders.ts";
+/** Redis alone, through Curfew's clients: the minimum cost of a logout and of a renewal. */
+import { serveOrders } from "../harness/orders.ts";
 import { machineTime } from "../harness/clock.ts";
 import { nodeLimits } from "../../src/node/limits.ts";
 import { commandClient, subscriberClient } from "../../src/stores/redis/client.ts";
@@ -15,7 +15,7 @@ defineScripts(client);
 const orders = {
   ...basics,
 
-  /** From PUBLISH to the subscriber's callback, one after the other; milliseconds. */
+  /** Measures the time from PUBLISH to the subscriber's callback, one message after the other (ms). */
   async publish({ count }: { count: number }): Promise<number[]> {
     const channel = "bench:published";
     let heard: (() => void) | undefined;
@@ -32,7 +32,7 @@ const orders = {
     return latencies;
   },
 
-  /** The script of a renewal, of each session again and again; resolves to the seconds that took. */
+  /** Runs the renewal script `times` times for each session. Resolves to the duration in seconds. */
   async renew({ fingerprints, times, atOnce }: BareRenewals): Promise<number> {
     const left = fingerprints.values();
     const work = async () => {
@@ -65,4 +65,4 @@ export interface BareRenewals extends Omit<Renewals, "tokens"> {
 }
 export type RedisOrders = typeof orders;
 
-obey(orders);
+serveOrders(orders);

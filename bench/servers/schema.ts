@@ -1,4 +1,4 @@
-/** As much of Curfew's schema as the others are asked for. */
+/** The part of Curfew's schema that the benchmark queries. */
 
 export const typeDefs = /* GraphQL */ `
   type Query {

@@ -1,11 +1,11 @@
-/** A server of graphql-ws on ws as its documentation sets it up, and what it can be ordered to. */
+/** A graphql-ws server on ws, set up as its documentation says, with its orders. */
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { useServer } from "graphql-ws/use/ws";
 import { createSchema } from "graphql-yoga";
 import { WebSocketServer } from "ws";
 import { machineTime } from "../harness/clock.ts";
-import { obey } from "../harness/orders.ts";
+import { serveOrders } from "../harness/orders.ts";
 import { basics } from "./basics.ts";
 import { typeDefs } from "./schema.ts";
 
@@ -19,7 +19,7 @@ const schema = createSchema({
   },
 });
 
-/** Says "ready", and then waits: the least that a subscription can be. */
+/** Sends "ready" and then waits: a minimal subscription. */
 function listen(): AsyncIterableIterator<string> {
   const events = ["ready"];
   let done: ((result: IteratorResult<string>) => void) | undefined;
@@ -39,12 +39,12 @@ function listen(): AsyncIterableIterator<string> {
   };
 }
 
-/** @param onConnect lets in whom it will; without it, everybody. */
+/** @param onConnect accepts or refuses a client. Default: accepts every client. */
 export async function serveSockets(onConnect?: OnConnect): Promise<void> {
   const server = new WebSocketServer({ host: "127.0.0.1", port: 0, path: "/graphql" });
   useServer({ schema, ...(onConnect && { onConnect }) }, server);
   await once(server, "listening");
-  obey(ordersOf(server));
+  serveOrders(ordersOf(server));
 }
 
 function ordersOf(server: WebSocketServer) {
@@ -54,14 +54,14 @@ function ordersOf(server: WebSocketServer) {
     ...basics,
     url: () => `http://127.0.0.1:${port}/graphql`,
 
-    /** Resolves to when that began, by `machineTime`. */
+    /** Closes all sockets in a loop. Resolves to when that began, by `machineTime`. */
     closeAll(): number {
       const began = machineTime();
       for (const socket of server.clients) socket.close(4401, "SESSION_ENDED");
       return began;
     },
 
-    /** The same frame to every socket, by ws alone. Resolves to when that began, by `machineTime`. */
+    /** Sends the same frame to every socket with ws alone. Resolves to when that began, by `machineTime`. */
     sendAll({ message }: { message: string }): number {
       const began = machineTime();
       for (const socket of server.clients) socket.send(message);

@@ -1,4 +1,4 @@
-/** The limit: an HMAC over as many bytes as a token of Curfew signs, and its comparison, without a token. */
+/** The lower limit: an HMAC over as many bytes as a token of Curfew signs, and its comparison, without a token. */
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { serveVerifying } from "./verifying.ts";
 

@@ -1,5 +1,5 @@
-/** A process that does nothing but verify one token, over and over. */
-import { obey } from "../harness/orders.ts";
+/** A process that verifies one token repeatedly. */
+import { serveOrders } from "../harness/orders.ts";
 import { basics } from "./basics.ts";
 
 export interface Verifications {
@@ -9,7 +9,7 @@ export interface Verifications {
 }
 
 export interface Verified {
-  /** Nanoseconds of each. */
+  /** Nanoseconds per verification. */
   readonly wall: number;
   readonly cpu: number;
 }
@@ -20,12 +20,13 @@ export interface VerifyingOrders extends Readonly<
   readonly verify: (argument: Verifications) => Promise<Verified>;
 }
 
-/** @param isGood whether the token is; a promise is waited for, anything else is not. */
+/** @param isGood verifies the token. A boolean is not awaited, because `await` has a cost. */
 export function serveVerifying(isGood: (token: string) => boolean | Promise<boolean>): void {
   const times = async (token: string, count: number) => {
     for (let i = 0; i < count; i += 1) {
       const good = isGood(token);
-      if (!(typeof good === "boolean" ? good : await good)) throw new Error("A good token failed.");
+      if (!(typeof good === "boolean" ? good : await good))
+        throw new Error("A valid token was refused.");
     }
   };
   const orders: VerifyingOrders = {
@@ -39,5 +40,5 @@ export function serveVerifying(isGood: (token: string) => boolean | Promise<bool
       };
     },
   };
-  obey(orders);
+  serveOrders(orders);
 }

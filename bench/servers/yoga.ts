@@ -1,9 +1,9 @@
-/** GraphQL Yoga as its documentation sets it up, with the same check by hand. */
+/** GraphQL Yoga, set up as its documentation says, with the same session check by hand. */
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createSchema, createYoga } from "graphql-yoga";
-import { obey } from "../harness/orders.ts";
+import { serveOrders } from "../harness/orders.ts";
 import { basics } from "./basics.ts";
 import { resolvers, userOf, type Context } from "./check.ts";
 import { typeDefs } from "./schema.ts";
@@ -19,4 +19,4 @@ server.listen(0, "127.0.0.1");
 await once(server, "listening");
 const { port } = server.address() as AddressInfo;
 
-obey({ ...basics, url: () => `http://127.0.0.1:${port}/graphql` });
+serveOrders({ ...basics, url: () => `http://127.0.0.1:${port}/graphql` });

@@ -1,13 +1,13 @@
-/** `connect`: sockets that are opened and acknowledged, each under a session of its own. */
+/** `connect`: opens sockets and waits for their acknowledgement, each under a session of its own. */
 import type { Actor } from "../harness/processes.ts";
-import { startCurfew, startLoad, startServer, type ServerOrders } from "../harness/setting.ts";
+import { startCurfew, startLoad, startServer, type ServerOrders } from "../harness/environment.ts";
 import { signedJwt } from "../harness/jwt.ts";
 import { compete, rowsOf, type Workload } from "../harness/workload.ts";
 
 const jwtSecret = "a secret of the benchmark of 32 bytes or more";
 
 export const connect: Workload = async (bench) => {
-  const { env, sessions } = bench.setting;
+  const { env, sessions } = bench.environment;
   const [warmUp, count] = bench.quick ? [100, 200] : [400, 1_600];
   const tokens = (await sessions(warmUp + count)).map(({ accessToken }) => accessToken);
   const jwt = await signedJwt(jwtSecret);

@@ -1,6 +1,6 @@
 /** `fanout`: one event to ten thousand subscribers. */
 import type { Actor } from "../harness/processes.ts";
-import { startCurfew, startLoad, startServer, type ServerOrders } from "../harness/setting.ts";
+import { startCurfew, startLoad, startServer, type ServerOrders } from "../harness/environment.ts";
 import { compete, rowsOf, type Workload } from "../harness/workload.ts";
 import type { LoadOrders } from "../load/generator.ts";
 import type { GraphqlWsOrders } from "../servers/sockets.ts";
@@ -9,7 +9,7 @@ const messageOf = (text: string) =>
   JSON.stringify({ id: "1", type: "next", payload: { data: { said: text } } });
 
 export const fanout: Workload = async (bench) => {
-  const { env, sessions } = bench.setting;
+  const { env, sessions } = bench.environment;
   const [warmUp, events, count] = bench.quick ? [1, 3, 500] : [2, 8, 10_000];
   const started = await sessions(count / 50);
   // A session may have a hundred sockets on a node.
@@ -17,19 +17,19 @@ export const fanout: Workload = async (bench) => {
     Array.from({ length: 50 }, () => accessToken),
   );
 
-  /** Rounds of one event each, told by `tell`, which resolves to when it began. */
+  /** Sends events one by one with `send`, which resolves to when it began. */
   const measure = async (
     server: Actor<ServerOrders>,
     load: Actor<LoadOrders>,
-    tell: (text: string) => Promise<number>,
+    send: (text: string) => Promise<number>,
   ) => {
     let [time, before] = [0, 0];
     for (let event = 0; event < warmUp + events; event += 1) {
       if (event === warmUp) [time, before] = [0, await server.ask("cpu")];
       const text = `This is the event of number ${event}.`;
-      const told = load.ask("allTold", { message: messageOf(text) });
-      const began = await tell(text);
-      time += (await told) - began;
+      const received = load.ask("allReceived", { message: messageOf(text) });
+      const began = await send(text);
+      time += (await received) - began;
     }
     const cpu = (await server.ask("cpu")) - before;
     return {

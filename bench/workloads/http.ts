@@ -1,14 +1,14 @@
-/** `http`: a query about oneself by POST, with the session checked, on 32 connections. */
+/** `http`: a query for the signed-in user by POST, with the session check, on 32 connections. */
 import type { Actor } from "../harness/processes.ts";
-import { startCurfew, startLoad, startServer, type ServerOrders } from "../harness/setting.ts";
+import { startCurfew, startLoad, startServer, type ServerOrders } from "../harness/environment.ts";
 import { quantile } from "../harness/stats.ts";
 import { compete, rowsOf, type Workload } from "../harness/workload.ts";
 
 const query = "{ viewer { user { id } } }";
 
 export const http: Workload = async (bench) => {
-  const { setting } = bench;
-  const { env, user } = setting;
+  const { environment } = bench;
+  const { env, user } = environment;
   const [warmUp, count, paced] = bench.quick ? [500, 1_000, 200] : [1_000, 3_500, 250];
 
   const round = (start: () => Promise<Actor<ServerOrders>>, token?: string) => async () => {

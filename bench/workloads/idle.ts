@@ -1,17 +1,17 @@
-/** `idle`: the CPU that sockets take which nothing happens on: pings, and the rechecks of their sessions. */
+/** `idle`: the CPU of idle sockets: pings, and the rechecks of their sessions. */
 import { setTimeout as pause } from "node:timers/promises";
-import { startCurfew, startLoad, startServer } from "../harness/setting.ts";
+import { startCurfew, startLoad, startServer } from "../harness/environment.ts";
 import { compete, rowsOf, type Workload } from "../harness/workload.ts";
 
-/** Seconds: from one ping to the next, of graphql-ws too. */
+/** The interval of pings, also that of graphql-ws (seconds). */
 const window = 12;
 
 export const idle: Workload = async (bench) => {
-  const { env, sessions } = bench.setting;
+  const { env, sessions } = bench.environment;
   const [count, seconds] = bench.quick ? [200, 1] : [4_000, window];
   const tokens = (await sessions(count)).map(({ accessToken }) => accessToken);
 
-  // Side by side, for they do not keep each other from doing nothing.
+  // Both servers at the same time, because idle servers do not disturb each other.
   const round = async () => {
     await using curfew = await startCurfew(env);
     await using bare = await startServer("servers/graphql-ws.ts");

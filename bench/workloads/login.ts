@@ -1,6 +1,6 @@
-/** `login`: passwords verified behind a mutation, and what other requests see of it meanwhile. */
+/** `login`: password verification behind a mutation, and the latency of other requests meanwhile. */
 import { register } from "../../test/helpers/http.ts";
-import { startCurfew, startLoad, startServer } from "../harness/setting.ts";
+import { startCurfew, startLoad, startServer } from "../harness/environment.ts";
 import { quantile } from "../harness/stats.ts";
 import { compete, rowsOf, type Workload } from "../harness/workload.ts";
 import type { Argon2Orders } from "../servers/argon2.ts";
@@ -9,11 +9,11 @@ const mutation = `mutation ($email: String!, $password: String!) {
   login(email: $email, password: $password) { ... on SignedIn { viewer { user { id } } } }
 }`;
 const password = "correct horse battery staple";
-/** A user may have a hundred sessions, so that more logins than that would also end some. */
+/** A user may have a hundred sessions; more logins of one user would also end sessions. */
 const users = 40;
 
 export const login: Workload = async (bench) => {
-  const { env, user } = bench.setting;
+  const { env, user } = bench.environment;
   const [warmUp, count, others] = bench.quick ? [4, 16, 40] : [8, 80, 250];
   const accounts = await registerUsers();
 

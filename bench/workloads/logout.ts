@@ -1,17 +1,17 @@
-/** `logout`: from its answer on one node to the last of the session's sockets closed on another one. */
-import { startCurfew, startLoad, startServer } from "../harness/setting.ts";
+/** `logout`: the time from its response on one node to the last close of the session's sockets on another node. */
+import { startCurfew, startLoad, startServer } from "../harness/environment.ts";
 import { median, quantile } from "../harness/stats.ts";
 import { compete, rowsOf, type Workload } from "../harness/workload.ts";
 import type { RedisOrders } from "../servers/redis.ts";
 import type { GraphqlWsOrders } from "../servers/sockets.ts";
 
 export const logout: Workload = async (bench) => {
-  const { env } = bench.setting;
+  const { env } = bench.environment;
   const many = bench.quick ? 1_000 : 10_000;
   const repetitions: readonly (readonly [sockets: number, times: number])[] = bench.quick
     ? [[1, 20], [100, 2], [many, 1]] // prettier-ignore
     : [[1, 200], [100, 10], [1_000, 1], [many, 1]]; // prettier-ignore
-  // Only this is lifted, for sessions of more than a hundred sockets.
+  // The only raised limit, for sessions with more than a hundred sockets.
   const own = { ...env, MAX_SOCKETS_PER_SESSION: String(many) };
 
   const curfew = async () => {
@@ -73,7 +73,7 @@ export const logout: Workload = async (bench) => {
         name: "logout of 1 socket, p50 ÷ Redis's from publish to callback",
         unit: "",
         value: results.ratio("Curfew", "Redis, from publish to callback", "1: ms"),
-        // Of what is about nothing, a ratio to itself would say nothing.
+        // The time from the response is near zero, so its ratio to itself would mean nothing.
         control: results.control("Curfew", "1: ms from the request"),
         target: { atMost: 3 },
       },

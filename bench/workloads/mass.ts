@@ -1,9 +1,9 @@
-/** `mass`: five thousand sessions ended at once, with ten thousand sockets on another node. */
-import { startCurfew, startLoad } from "../harness/setting.ts";
+/** `mass`: ends five thousand sessions at once, with ten thousand sockets on another node. */
+import { startCurfew, startLoad } from "../harness/environment.ts";
 import { compete, rowsOf, type Workload } from "../harness/workload.ts";
 
 export const mass: Workload = async (bench) => {
-  const { env } = bench.setting;
+  const { env } = bench.environment;
   const count = bench.quick ? 500 : 5_000;
 
   const round = async () => {

@@ -1,12 +1,12 @@
-/** `operations`: queries on sockets that are open, one of them and a thousand. */
+/** `operations`: queries on open sockets, on one socket and on a thousand. */
 import type { Actor } from "../harness/processes.ts";
-import { startCurfew, startLoad, startServer, type ServerOrders } from "../harness/setting.ts";
+import { startCurfew, startLoad, startServer, type ServerOrders } from "../harness/environment.ts";
 import { compete, rowsOf, type Workload } from "../harness/workload.ts";
 
 const query = "{ viewer { user { id } } }";
 
 export const operations: Workload = async (bench) => {
-  const { env, user } = bench.setting;
+  const { env, user } = bench.environment;
   const [warmUp, count, sockets] = bench.quick ? [100, 200, 50] : [1_000, 4_000, 1_000];
 
   const round = (start: () => Promise<Actor<ServerOrders>>, id: string) => async () => {
@@ -21,7 +21,7 @@ export const operations: Workload = async (bench) => {
       const before = await server.ask("cpu");
       const seconds = await load.ask("operate", { ...work, count });
       const cpu = (await server.ask("cpu")) - before;
-      await load.ask("cutAll");
+      await load.ask("terminateAll");
       return [count / seconds, cpu / count] as const;
     };
     const [one, cpuOfOne] = await measure(1);
@@ -59,7 +59,7 @@ export const operations: Workload = async (bench) => {
     figures: [ratio("per second, 1 socket"), ratio(`per second, ${sockets} sockets`)],
   };
 
-  /** Of one user, whom the query asks for; some more than a user may have by himself. */
+  /** Starts sessions of one user, for whom the query asks: more than `MAX_SESSIONS_PER_USER` allows by default. */
   async function tokensOf(userId: string): Promise<string[]> {
     await using server = await startCurfew({ ...env, MAX_SESSIONS_PER_USER: "0" });
     const started = await server.ask("start", { count: sockets, userId });

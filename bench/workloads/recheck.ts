@@ -1,14 +1,14 @@
-/** `recheck`: what it takes to look at the sessions of ten thousand connections once more. */
-import { startCurfew, startLoad } from "../harness/setting.ts";
+/** `recheck`: the cost of reading the sessions of ten thousand connections again. */
+import { startCurfew, startLoad } from "../harness/environment.ts";
 import { compete, rowsOf, type Workload } from "../harness/workload.ts";
 
 export const recheck: Workload = async (bench) => {
-  const { env, sessions } = bench.setting;
+  const { env, sessions } = bench.environment;
   const [connections, times] = bench.quick ? [500, 2] : [10_000, 6];
   const tokens = (await sessions(connections)).map(({ accessToken }) => accessToken);
 
   const round = async () => {
-    // It is told to, and seldom does by itself.
+    // This program triggers the rechecks; the node itself runs few.
     await using server = await startCurfew({ ...env, RECHECK_INTERVAL: "30s" });
     await using load = await startLoad();
     await load.ask("connectAll", { url: await server.ask("url"), tokens });

@@ -1,6 +1,6 @@
-/** `renew`: sessions renewed one generation after the other, 32 of them at a time. */
+/** `renew`: renews sessions one generation after the other, 32 sessions in parallel. */
 import type { Env } from "../harness/processes.ts";
-import { startCurfew, startServer } from "../harness/setting.ts";
+import { startCurfew, startServer } from "../harness/environment.ts";
 import { compete, rowsOf, type Workload } from "../harness/workload.ts";
 import type { RedisOrders } from "../servers/redis.ts";
 
@@ -8,12 +8,12 @@ const atOnce = 32;
 const warmUp = 64;
 
 export const renew: Workload = async (bench) => {
-  const { env, user } = bench.setting;
+  const { env, user } = bench.environment;
   const [count, times] = bench.quick ? [50, 4] : [250, 10];
   const { userId } = user;
 
   const curfew = (own: Env) => async () => {
-    // All are one user's: this is lifted, and has no part in a renewal.
+    // All sessions belong to one user, so this limit is removed. It plays no part in a renewal.
     await using server = await startCurfew({ ...own, MAX_SESSIONS_PER_USER: "0" });
     const sessions = await server.ask("start", { count: warmUp + count, userId });
     const tokens = sessions.map(({ renewalToken }) => renewalToken);
@@ -24,7 +24,7 @@ export const renew: Workload = async (bench) => {
     return { "per second": (count * times) / seconds, "CPU µs": cpu / count / times };
   };
   const script = async () => {
-    const sessions = await bench.setting.sessions(warmUp + count);
+    const sessions = await bench.environment.sessions(warmUp + count);
     const fingerprints = sessions.map(({ fingerprint }) => fingerprint);
     await using redis = await startServer<RedisOrders>("servers/redis.ts", { env });
     await redis.ask("renew", { fingerprints: fingerprints.slice(0, warmUp), times, atOnce });

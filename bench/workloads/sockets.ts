@@ -1,12 +1,12 @@
-/** `sockets`: what a socket that does nothing keeps of a server's memory, without and with a subscription. */
+/** `sockets`: the server's memory for an idle socket, without and with a subscription. */
 import type { Actor } from "../harness/processes.ts";
-import { startCurfew, startLoad, startServer, type ServerOrders } from "../harness/setting.ts";
+import { startCurfew, startLoad, startServer, type ServerOrders } from "../harness/environment.ts";
 import { compete, rowsOf, type Workload } from "../harness/workload.ts";
 
 const flags = ["--expose-gc"];
 
 export const sockets: Workload = async (bench) => {
-  const { env, sessions } = bench.setting;
+  const { env, sessions } = bench.environment;
   const total = bench.quick ? 1_000 : 15_000;
   const tokens = (await sessions(total)).map(({ accessToken }) => accessToken);
   const half = total / 2;
@@ -29,11 +29,11 @@ export const sockets: Workload = async (bench) => {
       );
     const subscribe = () =>
       load.ask("subscribeAll", { query: "subscription { said }", first: '{"said":"ready"}' });
-    // What was compiled and reserved once is no socket's; so few at a time leave no room for later ones.
+    // Excludes one-time compilation and allocation from the figures. The warm-up has few sockets, so that it reserves no memory for later ones.
     for (let i = 0; i < 5; i += 1) {
       await connect(0, Math.min(200, half));
       await subscribe();
-      await load.ask("cutAll");
+      await load.ask("terminateAll");
     }
     const empty = await sum("memory");
     await connect(0, half);

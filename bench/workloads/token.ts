@@ -1,13 +1,13 @@
-/** `token`: what it takes to verify an access token, without the store. */
+/** `token`: the cost of verifying an access token, without the store. */
 import { signedJwt } from "../harness/jwt.ts";
-import { startServer } from "../harness/setting.ts";
+import { startServer } from "../harness/environment.ts";
 import { compete, rowsOf, type Workload } from "../harness/workload.ts";
 import type { VerifyingOrders } from "../servers/verifying.ts";
 
 const jwtSecret = "a secret of the benchmark of 32 bytes or more";
 
 export const token: Workload = async (bench) => {
-  const { env, user } = bench.setting;
+  const { env, user } = bench.environment;
   const [warmUp, count] = bench.quick ? [1_000, 2_000] : [5_000, 12_000];
   const jwt = await signedJwt(jwtSecret);
 

@@ -1,4 +1,4 @@
-/** What all rounds share: a Redis, a folder with a user in it, secrets, and how processes are started on them. */
+/** The environment that all rounds share: a Redis, a folder with a user in it, secrets, and functions to start processes. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,17 +12,17 @@ import type { Orders } from "./orders.ts";
 
 export type ServerOrders = typeof basics & { readonly url: () => string };
 
-export interface Setting extends AsyncDisposable {
-  /** What Curfew has to be told to run on Redis, and with so many sockets of one address; no more than that. */
+export interface BenchEnvironment extends AsyncDisposable {
+  /** Curfew's settings: Redis, and no limit of sockets per address. All other settings have their defaults. */
   readonly env: Env;
   readonly redisUrl: string;
-  /** With a session that lasts longer than the benchmark. */
+  /** A user with a session that lasts longer than the benchmark. */
   readonly user: SignedIn;
-  /** Sessions of a user each, on Redis. */
+  /** Starts sessions in Redis, each of another user. */
   readonly sessions: (count: number) => Promise<Started[]>;
 }
 
-export async function openSetting(): Promise<Setting> {
+export async function openEnvironment(): Promise<BenchEnvironment> {
   await using opened = new AsyncDisposableStack();
   const redis = opened.use(await startRedis());
   const dataDir = await mkdtemp(join(tmpdir(), "curfew-bench-"));
