@@ -38,7 +38,7 @@ export class MessageFlow {
     return this.#messages <= mostBeforeAcknowledgement;
   }
 
-  /** Counts one from a client that is acknowledged. What has been read already is still taken. */
+  /** Counts one from a client that is acknowledged. Messages that were already read are still processed. */
   take(): void {
     this.#messages += 1;
     if (this.#messages <= mostPerSecond || this.#slowed !== undefined) return;

@@ -231,12 +231,16 @@ it("a client that leaves while plugins look at its request leaves no stream behi
     plugins: [
       {
         // Until its client has left.
-        onParams: async ({ request }) => {
-          const left = new Promise((resolve) => (request.signal.onabort = resolve));
+        onParams: async ({ request: { signal } }) => {
+          const left = new Promise((resolve) => {
+            signal.addEventListener("abort", resolve);
+          });
           looking.push();
           await left;
         },
-        onExecutionResult: () => void answered.push(),
+        onExecutionResult: () => {
+          answered.push();
+        },
       },
     ],
   });

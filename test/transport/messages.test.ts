@@ -1,4 +1,4 @@
-/** What is kept of a message, and what it costs to refuse one. */
+/** The memory that a message uses, and the cost of refusing one. */
 import { expect, it } from "vitest";
 import { startCurfew } from "../helpers/curfew.ts";
 import { processCost } from "../helpers/cost.ts";

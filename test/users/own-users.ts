@@ -36,11 +36,7 @@ export class Members implements UserDirectory {
   }
 
   async byEmail(email: string) {
-<<<<<<< HEAD
-    // Addresses arrive trimmed and in lower case; this table stores them as they were typed.
-=======
     // E-mail addresses arrive trimmed and in lower case; this table has them as typed.
->>>>>>> h/hdocs
     const member = this.#get("SELECT * FROM members WHERE lower(mail) = ?", email);
     return member?.argon2 ? { user: toUser(member), passwordHash: member.argon2 } : undefined;
   }
@@ -70,11 +66,7 @@ export class Members implements UserDirectory {
     try {
       return this.#database.prepare(sql).get(...values) as Member | undefined;
     } catch (cause) {
-<<<<<<< HEAD
-      // Clients then try again, instead of reporting a wrong password.
-=======
       // Clients get SERVICE_UNAVAILABLE and try again; they do not see a wrong password.
->>>>>>> h/hdocs
       throw new StoreUnavailable("The members cannot be read or written", { cause });
     }
   }
