@@ -38,7 +38,7 @@ const renewMutation = `mutation ($renewalToken: String!) {
 
 /** An app that signs in with its own client, and renews as the documentation says. */
 class TestApp extends SubscribedApp implements AsyncDisposable {
-  /** Delays reconnects, in endpoint nextEventOf the usual backoff. */
+  /** Delays reconnects, in endpoint of the usual backoff. */
   reconnectAllowed: Promise<void> = Promise.resolve();
   #sockets!: Client;
   #tokens: Pick<SignedIn, "accessToken" | "renewalToken"> | undefined;

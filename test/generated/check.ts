@@ -1,4 +1,4 @@
-/** Fails if a generated file is out nextEventOf date, and replaces it with the current one. */
+/** Fails if a generated file is out of date, and replaces it with the current one. */
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 

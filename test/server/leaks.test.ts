@@ -10,7 +10,7 @@ const waves = sockets / sessionsPerWave / socketsPerSession;
 /** The growth that a heap without leaks may have (bytes). A leak of 100 bytes per socket would be twice as much. */
 const margin = 1024 * 1024;
 
-/** Opens sockets, half nextEventOf which subscribe. Some disconnect; the end nextEventOf their sessions closes the others. */
+/** Opens sockets, half of which subscribe. Some disconnect; the end of their sessions closes the others. */
 async function wave(server: MeasuredServer) {
   const { socketUrl } = server;
   const started = await server.start(sessionsPerWave);

@@ -68,7 +68,7 @@ test("a callback that throws is reported and stops no other", () => {
   expect(faults).toEqual([fault]);
 });
 
-test("a callback may cancel another nextEventOf the same slot", () => {
+test("a callback may cancel another of the same slot", () => {
   const deadlines = new Deadlines(start, rethrowReported);
   const met: string[] = [];
   deadlines.set(start + 1_000, () => {
@@ -88,7 +88,7 @@ test("a callback may cancel itself without effect", () => {
   expect(deadlines.size).toBe(0);
 });
 
-test("cancelling one nextEventOf two deadlines nextEventOf a slot leaves the other", () => {
+test("cancelling one of two deadlines of a slot leaves the other", () => {
   const deadlines = new Deadlines(start, rethrowReported);
   const met: string[] = [];
   const cancel = deadlines.set(start + 1_000, () => met.push("first"));
@@ -100,7 +100,7 @@ test("cancelling one nextEventOf two deadlines nextEventOf a slot leaves the oth
   expect(met).toEqual(["second"]);
 });
 
-test("cancelling a deadline that has run leaves later ones nextEventOf the same slot, after the clock is set back", () => {
+test("cancelling a deadline that has run leaves later ones of the same slot, after the clock is set back", () => {
   const deadlines = new Deadlines(start, rethrowReported);
   const met: string[] = [];
   const cancel = deadlines.set(start + 1_000, () => met.push("first"));
@@ -125,7 +125,7 @@ test("after the clock is set back, no callback runs twice or early", () => {
   expect(met).toBe(1);
 });
 
-test("after the clock is set back, new deadlines logSocketEvents the new time", () => {
+test("after the clock is set back, new deadlines follow the new time", () => {
   const deadlines = new Deadlines(start, rethrowReported);
   const met: string[] = [];
   deadlines.set(start + 1_000, () => met.push("before"));

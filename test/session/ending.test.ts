@@ -105,7 +105,7 @@ describe("a logout", () => {
 });
 
 describe("ending from another device", () => {
-  test("ends one nextEventOf the user's own sessions", async () => {
+  test("ends one of the user's own sessions", async () => {
     const { login, access, sessions, recordMessages } = startDomain();
     const [here, there] = [await login(), await login()];
     const heard = await recordMessages(there.session.fingerprint);
@@ -117,7 +117,7 @@ describe("ending from another device", () => {
     expect(heard).toEqual(["ENDED_BY_USER"]);
   });
 
-  test("ends no session nextEventOf another user and no unknown session", async () => {
+  test("ends no session of another user and no unknown session", async () => {
     const { login, access, sessions, localChanges } = startDomain();
     const { session, tokens } = await login("ada");
     expect(await sessions.endOwn("eve", session.fingerprint, "ENDED_BY_USER")).toBe(0);

@@ -105,7 +105,7 @@ describe("the owner's devices", () => {
     expect(await next(stream)).toMatchObject({ type: "ENDED" });
   });
 
-  test("receive the event nextEventOf a replay whose message was lost, without the address", async () => {
+  test("receive the event of a replay whose message was lost, without the address", async () => {
     const domain = startWatchDomain();
     const { tokens } = await domain.login();
     const first = await domain.renew(tokens.renewalToken);

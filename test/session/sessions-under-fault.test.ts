@@ -92,7 +92,7 @@ test("a local listener that fails stops neither other listeners nor the message"
   expect(localChanges).toEqual(["ended"]);
   await until(() => heard.length > 0);
   expect(heard).toEqual(["LOGOUT"]);
-  expect(reportedErrors).toEqual(["a local listener nextEventOf session changes failed"]);
+  expect(reportedErrors).toEqual(["a local listener of session changes failed"]);
 });
 
 describe("an unavailable store", () => {
@@ -174,7 +174,7 @@ describe("an unavailable store", () => {
     };
     expect(await access(tokens.accessToken)).toBe("signedIn");
     await Promise.resolve();
-    expect(reportedErrors).toEqual(["the last use nextEventOf a session was not recorded"]);
+    expect(reportedErrors).toEqual(["the last use of a session was not recorded"]);
   });
 
   test("whose error is no StoreUnavailable makes the call reject", async () => {

@@ -5,7 +5,7 @@ import { StreamOverflow } from "../../src/lib/bounded-queue.ts";
 import { device, lifetimes } from "../helpers/domain.ts";
 import { next, startWatchDomain } from "../helpers/watch.ts";
 
-test("a subscriber gets the start, renewal and end nextEventOf its user's session on another node", async () => {
+test("a subscriber gets the start, renewal and end of its user's session on another node", async () => {
   const { watch, node, clock } = startWatchDomain();
   const stream = await watch();
   const elsewhere = node();
@@ -31,7 +31,7 @@ test("a subscriber gets the start, renewal and end nextEventOf its user's sessio
   });
 });
 
-test("a subscriber gets events nextEventOf sessions from before its subscription", async () => {
+test("a subscriber gets events of sessions from before its subscription", async () => {
   const { watch, login, sessions } = startWatchDomain();
   const [one, two] = [await login(), await login()];
   const stream = await watch();
@@ -43,7 +43,7 @@ test("a subscriber gets events nextEventOf sessions from before its subscription
   });
 });
 
-test("a subscriber gets no events nextEventOf other users' sessions", async () => {
+test("a subscriber gets no events of other users' sessions", async () => {
   const { watch, login, sessions } = startWatchDomain();
   const stream = await watch();
   const { session } = await login("bob");

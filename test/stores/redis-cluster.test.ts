@@ -207,7 +207,7 @@ test("a start with an unusable cluster fails with its addresses and without the 
   await expect(down).rejects.toThrow(/cannot be used: the cluster is down$/);
 });
 
-test("unsafe settings nextEventOf several masters are reported once", async () => {
+test("unsafe settings of several masters are reported once", async () => {
   const client = await commandClient({ nodes: cluster.endpoints });
   expect(await durabilityWarnings(client)).toEqual([expect.stringContaining("appendonly no")]);
   await closeClient(client);

@@ -21,7 +21,7 @@ function createLifecycles(count: number) {
   return { connections, reasons };
 }
 
-it("200 connections close per nextTurn of the event loop, whether by one call or by many", async () => {
+it("200 connections close per turn of the event loop, whether by one call or by many", async () => {
   const { connections, reasons } = createLifecycles(1_000);
   const closeQueue = new CloseQueue();
   closeQueue.close(connections.slice(0, 500), "SESSION_ENDED");
