@@ -1,4 +1,4 @@
-/** Reads the command line and runs the command. */
+/** Parses the command line and runs the command that it names. */
 import { ConfigError, loadOptions, type Options } from "../config/load.ts";
 import { readCommandLine, type CommandLine } from "../config/flags.ts";
 import { closestMatch } from "../config/closest-match.ts";
@@ -8,7 +8,10 @@ import { help, packageVersion } from "./help.ts";
 import { nodeVersionError } from "./node-version.ts";
 import { messageOf } from "./report.ts";
 
-/** Loaded when they run: their imports read the environment, so `.env` must be loaded first. */
+/**
+ * Each command's module is imported when the command runs. Its imports read the environment, so `.env` must be
+ * loaded first.
+ */
 const commands = {
   serve: async () => (await import("./serve.ts")).serve,
   inspect: async () => (await import("./inspect.ts")).inspectToken,
@@ -19,19 +22,20 @@ type CommandName = keyof typeof commands;
 
 const commandNames = Object.keys(commands) as CommandName[];
 
-/** @returns the exit code; a started server continues until it receives a signal */
+/** @returns the exit code. A server that has started runs on until it receives a signal. */
 export async function runCommandLine(args: readonly string[]): Promise<number> {
-  const line = readCommandLine(args);
-  const [first = "serve", ...operands] = line.operands;
-  const name = commandNames.find((one) => one === first);
-  if (line.asks !== undefined) {
-    const about = line.operands.length > 0 ? name : undefined;
-    console.log(line.asks === "version" ? packageVersion() : await help(about));
+  const commandLine = readCommandLine(args);
+  const [firstOperand = "serve", ...operands] = commandLine.operands;
+  const name = commandNames.find((commandName) => commandName === firstOperand);
+  if (commandLine.asks !== undefined) {
+    const helpTopic = commandLine.operands.length > 0 ? name : undefined;
+    console.log(commandLine.asks === "version" ? packageVersion() : await help(helpTopic));
     return 0;
   }
   if (name === undefined) {
-    // After an unknown flag, the operand may be the value of that flag.
-    const issues = line.issues.length > 0 ? line.issues : [unknownCommand(first)];
+    // If a flag is unknown, the operand may be the value of that flag, so report only the flags.
+    const issues =
+      commandLine.issues.length > 0 ? commandLine.issues : [unknownCommand(firstOperand)];
     console.error([...issues, "Try: curfew --help"].join("\n"));
     return 2;
   }
@@ -40,22 +44,22 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
     console.error(versionError);
     return 1;
   }
-  const fileIssues = loadEnvFile(".env");
+  const envFileIssues = loadEnvFile(".env");
   try {
     const command = await commands[name]();
-    return await command(operands, () => loadSettings(line, fileIssues));
+    return await command(operands, () => loadSettings(commandLine, envFileIssues));
   } catch (error) {
     console.error(messageOf(error));
-    const isMisused = error instanceof ConfigError && line.issues.length > 0;
-    return name === "serve" && !isMisused ? 1 : 2;
+    const hasWrongFlags = error instanceof ConfigError && commandLine.issues.length > 0;
+    return name === "serve" && !hasWrongFlags ? 1 : 2;
   }
 }
 
-/** @throws {ConfigError} with all issues of the flags, the environment and `.env` */
-function loadSettings(line: CommandLine, fileIssues: readonly string[]): Options {
-  const issues = [...line.issues, ...fileIssues];
+/** @throws {ConfigError} if anything is wrong with the flags, the environment or `.env`. The error lists all issues. */
+function loadSettings(commandLine: CommandLine, envFileIssues: readonly string[]): Options {
+  const issues = [...commandLine.issues, ...envFileIssues];
   try {
-    const options = loadOptions(process.env, line.settings);
+    const options = loadOptions(process.env, commandLine.settings);
     if (issues.length === 0) return options;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
@@ -64,10 +68,10 @@ function loadSettings(line: CommandLine, fileIssues: readonly string[]): Options
   throw new ConfigError(issues);
 }
 
-/** Does not quote a word that may be a token. */
+/** Returns the error message for a word that is not a command. Does not quote a word that may be a token. */
 function unknownCommand(word: string): string {
-  const isShown = /^[\w-]{1,24}$/.test(word) && !word.startsWith("curfew_");
-  const subject = isShown ? word : "That";
+  const isQuoted = /^[\w-]{1,24}$/.test(word) && !word.startsWith("curfew_");
+  const subject = isQuoted ? word : "That";
   const guess = word.startsWith("curfew_") ? "inspect" : closestMatch(word, commandNames);
   return `${subject} is not a command. Did you mean ${guess}?`;
 }

@@ -1,4 +1,4 @@
-/** The options for an urql client: sends operations over HTTP and sockets with the session's token. */
+/** Options for an urql client that sends its operations, with the session's token, over HTTP and over a socket. */
 import type { ClientOptions, Exchange, fetchExchange, subscriptionExchange } from "@urql/core";
 import type { Client, Sink } from "graphql-ws";
 import type { Session } from "./types.ts";
@@ -10,11 +10,11 @@ export interface UrqlParts {
 }
 
 /**
- * Returns options that send subscriptions over the socket and everything else over HTTP. Its `exchanges` go
- * last: put a cache and other exchanges before them.
+ * Returns options for urql's `Client`. The client then sends subscriptions over the socket, and queries and
+ * mutations over HTTP. The returned `exchanges` must be the last ones: put a cache and other exchanges before them.
  *
- * @param parts urql's own exchanges
- * @param sockets the client from `createSocketClient`
+ * @param parts the two exchanges of `@urql/core`
+ * @param sockets the graphql-ws client from `createSocketClient`
  */
 export function sessionOptions(
   { fetchExchange, subscriptionExchange }: UrqlParts,
@@ -24,7 +24,7 @@ export function sessionOptions(
   return {
     url: session.url,
     fetch: sessionFetch(session),
-    // Proxies write URLs to their logs, with the query of a GET.
+    // The URL of a GET request contains the GraphQL query, and proxies write URLs to their logs.
     preferGetMethod: false,
     exchanges: [
       subscriptionExchange({

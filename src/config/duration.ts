@@ -1,5 +1,6 @@
-/** Durations as settings have them: `30m` is 1,800,000 milliseconds. */
+/** Reads and writes durations in the format of the settings: `30m` is 1,800,000 milliseconds. */
 
+/** Each unit's length in milliseconds. The longest unit comes first. */
 const units = [
   ["d", 86_400_000],
   ["h", 3_600_000],
@@ -8,15 +9,15 @@ const units = [
   ["ms", 1],
 ] as const;
 
-/** Returns milliseconds, or `undefined` if the text is no duration. */
+/** Returns the duration in milliseconds, or `undefined` if the text is not a duration. */
 export function readDuration(text: string): number | undefined {
   const [, count, unit] = /^(\d+)([a-z]+)$/.exec(text) ?? [];
-  const size = units.find(([name]) => name === unit)?.[1];
-  return size === undefined ? undefined : Number(count) * size;
+  const unitLength = units.find(([unitName]) => unitName === unit)?.[1];
+  return unitLength === undefined ? undefined : Number(count) * unitLength;
 }
 
-/** Writes milliseconds in the largest unit that fits: `1_800_000` is `30m`. */
+/** Returns the duration as text, in the longest unit that gives a whole number: `1_800_000` gives `30m`. */
 export function writeDuration(milliseconds: number): string {
-  const [unit, size] = units.find(([, length]) => milliseconds % length === 0) ?? ["ms", 1];
-  return `${milliseconds / size}${unit}`;
+  const [unit, unitLength] = units.find(([, length]) => milliseconds % length === 0) ?? ["ms", 1];
+  return `${milliseconds / unitLength}${unit}`;
 }

@@ -1,14 +1,14 @@
-/** Finds files with secrets that other users of the machine may read or replace. */
+/** Finds files with secrets that other users of the machine can read, change or replace. */
 import { statSync } from "node:fs";
 import { join } from "node:path";
 
-/** Permissions of a file's group and of all other users. */
-const groupAndOthers = 0o077;
-const readByOthers = 0o004;
-const writtenByGroupOrOthers = 0o022;
+/** Permission bits of a file's mode. "Others" are the users who are neither the owner nor in the file's group. */
+const anyForGroupOrOthers = 0o077;
+const readForOthers = 0o004;
+const writeForGroupOrOthers = 0o022;
 
-/** The files of `dataDir`, and what other users would have of them. */
-const contents = {
+/** The files of the data folder, and what each one contains. */
+const contentOfFiles = {
   secret: "the secret that signs all tokens",
   "curfew.db": "users and sessions",
   "curfew.db-wal": "users and sessions",
@@ -16,42 +16,45 @@ const contents = {
 } as const;
 
 /**
- * One sentence for each file of the data folder, and for the folder, whose permissions are too wide. Their
- * files are created for their owner alone, so a copy, a backup tool or a volume has changed them.
+ * Returns one warning for each file of the data folder that is open to other users, and one for the folder if other
+ * users can replace its files. Curfew creates these files for their owner only. If that has changed, the cause was a
+ * copy, a backup tool or a volume.
  *
- * Windows has no such permissions: there it finds nothing.
+ * Windows has no such permissions, so the function returns no warnings there.
  *
- * @param hasOwnSecret whether tokens are signed by the secret in that folder
+ * @param hasOwnSecret whether the server signs tokens with the secret in this folder
  */
 export function exposedData(dataDir: string, hasOwnSecret: boolean): readonly string[] {
   if (dataDir === ":memory:") return [];
-  const files = Object.entries(contents).flatMap(([name, what]) => {
+  const files = Object.entries(contentOfFiles).flatMap(([name, content]) => {
     const path = join(dataDir, name);
     const mode = modeOf(path);
-    if (mode === undefined || (mode & groupAndOthers) === 0) return [];
+    if (mode === undefined || (mode & anyForGroupOrOthers) === 0) return [];
     const isSecret = name === "secret";
     if (isSecret && !hasOwnSecret) return [];
-    const rest = isSecret ? " If others may have read it, delete it, which ends all sessions." : "";
+    const secretAdvice = isSecret
+      ? " If others may have read it, delete it, which ends all sessions."
+      : "";
     return [
-      `${path} has mode ${octal(mode)}: other users of this machine may read or change ${what}. Run: chmod 600 ${path}${rest}`,
+      `${path} has mode ${octal(mode)}: other users of this machine may read or change ${content}. Run: chmod 600 ${path}${secretAdvice}`,
     ];
   });
   const mode = modeOf(dataDir);
-  if (mode === undefined || (mode & writtenByGroupOrOthers) === 0) return files;
+  if (mode === undefined || (mode & writeForGroupOrOthers) === 0) return files;
   return [
     ...files,
     `${dataDir} has mode ${octal(mode)}: other users of this machine can replace the files in it. Run: chmod 700 ${dataDir}`,
   ];
 }
 
-/** The sentence on an `.env` file that all users of the machine can read; undefined where they cannot. */
+/** Returns a warning if all users of the machine can read the `.env` file, and otherwise `undefined`. */
 export function exposedEnvFile(path: string): string | undefined {
   const mode = modeOf(path);
-  if (mode === undefined || (mode & readByOthers) === 0) return undefined;
+  if (mode === undefined || (mode & readForOthers) === 0) return undefined;
   return `${path} holds secrets and has mode ${octal(mode)}: other users of this machine can read it. Run: chmod 600 ${path}`;
 }
 
-/** Undefined where there is no such file, or no such permissions. */
+/** Returns `undefined` if the file does not exist, or on Windows. */
 function modeOf(path: string): number | undefined {
   if (process.platform === "win32") return undefined;
   const stats = statSync(path, { throwIfNoEntry: false });

@@ -1,27 +1,28 @@
-/** Reads very many sessions from a store that may be near or far, and parts of which may be unavailable. */
+/** Reads many sessions in batches. The store may be fast or slow, and may fail to read some of the sessions. */
 import { StoreUnavailable, type SessionLookup } from "../session/store.ts";
 import { nextTurn } from "../lib/in-batches.ts";
 import { withTimeout } from "../lib/timeout.ts";
 
-/** Sessions per read. A batch of replies is handled in one turn of the event loop, in about 1 ms. */
+/** Sessions per batch. One turn of the event loop handles the results of a batch, in about 1 ms. */
 const sessionsPerRead = 100;
 const maxBatchesInFlight = 16;
 /**
- * How long the next batch waits for the one before (ms). A near store answers sooner, so its batches, and their
- * replies, come one after another.
+ * How long the next batch waits for the result of the previous batch (ms). A fast store answers before that, so its
+ * batches do not overlap. The batches of a slower store overlap.
  */
-const pipelineDelay = 10;
+const overlapDelay = 10;
 
 export interface BulkReadOptions {
   readonly read: (fingerprints: readonly string[]) => Promise<readonly SessionLookup[]>;
-  /** Called once for every session. */
+  /** Called once for every session. If it throws, it is called again for that session, with the state "unknown". */
   readonly onLookup: (fingerprint: string, lookup: SessionLookup) => void;
 }
 
 /**
- * Reads all sessions. If the store answers for no session of a batch, the rest is not read and counts as unknown.
+ * Reads all sessions. If the store can read no session of a batch, no further batch starts. The sessions that were
+ * not read are reported as unknown.
  *
- * @returns why some sessions are unknown, or undefined when the store answered for all
+ * @returns why some sessions are unknown; undefined if the store could read all of them
  */
 export async function bulkRead(
   fingerprints: readonly string[],
@@ -30,24 +31,24 @@ export async function bulkRead(
   let failure: StoreUnavailable | undefined;
   const unread = await inOverlappingBatches(fingerprints, async (batch) => {
     const lookups = await readBatch(read, batch);
-    let answers = 0;
+    let readCount = 0;
     const report = (fingerprint: string, lookup: SessionLookup) => {
       onLookup(fingerprint, lookup);
       if (lookup.state === "unknown") failure ??= lookup.cause;
-      else answers += 1;
+      else readCount += 1;
     };
     for (const [index, fingerprint] of batch.entries()) {
       try {
         report(
           fingerprint,
-          lookups[index] ?? unreadable(new Error("The store returned too few results")),
+          lookups[index] ?? unknownBecauseOf(new Error("The store returned too few results")),
         );
       } catch (cause) {
-        // An app's store may return an invalid result.
-        report(fingerprint, unreadable(cause));
+        // `onLookup` throws if a store that the app supplies returns an invalid session.
+        report(fingerprint, unknownBecauseOf(cause));
       }
     }
-    return answers > 0;
+    return readCount > 0;
   });
   if (failure !== undefined)
     for (const fingerprint of unread) onLookup(fingerprint, { state: "unknown", cause: failure });
@@ -61,19 +62,21 @@ async function readBatch(
   try {
     return [...(await read(batch))];
   } catch (cause) {
-    return batch.map(() => unreadable(cause));
+    return batch.map(() => unknownBecauseOf(cause));
   }
 }
 
-/** Whatever the error is: a session that cannot be read may or may not be live. */
-function unreadable(cause: unknown) {
+/** Every error has the same result: the session is unknown, because it may or may not be live. */
+function unknownBecauseOf(cause: unknown) {
   const error = new StoreUnavailable("Sessions could not be read", { cause });
   return { state: "unknown", cause: error } as const;
 }
 
 /**
- * @param work resolves to whether to continue with further batches
- * @returns the items that were left out
+ * Works on the items in batches. If a batch is slow, the next batch starts before it is done.
+ *
+ * @param work resolves to whether further batches may start
+ * @returns the items of the batches that did not start
  */
 async function inOverlappingBatches<Item>(
   items: readonly Item[],
@@ -81,29 +84,29 @@ async function inOverlappingBatches<Item>(
 ): Promise<readonly Item[]> {
   const inFlight = new Set<Promise<unknown>>();
   const errors: unknown[] = [];
-  let started = 0;
-  const state = { continues: true };
+  let startedCount = 0;
+  const state = { mayContinue: true };
   const start = (batch: readonly Item[]): Promise<unknown> => {
     const done = work(batch)
-      .then((continues) => (state.continues &&= continues))
+      .then((mayContinue) => (state.mayContinue &&= mayContinue))
       .catch((error: unknown) => {
         errors.push(error);
-        state.continues = false;
+        state.mayContinue = false;
       })
       .finally(() => inFlight.delete(done));
     inFlight.add(done);
     return done;
   };
-  while (state.continues && started < items.length) {
-    const done = start(items.slice(started, (started += sessionsPerRead)));
-    if (started >= items.length) break;
+  while (state.mayContinue && startedCount < items.length) {
+    const done = start(items.slice(startedCount, (startedCount += sessionsPerRead)));
+    if (startedCount >= items.length) break;
     await (inFlight.size < maxBatchesInFlight
-      ? withTimeout(done, pipelineDelay)
+      ? withTimeout(done, overlapDelay)
       : Promise.race(inFlight));
-    // A store in this process answers without a turn of the event loop.
+    // A store in this process answers before the event loop runs other work.
     await nextTurn();
   }
   await Promise.all(inFlight);
   if (errors.length > 0) throw errors[0];
-  return items.slice(started);
+  return items.slice(startedCount);
 }

@@ -1,4 +1,7 @@
-/** The connections of this node by session: admits each under its session, and closes them when the session ends. */
+/**
+ * The connections of this node, grouped by session. Registers each connection under its session, and closes a
+ * session's connections when the session ends.
+ */
 import type { ConnectionKind } from "./connection-kind.ts";
 import type { ReportError } from "../lib/report-error.ts";
 import type { Deadlines } from "../lib/deadlines.ts";
@@ -41,12 +44,13 @@ export interface ConnectionsOptions {
 }
 
 export interface Admission {
-  /** Claims of the token that was presented on the connection. */
+  /** The claims of the token that the client presented on the connection. */
   readonly claims: Claims;
   readonly connection: Connection;
   readonly kind: ConnectionKind;
   /**
-   * Whether the token's generation was accepted before: then a renewal since does not matter.
+   * Whether the caller has already accepted the token. Then a renewal since that check does not make the token invalid,
+   * unless the session now refuses earlier generations (`minGeneration`).
    *
    * @default false
    */
@@ -59,7 +63,7 @@ export class Connections {
   readonly #options: ConnectionsOptions;
   readonly #observer: ConnectionObserver;
   readonly #groups = new Map<string, SessionConnections>();
-  readonly #anonymous = new Set<ConnectionLifecycle>();
+  readonly #anonymousStreams = new Set<ConnectionLifecycle>();
   readonly #closeQueue = new CloseQueue();
   readonly #expiry: Expiry;
   readonly #revalidation: Revalidation;
@@ -81,27 +85,29 @@ export class Connections {
       groups: this.#groups,
       expiry: this.#expiry,
       uptime: options.uptime,
-      endSession: (group) => this.#end(group, "SESSION_ENDED"),
+      endSession: (group) => this.#closeConnections(group, "SESSION_ENDED"),
       observer: this.#observer,
       reportError: options.reportError,
     });
     this.#stopListening = options.sessions.onLocalChange((message) => this.#onMessage(message));
   }
 
-  /** The sessions that have connections on this node. */
+  /** The fingerprints of the sessions that have connections or slow requests on this node. */
   get fingerprints(): string[] {
     return [...this.#groups.keys()];
   }
 
-  /** Number of connections under a session, including slow requests. */
+  /** The number of connections and slow requests of all sessions on this node. Anonymous streams are not counted. */
   get size(): number {
     return this.#groups.values().reduce((sum, group) => sum + sizeOf(group), 0);
   }
 
   /**
-   * Puts a connection under its session. Subscribes to the session's topic, waits for the confirmation and only
-   * then reads the session, so that an end is either read or received. Whatever the result, the connection stays
-   * registered until it ends.
+   * Registers a connection under its session and checks the session. The node first subscribes to the session's
+   * topic, then waits until the subscription is confirmed, and then reads the session. In this order the node cannot
+   * miss the session's end: it reads the end from the store or receives the message.
+   *
+   * The connection stays registered until it ends, unless the result is "tooMany" or the subscription fails.
    */
   async admit(admission: Admission): Promise<AdmissionResult> {
     const { claims, connection, isAuthenticated = false } = admission;
@@ -127,8 +133,8 @@ export class Connections {
   }
 
   /**
-   * Applies a check of the session that was made for one operation to the operation's connection. A connection that
-   * may not continue is closed after its replies, and the result says "refused".
+   * Applies the result of a session check to a connection. The caller has made that check for one operation on the
+   * connection. If the connection may not continue, it closes after its replies, and the result is "refused".
    */
   checkOperation(connection: Connection, authentication: Authentication): Authentication {
     const { state, claims } = authentication;
@@ -148,7 +154,10 @@ export class Connections {
     return { state: "refused", reason, claims };
   }
 
-  /** Applies an accepted token of the connection's own session. An older token changes nothing. */
+  /**
+   * Applies a token that the client presented on an open connection. The caller has accepted the token and knows that
+   * it belongs to the connection's session. A token older than the connection's newest one changes nothing.
+   */
   presentToken(
     connection: Connection,
     claims: Pick<Claims, "fingerprint" | "generation" | "expiresAt">,
@@ -158,47 +167,50 @@ export class Connections {
   }
 
   /**
-   * Reads all sessions again, or those that the store last failed to answer for, and closes the connections whose
-   * session is over.
+   * Reads sessions again. Closes the connections of sessions that have ended, and the connections past their deadline.
    *
-   * @returns why some sessions are unknown, or undefined when the store answered for all
+   * @param scope "unanswered": only the sessions that the store could not read last time
+   * @returns why some sessions are unknown; undefined if the store could read all of them
    */
   async recheck(scope: "all" | "unanswered"): Promise<StoreUnavailable | undefined> {
     const groups = this.#groups.values();
     return this.#revalidation.read(groups.filter(({ isStale }) => scope === "all" || isStale));
   }
 
-  /** Registers a stream without a session, which only a shutdown ends. */
+  /** Registers a stream that has no session. The end of a session does not close it; only a shutdown does. */
   trackAnonymous(lifecycle: ConnectionLifecycle): void {
-    this.#anonymous.add(lifecycle);
-    lifecycle.onEnd(() => this.#anonymous.delete(lifecycle));
+    this.#anonymousStreams.add(lifecycle);
+    lifecycle.onEnd(() => this.#anonymousStreams.delete(lifecycle));
   }
 
   /**
-   * Ends the connections of sessions that the store has not answered for.
+   * Closes the connections and slow requests of sessions that the store could not read last time.
    *
-   * @param since sessions with a later answer are spared (by `uptime`)
+   * @param since a time by `uptime`. If the store answered a read that began later, the session's connections stay
+   * open.
    */
   closeUnverified(since: number): void {
     for (const group of this.#groups.values())
-      if (group.isStale && group.answeredAt <= since) this.#end(group, "TRY_AGAIN_LATER");
+      if (group.isStale && group.answeredAt <= since)
+        this.#closeConnections(group, "TRY_AGAIN_LATER");
   }
 
-  /** All connections, signed in or anonymous; slow requests are not included, because they end by themselves. */
+  /** The lifecycles of all connections, signed in or anonymous. Excludes slow requests, which end by themselves. */
   get lifecycles(): ConnectionLifecycle[] {
     const connections = this.#groups.values().flatMap((group) => group.connections);
-    return [...connections.map(({ lifecycle }) => lifecycle), ...this.#anonymous];
+    return [...connections.map(({ lifecycle }) => lifecycle), ...this.#anonymousStreams];
   }
 
+  /** Unsubscribes from all sessions and cancels their deadlines. Does not close the connections. */
   close(): void {
     this.#stopListening();
-    for (const group of this.#groups.values()) this.#drop(group);
+    for (const group of this.#groups.values()) this.#closeGroup(group);
   }
 
-  /** Undefined when the session has too many connections. */
+  /** Returns `undefined` if the session has too many connections on this node. */
   #register({ claims, connection, kind }: Admission): SessionConnections | undefined {
     const { fingerprint, generation, expiresAt } = claims;
-    const group = this.#groups.get(fingerprint) ?? this.#open(fingerprint);
+    const group = this.#groups.get(fingerprint) ?? this.#openGroup(fingerprint);
     const isStream = kind === "stream";
     if (isStream && group.connections.size >= this.#options.maxSocketsPerSession) return undefined;
     connection.generation = generation;
@@ -208,15 +220,15 @@ export class Connections {
     connection.lifecycle.onEnd(() => {
       group.connections.delete(connection);
       group.requests?.delete(connection);
-      if (sizeOf(group) === 0) this.#drop(group);
+      if (sizeOf(group) === 0) this.#closeGroup(group);
     });
     return group;
   }
 
-  #open(fingerprint: string): SessionConnections {
+  #openGroup(fingerprint: string): SessionConnections {
     const subscribed = this.#options.pubsub.subscribe(sessionTopic(fingerprint), (message) => {
-      const read = readSessionMessage(message);
-      if (read?.fingerprint === fingerprint) this.#onMessage(read);
+      const sessionMessage = readSessionMessage(message);
+      if (sessionMessage?.fingerprint === fingerprint) this.#onMessage(sessionMessage);
     });
     const group: SessionConnections = {
       fingerprint,
@@ -231,8 +243,8 @@ export class Connections {
       isStale: false,
     };
     this.#groups.set(fingerprint, group);
-    // The next connection tries to subscribe again.
-    subscribed.catch(() => this.#forget(group));
+    // The session's next connection opens a new group and subscribes again.
+    subscribed.catch(() => this.#removeGroup(group));
     return group;
   }
 
@@ -242,26 +254,27 @@ export class Connections {
     switch (message.type) {
       case "ended":
         observeClosing(group, message, this.#observer);
-        return this.#end(group, "SESSION_ENDED");
+        return this.#closeConnections(group, "SESSION_ENDED");
       case "renewed":
         return this.#expiry.apply(group, message.session);
       case "uncertain":
         return this.#revalidation.schedule(group);
       case "replayed":
-        // Does not concern connections.
+        // A replayed renewal token alone closes no connection.
         return;
     }
   }
 
-  #end(group: SessionConnections, reason: CloseReason): void {
+  #closeConnections(group: SessionConnections, reason: CloseReason): void {
     this.#closeQueue.close(
       connectionsAndRequests(group).map(({ lifecycle }) => lifecycle),
       reason,
     );
   }
 
-  #drop(group: SessionConnections): void {
-    this.#forget(group);
+  /** Removes the group, cancels its deadline and unsubscribes from the session's topic. */
+  #closeGroup(group: SessionConnections): void {
+    this.#removeGroup(group);
     group.cancelDeadline();
     group.subscribed.then(
       (unsubscribe) => unsubscribe(),
@@ -269,7 +282,8 @@ export class Connections {
     );
   }
 
-  #forget(group: SessionConnections): void {
+  /** Removes the group, unless a newer group of the same session has replaced it. */
+  #removeGroup(group: SessionConnections): void {
     if (this.#groups.get(group.fingerprint) === group) this.#groups.delete(group.fingerprint);
   }
 }

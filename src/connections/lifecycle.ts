@@ -1,132 +1,162 @@
 /**
- * The lifecycle of a connection or request: it ends once, with a reason, and its listeners are called. Not an
- * `AbortSignal`, because the end is known before listeners are called, a reply may delay that, and a listener
- * that throws is reported instead of raising an uncaught exception.
+ * The lifecycle of a connection or request. It ends once, with a reason, and then calls its listeners.
+ *
+ * An `AbortSignal` does not suffice, for three reasons:
+ *
+ * - The reason is known before the listeners are called.
+ * - A reply can delay the calls.
+ * - An error that a listener throws is reported. It does not become an uncaught exception.
  */
 import type { CloseReason } from "../protocol/close-reasons.ts";
 import { callSafely, type ReportError } from "../lib/report-error.ts";
 
-/** How long a socket may ignore its close frame before it is terminated (ms). */
+/** How long the server waits for a client to answer the close frame, before it terminates the socket (ms). */
 export const closeTimeout = 1_000;
 
-/** How long a retryable close waits for the replies in flight (ms). */
+/** How long {@link ConnectionLifecycle.closeAfterReplies} waits for the replies in flight (ms). */
 export const repliesTimeout = 10_000;
 
-/** Close reasons after which graphql-ws's client reconnects by itself. */
+/**
+ * The reasons of {@link ConnectionLifecycle.closeAfterReplies}. After each one, graphql-ws's client reconnects by
+ * itself.
+ */
 export type RetryableReason = Extract<CloseReason, "SESSION_EXPIRED" | "TRY_AGAIN_LATER">;
 
-/** May be async; its result is not awaited. */
+/** May be async. The lifecycle does not wait for its promise. */
 type EndListener = (reason: CloseReason) => unknown;
 
 /** A close that waits for the replies in flight. */
 interface GracefulClose {
   readonly reason: RetryableReason;
+  /** Whether the server no longer accepts the connection's token. */
   readonly isRevoked: boolean;
 }
 
 /**
- * A reply is any object that stands for one operation. Replies delay a close in two ways:
+ * In the methods below, a reply is any object that identifies one operation. A close waits for replies in two cases:
  *
- * - {@link closeAfter}: an operation ends its own session. Only its reply is sent before the close.
- * - {@link closeAfterReplies}: the client will reconnect. All replies in flight are sent before the close.
+ * - {@link closeAfter}: an operation ends its own session. The close waits for the reply to this operation only.
+ * - {@link closeAfterReplies}: the client will reconnect. The close waits for all replies in flight.
  */
 export class ConnectionLifecycle {
   #reason: CloseReason | undefined;
-  #isClosed = false;
+  #listenersCalled = false;
   readonly #listeners = new Set<EndListener>();
-  // The next three are created on demand: most connections are idle sockets.
-  #inFlight: Set<object> | undefined;
-  /** Replies that the close waits for whatever its reason, with their time-outs. */
-  #awaited: Map<object, NodeJS.Timeout | undefined> | undefined;
+  // The next three fields stay undefined until they are needed, to save memory: most connections are idle sockets.
+  #repliesInFlight: Set<object> | undefined;
+  /** The replies of {@link closeAfter} and their timers. Every close waits for them, except CLIENT_GONE. */
+  #repliesBeforeClose: Map<object, NodeJS.Timeout | undefined> | undefined;
   #gracefulClose: GracefulClose | undefined;
   readonly #reportError: ReportError;
 
-  /** @param reportError receives what listeners throw or reject with; the other listeners are still called */
+  /** @param reportError receives the errors of listeners. An error does not stop the other listeners. */
   constructor(reportError: ReportError) {
     this.#reportError = reportError;
   }
 
-  /** Set as soon as the end is known. From then on nothing is accepted and nothing is delivered. */
+  /**
+   * The reason of the end. It is set before the listeners are called. Once it is set, the connection accepts
+   * nothing and delivers only the replies of {@link closeAfter}.
+   */
   get closeReason(): CloseReason | undefined {
     return this.#reason;
   }
 
   /**
-   * Set when no new operation is accepted and subscriptions deliver no more events: the connection has ended, or
-   * closes after the replies in flight.
+   * The reason why the connection has ended, or why it will close after the replies in flight. Once it is set, the
+   * connection accepts no new operation, and its subscriptions deliver no more events.
    */
   get closingFor(): CloseReason | undefined {
     return this.#reason ?? this.#gracefulClose?.reason;
   }
 
-  /** Whether its token is no longer accepted although the session is live: no protected field may start. */
+  /**
+   * Whether the server no longer accepts the connection's token, although the session is live. Then no protected
+   * field may start.
+   */
   get isRevoked(): boolean {
     return this.#gracefulClose?.isRevoked === true;
   }
 
-  /** Calls the listener once at the end, or immediately after it. Returns a function that removes the listener. */
+  /**
+   * Calls the listener once, when the lifecycle ends. If the listeners have been called already, calls this one now.
+   *
+   * @returns a function that removes the listener
+   */
   onEnd(listener: EndListener): () => void {
-    if (this.#isClosed && this.#reason !== undefined) {
-      this.#call(listener, this.#reason);
+    if (this.#listenersCalled && this.#reason !== undefined) {
+      this.#callListener(listener, this.#reason);
       return () => {};
     }
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** Ends it. The first reason counts. Listeners are called after the replies of {@link closeAfter}. */
+  /**
+   * Ends the lifecycle. Only the first reason is kept. The listeners are called once the replies of
+   * {@link closeAfter} are finished.
+   */
   end(reason: CloseReason): void {
     this.markClosed(reason);
-    // A client that has left receives no reply.
-    if (reason === "CLIENT_GONE") this.#stopWaiting();
+    // The client has disconnected, so it cannot receive a reply.
+    if (reason === "CLIENT_GONE") this.#stopAllWaits();
     this.#closeUnlessWaiting();
   }
 
-  /** Sets {@link closeReason} without calling the listeners, which takes longer; `end` must follow. */
+  /**
+   * Sets {@link closeReason}, but does not call the listeners, because those calls take longer. The caller must
+   * call {@link end} later.
+   */
   markClosed(reason: CloseReason): void {
     this.#reason ??= reason;
   }
 
   /** Whether replies are in flight. */
   get isReplying(): boolean {
-    return this.#inFlight !== undefined && this.#inFlight.size > 0;
+    return this.#repliesInFlight !== undefined && this.#repliesInFlight.size > 0;
   }
 
-  /** Marks a reply as in flight until {@link finishReply}. */
+  /** Marks a reply as in flight. The mark lasts until {@link finishReply}. */
   beginReply(reply: object): void {
-    (this.#inFlight ??= new Set()).add(reply);
+    (this.#repliesInFlight ??= new Set()).add(reply);
   }
 
-  /** Reports that a reply was sent, or never will be. Closes if the close waited for it. */
+  /**
+   * The caller has sent this reply, or will never send it. If a close waits for this reply and for no other, the
+   * connection closes now.
+   */
   finishReply(reply: object): void {
-    clearTimeout(this.#awaited?.get(reply));
-    if (this.#awaited?.delete(reply) === true) this.#closeUnlessWaiting();
-    const wasInFlight = this.#inFlight?.delete(reply) === true;
+    clearTimeout(this.#repliesBeforeClose?.get(reply));
+    if (this.#repliesBeforeClose?.delete(reply) === true) this.#closeUnlessWaiting();
+    const wasInFlight = this.#repliesInFlight?.delete(reply) === true;
     if (wasInFlight && this.#gracefulClose !== undefined && !this.isReplying)
       this.end(this.#gracefulClose.reason);
   }
 
   /**
-   * Delays the listeners of any end until this reply is finished or the client has left.
+   * Makes every close wait for this reply: the listeners are called once the reply is finished, or once the client
+   * has disconnected.
    *
-   * @param timeout milliseconds after which the close stops waiting
+   * @param timeout milliseconds after which the close no longer waits for the reply
    * @default no time-out
    */
   closeAfter(reply: object, timeout?: number): void {
     const stopWaiting = () => {
-      this.#awaited?.delete(reply);
+      this.#repliesBeforeClose?.delete(reply);
       this.#closeUnlessWaiting();
     };
     const timer = timeout === undefined ? undefined : setTimeout(stopWaiting, timeout);
-    (this.#awaited ??= new Map()).set(reply, timer);
+    (this.#repliesBeforeClose ??= new Map()).set(reply, timer);
   }
 
   /**
-   * Ends it when no reply is in flight any more, or after {@link repliesTimeout}: graphql-ws's client repeats an
-   * operation that got no reply, and a mutation would run twice. No new operation is accepted from now on. If it
-   * ends for another reason meanwhile, that reason counts.
+   * Ends the lifecycle when the last reply in flight is finished, or after {@link repliesTimeout}. Without this
+   * wait, graphql-ws's client would send an operation without a reply again, and a mutation would run twice.
    *
-   * @param isRevoked whether its token is no longer accepted
+   * The connection accepts no new operation from now on. If the lifecycle ends for another reason during the
+   * wait, that reason is kept.
+   *
+   * @param isRevoked whether the server no longer accepts the connection's token
    */
   closeAfterReplies(reason: RetryableReason, isRevoked = false): void {
     const isFirst = this.closingFor === undefined;
@@ -139,36 +169,36 @@ export class ConnectionLifecycle {
     this.onEnd(() => clearTimeout(timer));
   }
 
-  /** Settles like the promise, or with the result of `onEnd` if the end comes first. */
+  /** Settles as the promise does. If the lifecycle ends first, settles with the result of `onEnd`. */
   race<T>(promise: PromiseLike<T>, onEnd: (reason: CloseReason) => T): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      // Not Promise.race, which would keep a reaction for every call until the end.
-      const forget = this.onEnd((reason) => {
+      // With `Promise.race`, a promise of the end would keep one reaction per call until the lifecycle ends.
+      const removeListener = this.onEnd((reason) => {
         try {
           resolve(onEnd(reason));
         } catch (error) {
           reject(error);
         }
       });
-      promise.then(resolve, reject).then(forget, forget);
+      promise.then(resolve, reject).then(removeListener, removeListener);
     });
   }
 
-  #stopWaiting(): void {
-    for (const timer of this.#awaited?.values() ?? []) clearTimeout(timer);
-    this.#awaited = undefined;
+  #stopAllWaits(): void {
+    for (const timer of this.#repliesBeforeClose?.values() ?? []) clearTimeout(timer);
+    this.#repliesBeforeClose = undefined;
   }
 
   #closeUnlessWaiting(): void {
-    const isWaiting = this.#awaited !== undefined && this.#awaited.size > 0;
-    if (this.#isClosed || this.#reason === undefined || isWaiting) return;
-    this.#isClosed = true;
+    const isWaiting = this.#repliesBeforeClose !== undefined && this.#repliesBeforeClose.size > 0;
+    if (this.#listenersCalled || this.#reason === undefined || isWaiting) return;
+    this.#listenersCalled = true;
     const listeners = [...this.#listeners];
     this.#listeners.clear();
-    for (const listener of listeners) this.#call(listener, this.#reason);
+    for (const listener of listeners) this.#callListener(listener, this.#reason);
   }
 
-  #call(listener: EndListener, reason: CloseReason): void {
+  #callListener(listener: EndListener, reason: CloseReason): void {
     callSafely(
       () => listener(reason),
       (error) =>

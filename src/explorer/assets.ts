@@ -10,32 +10,36 @@ export interface Asset {
 }
 
 export interface Assets {
-  /** A hash of all files. It is part of their URLs, so browsers may cache them without limit. */
+  /**
+   * A hash of the paths and contents of all files. Every file's URL contains it, so browsers may cache the files
+   * forever.
+   */
   readonly hash: string;
-  /** The files by their paths, relative to the hash. */
+  /** The files by path. In a URL, the path follows the hash. */
   readonly files: ReadonlyMap<string, Asset>;
+  /** The path of the module that starts the explorer. */
   readonly main: string;
-  /** The modules that `main` imports, for the page to preload. */
+  /** The paths of `main` and of all modules that it needs. The page preloads them. */
   readonly modules: readonly string[];
-  /** The paths of the packages that the modules import by name. */
+  /** For each package that the modules import by name, the path of its module. */
   readonly packages: Readonly<Record<string, string>>;
 }
 
-/** The extension of modules: `.ts` in a checkout, `.js` in the published package. */
+/** The file extension of the explorer's own modules: `.ts` in a checkout, `.js` in the published package. */
 const extension = posix.extname(new URL(import.meta.url).pathname);
-const socketClient = "graphql-ws/client";
+const socketClientPackage = "graphql-ws/client";
 
-/** Reads about ten megabytes. Call it once, when a browser first opens the page. */
+/** Reads about ten megabytes from disk. The caller calls it once, when a browser first opens the page. */
 export async function loadAssets(): Promise<Assets> {
   const graphiql = await import("@graphql-yoga/render-graphiql/graphiql");
   const modules: Modules = new Map();
   const main = `explorer/browser/main${extension}`;
-  const sockets = "graphql-ws/client.js";
+  const socketClientPath = "graphql-ws/client.js";
   await addModule(modules, main, new URL(`../${main}`, import.meta.url));
-  await addModule(modules, sockets, new URL(import.meta.resolve(socketClient)));
+  await addModule(modules, socketClientPath, new URL(import.meta.resolve(socketClientPackage)));
   const scripts = {
     "graphiql/graphiql.js": graphiql.js,
-    // GraphiQL's editor requests its workers by these names.
+    // GraphiQL's editor loads its web workers from these three paths.
     "graphiql/editorWorkerService.js": graphiql.editorWorkerService,
     "graphiql/graphql.js": graphiql.graphqlWorker,
     "graphiql/json.js": graphiql.jsonWorker,
@@ -51,7 +55,7 @@ export async function loadAssets(): Promise<Assets> {
     files,
     main,
     modules: [...modules.keys()],
-    packages: { [socketClient]: sockets },
+    packages: { [socketClientPackage]: socketClientPath },
   };
 }
 

@@ -1,23 +1,23 @@
-/** Splits large work into batches, and lets the event loop run other work between them. */
+/** Processes many items in batches. The event loop runs other work between two batches. */
 
-/** Items that `inBatches` works on concurrently. */
+/** How many items `inBatches` processes concurrently. */
 const batchSize = 100;
 
-/** The items in their order, in arrays of at most `size`. */
+/** Splits the items into arrays of at most `size` items. Keeps their order. */
 export function chunksOf<Item>(items: readonly Item[], size: number): (readonly Item[])[] {
   const count = Math.ceil(items.length / size);
   return Array.from({ length: count }, (_, i) => items.slice(i * size, (i + 1) * size));
 }
 
-/** Resolves after the event loop has run other work. A promise that is resolved already does not wait for that. */
+/** Resolves after the event loop has run other work. To await a resolved promise is not enough for that. */
 export function nextTurn(): Promise<void> {
   return new Promise(setImmediate);
 }
 
 /**
- * Works on at most 100 items at a time and resolves to the sum of the results.
+ * Calls `work` for each item, for at most 100 items concurrently. Resolves to the sum of the results.
  *
- * Rejects when the work on an item rejects; then the items of later batches are left out.
+ * Rejects when `work` rejects for an item. Then the later batches do not start.
  */
 export async function inBatches<Item>(
   items: readonly Item[],
@@ -27,7 +27,7 @@ export async function inBatches<Item>(
   for (const batch of chunksOf(items, batchSize)) {
     const results = await Promise.all(batch.map(work));
     for (const result of results) sum += result;
-    // A store in this process may resolve without a turn of the event loop.
+    // A store in this process may resolve its promises before the event loop runs other work.
     await nextTurn();
   }
   return sum;

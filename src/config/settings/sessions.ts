@@ -1,7 +1,10 @@
-/** Settings of sessions: how long they and their tokens live, and how fast an end reaches every connection. */
+/**
+ * Settings of sessions: how long sessions and their tokens are valid, and how soon the end of a session closes its
+ * connections.
+ */
 import { duration, oneOf, wholeNumber, type AnySetting } from "../kinds.ts";
 
-// A timer waits for some durations: its longest delay is 2^31 ms, about 24 days.
+// The limit of `24d` is for durations that a timer waits for: a timer's longest delay is 2^31 ms, about 24 days.
 export const sessions = {
   accessTokenTtl: {
     variable: "ACCESS_TOKEN_TTL",
