@@ -15,15 +15,27 @@ const maxCachedLength = 256;
 
 const cache = new Map<string, JsonType | undefined>();
 
-/** The type to respond with; undefined if the client accepts no JSON, or prefers a stream. */
+/**
+ * Returns the type to respond with, or undefined if Yoga has to choose: the client accepts no JSON, prefers a
+ * stream, or weighs its types so that Yoga, which takes the first one that it knows, would choose another.
+ */
 export function jsonTypeFor(accept: string | undefined): JsonType | undefined {
   if (accept === undefined) return json;
   if (cache.has(accept)) return cache.get(accept);
   const [preferred] = new Negotiator({ headers: { accept } }).mediaTypes(available);
-  const type = preferred === json || preferred === graphqlResponse ? preferred : undefined;
+  const type = firstJsonType(accept);
+  const agreed = type === preferred ? type : undefined;
   if (accept.length <= maxCachedLength) {
     if (cache.size >= maxCachedHeaders) cache.clear();
-    cache.set(accept, type);
+    cache.set(accept, agreed);
   }
-  return type;
+  return agreed;
+}
+
+/** The JSON type that the header names first, as Yoga reads it. */
+function firstJsonType(accept: string): JsonType | undefined {
+  const [first = ""] = accept.split(/[,;]/, 1);
+  const name = first.trim().toLowerCase();
+  if (name === graphqlResponse) return graphqlResponse;
+  return [json, "application/*", "*/*"].includes(name) ? json : undefined;
 }

@@ -13,6 +13,7 @@ import { isCrossOriginForbidden, isSafeRequest } from "../request/origin-check.t
 import { readForAdapter } from "./body.ts";
 import { answerMonitoringRequest, type MonitoringOptions } from "./monitoring-endpoints.ts";
 import { identifyRequest } from "./caller.ts";
+import type { ErrorCode } from "../protocol/error-codes.ts";
 import type { SocketServer } from "../websocket/server.ts";
 import { closeStalledReaders } from "./stall-timeout.ts";
 
@@ -35,7 +36,7 @@ const forbiddenOrigin = JSON.stringify({
   errors: [
     {
       message: "Pages of other origins may not call this server, unless it lists them.",
-      extensions: { code: "FORBIDDEN_ORIGIN" },
+      extensions: { code: "FORBIDDEN_ORIGIN" satisfies ErrorCode },
     },
   ],
 });

@@ -1,6 +1,7 @@
 /** Reports unreadable request parameters as client errors, without quoting them. */
 import { GraphQLError } from "graphql";
 import type { Plugin } from "graphql-yoga";
+import type { ErrorCode } from "../../protocol/error-codes.ts";
 
 /**
  * A Yoga plugin. Without it, Yoga reports malformed JSON in a URL as a server error, and quotes a part of a malformed
@@ -28,6 +29,6 @@ function withoutQuotation(error: unknown): unknown {
 
 function badRequest(message: string): GraphQLError {
   return new GraphQLError(message, {
-    extensions: { code: "BAD_REQUEST", http: { status: 400 } },
+    extensions: { code: "BAD_REQUEST" satisfies ErrorCode, http: { status: 400 } },
   });
 }
