@@ -23,8 +23,7 @@ import {
 import { endingError, tooMuchMemory } from "../errors.ts";
 import { reduceDocument } from "./reduce-document.ts";
 import { chargeMemory } from "./charge-memory.ts";
-import { reportMaskedErrors, type OnMasked } from "./report-masked-errors.ts";
-import { redactRequestError } from "../plugins/redact-errors.ts";
+import { createMaskResult, type MaskOptions } from "./mask-result.ts";
 import { hasSerialFields } from "./serial-fields.ts";
 import { variableErrors } from "./check-variables.ts";
 
@@ -43,16 +42,6 @@ export type Execute = (args: ExecutionArgs, executeFn?: ExecuteFn) => Promise<Op
 type Begun = ExecutionResult | AsyncIterable<unknown>;
 type Data = Record<string, unknown>;
 
-interface WithErrors {
-  readonly errors?: readonly GraphQLError[];
-}
-
-/** The fields of an incremental result. */
-interface Incremental {
-  readonly incremental?: readonly WithErrors[];
-  readonly completed?: readonly WithErrors[];
-}
-
 interface PendingOperation {
   readonly caller: Caller;
   readonly begin: () => Begun | Promise<Begun>;
@@ -63,14 +52,8 @@ interface PendingOperation {
   readonly onDone: () => void;
 }
 
-export interface ExecuteOptions {
-  /** Masks an error for the client. */
-  readonly mask: (error: unknown) => unknown;
-  /** Receives the masked errors of a response, grouped by cause. */
-  readonly onMasked: OnMasked;
+export interface ExecuteOptions extends MaskOptions {
   readonly reportError: ReportError;
-  /** Whether an error of a variable may suggest similar names of the schema. */
-  readonly suggestions: boolean;
 }
 
 /**
@@ -88,41 +71,7 @@ export function createExecute({
 }: ExecuteOptions): Execute {
   const onSourceError = (error: unknown) => reportError("a subscription's source failed", error);
 
-  function masked(result: ExecutionResult): ExecutionResult {
-    const hidden: GraphQLError[] = [];
-    const shown = shownResult(result, hidden);
-    if (hidden.length > 0) reportMaskedErrors(hidden, onMasked);
-    return shown;
-  }
-
-  function shownErrors(errors: readonly GraphQLError[], hidden: GraphQLError[]): GraphQLError[] {
-    return errors.map((error) => {
-      const shown = mask(error);
-      if (shown !== error) hidden.push(error);
-      return shown as GraphQLError;
-    });
-  }
-
-  /** @param hidden receives the errors that were masked */
-  function shownResult(result: ExecutionResult, hidden: GraphQLError[]): ExecutionResult {
-    const maskedPart = <Part extends WithErrors>(part: Part): Part => {
-      const { errors } = part;
-      return errors === undefined ? part : { ...part, errors: shownErrors(errors, hidden) };
-    };
-    const { errors, incremental, completed } = result as ExecutionResult & Incremental;
-    // Each part of an incremental result has its own errors.
-    if (incremental !== undefined || completed !== undefined)
-      return maskedPart({
-        ...result,
-        ...(incremental !== undefined && { incremental: incremental.map(maskedPart) }),
-        ...(completed !== undefined && { completed: completed.map(maskedPart) }),
-      });
-    if (errors === undefined) return result;
-    // A result without `data` was not executed, so its errors concern the variables.
-    const redacted =
-      "data" in result ? errors : errors.map((error) => redactRequestError(error, suggestions));
-    return { ...result, errors: shownErrors(redacted, hidden) };
-  }
+  const masked = createMaskResult({ mask, onMasked, suggestions });
 
   /** Executes until the lifecycle ends. Delivers nothing after the end. */
   async function untilEnd({
