@@ -10,7 +10,7 @@ import {
   openSessions,
   resolvers,
   typeDefs,
-  type CoreOptions,
+  type OpenSessionsOptions,
   type CurfewContext,
 } from "../../src/index.ts";
 import { testApp } from "../helpers/app.ts";
@@ -18,7 +18,7 @@ import { secrets } from "../helpers/curfew.ts";
 
 export type AppPlugin = Plugin<CurfewContext>;
 
-export interface OwnServerOptions extends CoreOptions {
+export interface OwnServerOptions extends OpenSessionsOptions {
   /** Plugins before Curfew's, and after it. */
   readonly before?: readonly AppPlugin[];
   readonly after?: readonly AppPlugin[];

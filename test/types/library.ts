@@ -13,7 +13,7 @@ import {
   resolvers,
   typeDefs,
   type AuditEvent,
-  type CoreOptions,
+  type OpenSessionsOptions,
   type Curfew,
   type CurfewContext,
   type CurfewOptions,
@@ -21,19 +21,19 @@ import {
   type Events,
   type OpenSessions,
   type Options,
-  type Parts,
+  type Backends,
   type RefusalReason,
   type Session,
   type SessionStore,
   type Stream,
-  type Topics,
+  type PubSub,
   type UserDirectory,
 } from "../../src/index.ts";
 
 // `CurfewOptions` accepts every setting of `Options` and requires none.
 expectTypeOf<Partial<Options>>().toExtend<CurfewOptions>();
 expectTypeOf<CurfewOptions>().toExtend<Partial<Options>>();
-expectTypeOf<CoreOptions>().toExtend<Partial<Options>>();
+expectTypeOf<OpenSessionsOptions>().toExtend<Partial<Options>>();
 expectTypeOf(loadOptions).returns.toEqualTypeOf<Options>();
 expectTypeOf(createCurfew).parameter(0).toEqualTypeOf<CurfewOptions | undefined>();
 expectTypeOf(createCurfew).returns.resolves.toEqualTypeOf<Curfew>();
@@ -41,9 +41,9 @@ expectTypeOf(openSessions).returns.resolves.toEqualTypeOf<OpenSessions>();
 expectTypeOf<keyof Curfew & keyof OpenSessions>().toEqualTypeOf<
   "sessions" | "admin" | "events" | "connections" | "metrics" | "close" | typeof Symbol.asyncDispose
 >();
-expectTypeOf<Parts>().toEqualTypeOf<{
+expectTypeOf<Backends>().toEqualTypeOf<{
   readonly store: SessionStore;
-  readonly pubsub: Topics;
+  readonly pubsub: PubSub;
   readonly users: UserDirectory;
 }>();
 
