@@ -32,10 +32,13 @@ export function jsonTypeFor(accept: string | undefined): JsonType | undefined {
   return agreed;
 }
 
-/** The JSON type that the header names first, as Yoga reads it. */
+/** The JSON type that the header names first, as Yoga reads it; undefined if it names a stream before. */
 function firstJsonType(accept: string): JsonType | undefined {
-  const [first = ""] = accept.split(/[,;]/, 1);
-  const name = first.trim().toLowerCase();
-  if (name === graphqlResponse) return graphqlResponse;
-  return [json, "application/*", "*/*"].includes(name) ? json : undefined;
+  for (const item of accept.split(",")) {
+    const [name = ""] = item.trim().toLowerCase().split(";", 1);
+    if (name === graphqlResponse) return graphqlResponse;
+    if (name === json || name === "application/*" || name === "*/*") return json;
+    if (name === "text/event-stream" || name === "multipart/mixed") return undefined;
+  }
+  return undefined;
 }

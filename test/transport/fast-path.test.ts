@@ -137,10 +137,6 @@ it.each([
   ["application/*", "application/json"],
   ["text/html, */*;q=0.1", "application/json"],
   ["application/json, application/graphql-response+json", "application/json"],
-  [
-    "application/json;q=0.9, application/graphql-response+json",
-    "application/graphql-response+json",
-  ],
   [apollo, "application/graphql-response+json"],
   [urql, "application/graphql-response+json"],
 ])("with Accept: %s, the fast path answers in %s", async (accept, type) => {
@@ -155,6 +151,7 @@ it.each([
   ["text/event-stream, application/json", ""],
   ["multipart/mixed, application/json;q=0.9", ""],
   ["application/json; charset=iso-8859-1", ""],
+  ["application/json;q=0.9, application/graphql-response+json", ""],
 ])("with Accept: %s and the URL suffix %j, the adapter answers", async (accept, suffix) => {
   const { body } = await answer({ query: "{ adapted }" }, { accept }, suffix);
   expect(body).not.toContain(`"adapted":false`);

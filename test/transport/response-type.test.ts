@@ -26,6 +26,7 @@ describe("a common Accept header gets on the fast path the type that Yoga choose
     "application/json, application/graphql-response+json",
     "*/*",
     "application/json, text/plain, */*",
+    "text/html, */*;q=0.1",
   ])("%s", async (accept) => {
     expect(jsonTypeFor(accept)).toBe(await typeFromYoga(accept));
   });
@@ -39,6 +40,7 @@ describe("an Accept header whose weights contradict its order is left to Yoga", 
     "text/event-stream, application/json",
     "application/json; charset=latin1",
     "text/html",
+    "multipart/mixed, application/json;q=0.9",
   ])("%s", (accept) => {
     expect(jsonTypeFor(accept)).toBeUndefined();
   });
