@@ -10,8 +10,8 @@ import { readCorpus, writeCorpus, type Corpus } from "./corpus.ts";
 import { json, withCredentials } from "./documents.ts";
 import { startFuzzedServer } from "./server.ts";
 
-/** Allowed CPU time beyond that of a harmless input of the same size (ms). */
-const excess = 50;
+/** Allowed CPU time beyond that of a harmless input of the same size (ms): three times that of the worst known input. */
+const excess = 150;
 /** An input that costs more is worth saving (ms). */
 const worthSaving = 25;
 /** The default of MAX_MESSAGE_SIZE (bytes). */
