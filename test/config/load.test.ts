@@ -1,20 +1,11 @@
 /** Loading settings: reading values, refusing wrong ones, and what the messages contain. */
 import { describe, expect, test } from "vitest";
-import { checkOptions, ConfigError, loadOptions } from "../../src/config/load.ts";
+import { checkOptions, loadOptions } from "../../src/config/load.ts";
 import { defaultOptions, names, settings } from "../../src/config/settings.ts";
+import { issuesOf } from "../helpers/issues.ts";
 
 const secret = "a-secret-of-thirty-two-bytes-and-more";
 const older = "an-older-secret-of-thirty-two-bytes";
-
-function issuesOf(start: () => unknown): readonly string[] {
-  try {
-    start();
-  } catch (error) {
-    if (error instanceof ConfigError) return error.issues;
-    throw error;
-  }
-  return [];
-}
 
 const issues = (env: Record<string, string | undefined>) => issuesOf(() => loadOptions(env));
 

@@ -6,7 +6,7 @@ import { help } from "../../src/cli/help.ts";
 import { readDuration } from "../../src/config/duration.ts";
 import { flagNames, flagOf, isSwitch, readCommandLine } from "../../src/config/flags.ts";
 import type { AnySetting, Kind } from "../../src/config/kinds.ts";
-import { checkOptions, ConfigError, loadOptions } from "../../src/config/load.ts";
+import { checkOptions, loadOptions } from "../../src/config/load.ts";
 import {
   defaultOptions,
   groups,
@@ -15,6 +15,7 @@ import {
   writtenDefault,
   type Name,
 } from "../../src/config/settings.ts";
+import { issuesOf } from "../helpers/issues.ts";
 
 const secret = "a-secret-of-thirty-two-bytes-and-more";
 const entries = names.map((name): [Name, AnySetting] => [name, settings[name]]);
@@ -30,16 +31,6 @@ function exampleOf(name: Name): Record<string, string> {
   const needed = pairs[name] === undefined ? [name] : [name, pairs[name]];
   const examples = needed.map((one) => [settings[one].variable, settings[one].example] as const);
   return { CURFEW_SECRETS: secret, ...Object.fromEntries(examples) };
-}
-
-function issuesOf(start: () => unknown): readonly string[] {
-  try {
-    start();
-  } catch (error) {
-    if (error instanceof ConfigError) return error.issues;
-    throw error;
-  }
-  return [];
 }
 
 /** A text that no setting of the kind accepts. */
