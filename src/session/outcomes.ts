@@ -1,14 +1,23 @@
 /** Results of authenticating, starting and renewing sessions. */
+import type { EndReason } from "../protocol/end-reasons.ts";
 import type { RefusalReason } from "../protocol/refusal-reasons.ts";
 import type { Session } from "./session.ts";
 import type { StoreUnavailable } from "./store.ts";
 import type { Claims, TokenPair } from "./token.ts";
 
+/** Why a token is refused. */
+export interface TokenRefused {
+  readonly reason: RefusalReason;
+  /** Present if this server signed the token. */
+  readonly claims?: Claims;
+  /** Present if the session has ended and it is known why. Only holders of genuine tokens of the session learn it. */
+  readonly endReason?: EndReason;
+}
+
 /** The result of checking the access token of a request or a socket. */
 export type Authentication =
   | { readonly state: "signedIn"; readonly session: Session; readonly claims: Claims }
-  /** With claims if this server signed the token. */
-  | { readonly state: "refused"; readonly reason: RefusalReason; readonly claims?: Claims }
+  | ({ readonly state: "refused" } & TokenRefused)
   /** The store could not be read: neither signed in nor signed out. */
   | { readonly state: "unavailable"; readonly claims: Claims; readonly cause: StoreUnavailable };
 
@@ -19,5 +28,4 @@ export interface Issued {
 }
 
 export type Renewal =
-  | ({ readonly outcome: "renewed" } & Issued)
-  | { readonly outcome: "refused"; readonly reason: RefusalReason; readonly claims?: Claims };
+  ({ readonly outcome: "renewed" } & Issued) | ({ readonly outcome: "refused" } & TokenRefused);

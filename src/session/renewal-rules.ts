@@ -121,6 +121,8 @@ export interface ReissueRequest {
   readonly atLeast: number;
   /** The client's network: see `sessionNetworkOf`. */
   readonly network: string;
+  /** The user's security version after the change of the password. Default: the session keeps its own */
+  readonly securityVersion?: number;
 }
 
 /**
@@ -129,11 +131,16 @@ export interface ReissueRequest {
  */
 export function reissueSession(
   session: Session,
-  { atLeast, network }: ReissueRequest,
+  { atLeast, network, securityVersion = 0 }: ReissueRequest,
   lifetimes: Lifetimes,
   now: number,
 ): Session {
   const generation = Math.max(session.generation, atLeast);
   const rotated = rotateSession(session, { generation, network }, lifetimes, now);
-  return { ...rotated, graceEndsAt: now, minGeneration: rotated.generation };
+  return {
+    ...rotated,
+    graceEndsAt: now,
+    minGeneration: rotated.generation,
+    securityVersion: Math.max(session.securityVersion, securityVersion),
+  };
 }

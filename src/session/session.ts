@@ -31,6 +31,8 @@ export interface Session {
   readonly foreignReplays: number;
   /** The last generation with a foreign replay; 0 if there is none, since generation 0 has no replays. */
   readonly foreignReplayGeneration: number;
+  /** The user's security version when the password was checked. Once the user's own is higher, the session has ended. */
+  readonly securityVersion: number;
   readonly userAgent: string | null;
   readonly ipAddress: string | null;
 }
@@ -67,6 +69,7 @@ const fieldRules = {
   networks: { type: "text", ifMissing: "" },
   foreignReplays: { type: "integer", ifMissing: 0 },
   foreignReplayGeneration: { type: "integer", ifMissing: 0 },
+  securityVersion: { type: "integer", ifMissing: 0 },
   userAgent: { type: "text or null", ifMissing: required },
   ipAddress: { type: "text or null", ifMissing: required },
 } as const satisfies FieldRules;
@@ -153,6 +156,7 @@ export function beginSession(
   device: Device,
   lifetimes: Lifetimes,
   now: number,
+  securityVersion = 0,
 ): Session {
   const absoluteExpiresAt = now + lifetimes.absolute;
   return {
@@ -169,6 +173,7 @@ export function beginSession(
     networks: sessionNetworkOf(device.ipAddress),
     foreignReplays: 0,
     foreignReplayGeneration: 0,
+    securityVersion,
     ...device,
   };
 }

@@ -1,4 +1,5 @@
 /** The port to the store of sessions. */
+import type { EndReason } from "../protocol/end-reasons.ts";
 import type { ReissueRequest, RenewalRequest } from "./renewal-rules.ts";
 import type { Lifetimes, Session, SessionExpiry } from "./session.ts";
 
@@ -17,8 +18,21 @@ export type RenewalOutcome =
   | { readonly outcome: "reused"; readonly session: Session }
   /** The token is below the session's `minGeneration`: refused, and nothing has changed. */
   | { readonly outcome: "superseded"; readonly session: Session }
-  /** There is no such live session. */
-  | { readonly outcome: "absent" };
+  /** There is no such live session. `endReason` is absent if the store does not know it. */
+  | { readonly outcome: "absent"; readonly endReason?: EndReason };
+
+/** A change that a store may also publish, if it shares its Redis with the pub/sub. */
+export interface Publication {
+  /**
+   * Called if the store has published the change in the same atomic step. The caller publishes it otherwise, so
+   * a store without pub/sub never calls this.
+   */
+  readonly onPublished?: () => void;
+}
+
+export interface EndRequest extends Publication {
+  readonly reason: EndReason;
+}
 
 /** The result for one session of a bulk read. */
 export type SessionLookup =
@@ -53,7 +67,7 @@ export interface SessionStore {
    */
   renew(
     fingerprint: string,
-    request: RenewalRequest,
+    request: RenewalRequest & Publication,
     lifetimes: Lifetimes,
     now: number,
   ): Promise<RenewalOutcome>;
@@ -64,14 +78,30 @@ export interface SessionStore {
    */
   reissue(
     fingerprint: string,
-    request: ReissueRequest,
+    request: ReissueRequest & Publication,
     lifetimes: Lifetimes,
     now: number,
   ): Promise<Session | undefined>;
   /** Records that the session was used. */
   touch(fingerprint: string, now: number): Promise<void>;
-  /** Ends the session for good. Resolves to its last state, or to undefined if there was none to end. */
-  end(fingerprint: string, now: number): Promise<Session | undefined>;
+  /**
+   * Ends the session for good. Resolves to its last state, or to undefined if there was none to end.
+   *
+   * @param request Default: the store records no reason
+   */
+  end(fingerprint: string, now: number, request?: EndRequest): Promise<Session | undefined>;
+  /** Why a session ended. Resolves to undefined if the store does not know it, or no longer. Default: it never knows. */
+  endReason?(fingerprint: string, now: number): Promise<EndReason | undefined>;
+  /**
+   * The fingerprints of all sessions, in batches: each one that exists from the beginning to the end at least once.
+   * Does not use the lists of the users. Without it, an operator cannot end the sessions of all users at once.
+   */
+  scan?(): AsyncIterable<readonly string[]>;
+  /**
+   * Calls the listener when another store may answer from now on, which may have lost acknowledged changes, for
+   * example after a failover. Returns a function that removes the listener. Absent if that never happens.
+   */
+  onReplaced?(listener: () => void): () => void;
   /** The live sessions of a user, newest first. */
   listByUser(userId: string, now: number): Promise<readonly Session[]>;
   /** Readiness: rejects if the store does not answer. */

@@ -1,6 +1,9 @@
 /** A session store that measures each call of another store, and traces it if tracing is set up. */
+import type { EndReason } from "../protocol/end-reasons.ts";
 import {
   StoreUnavailable,
+  type EndRequest,
+  type Publication,
   type RenewalOutcome,
   type SessionLookup,
   type SessionStore,
@@ -24,6 +27,7 @@ const storeOperations = [
   "reissue",
   "touch",
   "end",
+  "endReason",
   "ofUser",
 ] as const;
 
@@ -33,10 +37,13 @@ export class MeasuredStore implements SessionStore {
   readonly #store: SessionStore;
   readonly #trace: Trace | undefined;
   readonly #timers: Readonly<Record<StoreOperation, StoreTimer>>;
+  /** Not measured: only commands of operators call it. */
+  readonly scan?: () => AsyncIterable<readonly string[]>;
 
   constructor(store: SessionStore, { timerOf, trace }: MeasuredStoreOptions) {
     this.#store = store;
     this.#trace = trace;
+    if (store.scan !== undefined) this.scan = store.scan.bind(store);
     const timers = storeOperations.map((operation) => [operation, timerOf(operation)] as const);
     this.#timers = Object.fromEntries(timers) as Record<StoreOperation, StoreTimer>;
   }
@@ -55,7 +62,7 @@ export class MeasuredStore implements SessionStore {
 
   renew(
     fingerprint: string,
-    request: RenewalRequest,
+    request: RenewalRequest & Publication,
     lifetimes: Lifetimes,
     now: number,
   ): Promise<RenewalOutcome> {
@@ -64,7 +71,7 @@ export class MeasuredStore implements SessionStore {
 
   reissue(
     fingerprint: string,
-    request: ReissueRequest,
+    request: ReissueRequest & Publication,
     lifetimes: Lifetimes,
     now: number,
   ): Promise<Session | undefined> {
@@ -77,8 +84,16 @@ export class MeasuredStore implements SessionStore {
     return this.#measure("touch", () => this.#store.touch(fingerprint, now));
   }
 
-  end(fingerprint: string, now: number): Promise<Session | undefined> {
-    return this.#measure("end", () => this.#store.end(fingerprint, now));
+  end(fingerprint: string, now: number, request?: EndRequest): Promise<Session | undefined> {
+    return this.#measure("end", () => this.#store.end(fingerprint, now, request));
+  }
+
+  endReason(fingerprint: string, now: number): Promise<EndReason | undefined> {
+    return this.#measure("endReason", async () => this.#store.endReason?.(fingerprint, now));
+  }
+
+  onReplaced(listener: () => void): () => void {
+    return this.#store.onReplaced?.(listener) ?? (() => {});
   }
 
   listByUser(userId: string, now: number): Promise<readonly Session[]> {

@@ -38,6 +38,7 @@ export function distinctSession(): Session {
     networks: "192.0.2.0/24 198.51.100.0/24",
     foreignReplays: 2,
     foreignReplayGeneration: 6,
+    securityVersion: 3,
     userAgent: "Tests/2.0",
     ipAddress: "192.0.2.8",
   } satisfies Record<keyof Session, unknown>;

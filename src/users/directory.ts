@@ -1,4 +1,5 @@
 /** The port to the user directory. */
+import type { EndReason } from "../protocol/end-reasons.ts";
 
 export interface User {
   /** Opaque, and never reused. */
@@ -9,6 +10,13 @@ export interface User {
   readonly createdAt: number;
   /** A locked user cannot sign in, and the user's sessions end at their next renewal. */
   readonly locked: boolean;
+  /**
+   * Sessions that began under a lower version have ended, whatever the session store says. Raised by a changed
+   * password, a lock and `raiseSecurityVersion`. Default: 0
+   */
+  readonly securityVersion?: number;
+  /** Why the version was last raised. Default: unknown */
+  readonly securityReason?: EndReason;
 }
 
 /**
@@ -16,6 +24,8 @@ export interface User {
  *
  * - E-mails arrive normalised and are compared exactly; hashes are stored unchanged.
  * - Every method is atomic. After a promise has resolved, every later read sees its change.
+ * - An optional method that is absent leaves the security version as it is. Then only the session store ends
+ *   sessions, and a session that it lost from a user's list survives a changed password.
  * - An unknown id is an ordinary result, never an error.
  * - If the directory cannot give a true answer, the method rejects with `StoreUnavailable`. Then it is
  *   unknown whether a change happened.
@@ -33,7 +43,16 @@ export interface UserDirectory {
    * password only the first succeeds. Resolves to whether it did.
    */
   replacePasswordHash(id: string, current: string, next: string): Promise<boolean>;
-  /** Locks or unlocks a user, if there is one. */
+  /**
+   * `replacePasswordHash`, and raises the security version in the same statement, with the reason
+   * `PASSWORD_CHANGED`. Resolves to the new version, or to undefined if the hash was not `current`.
+   */
+  changePassword?(id: string, current: string, next: string): Promise<number | undefined>;
+  /** Raises the security version of a user, if there is one. Resolves to the new version. */
+  raiseSecurityVersion?(id: string, reason: EndReason): Promise<number | undefined>;
+  /** Raises the security versions of all users. */
+  raiseAllSecurityVersions?(reason: EndReason): Promise<void>;
+  /** Locks or unlocks a user, if there is one. A lock raises the security version, with the reason `USER_GONE`. */
   setLocked(id: string, locked: boolean): Promise<void>;
   /** Deletes a user, if there is one. The e-mail becomes free. */
   delete(id: string): Promise<void>;

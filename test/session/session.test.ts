@@ -17,6 +17,7 @@ describe("a new session", () => {
     expect(begun).toEqual({
       foreignReplays: 0,
       foreignReplayGeneration: 0,
+      securityVersion: 0,
       fingerprint: "a fingerprint",
       userId: "ada",
       generation: 0,

@@ -18,7 +18,7 @@ class BrokenTopics extends MemoryPubSub {
 
 /** A real store that counts its calls, can be delayed and can be down. */
 function wrapStore() {
-  const store = new SqliteSessions(new DatabaseSync(":memory:"));
+  const store: SessionStore = new SqliteSessions(new DatabaseSync(":memory:"));
   const state = { down: false, calls: [] as string[], before: async (_call: string) => {} };
   const wrapped = new Proxy<SessionStore>(store, {
     get:

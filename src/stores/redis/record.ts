@@ -19,6 +19,7 @@ export function encode(session: Session): string {
     networks: session.networks,
     foreignReplays: session.foreignReplays,
     foreignReplayGeneration: session.foreignReplayGeneration,
+    securityVersion: session.securityVersion,
     // A client's text may contain lone surrogates, which the scripts' JSON decoder refuses.
     userAgent: userAgent?.toWellFormed() ?? null,
     ipAddress: ipAddress?.toWellFormed() ?? null,

@@ -93,6 +93,7 @@ const rotated = {
   networks: "addNetwork(session.networks, network)",
   foreignReplays: null,
   foreignReplayGeneration: null,
+  securityVersion: null,
   userAgent: null,
   ipAddress: null,
 } as const satisfies Record<keyof Session, string | null>;

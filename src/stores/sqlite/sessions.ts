@@ -38,6 +38,7 @@ const laterColumns = {
   networks: "TEXT NOT NULL DEFAULT ''",
   foreignReplays: "INTEGER NOT NULL DEFAULT 0",
   foreignReplayGeneration: "INTEGER NOT NULL DEFAULT 0",
+  securityVersion: "INTEGER NOT NULL DEFAULT 0",
 } as const satisfies Partial<Record<keyof Session, `${string} DEFAULT ${string}`>>;
 
 const columns = { ...firstColumns, ...laterColumns } satisfies Record<keyof Session, string>;
