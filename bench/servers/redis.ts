@@ -50,6 +50,8 @@ const orders = {
             0,
             "127.0.0.0/24",
             1,
+            fingerprint,
+            "",
           );
           if (outcome !== "rotated") throw new Error(outcome);
         }

@@ -136,6 +136,37 @@ export interface Options {
    */
   readonly redisSentinels: readonly string[] | undefined;
   /**
+   * A word in the names of all Redis channels. Deployments that share one database of Redis need
+   * different words, or each receives the other's messages. Keys have no prefix.
+   *
+   * Environment variable: `REDIS_CHANNEL_PREFIX`.
+   *
+   * @default undefined
+   */
+  readonly redisChannelPrefix: string | undefined;
+  /**
+   * Whether the names of Redis channels include the number of the database. Redis sends messages
+   * to the subscribers of all databases. Database 0 is never named. Set it to false while nodes of
+   * a version before 0.2 use another database, because those do not name it.
+   *
+   * Environment variable: `REDIS_CHANNEL_DATABASE`.
+   *
+   * @default true
+   */
+  readonly redisChannelDatabase: boolean;
+  /**
+   * How many replicas of Redis must have the end of a session before the server confirms it. If
+   * too few have it within a second, the answer is `SERVICE_UNAVAILABLE`, which means that the end
+   * may be lost in a failover; it is safe to repeat. Each end then takes two round trips more.
+   * This narrows the time in which a failover loses an end, and Redis's `min-replicas-to-write`
+   * limits it.
+   *
+   * From 0 to 16. Environment variable: `END_REPLICAS`.
+   *
+   * @default 0
+   */
+  readonly endReplicas: number;
+  /**
    * The name that the Sentinels use for the Redis master. Either the name alone, or
    * `redis://user:password@mymaster/0` with the master's own user, password and database;
    * `rediss:` adds TLS.
@@ -178,6 +209,25 @@ export interface Options {
    * @default 10_000 (10s)
    */
   readonly renewalGrace: number;
+  /**
+   * How long each node remembers the ends of sessions. It refuses these sessions without asking
+   * the store, and ends them again if another store answers: a failover may lose an end that was
+   * confirmed.
+   *
+   * Milliseconds, from 0ms to 24d. Environment variable: `REMEMBER_ENDS`.
+   *
+   * @default 3_600_000 (1h)
+   */
+  readonly rememberEnds: number;
+  /**
+   * How many ends of sessions each node remembers. It forgets the oldest ones first. Each takes
+   * about 250 bytes.
+   *
+   * From 0 to 10000000. Environment variable: `MAX_REMEMBERED_ENDS`.
+   *
+   * @default 100_000
+   */
+  readonly maxRememberedEnds: number;
   /**
    * How the server treats used renewal tokens that return within `renewalGrace` from an unknown
    * network. `end` takes such replays in three generations in a row for theft and ends the

@@ -7,6 +7,7 @@ import type { ReportError } from "../lib/report-error.ts";
 import type { Deadlines } from "../lib/deadlines.ts";
 import type { CloseReason } from "../protocol/close-reasons.ts";
 import type { ConnectionLifecycle } from "./lifecycle.ts";
+import type { SessionEnd } from "../session/ends.ts";
 import { readSessionMessage, sessionTopic, type SessionMessage } from "../session/messages.ts";
 import type { Authentication, Sessions } from "../session/sessions.ts";
 import { StoreUnavailable } from "../session/store.ts";
@@ -177,6 +178,12 @@ export class Connections {
     return this.#revalidation.read(groups.filter(({ isStale }) => scope === "all" || isStale));
   }
 
+  /** Closes the connections of a session that has ended. */
+  endSession(end: SessionEnd): void {
+    const group = this.#groups.get(end.fingerprint);
+    if (group !== undefined) this.#onEnd(group, end);
+  }
+
   /** Registers a stream that has no session. The end of a session does not close it; only a shutdown does. */
   trackAnonymous(lifecycle: ConnectionLifecycle): void {
     this.#anonymousStreams.add(lifecycle);
@@ -253,8 +260,7 @@ export class Connections {
     if (group === undefined) return;
     switch (message.type) {
       case "ended":
-        observeClosing(group, message, this.#observer);
-        return this.#closeConnections(group, "SESSION_ENDED");
+        return this.#onEnd(group, message);
       case "renewed":
         return this.#expiry.apply(group, message.session);
       case "uncertain":
@@ -263,6 +269,11 @@ export class Connections {
         // A replayed renewal token alone closes no connection.
         return;
     }
+  }
+
+  #onEnd(group: SessionConnections, end: Partial<SessionEnd>): void {
+    observeClosing(group, end, this.#observer);
+    this.#closeConnections(group, "SESSION_ENDED");
   }
 
   #closeConnections(group: SessionConnections, reason: CloseReason): void {

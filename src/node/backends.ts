@@ -12,9 +12,16 @@ import type { Lifetimes } from "../session/session.ts";
 import type { SessionStore } from "../session/store.ts";
 import type { PubSub } from "../session/pubsub.ts";
 import { MemoryPubSub } from "../stores/memory/pubsub.ts";
-import type { RedisAddress } from "../stores/redis/address.ts";
-import { closeClient, commandClient, subscriberClient } from "../stores/redis/client.ts";
+import { databaseOf, type RedisAddress } from "../stores/redis/address.ts";
+import { channelNames, type ChannelOf } from "../stores/redis/channel-names.ts";
+import {
+  closeClient,
+  commandClient,
+  subscriberClient,
+  type RedisClient,
+} from "../stores/redis/client.ts";
 import { durabilityWarnings } from "../stores/redis/durability.ts";
+import { ReplicatedClient } from "../stores/redis/replicas.ts";
 import { RedisSessions } from "../stores/redis/sessions.ts";
 import { RedisPubSub } from "../stores/redis/pubsub.ts";
 import { foreignWrites, openDatabase } from "../stores/sqlite/database.ts";
@@ -85,12 +92,18 @@ export async function openBackends(
     return { ring, users, store, pubsub, throttle, warnings, checks, look, close };
   }
   const publisher = opened.adopt(await commandClient(redis, nodeLimits.redis), closeClient);
-  const store = track(appBackends.store ?? new RedisSessions(publisher));
+  const channelOf = channelOfDeployment(redis, options);
+  // The scripts can publish only to a pub/sub on the same Redis.
+  const publishes = appBackends.pubsub === undefined;
+  const store = track(
+    appBackends.store ?? (await redisSessions(redis, publisher, options, publishes && channelOf)),
+  );
   const pubsub = track(
     appBackends.pubsub ??
       new RedisPubSub({
         publisher,
         subscriber: await subscriberClient(redis, nodeLimits.redis, publisher),
+        channelOf,
         onError,
       }),
   );
@@ -103,6 +116,35 @@ export async function openBackends(
   const look = () => {};
   const close = closing(opened.move());
   return { ring, users, store, pubsub, throttle, warnings, checks, look, close };
+}
+
+function channelOfDeployment(
+  redis: RedisAddress,
+  { redisChannelPrefix: prefix, redisChannelDatabase }: Options,
+): ChannelOf {
+  return channelNames({ database: redisChannelDatabase ? databaseOf(redis) : 0, prefix });
+}
+
+/** @param channelOf false if the pub/sub is not on this Redis */
+async function redisSessions(
+  redis: RedisAddress,
+  publisher: RedisClient,
+  { endReplicas: replicas }: Options,
+  channelOf: ChannelOf | false,
+): Promise<RedisSessions> {
+  const { replicaTimeout, ...limits } = nodeLimits.redis;
+  // The reply to WAIT takes up to its time-out, and then its way back.
+  const waiting = { ...limits, commandTimeout: replicaTimeout + limits.commandTimeout };
+  const replicated =
+    replicas > 0 &&
+    new ReplicatedClient(await commandClient(redis, waiting, { pipelines: false }), {
+      replicas,
+      timeout: replicaTimeout,
+    });
+  return new RedisSessions(publisher, {
+    ...(channelOf && { channelOf }),
+    ...(replicated && { replicated }),
+  });
 }
 
 /** @param storeName the check of the session store that the settings choose */
@@ -195,7 +237,11 @@ export async function openExistingBackends(
   const redis = redisAddress(options);
   const publisher =
     redis && opened.adopt(await commandClient(redis, nodeLimits.redis), closeClient);
-  const store = publisher ? new RedisSessions(publisher) : database && new SqliteSessions(database);
+  const channelOf = redis === undefined ? undefined : channelOfDeployment(redis, options);
+  const store =
+    redis && publisher
+      ? await redisSessions(redis, publisher, options, channelOf ?? false)
+      : database && new SqliteSessions(database);
   if (store === undefined) return undefined;
   const owned = opened.move();
   const pubsub = async (reportError: ReportError) => {
@@ -205,6 +251,7 @@ export async function openExistingBackends(
         ? new RedisPubSub({
             publisher,
             subscriber: await subscriberClient(redis, nodeLimits.redis, publisher),
+            ...(channelOf && { channelOf }),
             onError,
           })
         : new MemoryPubSub(onError);

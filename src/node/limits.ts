@@ -42,6 +42,8 @@ export const nodeLimits = {
     linkTimeout: 3_000,
     /** Time between probes of the connection that receives messages (ms). */
     probeInterval: 1_000,
+    /** How long the end of a session waits for the replicas of `END_REPLICAS` (ms). */
+    replicaTimeout: 1_000,
   },
   postgres: {
     /** How long a query waits for a connection of the pool, new or reused (ms). */

@@ -1,5 +1,6 @@
 /** Creates the part of a node that Curfew's own server and an app's server share: sessions, connections, backends. */
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { auditTrail } from "../telemetry/audit-log.ts";
 import { checkOptions, isProduction, type Options } from "../config/load.ts";
@@ -13,6 +14,8 @@ import type { Audit, AuditEvent } from "../session/audit.ts";
 import { ConcurrencyLimiter } from "../lib/concurrency-limiter.ts";
 import type { ReportError } from "../lib/report-error.ts";
 import { Deadlines } from "../lib/deadlines.ts";
+import { EndChannel } from "../session/end-channel.ts";
+import { RecentEnds } from "../session/ends.ts";
 import { Sessions } from "../session/sessions.ts";
 import { Watches } from "../session/watch.ts";
 import { Connections } from "../connections/connections.ts";
@@ -84,7 +87,9 @@ export async function createNode(given: NodeOptions) {
   const audit = telemetry.metrics.counting(gathering(trail));
   const uptime = given.clock ?? (() => performance.now());
   const reports = { startup, logger, reportError, audit, telemetry };
-  return assembleNode({ options, backends, ...reports, clock, uptime, isUserDisabled });
+  const node = assembleNode({ options, backends, ...reports, clock, uptime, isUserDisabled });
+  await node.open();
+  return node;
 }
 
 interface NodeParts {
@@ -110,8 +115,15 @@ function assembleNode(parts: NodeParts) {
     new Passwords({ cost: options, queue: nodeLimits.maxQueuedHashes }),
   );
   const deadlines = new Deadlines(clock(), reportError);
+  const ends = new RecentEnds({
+    window: options.rememberEnds,
+    capacity: options.maxRememberedEnds,
+    uptime,
+  });
+  metrics.watchEnds(ends);
   const sessions = new Sessions({
     store,
+    ends,
     pubsub,
     ring,
     lifetimes: lifetimesOf(options),
@@ -133,6 +145,20 @@ function assembleNode(parts: NodeParts) {
     extendsByNetwork: options.renewalExtends === "same-network",
     reportError,
     observer,
+  });
+  const endChannel = new EndChannel({
+    ends,
+    pubsub,
+    store,
+    endAgain: (end) => sessions.endAgain(end),
+    nodeId: randomUUID(),
+    clock,
+    uptime,
+    random: Math.random,
+    pause: (milliseconds) => delay(milliseconds, undefined, { ref: false }),
+    reportError,
+    onEnd: (end) => connections.endSession(end),
+    onReplay: (lost) => metrics.endsReplayed(lost),
   });
   const recheck = new Recheck({
     connections,
@@ -195,9 +221,12 @@ function assembleNode(parts: NodeParts) {
     metrics,
     /** The readiness checks of the backends. */
     checks: backends.checks,
+    /** Takes over what other nodes know. Call it once, before the node serves. */
+    open: () => endChannel.open(),
     /** Closes the node. Call it after all connections have ended. */
     close: async () => {
       recheck.close();
+      endChannel.close();
       connections.close();
       await backends.close();
     },

@@ -123,6 +123,13 @@ export interface AuditFacts {
   };
   /** A session was ended before its expiry. */
   readonly end: EndFields & { readonly userId: string };
+  /** Another store answers, for example after a failover, and it had lost the end of a session: it ended again. */
+  readonly endReplayed: {
+    readonly userId: string;
+    readonly fingerprint: string;
+    /** Why the session had ended. */
+    readonly reason: EndReason;
+  };
   /** The store did not confirm that a session ended. It may have, and then no `end` follows. */
   readonly endUnknown: EndFields;
   /** A request or a socket was refused. */

@@ -1,5 +1,6 @@
 /** The messages that nodes publish about sessions, and their topics. */
 import { endReasons, type EndReason } from "../protocol/end-reasons.ts";
+import type { SessionEnd } from "./ends.ts";
 import { toSession, type Session } from "./session.ts";
 
 /** Published on the session's topic. */
@@ -21,9 +22,31 @@ export type SessionMessage = { readonly fingerprint: string } & (
 /** Published on the user's topic. */
 export type UserMessage = { readonly type: "started"; readonly session: Session };
 
+/** Published on {@link endsTopic}. Nodes know the recent ends of all sessions, and pass them on to nodes that start. */
+export type EndsMessage =
+  | ({ readonly type: "ended" } & SessionEnd)
+  /** A node asks for the ends that other nodes heard in the last `within` milliseconds. */
+  | { readonly type: "endsRequested"; readonly by: string; readonly within: number }
+  /** A node that has listened for `listening` milliseconds answers a request, on the asking node's own topic. */
+  | { readonly type: "endsOffered"; readonly to: string; readonly listening: number };
+
+/** Published on the own topic of a node that asked. */
+export interface EndsReply {
+  readonly ends: readonly SessionEnd[];
+  readonly isLast: boolean;
+}
+
 /** The topic of a session, for publishers and subscribers alike. */
 export function sessionTopic(fingerprint: string): string {
   return `curfew:session:${fingerprint}`;
+}
+
+/** Carries the end of every session to every node. */
+export const endsTopic = "curfew:ends";
+
+/** Where a node that asked for ends receives them. */
+export function endsTopicOf(nodeId: string): string {
+  return `${endsTopic}:${nodeId}`;
 }
 
 export function userTopic(userId: string): string {
@@ -48,6 +71,34 @@ export function readSessionMessage(message: unknown): SessionMessage | undefined
   // A reason of a later version: a recheck finds that the session has ended.
   if (known === undefined) return { type: "uncertain", fingerprint };
   return { type, fingerprint, session, reason: known, ...(isTime(at) && { at }) };
+}
+
+/** Undefined for a message of a later version or of another program. */
+export function readEndsMessage(message: unknown): EndsMessage | undefined {
+  if (!isRecord(message)) return undefined;
+  const { type, by, within, to, listening } = message;
+  const end = toEnd(message);
+  if (type === "ended") return end && { type, ...end };
+  if (type === "endsRequested" && typeof by === "string" && isTime(within))
+    return { type, by, within };
+  if (type === "endsOffered" && typeof to === "string" && isTime(listening))
+    return { type, to, listening };
+  return undefined;
+}
+
+/** Leaves out the ends that are not understood. */
+export function readEndsReply(message: unknown): EndsReply | undefined {
+  if (!isRecord(message) || !Array.isArray(message["ends"])) return undefined;
+  const ends = message["ends"].map(toEnd).filter((end) => end !== undefined);
+  return { ends, isLast: message["isLast"] === true };
+}
+
+function toEnd(value: unknown): SessionEnd | undefined {
+  if (!isRecord(value)) return undefined;
+  const { fingerprint, reason, at } = value;
+  const known = endReasons.find((one) => one === reason);
+  if (typeof fingerprint !== "string" || known === undefined || !isTime(at)) return undefined;
+  return { fingerprint, reason: known, at };
 }
 
 export function readUserMessage(message: unknown): UserMessage | undefined {

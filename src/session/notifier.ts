@@ -1,6 +1,13 @@
-/** Publishes every change of a session: to listeners on this node first, then to the other nodes. */
+/** Publishes every change of a session: to listeners on this node first, then to the other nodes, unless the store has. */
 import { callSafely, type ReportError } from "../lib/report-error.ts";
-import { sessionTopic, userTopic, type SessionMessage, type UserMessage } from "./messages.ts";
+import {
+  endsTopic,
+  sessionTopic,
+  userTopic,
+  type EndsMessage,
+  type SessionMessage,
+  type UserMessage,
+} from "./messages.ts";
 import type { Session } from "./session.ts";
 import type { PubSub } from "./pubsub.ts";
 
@@ -20,11 +27,16 @@ export class SessionNotifier {
     return () => this.#localListeners.delete(listener);
   }
 
-  async change(message: SessionMessage): Promise<void> {
+  /** @param isPublished whether the store has published the change to the other nodes */
+  async change(message: SessionMessage, isPublished = false): Promise<void> {
     const report = (error: unknown) =>
       this.#reportError("a local listener of session changes failed", error);
     for (const listener of this.#localListeners) callSafely(() => listener(message), report);
-    await this.#publish(sessionTopic(message.fingerprint), message);
+    if (isPublished) return;
+    const publishing = this.#publish(sessionTopic(message.fingerprint), message);
+    if (message.type !== "ended") return publishing;
+    const { type, fingerprint, reason, at = 0 } = message;
+    await Promise.all([publishing, this.#publish(endsTopic, { type, fingerprint, reason, at })]);
   }
 
   async start(session: Session): Promise<void> {
@@ -32,7 +44,10 @@ export class SessionNotifier {
   }
 
   /** The store has the change already, and every node rechecks it: a lost message delays it but does not lose it. */
-  async #publish(topic: string, message: SessionMessage | UserMessage): Promise<void> {
+  async #publish(
+    topic: string,
+    message: SessionMessage | UserMessage | EndsMessage,
+  ): Promise<void> {
     try {
       await this.#pubsub.publish(topic, message);
     } catch (error) {

@@ -1,4 +1,5 @@
 /** Renews and reissues sessions: stores the decision, publishes and audits it, and mints the tokens. */
+import type { RecentEnds } from "./ends.ts";
 import type { SessionNotifier } from "./notifier.ts";
 import { sessionFields, clientOriginOf, tokenFields, type Audit } from "./audit.ts";
 import type { KeyRing } from "./keys.ts";
@@ -15,6 +16,8 @@ export interface RenewalsOptions {
   readonly store: SessionStore;
   readonly ring: KeyRing;
   readonly lifetimes: Lifetimes;
+  /** The recent ends that this node knows. Their sessions are refused without asking the store. Default: none */
+  readonly ends?: RecentEnds;
   /** Whether the user was deleted or locked. */
   readonly isUserDisabled: (userId: string) => Promise<boolean>;
   readonly clock: () => number;
@@ -48,16 +51,20 @@ export class Renewals {
     const { store, lifetimes, ring, clock } = this.#options;
     const { fingerprint, generation: atLeast } = claims;
     const request = { atLeast, network: sessionNetworkOf(device.ipAddress) };
+    const known = this.#options.ends?.get(fingerprint);
+    if (known !== undefined) return this.#audited(refused("ENDED", claims, known.reason), device);
     let session: Session | undefined;
+    let isPublished = false;
+    const onPublished = () => (isPublished = true);
     try {
-      session = await store.reissue(fingerprint, request, lifetimes, clock());
+      session = await store.reissue(fingerprint, { ...request, onPublished }, lifetimes, clock());
     } catch (error) {
       // The store may have done it: every node must recheck the session's connections.
       void this.#notifier.change({ type: "uncertain", fingerprint });
       throw error;
     }
     if (session === undefined) return this.#audited(refused("ENDED", claims), device);
-    await this.#rotated(session, device);
+    await this.#rotated(session, device, isPublished);
     return { outcome: "renewed", session, tokens: mintPair(ring, claims.secret, session) };
   }
 
@@ -72,6 +79,8 @@ export class Renewals {
   async #renewVerified(claims: Claims, device: Device): Promise<Renewal> {
     const { store, lifetimes, ring, clock, isUserDisabled, foreignReplays } = this.#options;
     const { fingerprint, generation } = claims;
+    const ended = this.#options.ends?.get(fingerprint);
+    if (ended !== undefined) return refused("ENDED", claims, ended.reason);
     const known = await store.read(fingerprint, clock());
     if (known === undefined) return refused("ENDED", claims);
     // Before the rotation: if the directory does not answer, the token is not used up.
@@ -89,19 +98,22 @@ export class Renewals {
     if (decision === "superseded") return refused("SUPERSEDED", claims);
     // A token that is used up at the read also comes after the renewals that are in flight.
     const isUsedUp = decision === "reuse";
-    const request = isUsedUp
-      ? { ...requested, generationAtRead: Number.MAX_SAFE_INTEGER }
-      : requested;
+    let isPublished = false;
+    const request = {
+      ...requested,
+      ...(isUsedUp && { generationAtRead: Number.MAX_SAFE_INTEGER }),
+      onPublished: () => (isPublished = true),
+    };
     const renewal = await store.renew(fingerprint, request, lifetimes, clock());
     switch (renewal.outcome) {
       case "absent":
-        return refused("ENDED", claims);
+        return refused("ENDED", claims, renewal.endReason);
       case "superseded":
         return refused("SUPERSEDED", claims);
       case "reused":
         return this.#endReused(renewal.session, claims, device);
       case "rotated":
-        await this.#rotated(renewal.session, device);
+        await this.#rotated(renewal.session, device, isPublished);
         break;
       case "foreignReplay":
         await this.#replayedForeign(renewal.session, generation, device);
@@ -133,10 +145,10 @@ export class Renewals {
     return refused(ended === 0 ? "ENDED" : "REUSED", claims);
   }
 
-  async #rotated(session: Session, device: Device): Promise<void> {
+  async #rotated(session: Session, device: Device, isPublished: boolean): Promise<void> {
     const { fingerprint } = session;
     this.#options.audit?.({ event: "renewal", ...sessionFields(session, device) });
-    await this.#notifier.change({ type: "renewed", fingerprint, session });
+    await this.#notifier.change({ type: "renewed", fingerprint, session }, isPublished);
   }
 
   /** @param generation that of the token */
@@ -162,6 +174,6 @@ export class Renewals {
   }
 }
 
-function refused(reason: RefusalReason, claims: Claims): Renewal {
-  return { outcome: "refused", reason, claims };
+function refused(reason: RefusalReason, claims: Claims, endReason?: EndReason): Renewal {
+  return { outcome: "refused", reason, claims, ...(endReason !== undefined && { endReason }) };
 }

@@ -1,5 +1,6 @@
 /** The use cases of sessions: start, authenticate, renew, end, list. */
 import { SessionNotifier } from "./notifier.ts";
+import type { RecentEnds, SessionEnd } from "./ends.ts";
 import { actorFields, sessionFields, type Actor } from "./audit.ts";
 import type { ReportError } from "../lib/report-error.ts";
 import type { SessionMessage } from "./messages.ts";
@@ -31,6 +32,8 @@ export type { Authentication, Issued, Renewal } from "./outcomes.ts";
 
 export interface SessionsOptions extends RenewalsOptions {
   readonly pubsub: PubSub;
+  /** The recent ends that this node knows. Their sessions are refused without asking the store. Default: none */
+  readonly ends?: RecentEnds;
   /** How many sessions a user may have. A login beyond the limit ends the oldest. Default: no limit */
   readonly maxSessionsPerUser?: number;
   readonly randomBytes: (size: number) => Uint8Array;
@@ -102,13 +105,21 @@ export class Sessions {
     claims: Claims,
     refusalOf: (session: Session) => RefusalReason | undefined,
   ): Promise<Authentication> {
+    const { fingerprint } = claims;
+    const ended = ({ reason: endReason }: SessionEnd) =>
+      ({ state: "refused", reason: "ENDED", claims, endReason }) as const;
+    const knownBefore = this.#options.ends?.get(fingerprint);
+    if (knownBefore !== undefined) return ended(knownBefore);
     let session: Session | undefined;
     try {
-      session = await this.#read(claims.fingerprint);
+      session = await this.#read(fingerprint);
     } catch (cause) {
       if (cause instanceof StoreUnavailable) return { state: "unavailable", claims, cause };
       throw cause;
     }
+    // The store may have read the session before it ended.
+    const known = this.#options.ends?.get(fingerprint);
+    if (known !== undefined) return ended(known);
     if (session === undefined) return { state: "refused", reason: "ENDED", claims };
     const reason = refusalOf(session);
     return reason === undefined
@@ -132,7 +143,12 @@ export class Sessions {
 
   /** Reads many sessions, in the order of the fingerprints. The read does not count as a use of them. */
   async readMany(fingerprints: readonly string[]): ReturnType<SessionStore["readMany"]> {
-    return this.#options.store.readMany(fingerprints, this.#options.clock());
+    const { store, clock, ends } = this.#options;
+    const lookups = await store.readMany(fingerprints, clock());
+    if (ends === undefined || ends.size === 0) return lookups;
+    return lookups.map((lookup, i) =>
+      ends.get(fingerprints[i] ?? "") === undefined ? lookup : ({ state: "absent" } as const),
+    );
   }
 
   /** @param device the client, for the audit trail and foreign replays */
@@ -164,14 +180,20 @@ export class Sessions {
   ): Promise<number> {
     const { store, clock, audit } = this.#options;
     const fact = { fingerprint, reason, ...actorFields(actor, fingerprint) };
+    const at = clock();
     let session: Session | undefined;
+    let isPublished = false;
     try {
-      session = await store.end(fingerprint, clock());
+      session = await store.end(fingerprint, at, {
+        reason,
+        onPublished: () => (isPublished = true),
+      });
     } catch (error) {
       audit?.({ event: "endUnknown", ...fact });
       void this.#notifier.change({ type: "uncertain", fingerprint });
       throw error;
     }
+    this.#options.ends?.add({ fingerprint, reason, at });
     if (session === undefined) {
       // An earlier attempt may have ended it without publishing that, because the store's reply was lost.
       await this.#notifier.change({ type: "uncertain", fingerprint });
@@ -179,8 +201,26 @@ export class Sessions {
     }
     audit?.({ event: "end", userId: session.userId, ...fact });
     const ended = { type: "ended", fingerprint, session, reason, at: clock() } as const;
-    await this.#notifier.change(ended);
+    await this.#notifier.change(ended, isPublished);
     return 1;
+  }
+
+  /**
+   * Ends a session that has ended before, in a store that may have lost that. Resolves to whether the store had lost it.
+   *
+   * @throws StoreUnavailable if it is unknown whether it was done; safe to repeat
+   */
+  async endAgain({ fingerprint, reason, at }: SessionEnd): Promise<boolean> {
+    const { store, clock, audit } = this.#options;
+    let isPublished = false;
+    const session = await store.end(fingerprint, clock(), {
+      reason,
+      onPublished: () => (isPublished = true),
+    });
+    if (session === undefined) return false;
+    audit?.({ event: "endReplayed", userId: session.userId, fingerprint, reason });
+    await this.#notifier.change({ type: "ended", fingerprint, session, reason, at }, isPublished);
+    return true;
   }
 
   /**
@@ -223,7 +263,9 @@ export class Sessions {
 
   /** The user's live sessions, newest first. */
   async list(userId: string): Promise<readonly Session[]> {
-    return this.#options.store.listByUser(userId, this.#options.clock());
+    const { store, clock, ends } = this.#options;
+    const sessions = await store.listByUser(userId, clock());
+    return sessions.filter(({ fingerprint }) => ends?.get(fingerprint) === undefined);
   }
 
   /**

@@ -27,6 +27,7 @@ const levels = {
   reuse: "warn",
   foreignReplay: "warn",
   end: "info",
+  endReplayed: "warn",
   endUnknown: "warn",
   refused: "info",
   lock: "warn",

@@ -2,7 +2,7 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { Audit, AuditFact } from "../session/audit.ts";
 import type { CloseReason } from "../protocol/close-reasons.ts";
-import type { SessionMessage } from "../session/messages.ts";
+import type { SessionEnd } from "../session/ends.ts";
 import { endReasons } from "../protocol/end-reasons.ts";
 import { refusalReasons } from "../protocol/refusal-reasons.ts";
 import { processMetrics } from "./process-metrics.ts";
@@ -41,6 +41,10 @@ export class Metrics {
     "renewals_refused",
     "Renewals refused by this node, by reason.",
     ["reason"],
+  );
+  readonly #endsReplayed = this.#counter(
+    "ends_replayed",
+    "Ends that a store had lost, for example in a failover, and that this node carried out again.",
   );
   readonly #accessRefused = this.#counter(
     "access_refused",
@@ -163,6 +167,7 @@ export class Metrics {
         return this.#attemptsRefused.inc({ attempt: "passwordChange", reason: fact.reason });
       case "registration":
       case "passwordChange":
+      case "endReplayed":
       case "endUnknown":
       case "foreignReplay":
       case "lock":
@@ -184,7 +189,7 @@ export class Metrics {
    * Returns a function to call as each connection of an ended session closes. If another node ended the session,
    * the time is the difference of two nodes' clocks.
    */
-  closing({ at }: SessionMessage & { readonly type: "ended" }): () => void {
+  closing({ at }: Partial<SessionEnd>): () => void {
     if (at === undefined) return () => {};
     return () => this.#endToClose.observe(Math.max(0, this.#clock() - at) / 1000);
   }
@@ -195,6 +200,34 @@ export class Metrics {
 
   rechecked(milliseconds: number, isComplete: boolean): void {
     this.#recheck.observe({ outcome: isComplete ? "complete" : "incomplete" }, milliseconds / 1000);
+  }
+
+  /** Reports how many ends the node remembers, and how many it forgot early. */
+  watchEnds(ends: { readonly size: number; readonly forgottenEarly: number }): void {
+    const remembered = new Gauge({
+      name: "curfew_ends_remembered",
+      help: "Recent ends of sessions that this node remembers.",
+      registers: [],
+      collect() {
+        this.set(ends.size);
+      },
+    });
+    const forgotten = new Counter({
+      name: "curfew_ends_forgotten_total",
+      help: "Recent ends that this node forgot early, because it remembered too many.",
+      registers: [],
+      collect() {
+        this.reset();
+        this.inc(ends.forgottenEarly);
+      },
+    });
+    this.registry.registerMetric(remembered);
+    this.registry.registerMetric(forgotten);
+  }
+
+  /** Another store answered, and that many ends of a batch were missing there. */
+  endsReplayed(lost: number): void {
+    this.#endsReplayed.inc(lost);
   }
 
   gap(): void {

@@ -68,7 +68,7 @@ describe("the keys", () => {
     expect(await redis.command("PEXPIRETIME", indexOf("index"))).toBe(long.absoluteExpiresAt);
   });
 
-  test("are deleted when the sessions have ended, renewed or not", async () => {
+  test("of ended sessions, renewed or not, have the reason of the end for a limited time, and nothing else", async () => {
     await using store = await openStore();
     await redis.flush();
     const [ended, renewed] = [newSession("same"), newSession("same")];
@@ -79,9 +79,16 @@ describe("the keys", () => {
     // `end` does not wait for the removal from the index, but later commands come after it.
     await store.ping();
     expect(await members("same")).toEqual([renewed.fingerprint]);
-    await store.end(renewed.fingerprint, start);
+    await store.end(renewed.fingerprint, start, { reason: "LOGOUT" });
     await store.ping();
-    expect(await redis.command("KEYS", "*")).toEqual([]);
+    const keys = [ended, renewed].map(({ fingerprint }) => recordOf(fingerprint));
+    expect(((await redis.command("KEYS", "*")) as string[]).toSorted()).toEqual(keys.toSorted());
+    for (const key of keys) {
+      expect(String(await redis.command("GET", key)).length).toBeLessThan(60);
+      const ttl = Number(await redis.command("PTTL", key));
+      expect(ttl).toBeGreaterThan(86_300_000);
+      expect(ttl).toBeLessThanOrEqual(86_400_000);
+    }
   });
 
   test("of an index lose members past their absolute expiry at the next login", async () => {
@@ -276,7 +283,7 @@ test("scripts still work after Redis has forgotten them", async () => {
   ]);
 });
 
-test("a damaged record is no session and does not affect reads of others", async () => {
+test("a record that is not understood leaves its session unknown and does not affect reads of others", async () => {
   await using store = await openStore();
   const [damaged, whole] = [newSession(), newSession()];
   await store.create(damaged);
@@ -287,12 +294,13 @@ test("a damaged record is no session and does not affect reads of others", async
   };
   await writeAs({ idleExpiresAt: "soon" });
   const both = [damaged.fingerprint, whole.fingerprint];
-  expect(await store.readMany(both, start)).toEqual([{ state: "absent" }, liveReading(whole)]);
-  await writeAs({ fingerprint: whole.fingerprint });
-  expect(await store.read(damaged.fingerprint, start)).toBeUndefined();
-  await writeAs({ idleExpiresAt: undefined });
-  expect(await store.read(damaged.fingerprint, start)).toBeUndefined();
-  await expect(renewIn(store, damaged.fingerprint, 0, start)).rejects.toThrow();
+  const unknown = { state: "unknown", cause: expect.any(StoreUnavailable) };
+  expect(await store.readMany(both, start)).toEqual([unknown, liveReading(whole)]);
+  for (const change of [{ fingerprint: whole.fingerprint }, { idleExpiresAt: undefined }]) {
+    await writeAs(change);
+    await expect(store.read(damaged.fingerprint, start)).rejects.toThrow(StoreUnavailable);
+    await expect(renewIn(store, damaged.fingerprint, 0, start)).rejects.toThrow(StoreUnavailable);
+  }
 });
 
 /** A cluster client replies for each key separately. */

@@ -35,6 +35,23 @@ export const sessions = {
     about: "How long a used renewal token still returns the current token pair.",
     details: "After that, its use counts as token theft and ends the session.",
   },
+  rememberEnds: {
+    variable: "REMEMBER_ENDS",
+    kind: duration("0ms", "24d"),
+    default: 3_600_000,
+    example: "1h",
+    about: "How long each node remembers the ends of sessions.",
+    details:
+      "It refuses these sessions without asking the store, and ends them again if another store answers: a failover may lose an end that was confirmed.",
+  },
+  maxRememberedEnds: {
+    variable: "MAX_REMEMBERED_ENDS",
+    kind: wholeNumber(0, 10_000_000),
+    default: 100_000,
+    example: "100000",
+    about: "How many ends of sessions each node remembers.",
+    details: "It forgets the oldest ones first. Each takes about 250 bytes.",
+  },
   foreignReplays: {
     variable: "FOREIGN_REPLAYS",
     kind: oneOf(["end", "audit"]),

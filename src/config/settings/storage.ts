@@ -1,7 +1,7 @@
 /** Settings of what the server stores and where, and of the keys that sign tokens. */
 import { z } from "zod";
 import { databaseUrl } from "../database.ts";
-import { list, secretText, text, type AnySetting } from "../kinds.ts";
+import { boolean, list, secretText, text, wholeNumber, type AnySetting } from "../kinds.ts";
 import { redisEndpoints, redisSentinelName } from "../redis.ts";
 
 export const storage = {
@@ -72,6 +72,38 @@ export const storage = {
     about: "The Sentinels of a Redis, instead of `redisUrl`.",
     details:
       "Each is `host:port`, or a URL. URLs have the user, password and TLS that the Sentinels share. Set `redisSentinelName` too.",
+  },
+  redisChannelPrefix: {
+    variable: "REDIS_CHANNEL_PREFIX",
+    kind: text(
+      z
+        .string("a string")
+        .regex(/^[\w.-]{1,64}$/, "1 to 64 letters, digits, dots, dashes or underscores"),
+    ),
+    default: undefined,
+    example: "staging",
+    about: "A word in the names of all Redis channels.",
+    details:
+      "Deployments that share one database of Redis need different words, or each receives the other's messages. Keys have no prefix.",
+  },
+  redisChannelDatabase: {
+    variable: "REDIS_CHANNEL_DATABASE",
+    kind: boolean(),
+    default: true,
+    example: "false",
+    about: "Whether the names of Redis channels include the number of the database.",
+    details:
+      "Redis sends messages to the subscribers of all databases. Database 0 is never named. Set it to false while nodes of a version before 0.2 use another database, because those do not name it.",
+  },
+  endReplicas: {
+    variable: "END_REPLICAS",
+    kind: wholeNumber(0, 16),
+    default: 0,
+    example: "1",
+    about:
+      "How many replicas of Redis must have the end of a session before the server confirms it.",
+    details:
+      "If too few have it within a second, the answer is `SERVICE_UNAVAILABLE`, which means that the end may be lost in a failover; it is safe to repeat. Each end then takes two round trips more. This narrows the time in which a failover loses an end, and Redis's `min-replicas-to-write` limits it.",
   },
   redisSentinelName: {
     variable: "REDIS_SENTINEL_NAME",

@@ -47,6 +47,12 @@ export function sentinelEndpoint(text: string): Endpoint {
   return endpoint(text, sentinelPort);
 }
 
+/** The number of the database. A cluster has only 0. */
+export function databaseOf(address: RedisAddress): number {
+  if (typeof address === "string") return endpoint(address).db ?? 0;
+  return "name" in address ? (endpoint(address.name).db ?? 0) : 0;
+}
+
 /** Describes the address in messages, without secrets. */
 export function describeAddress(address: RedisAddress): string {
   const list = (endpoints: readonly Endpoint[]) => endpoints.map(hostAndPort).join(", ");

@@ -47,17 +47,20 @@ const failFast = ({ linkTimeout }: RedisLimits) =>
 /**
  * The client for everything except subscriptions. To one server it sends commands in batches, and a batch
  * waits for the one before: if Redis hangs, a command fails after at most twice the `commandTimeout`.
+ *
+ * @param options `pipelines`: whether to send commands in batches. Default: true
  */
 export async function commandClient(
   address: RedisAddress,
   limits: RedisLimits,
+  { pipelines = true }: { readonly pipelines?: boolean } = {},
 ): Promise<RedisClient> {
   const options = { ...failFast(limits), commandTimeout: limits.commandTimeout };
   const client = isCluster(address)
     ? clusterClient(address, options)
     : plainClient(address, {
         ...options,
-        enableAutoPipelining: true,
+        enableAutoPipelining: pipelines,
         // A batch by itself, which does not wait for others.
         autoPipeliningIgnoredCommands: ["mget"],
       });

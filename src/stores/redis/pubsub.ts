@@ -5,6 +5,7 @@ import { callSafely } from "../../lib/report-error.ts";
 import { timedOut, withTimeout } from "../../lib/timeout.ts";
 import { StoreUnavailable } from "../../session/store.ts";
 import type { Listener, PubSub, Unsubscribe } from "../../session/pubsub.ts";
+import { channelNames, type ChannelOf } from "./channel-names.ts";
 import { Channels } from "./channels.ts";
 import { closeClient, type RedisClient } from "./client.ts";
 import { publishingInOrder } from "./cluster.ts";
@@ -14,6 +15,8 @@ export interface RedisPubSubOptions {
   readonly publisher: RedisClient;
   /** Owned by the pub/sub: `close` closes it. */
   readonly subscriber: RedisClient;
+  /** Names the channels. Default: the channels of database 0 */
+  readonly channelOf?: ChannelOf;
   /** Receives what listeners throw, and Redis's refusals of subscriptions. */
   readonly onError: (error: unknown) => void;
   /**
@@ -39,11 +42,13 @@ export class RedisPubSub implements PubSub {
   readonly #pubsub: GraphqlRedisPubSub;
   readonly #channels: Channels;
   readonly #options: RedisPubSubOptions;
+  readonly #channelOf: ChannelOf;
   readonly #gapListeners = new Set<() => void>();
 
   constructor(options: RedisPubSubOptions) {
-    const { publisher, subscriber, onError } = options;
+    const { publisher, subscriber, onError, channelOf = channelNames() } = options;
     this.#options = options;
+    this.#channelOf = channelOf;
     this.#channels = new Channels(subscriber, () => this.#reportMissedMessages(), onError);
     this.#pubsub = new GraphqlRedisPubSub({
       publisher: publisher instanceof Cluster ? publishingInOrder(publisher) : publisher,
@@ -53,7 +58,8 @@ export class RedisPubSub implements PubSub {
 
   async subscribe(topic: string, listener: Listener): Promise<Unsubscribe> {
     let listening = true;
-    const id = await this.#pubsub.subscribe<unknown>(topic, (message) => {
+    const channel = this.#channelOf(topic);
+    const id = await this.#pubsub.subscribe<unknown>(channel, (message) => {
       queueMicrotask(() => {
         if (listening) callSafely(() => listener(message), this.#options.onError);
       });
@@ -63,7 +69,7 @@ export class RedisPubSub implements PubSub {
       listening = false;
     };
     try {
-      await this.#acknowledged(topic);
+      await this.#acknowledged(channel);
       return leave;
     } catch (cause) {
       leave();
@@ -71,15 +77,15 @@ export class RedisPubSub implements PubSub {
     }
   }
 
-  async #acknowledged(topic: string): Promise<void> {
+  async #acknowledged(channel: string): Promise<void> {
     const { timeLimit = 2000 } = this.#options;
-    if ((await withTimeout(this.#channels.joined(topic), timeLimit)) === timedOut)
+    if ((await withTimeout(this.#channels.joined(channel), timeLimit)) === timedOut)
       throw new Error(`No reply within ${timeLimit} ms`);
   }
 
   async publish(topic: string, message: unknown): Promise<void> {
     try {
-      await this.#pubsub.publish(topic, message);
+      await this.#pubsub.publish(this.#channelOf(topic), message);
     } catch (cause) {
       throw new StoreUnavailable("Redis did not accept a message", { cause });
     }

@@ -2,9 +2,10 @@
 import type { Result } from "ioredis";
 import { unknownNetwork } from "../../lib/client-network.ts";
 import { maxForeignReplays } from "../../session/renewal-rules.ts";
-import { laterFields, maxNetworks, type Session } from "../../session/session.ts";
+import { maxNetworks } from "../../session/session.ts";
 import type { RenewalOutcome } from "../../session/store.ts";
 import type { RedisClient } from "./client.ts";
+import { endRecord, live, setRotated } from "./record-in-lua.ts";
 
 declare module "ioredis" {
   interface RedisCommander<Context> {
@@ -19,7 +20,13 @@ declare module "ioredis" {
       clockOffset: number,
       network: string,
       foreignReplaysEnd: 0 | 1,
-    ): Result<["absent"] | [Exclude<RenewalOutcome["outcome"], "absent">, string], Context>;
+      fingerprint: string,
+      channel: string,
+    ): Result<
+      | ["absent", string | null]
+      | [Exclude<RenewalOutcome["outcome"], "absent">, string, published?: number],
+      Context
+    >;
     curfewReissue(
       key: string,
       now: number,
@@ -28,8 +35,20 @@ declare module "ioredis" {
       idleExpiresAt: number,
       clockOffset: number,
       network: string,
-    ): Result<string | null, Context>;
+      securityVersion: number,
+      fingerprint: string,
+      channel: string,
+    ): Result<[text: string, published: number] | null, Context>;
     curfewTouch(key: string, now: number): Result<unknown, Context>;
+    curfewEnd(
+      key: string,
+      reason: string,
+      reasonTtl: number,
+      now: number,
+      fingerprint: string,
+      channel: string,
+      endsChannel: string,
+    ): Result<[text: string | null, published: number], Context>;
     curfewList(
       key: string,
       now: number,
@@ -46,29 +65,6 @@ export function defineScripts(client: RedisClient): void {
   }
 }
 
-/** Sets the fields that records of earlier versions lack. */
-const addLaterFields = Object.entries(laterFields)
-  .map(
-    ([field, value]) =>
-      `  if session.${field} == nil then session.${field} = ${literal(value)} end`,
-  )
-  .join("\n");
-
-function literal(value: string | number | null): string {
-  return value === null ? "cjson.null" : JSON.stringify(value);
-}
-
-/** The session as a table and as its text, or nil if there is no live one. */
-const live = `
-local function live(key, now)
-  local text = redis.call('GET', key)
-  local session = text and cjson.decode(text)
-  if not session or session.idleExpiresAt <= tonumber(now) then return end
-${addLaterFields}
-  return session, text
-end
-`;
-
 /** Redis's own time in milliseconds, plus the caller's offset. */
 const clock = `
 local function clock(offset)
@@ -76,32 +72,6 @@ local function clock(offset)
   return seconds * 1000 + math.floor(microseconds / 1000) + offset
 end
 `;
-
-/** `rotateSession` in Lua: the new value of each field; null leaves it. The scripts set `graceEndsAt`. */
-const rotated = {
-  fingerprint: null,
-  userId: null,
-  generation: "generation + 1",
-  createdAt: null,
-  renewedAt: "tonumber(now)",
-  lastSeenAt: "tonumber(now)",
-  accessExpiresAt: "math.min(accessExpiresAt, idleEnd)",
-  idleExpiresAt: "idleEnd",
-  absoluteExpiresAt: null,
-  graceEndsAt: null,
-  minGeneration: null,
-  networks: "addNetwork(session.networks, network)",
-  foreignReplays: null,
-  foreignReplayGeneration: null,
-  securityVersion: null,
-  userAgent: null,
-  ipAddress: null,
-} as const satisfies Record<keyof Session, string | null>;
-
-const setRotated = Object.entries(rotated)
-  .filter(([, value]) => value !== null)
-  .map(([field, value]) => `  session.${field} = ${value}`)
-  .join("\n");
 
 const rotate = `
 local function addNetwork(networks, network)
@@ -116,9 +86,24 @@ local function rotate(session, generation, now, accessExpiresAt, idleExpiresAt, 
 ${setRotated}
 end
 local function store(key, session)
-  local text = cjson.encode(session)
-  redis.call('SET', key, text, 'PXAT', session.idleExpiresAt)
+  local text = encode(session)
+  redis.call('SET', key, text, 'PXAT', string.format('%.0f', session.idleExpiresAt))
   return text
+end
+`;
+
+/**
+ * Publishes the change in the step that makes it, so that no node can die between the two. The message has the
+ * record as it is stored. An empty channel publishes nothing. Returns 1 if it was published: if Redis refuses
+ * that, the change is made all the same, and the caller publishes.
+ */
+const publish = `
+local function publish(channel, message)
+  if channel == '' then return 0 end
+  return type(redis.pcall('PUBLISH', channel, message)) == 'number' and 1 or 0
+end
+local function publishRenewed(channel, fingerprint, text)
+  return publish(channel, '{"type":"renewed","fingerprint":"' .. fingerprint .. '","session":' .. text .. '}')
 end
 `;
 
@@ -145,9 +130,10 @@ const scripts = {
 -- ARGV[4] accessExpiresAt, ARGV[5] idleExpiresAt, neither limited by absoluteExpiresAt yet
 -- ARGV[6] grace period in milliseconds, ARGV[7] offset of the caller's clock in milliseconds
 -- ARGV[8] the client's network, ARGV[9] 1 if foreign replays in a row end the session
-${live}${clock}${rotate}${luaIsForeignReplay}
+-- ARGV[10] the fingerprint, ARGV[11] the channel of the session
+${live}${clock}${rotate}${publish}${luaIsForeignReplay}
 local session, text = live(KEYS[1], ARGV[1])
-if not session then return {'absent'} end
+if not session then return {'absent', text or false} end
 
 local now = clock(ARGV[7])
 local presented, atRead, current = tonumber(ARGV[2]), tonumber(ARGV[3]), session.generation
@@ -167,7 +153,8 @@ end
 
 rotate(session, presented, ARGV[1], ARGV[4], ARGV[5], ARGV[8])
 session.graceEndsAt = now + ARGV[6]
-return {'rotated', store(KEYS[1], session)}
+local stored = store(KEYS[1], session)
+return {'rotated', stored, publishRenewed(ARGV[11], ARGV[10], stored)}
 `,
 
   // `reissueSession` in Lua.
@@ -176,14 +163,17 @@ return {'rotated', store(KEYS[1], session)}
 -- ARGV[1] now, ARGV[2] generation of the caller's token
 -- ARGV[3] accessExpiresAt, ARGV[4] idleExpiresAt, neither limited by absoluteExpiresAt yet
 -- ARGV[5] offset of the caller's clock in milliseconds, ARGV[6] the client's network
-${live}${clock}${rotate}
+-- ARGV[7] the user's security version, ARGV[8] the fingerprint, ARGV[9] the channel of the session
+${live}${clock}${rotate}${publish}
 local session = live(KEYS[1], ARGV[1])
 if not session then return false end
 local generation = math.max(session.generation, tonumber(ARGV[2]))
 rotate(session, generation, ARGV[1], ARGV[3], ARGV[4], ARGV[6])
 session.graceEndsAt = clock(ARGV[5])
 session.minGeneration = session.generation
-return store(KEYS[1], session)
+session.securityVersion = math.max(session.securityVersion, tonumber(ARGV[7]))
+local stored = store(KEYS[1], session)
+return {stored, publishRenewed(ARGV[9], ARGV[8], stored)}
 `,
 
   curfewTouch: `
@@ -193,7 +183,26 @@ ${live}
 local session = live(KEYS[1], ARGV[1])
 if not session then return end
 session.lastSeenAt = tonumber(ARGV[1])
-redis.call('SET', KEYS[1], cjson.encode(session), 'KEEPTTL')
+redis.call('SET', KEYS[1], encode(session), 'KEEPTTL')
+`,
+
+  // Always writes, so that the replicas have something to acknowledge.
+  curfewEnd: `
+-- KEYS[1] the record
+-- ARGV[1] the reason, ARGV[2] milliseconds to keep it, ARGV[3] now
+-- ARGV[4] the fingerprint, ARGV[5] the channel of the session, ARGV[6] the channel of all ends
+${endRecord}${publish}
+local reason, fingerprint = ARGV[1], ARGV[4]
+local text = redis.call('GET', KEYS[1])
+if endReasonOf(text) then
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+  return {false, 1}
+end
+redis.call('SET', KEYS[1], endRecord(reason), 'PX', ARGV[2])
+local ended = '{"type":"ended","fingerprint":"' .. fingerprint .. '","reason":"' .. reason .. '","at":' .. ARGV[3]
+local published = publish(ARGV[6], ended .. '}')
+if text then published = math.min(published, publish(ARGV[5], ended .. ',"session":' .. text .. '}')) end
+return {text, published}
 `,
 
   curfewList: `

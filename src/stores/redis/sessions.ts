@@ -1,38 +1,57 @@
 /** The session store in Redis, which many nodes share. */
 import DataLoader from "dataloader";
 import { Cluster } from "ioredis";
+import type { EndReason } from "../../protocol/end-reasons.ts";
 import type { ReissueRequest, RenewalRequest } from "../../session/renewal-rules.ts";
 import { isLive, expiryOf, type Lifetimes, type Session } from "../../session/session.ts";
 import {
   StoreUnavailable,
+  type EndRequest,
+  type Publication,
   type RenewalOutcome,
   type SessionLookup,
   type SessionStore,
 } from "../../session/store.ts";
 import { chunksOf } from "../../lib/in-batches.ts";
+import { endsTopic, sessionTopic } from "../../session/messages.ts";
+import type { ChannelOf } from "./channel-names.ts";
 import { closeClient, ignore, type RedisClient } from "./client.ts";
-import { decode, encode } from "./record.ts";
+import { encode, readRecord, toEndReason, type RecordReading } from "./record.ts";
+import type { ReplicatedClient } from "./replicas.ts";
 import { defineScripts } from "./scripts.ts";
+import { UserIndex } from "./user-index.ts";
 
 /**
- * Reads per batch, and members per page of an index. A batch blocks neither Redis nor the event loop for
- * long, and the command time-out measures Redis rather than the number of callers.
+ * Reads per batch. A batch blocks neither Redis nor the event loop for long, and the command time-out measures Redis
+ * rather than the number of callers.
  */
 const readsPerBatch = 100;
 
-/**
- * A session is one text, and each change of it one command or script on its key. A separate index lists the
- * sessions of each user. It is in another slot of a cluster, so both cannot change in one atomic step. The
- * index is a hint, and it lists every session that was started, because
- * - a session is listed after its record was written, and its tokens are issued after it is listed. So a
- *   member without a record is a session that has ended for good, and its removal, however late, never
- *   removes a live session;
- * - a member's score, and the minimum TTL of the index, is `absoluteExpiresAt`, which no renewal changes;
- * - if a failover loses entries of the index alone, the next renewal lists the session again. If that comes
- *   after the session has ended, it lists a member without a record, which the next listing removes.
- */
+const defaultEndReasonTtl = 86_400_000;
+
+export interface RedisSessionsOptions {
+  /**
+   * The channels of topics, if the pub/sub uses the same Redis. Then the scripts that end and renew sessions publish
+   * the messages. Default: the caller publishes them
+   */
+  readonly channelOf?: ChannelOf;
+  /**
+   * How long the reason of an end is kept (ms).
+   *
+   * @default 86400000
+   */
+  readonly endReasonTtl?: number;
+  /** Ends sessions and waits for replicas. The store closes it. Default: ends are not awaited */
+  readonly replicated?: ReplicatedClient;
+  /** Reports that another Redis answers: see `SessionStore.onReplaced`. */
+  readonly links?: { onReplaced(listener: () => void): () => void };
+}
+
+/** A session is one text, and each change of it one command or script on its key. */
 export class RedisSessions implements SessionStore {
   readonly #client: RedisClient;
+  readonly #options: RedisSessionsOptions;
+  readonly #index: UserIndex;
   /** Sends the reads of one turn of the event loop together. */
   readonly #reads = new DataLoader<string, string | null>(
     (fingerprints) => this.#texts(fingerprints),
@@ -44,9 +63,11 @@ export class RedisSessions implements SessionStore {
   );
 
   /** Takes ownership of the client: `close` closes it. */
-  constructor(client: RedisClient) {
+  constructor(client: RedisClient, options: RedisSessionsOptions = {}) {
     defineScripts(client);
     this.#client = client;
+    this.#options = options;
+    this.#index = new UserIndex(client, (fingerprint) => this.#record(fingerprint));
   }
 
   async create(session: Session): Promise<void> {
@@ -54,7 +75,7 @@ export class RedisSessions implements SessionStore {
     const key = sessionKey(fingerprint);
     try {
       await orUnavailable(this.#client.set(key, encode(session), "PXAT", idleExpiresAt));
-      await this.#list(session, createdAt);
+      await orUnavailable(this.#index.add(session, createdAt));
     } catch (error) {
       // No token of this session is issued. As the last command, this also undoes a write that was only late.
       void this.#client.del(key).catch(ignore);
@@ -63,7 +84,7 @@ export class RedisSessions implements SessionStore {
   }
 
   async read(fingerprint: string, now: number): Promise<Session | undefined> {
-    return onlyLive(await this.#record(fingerprint), now);
+    return liveSession(fingerprint, await orUnavailable(this.#record(fingerprint)), now);
   }
 
   async readMany(fingerprints: readonly string[], now: number): Promise<SessionLookup[]> {
@@ -76,11 +97,12 @@ export class RedisSessions implements SessionStore {
 
   async renew(
     fingerprint: string,
-    { generation, generationAtRead, network, foreignReplaysEnd = true }: RenewalRequest,
+    request: RenewalRequest & Publication,
     lifetimes: Lifetimes,
     now: number,
   ): Promise<RenewalOutcome> {
-    const [outcome, text] = await orUnavailable(
+    const { generation, generationAtRead, network, foreignReplaysEnd = true } = request;
+    const [outcome, text, published] = await orUnavailable(
       this.#client.curfewRenew(
         sessionKey(fingerprint),
         now,
@@ -93,22 +115,25 @@ export class RedisSessions implements SessionStore {
         now - Date.now(),
         network,
         foreignReplaysEnd ? 1 : 0,
+        fingerprint,
+        this.#channel(sessionTopic(fingerprint)),
       ),
     );
-    if (outcome === "absent") return { outcome };
-    const session = decode(fingerprint, text);
+    if (outcome === "absent") return { outcome, ...toEndReason(text) };
+    const session = sessionOf(fingerprint, readRecord(fingerprint, text));
     if (session === undefined) return { outcome: "absent" };
-    if (outcome === "rotated") void this.#list(session, now).catch(ignore);
+    if (outcome === "rotated") void this.#index.add(session, now).catch(ignore);
+    if (published === 1) request.onPublished?.();
     return { outcome, session };
   }
 
   async reissue(
     fingerprint: string,
-    { atLeast, network }: ReissueRequest,
+    { atLeast, network, securityVersion = 0, onPublished }: ReissueRequest & Publication,
     lifetimes: Lifetimes,
     now: number,
   ): Promise<Session | undefined> {
-    const text = await orUnavailable(
+    const reply = await orUnavailable(
       this.#client.curfewReissue(
         sessionKey(fingerprint),
         now,
@@ -117,10 +142,16 @@ export class RedisSessions implements SessionStore {
         now + lifetimes.renewal,
         now - Date.now(),
         network,
+        securityVersion,
+        fingerprint,
+        this.#channel(sessionTopic(fingerprint)),
       ),
     );
-    const session = decodeReply(fingerprint, text);
-    if (session !== undefined) void this.#list(session, now).catch(ignore);
+    if (reply === null) return undefined;
+    const [text, published] = reply;
+    const session = sessionOf(fingerprint, readRecord(fingerprint, text));
+    if (session !== undefined) void this.#index.add(session, now).catch(ignore);
+    if (published === 1) onPublished?.();
     return session;
   }
 
@@ -128,30 +159,41 @@ export class RedisSessions implements SessionStore {
     await orUnavailable(this.#client.curfewTouch(sessionKey(fingerprint), now));
   }
 
-  async end(fingerprint: string, now: number): Promise<Session | undefined> {
-    const session = decodeReply(
-      fingerprint,
-      await orUnavailable(this.#client.getdel(sessionKey(fingerprint))),
+  async end(fingerprint: string, now: number, request?: EndRequest): Promise<Session | undefined> {
+    const { replicated, endReasonTtl = defaultEndReasonTtl } = this.#options;
+    const client = replicated?.client ?? this.#client;
+    const [text, published] = await orUnavailable(
+      client.curfewEnd(
+        sessionKey(fingerprint),
+        request?.reason ?? "UNKNOWN",
+        endReasonTtl,
+        now,
+        fingerprint,
+        this.#channel(sessionTopic(fingerprint)),
+        this.#channel(endsTopic),
+      ),
     );
-    if (session === undefined) return undefined;
+    if (published === 1 && this.#options.channelOf) request?.onPublished?.();
+    const reading = readRecord(fingerprint, text);
     // Not awaited: the index may be on another node of a cluster, and that node may hang.
-    void this.#unlist(session.userId, [fingerprint]);
-    return onlyLive(session, now);
+    if (reading.state === "session") void this.#index.remove(reading.session.userId, [fingerprint]);
+    if (replicated) await orUnavailable(replicated.acknowledged(sessionKey(fingerprint)));
+    // A record that is not understood is removed all the same, without a session to return.
+    return reading.state === "session" ? liveSession(fingerprint, reading, now) : undefined;
+  }
+
+  async endReason(fingerprint: string): Promise<EndReason | undefined> {
+    const reading = await orUnavailable(this.#record(fingerprint));
+    return reading.state === "ended" ? reading.endReason : undefined;
+  }
+
+  onReplaced(listener: () => void): () => void {
+    return this.#options.links?.onReplaced(listener) ?? (() => {});
   }
 
   async listByUser(userId: string, now: number): Promise<readonly Session[]> {
-    // A scan may return a member twice.
-    const sessions = new Map<string, Session>();
-    let cursor = "0";
-    do {
-      const page = this.#client.zscan(userKey(userId), cursor, "COUNT", readsPerBatch);
-      const [next, membersAndScores] = await orUnavailable(page);
-      const fingerprints = membersAndScores.filter((_, i) => i % 2 === 0);
-      for (const session of await this.#listed(userId, fingerprints))
-        sessions.set(session.fingerprint, session);
-      cursor = next;
-    } while (cursor !== "0");
-    return [...sessions.values()]
+    const sessions = await orUnavailable(this.#index.sessions(userId));
+    return sessions
       .filter((session) => isLive(session, now))
       .toSorted((a, b) => b.createdAt - a.createdAt);
   }
@@ -161,22 +203,16 @@ export class RedisSessions implements SessionStore {
   }
 
   async close(): Promise<void> {
-    await closeClient(this.#client);
+    await Promise.all([closeClient(this.#client), this.#options.replicated?.close()]);
   }
 
-  /** Reads the records of members of an index, and removes the members that have none. */
-  async #listed(userId: string, fingerprints: readonly string[]): Promise<readonly Session[]> {
-    const records: (Session | undefined)[] = [];
-    for (const batch of chunksOf(fingerprints, readsPerBatch))
-      records.push(...(await Promise.all(batch.map((fingerprint) => this.#record(fingerprint)))));
-    // Whether it expired does not count: another node's clock may be behind and renew it.
-    const gone = fingerprints.filter((_, i) => records[i] === undefined);
-    if (gone.length > 0) await this.#unlist(userId, gone);
-    return records.filter((session) => session !== undefined);
+  async #record(fingerprint: string): Promise<RecordReading> {
+    return readRecord(fingerprint, await this.#reads.load(fingerprint));
   }
 
-  async #record(fingerprint: string): Promise<Session | undefined> {
-    return decodeReply(fingerprint, await this.#reads.load(fingerprint));
+  /** The channel of a topic; empty if the scripts do not publish. */
+  #channel(topic: string): string {
+    return this.#options.channelOf?.(topic) ?? "";
   }
 
   /** In the order of the fingerprints: one command to one server; in a cluster, one to the node of each key. */
@@ -187,17 +223,6 @@ export class RedisSessions implements SessionStore {
       return Promise.all(keys.map((key) => client.get(key).catch(unavailable)));
     return client.mget(keys).catch((cause: unknown) => keys.map(() => unavailable(cause)));
   }
-
-  async #list({ userId, fingerprint, absoluteExpiresAt }: Session, now: number): Promise<void> {
-    await orUnavailable(
-      this.#client.curfewList(userKey(userId), now, absoluteExpiresAt, fingerprint),
-    );
-  }
-
-  /** The sessions have ended whether or not this succeeds: a later listing removes the members that remain. */
-  async #unlist(userId: string, fingerprints: readonly string[]): Promise<void> {
-    await this.#client.zrem(userKey(userId), ...fingerprints).catch(ignore);
-  }
 }
 
 /** The braces make the fingerprint the hash tag, which alone determines the slot in a cluster. */
@@ -205,15 +230,18 @@ function sessionKey(fingerprint: string): string {
   return `curfew:session:{${fingerprint}}`;
 }
 
-function userKey(userId: string): string {
-  return `curfew:user:{${userId}}`;
+function sessionOf(fingerprint: string, reading: RecordReading): Session | undefined {
+  if (reading.state === "notUnderstood")
+    throw new StoreUnavailable(`The record of session ${fingerprint} is not understood`);
+  return reading.state === "session" ? reading.session : undefined;
 }
 
-function decodeReply(fingerprint: string, text: string | null): Session | undefined {
-  return text === null ? undefined : decode(fingerprint, text);
-}
-
-function onlyLive(session: Session | undefined, now: number): Session | undefined {
+function liveSession(
+  fingerprint: string,
+  reading: RecordReading,
+  now: number,
+): Session | undefined {
+  const session = sessionOf(fingerprint, reading);
   return session && isLive(session, now) ? session : undefined;
 }
 
@@ -222,9 +250,14 @@ type TextReply = string | null | StoreUnavailable;
 
 function toLookup(fingerprint: string, text: TextReply, now: number): SessionLookup {
   if (text instanceof StoreUnavailable) return { state: "unknown", cause: text };
-  const session = onlyLive(decodeReply(fingerprint, text), now);
-  if (session === undefined) return { state: "absent" };
-  return { state: "live", standing: expiryOf(session) };
+  try {
+    const session = liveSession(fingerprint, readRecord(fingerprint, text), now);
+    return session === undefined
+      ? { state: "absent" }
+      : { state: "live", standing: expiryOf(session) };
+  } catch (cause) {
+    return { state: "unknown", cause: unavailable(cause) };
+  }
 }
 
 /** Reports every failure as {@link StoreUnavailable}, error replies of Redis included. */
@@ -237,5 +270,6 @@ async function orUnavailable<T>(reply: Promise<T>): Promise<T> {
 }
 
 function unavailable(cause: unknown): StoreUnavailable {
+  if (cause instanceof StoreUnavailable) return cause;
   return new StoreUnavailable("Redis did not execute a command", { cause });
 }
