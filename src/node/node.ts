@@ -156,7 +156,16 @@ function assembleNode(parts: NodeParts) {
   const wait = (milliseconds: number, then: () => void) =>
     void setTimeout(then, milliseconds).unref();
   const rereads = { ...nodeLimits.watchRereads, wait, random: Math.random };
-  const watches = new Watches({ pubsub, deadlines, clock, list, pause, rereads, reportError });
+  const watches = new Watches({
+    pubsub,
+    deadlines,
+    clock,
+    list,
+    readMany: (fingerprints) => sessions.readMany(fingerprints),
+    pause,
+    rereads,
+    reportError,
+  });
   const services: Services = {
     sessions,
     accounts,

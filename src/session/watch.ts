@@ -3,6 +3,7 @@ import type { ReportError } from "../lib/report-error.ts";
 import type { Deadlines } from "../lib/deadlines.ts";
 import { RetryQueue, type RetryLimits, type RetryQueueOptions } from "../lib/retry-queue.ts";
 import { EventDelivery } from "./event-delivery.ts";
+import { listAgain, type SessionReads } from "./list-again.ts";
 import {
   readSessionMessage,
   readUserMessage,
@@ -13,17 +14,17 @@ import {
 import type { EndReason } from "../protocol/end-reasons.ts";
 import type { SessionEvent } from "./session-event.ts";
 import type { Session } from "./session.ts";
+import type { StoreUnavailable } from "./store.ts";
 import type { Stream } from "../lib/bounded-queue.ts";
 import type { Yield } from "../lib/yielding-queue.ts";
 import type { PubSub, Unsubscribe } from "./pubsub.ts";
 
 export type { SessionEvent } from "./session-event.ts";
 
-export interface WatchOptions {
+export interface WatchOptions extends SessionReads {
   readonly pubsub: PubSub;
   readonly deadlines: Deadlines;
   readonly clock: () => number;
-  readonly list: (userId: string) => Promise<readonly Session[]>;
   /** The pause between two batches of deliveries to one user's subscribers. */
   readonly pause: Yield;
   /** How the sessions of users are listed again, of all watches together. */
@@ -244,23 +245,28 @@ class Watch {
   }
 
   async #readAgain(): Promise<void> {
-    const { list, clock } = this.#options;
+    const { clock } = this.#options;
     // A failure to open closes the watch and reaches its readers.
     await this.#opening.catch(() => {});
+    if (this.#closed) return;
     // Subscribed before the list is read: what changes later is in the list or is published.
     await this.#subscribeAll();
     // A session that starts while the list is read may be missing from it without having ended.
-    const before = [...this.#sessions.values()];
-    const listed = await list(this.#userId);
+    const before = new Map(this.#sessions);
+    const { listed, missing } = await listAgain(this.#userId, [...before.keys()], this.#options);
     if (this.#closed) return;
-    for (const watched of before) {
-      const { fingerprint, idleExpiresAt } = watched.session;
-      const session = listed.find((one) => one.fingerprint === fingerprint);
+    let unknown: StoreUnavailable | undefined;
+    for (const [fingerprint, watched] of before) {
+      const session = listed.get(fingerprint);
+      const lookup = missing.get(fingerprint);
+      const hasExpired = watched.session.idleExpiresAt <= clock();
       if (session !== undefined) this.#renewed(watched, session);
-      else this.#ended(watched, idleExpiresAt <= clock() ? "EXPIRED" : null);
+      else if (lookup?.state === "absent") this.#ended(watched, hasExpired ? "EXPIRED" : null);
+      else if (lookup?.state === "unknown") unknown = lookup.cause;
     }
-    const known = new Set(before.map(({ session }) => session.fingerprint));
-    for (const session of listed) if (!known.has(session.fingerprint)) this.#started(session);
+    for (const session of listed.values())
+      if (!before.has(session.fingerprint)) this.#started(session);
+    if (unknown !== undefined) throw unknown;
   }
 
   /** Stops watching a session. Returns whether it was watched. */

@@ -44,6 +44,7 @@ export function startWatchDomain() {
       deadlines,
       clock: domain.clock.read,
       list: (id) => domain.sessions.list(id),
+      readMany: (fingerprints) => domain.sessions.readMany(fingerprints),
       pause: (then) => void setImmediate(then),
       rereads: {
         ...nodeLimits.watchRereads,

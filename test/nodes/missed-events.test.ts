@@ -90,6 +90,7 @@ it("after one gap, a node lists a thousand watched users once each, sixteen at a
       load.lists += 1;
       return sessions;
     },
+    readMany: (fingerprints) => store.readMany(fingerprints, Date.now()),
     pause: (then) => void setImmediate(then),
     rereads: {
       ...nodeLimits.watchRereads,

@@ -46,6 +46,45 @@ test("a list that fails is read again until it succeeds, and the failure is repo
   expect(reportedErrors).toEqual(["watched sessions could not be read"]);
 });
 
+test("a session that the list lacks and the store still has is not reported as ended", async () => {
+  const { watch, login, sessions, store, pubsub, clock } = startWatchDomain();
+  const [lost, ended] = [await login(), await login()];
+  const list = vi.fn((userId: string) => sessions.list(userId));
+  const stream = await watch("ada", { list });
+  list.mockImplementation(async (userId) => {
+    const listed = await sessions.list(userId);
+    return listed.filter(({ fingerprint }) => fingerprint !== lost.session.fingerprint);
+  });
+  await store.end(ended.session.fingerprint, clock.now);
+  for (const tell of pubsub.messagesMissedListeners) tell();
+  expect(await next(stream)).toMatchObject({ type: "ENDED", session: ended.session });
+  await sessions.end(lost.session.fingerprint, "LOGOUT");
+  expect(await next(stream)).toMatchObject({ reason: "LOGOUT", session: lost.session });
+});
+
+test("a session that the store cannot read is not reported as ended until the store knows it", async () => {
+  const { watch, login, sessions, store, pubsub, clock, reportedErrors, endRereadPauses } =
+    startWatchDomain();
+  const [strange, other] = [await login(), await login()];
+  const list = vi.fn((userId: string) => sessions.list(userId));
+  const readMany = vi.fn((fingerprints: readonly string[]) => sessions.readMany(fingerprints));
+  const stream = await watch("ada", { list, readMany });
+  await store.end(strange.session.fingerprint, clock.now);
+  await store.end(other.session.fingerprint, clock.now);
+  readMany.mockImplementationOnce(async (fingerprints) =>
+    fingerprints.map((one) =>
+      one === strange.session.fingerprint
+        ? { state: "unknown", cause: new StoreUnavailable("A later version's record") }
+        : { state: "absent" },
+    ),
+  );
+  for (const tell of pubsub.messagesMissedListeners) tell();
+  expect(await next(stream)).toMatchObject({ type: "ENDED", session: other.session });
+  await until(() => endRereadPauses().length > 0, "the pause");
+  expect(await next(stream)).toMatchObject({ type: "ENDED", session: strange.session });
+  expect(reportedErrors).toEqual(["watched sessions could not be read"]);
+});
+
 test("a watch that closes during an outage lists nothing again", async () => {
   const { watch, login, sessions, pubsub, reportedErrors, endRereadPauses } = startWatchDomain();
   await login();
