@@ -7,7 +7,7 @@ export interface SessionReads {
   readonly readMany: (fingerprints: readonly string[]) => Promise<readonly SessionLookup[]>;
 }
 
-export interface ListedAgain {
+interface ListedAgain {
   /** By fingerprint, newest first. */
   readonly listed: ReadonlyMap<string, Session>;
   /**
