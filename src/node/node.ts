@@ -179,7 +179,19 @@ function assembleNode(parts: NodeParts) {
   const events = new Events(pubsub);
   const list = (userId: string) => sessions.list(userId);
   const pause = (then: () => void) => void setTimeout(then, nodeLimits.watchPause).unref();
-  const watches = new Watches({ pubsub, deadlines, clock, list, pause, reportError });
+  const wait = (milliseconds: number, then: () => void) =>
+    void setTimeout(then, milliseconds).unref();
+  const rereads = { ...nodeLimits.watchRereads, wait, random: Math.random };
+  const watches = new Watches({
+    pubsub,
+    deadlines,
+    clock,
+    list,
+    readMany: (fingerprints) => sessions.readMany(fingerprints),
+    pause,
+    rereads,
+    reportError,
+  });
   const services: Services = {
     sessions,
     accounts,
@@ -228,6 +240,7 @@ function assembleNode(parts: NodeParts) {
       recheck.close();
       endChannel.close();
       connections.close();
+      watches.close();
       await backends.close();
     },
   };
