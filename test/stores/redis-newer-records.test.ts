@@ -183,7 +183,7 @@ describe.each(Object.entries(unreadable))(
       expect(await textOf(session)).toBe(text);
     });
 
-    test("is removed by an end, and the other nodes receive a message about it", async () => {
+    test("is replaced by the reason of an end, and the other nodes receive a message about it", async () => {
       const { session } = await createUnreadable();
       const { fingerprint } = session;
       const publisher = await commandClient(redis.url, 30_000);
@@ -200,8 +200,8 @@ describe.each(Object.entries(unreadable))(
       await sessions.end(fingerprint, "LOGOUT");
       await until(() => received.length > 0, "the message");
       expect(received[0]).toMatchObject({ fingerprint });
-      expect(await redis.command("EXISTS", keyOf(session))).toBe(0);
       expect(await store.readMany([fingerprint], start)).toEqual([{ state: "absent" }]);
+      expect(await store.endReason(fingerprint)).toBe("LOGOUT");
     });
   },
 );

@@ -198,6 +198,8 @@ if endReasonOf(text) then
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
   return {false, 1}
 end
+-- Redis accepts a SET after a DEL even if it is out of memory.
+redis.call('DEL', KEYS[1])
 redis.call('SET', KEYS[1], endRecord(reason), 'PX', ARGV[2])
 local ended = '{"type":"ended","fingerprint":"' .. fingerprint .. '","reason":"' .. reason .. '","at":' .. ARGV[3]
 local published = publish(ARGV[6], ended .. '}')
