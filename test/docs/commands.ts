@@ -23,6 +23,7 @@ export const commands: Readonly<Record<string, string | ((block: string) => Prom
     "These are parts of `npm run check`.",
   "npm run bench\nnpm run bench -- http connect\nnpm run bench -- --quick logout":
     "It needs the whole machine for minutes.",
+  "node bench/cluster-messages.ts": "It needs the whole machine for a minute.",
   "CURFEW_SECRETS=$(openssl rand -base64 32) docker compose -f examples/nodes/compose.yaml up --build":
     "It needs a container engine; test/nodes/examples.test.ts checks the files without one.",
   "curfew admin sessions ada@example.com\ncurfew admin end-session nGcSBBBcCoD4nnlVUMDdZQ\ncurfew admin lock ada@example.com":
