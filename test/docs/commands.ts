@@ -19,6 +19,7 @@ export const commands: Readonly<Record<string, string | ((block: string) => Prom
   "npm install && CURFEW_PASSWORD='correct horse battery staple' npm start":
     "test/examples/node-client.test.ts tests the program that it starts.",
   "npm ci && npm test": "It runs this test.",
+  "REDIS_SERVER=/path/to/valkey-server npm test": "It runs this test, on another server.",
   "npx vitest run test/session\nnpm run check:types\nnpm run lint\nnpm run format":
     "These are parts of `npm run check`.",
   "npm run bench\nnpm run bench -- http connect\nnpm run bench -- --quick logout":
