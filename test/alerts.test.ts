@@ -29,8 +29,6 @@ const planned = new Set([
   "curfew_link_up",
   "curfew_links_replaced_total",
   "curfew_stores_replaced_total",
-  "curfew_ends_replayed_total",
-  "curfew_ends_forgotten_total",
   "curfew_limiter_fallback_total",
 ]);
 
