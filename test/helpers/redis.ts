@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Redis } from "ioredis";
+import { redisServer } from "./redis-process.ts";
 import { dieWithTests } from "./watchdog.ts";
 
 export interface RedisServer extends AsyncDisposable {
@@ -81,11 +82,9 @@ async function launch(
   extraArgs: readonly string[],
 ): Promise<ChildProcess> {
   const address = ["--port", String(port), "--bind", "127.0.0.1", "--dir", folder];
-  const child = spawn(
-    "redis-server",
-    [...address, "--save", "", "--appendonly", "no", ...extraArgs],
-    { stdio: ["ignore", "pipe", "ignore"] },
-  );
+  const child = spawn(redisServer, [...address, "--save", "", "--appendonly", "no", ...extraArgs], {
+    stdio: ["ignore", "pipe", "ignore"],
+  });
   await once(child, "spawn");
   dieWithTests(child);
   const lines: string[] = [];
@@ -96,7 +95,7 @@ async function launch(
       return child;
     }
   }
-  throw new Error(`redis-server did not start:\n${lines.join("\n")}`);
+  throw new Error(`${redisServer} did not start:\n${lines.join("\n")}`);
 }
 
 async function kill(child: ChildProcess): Promise<void> {

@@ -34,6 +34,8 @@ const failFast = ({ linkTimeout }: RedisLimits) =>
   ({
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
+    // No `CLIENT SETINFO`: nothing needs it, and Redis's ACL log would note that the user may not run it.
+    disableClientInfo: true,
     autoResendUnfulfilledCommands: false,
     connectTimeout: linkTimeout,
     socketTimeout: linkTimeout,
