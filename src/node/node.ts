@@ -1,5 +1,6 @@
 /** Creates the part of a node that Curfew's own server and an app's server share: sessions, connections, backends. */
 import { randomBytes } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { auditTrail } from "../telemetry/audit-log.ts";
 import { checkOptions, isProduction, type Options } from "../config/load.ts";
@@ -13,7 +14,7 @@ import type { Audit, AuditEvent } from "../session/audit.ts";
 import { ConcurrencyLimiter } from "../lib/concurrency-limiter.ts";
 import type { ReportError } from "../lib/report-error.ts";
 import { Deadlines } from "../lib/deadlines.ts";
-import { Sessions } from "../session/sessions.ts";
+import { Sessions, type SessionsOptions } from "../session/sessions.ts";
 import { Watches } from "../session/watch.ts";
 import { Connections } from "../connections/connections.ts";
 import { ConnectionLimiter } from "../connections/connection-limiter.ts";
@@ -100,6 +101,21 @@ interface NodeParts {
   readonly isUserDisabled: NodeOptions["isUserDisabled"];
 }
 
+/** An app that decides itself which users are disabled keeps no security versions here. */
+function userLookups(
+  accounts: Accounts,
+  isUserDisabled: NodeOptions["isUserDisabled"],
+): Pick<SessionsOptions, "userStatus" | "securityVersionOf"> {
+  if (isUserDisabled === undefined)
+    return {
+      userStatus: (userId) => accounts.status(userId),
+      securityVersionOf: async (userId) => (await accounts.status(userId)).securityVersion,
+    };
+  return {
+    userStatus: async (userId) => ({ disabled: await isUserDisabled(userId), securityVersion: 0 }),
+  };
+}
+
 function assembleNode(parts: NodeParts) {
   const { options, backends, startup, logger, reportError, audit, clock, uptime } = parts;
   const { pubsub, users, ring, throttle } = backends;
@@ -117,7 +133,8 @@ function assembleNode(parts: NodeParts) {
     lifetimes: lifetimesOf(options),
     foreignReplays: options.foreignReplays,
     ...(options.maxSessionsPerUser > 0 && { maxSessionsPerUser: options.maxSessionsPerUser }),
-    isUserDisabled: parts.isUserDisabled ?? ((userId) => accounts.isUserDisabled(userId)),
+    ...userLookups(accounts, parts.isUserDisabled),
+    passwordChangePause: () => delay(nodeLimits.passwordChangePause, undefined, { ref: false }),
     clock,
     randomBytes,
     reportError,
@@ -191,7 +208,7 @@ function assembleNode(parts: NodeParts) {
     logger,
     services,
     shared,
-    admin: new Administration({ users, sessions, audit }),
+    admin: new Administration({ users, sessions, audit, clock }),
     metrics,
     /** The readiness checks of the backends. */
     checks: backends.checks,

@@ -10,13 +10,23 @@ import { decideRenewal, type RenewalRequest } from "./renewal-rules.ts";
 import type { Device, Lifetimes, Session } from "./session.ts";
 import type { SessionStore } from "./store.ts";
 import { checkToken, mintPair, type Claims } from "./token.ts";
+import {
+  isOutdated,
+  outdatedReason,
+  type SecurityVersion,
+  type UserStatus,
+} from "./user-status.ts";
 
 export interface RenewalsOptions {
   readonly store: SessionStore;
   readonly ring: KeyRing;
   readonly lifetimes: Lifetimes;
-  /** Whether the user was deleted or locked. */
-  readonly isUserDisabled: (userId: string) => Promise<boolean>;
+  readonly userStatus: (userId: string) => Promise<UserStatus>;
+  /**
+   * Waits while a password change may be between its two steps: it raises the user's security version, and then that
+   * of the caller's session. Default: does not wait
+   */
+  readonly passwordChangePause?: () => Promise<unknown>;
   readonly clock: () => number;
   /** Receives every fact once. */
   readonly audit?: Audit;
@@ -44,10 +54,14 @@ export class Renewals {
   }
 
   /** Does not look the user up: the session is live, and a lock that is in progress ends it. */
-  async reissue(claims: Claims, device: Device): Promise<Renewal> {
+  async reissue(claims: Claims, device: Device, securityVersion?: number): Promise<Renewal> {
     const { store, lifetimes, ring, clock } = this.#options;
     const { fingerprint, generation: atLeast } = claims;
-    const request = { atLeast, network: sessionNetworkOf(device.ipAddress) };
+    const request = {
+      atLeast,
+      network: sessionNetworkOf(device.ipAddress),
+      ...(securityVersion !== undefined && { securityVersion }),
+    };
     let session: Session | undefined;
     try {
       session = await store.reissue(fingerprint, request, lifetimes, clock());
@@ -61,6 +75,20 @@ export class Renewals {
     return { outcome: "renewed", session, tokens: mintPair(ring, claims.secret, session) };
   }
 
+  /**
+   * Confirms that a session is outdated. Resolves to the session if it is not, and else to undefined.
+   *
+   * The session that changed the password gets the user's new version one step after the user. It is read again, so
+   * that its own change does not end it.
+   */
+  async confirmed(session: Session, user: SecurityVersion): Promise<Session | undefined> {
+    if (!isOutdated(session, user)) return session;
+    const { store, clock, passwordChangePause } = this.#options;
+    if (user.securityReason === "PASSWORD_CHANGED") await passwordChangePause?.();
+    const current = await store.read(session.fingerprint, clock());
+    return current !== undefined && !isOutdated(current, user) ? current : undefined;
+  }
+
   async #renew(renewalToken: string, device: Device): Promise<Renewal> {
     const { ring, clock } = this.#options;
     if (renewalToken === "") return { outcome: "refused", reason: "MISSING" };
@@ -70,14 +98,21 @@ export class Renewals {
   }
 
   async #renewVerified(claims: Claims, device: Device): Promise<Renewal> {
-    const { store, lifetimes, ring, clock, isUserDisabled, foreignReplays } = this.#options;
+    const { store, lifetimes, ring, clock, userStatus, foreignReplays } = this.#options;
     const { fingerprint, generation } = claims;
-    const known = await store.read(fingerprint, clock());
-    if (known === undefined) return refused("ENDED", claims);
+    const read = await store.read(fingerprint, clock());
+    if (read === undefined) return refused("ENDED", claims);
     // Before the rotation: if the directory does not answer, the token is not used up.
-    if (await isUserDisabled(known.userId)) {
+    const user = await userStatus(read.userId);
+    if (user.disabled) {
       await this.#end(fingerprint, "USER_GONE");
       return refused("USER_GONE", claims);
+    }
+    const known = await this.confirmed(read, user);
+    if (known === undefined) {
+      const endReason = outdatedReason(user);
+      const ended = await this.#end(fingerprint, endReason);
+      return { ...refused("ENDED", claims), ...(ended > 0 && { endReason }) };
     }
     const requested: RenewalRequest = {
       generation,
@@ -162,6 +197,6 @@ export class Renewals {
   }
 }
 
-function refused(reason: RefusalReason, claims: Claims): Renewal {
-  return { outcome: "refused", reason, claims };
+function refused(reason: RefusalReason, claims: Claims) {
+  return { outcome: "refused", reason, claims } as const satisfies Renewal;
 }

@@ -168,6 +168,7 @@ export class Metrics {
       case "lock":
       case "unlock":
       case "deletion":
+      case "endEverybody":
     }
   }
 

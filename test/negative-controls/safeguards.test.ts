@@ -33,6 +33,7 @@ import { startRedis } from "../helpers/redis.ts";
 import { device, lifetimes } from "../helpers/sessions.ts";
 import { connect, TestSocket } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
+import { everyoneEnabled } from "../helpers/users.ts";
 
 /** So long that no recheck runs. */
 const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
@@ -49,7 +50,7 @@ function sessionsOn(parts: Pick<ConstructorParameters<typeof Sessions>[0], "stor
     ...parts,
     ring: new KeyRing(secrets),
     lifetimes,
-    isUserDisabled: async () => false,
+    userStatus: everyoneEnabled,
     clock: Date.now,
     randomBytes,
     reportError: () => {},

@@ -20,6 +20,9 @@ import { defineScripts } from "./scripts.ts";
  */
 const readsPerBatch = 100;
 
+/** Keys that Redis looks at for each step of a scan, which blocks it for less than 1 ms. */
+const keysPerScan = 1_000;
+
 /**
  * A session is one text, and each change of it one command or script on its key. A separate index lists the
  * sessions of each user. It is in another slot of a cluster, so both cannot change in one atomic step. The
@@ -197,6 +200,22 @@ export class RedisSessions implements SessionStore {
   /** The sessions have ended whether or not this succeeds: a later listing removes the members that remain. */
   async #unlist(userId: string, fingerprints: readonly string[]): Promise<void> {
     await this.#client.zrem(userKey(userId), ...fingerprints).catch(ignore);
+  }
+
+  /** In a cluster, it scans one master after the other. A batch may contain a fingerprint a second time. */
+  async *scan(): AsyncGenerator<readonly string[]> {
+    const client = this.#client;
+    const servers = client instanceof Cluster ? client.nodes("master") : [client];
+    const [prefix = ""] = sessionKey("*").split("*");
+    for (const server of servers) {
+      let cursor = "0";
+      do {
+        const page = server.scan(cursor, "MATCH", sessionKey("*"), "COUNT", keysPerScan);
+        const [next, keys] = await orUnavailable(page);
+        if (keys.length > 0) yield keys.map((key) => key.slice(prefix.length, -1));
+        cursor = next;
+      } while (cursor !== "0");
+    }
   }
 }
 
