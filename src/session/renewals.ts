@@ -112,7 +112,7 @@ export class Renewals {
     if (known === undefined) {
       const endReason = outdatedReason(user);
       const ended = await this.#end(fingerprint, endReason);
-      return { ...refused("ENDED", claims), ...(ended > 0 && { endReason }) };
+      return refused("ENDED", claims, ended > 0 ? endReason : undefined);
     }
     const requested: RenewalRequest = {
       generation,
@@ -197,6 +197,6 @@ export class Renewals {
   }
 }
 
-function refused(reason: RefusalReason, claims: Claims) {
-  return { outcome: "refused", reason, claims } as const satisfies Renewal;
+function refused(reason: RefusalReason, claims: Claims, endReason?: EndReason): Renewal {
+  return { outcome: "refused", reason, claims, ...(endReason !== undefined && { endReason }) };
 }

@@ -10,22 +10,19 @@ export function scanContract(storeOf: () => SessionStore): void {
     return session;
   };
 
-  test("scan lists every session that exists throughout, and none that ended before", async (context) => {
+  test("scan lists every session that exists throughout, while others begin and end", async (context) => {
     const store = storeOf();
     if (store.scan === undefined) return context.skip();
-    const [ended, ...others] = await Promise.all(Array.from({ length: 2_500 }, () => begin()));
-    await store.end(ended?.fingerprint ?? "", start);
-    const stay = new Set(others.slice(0, 2_400).map(({ fingerprint }) => fingerprint));
-    const leave = others.slice(2_400);
+    const sessions = await Promise.all(Array.from({ length: 2_500 }, () => begin()));
+    const stay = sessions.slice(0, 2_400).map(({ fingerprint }) => fingerprint);
+    const leave = sessions.slice(2_400);
     const listed = new Set<string>();
     for await (const fingerprints of store.scan()) {
       for (const fingerprint of fingerprints) listed.add(fingerprint);
-      // While it scans, other sessions end and begin.
       await store.end(leave.pop()?.fingerprint ?? "", start);
       await begin();
     }
-    expect([...stay].filter((fingerprint) => !listed.has(fingerprint))).toEqual([]);
-    expect(listed.has(ended?.fingerprint ?? "")).toBe(false);
+    expect(stay.filter((fingerprint) => !listed.has(fingerprint))).toEqual([]);
   });
 
   test("scan can be left early and begun again", async (context) => {
