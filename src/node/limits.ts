@@ -30,6 +30,11 @@ export const nodeLimits = {
    * failures (ms). With a store that takes 1 ms per list, 16,000 users are read in about 1 s.
    */
   watchRereads: { atOnce: 16, firstPause: 250, longestPause: 5_000 },
+  /**
+   * How long a password change may take between its step in the user directory and its step in the session store (ms).
+   * A renewal by the same session that falls between them waits this long before it is judged.
+   */
+  passwordChangePause: 1_000,
   /** Password hashes that wait for a thread. Further attempts are refused, with the time to retry after. */
   maxQueuedHashes: 64,
   /** How long `/ready` waits for a store or database (ms). One that does not answer counts as down. */

@@ -173,6 +173,7 @@ export class Metrics {
       case "lock":
       case "unlock":
       case "deletion":
+      case "endEverybody":
     }
   }
 
