@@ -44,7 +44,7 @@ export class RedisPubSub implements PubSub {
   constructor(options: RedisPubSubOptions) {
     const { publisher, subscriber, onError } = options;
     this.#options = options;
-    this.#channels = new Channels(subscriber, () => this.#reportMissedMessages(), onError);
+    this.#channels = new Channels(subscriber, () => this.reportMissedMessages(), onError);
     this.#pubsub = new GraphqlRedisPubSub({
       publisher: publisher instanceof Cluster ? publishingInOrder(publisher) : publisher,
       subscriber: channelsAs(subscriber, this.#channels),
@@ -105,7 +105,8 @@ export class RedisPubSub implements PubSub {
     await closeClient(this.#options.subscriber);
   }
 
-  #reportMissedMessages(): void {
+  /** Reports that messages may have been lost. */
+  reportMissedMessages(): void {
     for (const call of this.#gapListeners) callSafely(call, this.#options.onError);
   }
 }
