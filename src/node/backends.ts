@@ -115,7 +115,7 @@ export async function openBackends(
     }),
     (it) => it.close(),
   );
-  // The probe is a `StoreReplacements`: the store of sessions takes `onReplaced` from it.
+  // `probe` is the `StoreReplacements` of the sessions: the store reports `onReplaced` from it.
   const store = track(appBackends.store ?? new RedisSessions(publisher));
   const pubsub = track(appBackends.pubsub ?? redisPubSub ?? new MemoryPubSub(onError));
   const throttle = new Throttling(options, publisher, new LimiterFallback(reports));

@@ -1,6 +1,6 @@
 /** The probe of the links to Redis with Sentinels and to a cluster: delivery through each master, and failovers. */
 import { describe, expect, test } from "vitest";
-import { Cluster, type Redis } from "ioredis";
+import type { Cluster, Redis } from "ioredis";
 import { commandLinks } from "../../src/stores/redis/command-links.ts";
 import { openProbedNode } from "../helpers/probed-node.ts";
 import { RedisCluster } from "../helpers/redis-cluster.ts";

@@ -33,9 +33,7 @@ describe("an address that is switched while the old server lives", () => {
     proxy.switchTo(other.port);
     await cut(redis, "normal");
     await node.untilBack("subscriber");
-    expect(node.events).toContain(
-      "subscriber lost: messages that Redis accepted did not arrive",
-    );
+    expect(node.events).toContain("subscriber lost: messages that Redis accepted did not arrive");
     expect(node.subscriber.stream.remotePort).toBe(proxy.port);
     expect(await node.isHeard(bound)).toBe(true);
     expect(await other.command("PUBSUB", "NUMPAT")).toBe(0);
@@ -196,4 +194,26 @@ test("a changed password is named as the cause, without the password", async () 
   await until(() => node.events.filter((event) => event.includes(wrong)).length === 2);
   expect(node.events).toHaveLength(2);
   expect(node.events.join()).not.toContain("hunter2");
+});
+
+test("closing leaves no timer and no connection, also in the middle of an outage", async () => {
+  await using own = await startRedis();
+  const open = () => process.getActiveResourcesInfo().filter((name) => !name.startsWith("Pipe"));
+  const connections = async () =>
+    String(await own.command("CLIENT", "LIST"))
+      .trim()
+      .split("\n");
+  const [before, alone] = [open().toSorted(), (await connections()).length];
+  {
+    await using node = await openProbedNode(own.url);
+    expect((await connections()).length).toBe(alone + 2);
+    expect(await node.isHeard(bound)).toBe(true);
+  }
+  await until(async () => (await connections()).length === alone, "the connections to be closed");
+  {
+    await using node = await openProbedNode(own.url);
+    await own.kill();
+    await until(() => node.events.length === 2, "the loss of both links");
+  }
+  await until(() => open().length <= before.length, "the timers and sockets to be gone");
 });
