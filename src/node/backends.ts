@@ -17,6 +17,7 @@ import { describeAddress, type RedisAddress } from "../stores/redis/address.ts";
 import {
   closeClient,
   commandClient,
+  runIdAt,
   subscriberClient,
   type RedisClient,
 } from "../stores/redis/client.ts";
@@ -109,6 +110,7 @@ export async function openBackends(
       ...probeNames(),
       limits: nodeLimits.redis,
       observer: reports,
+      locate: () => runIdAt(redis, nodeLimits.redis),
       trials: [trialOfLimits(publisher)],
       onCommandsReturned: () => redisPubSub?.reportMissedMessages(),
       onError: (error) => reportError("a listener of the links to Redis failed", error),

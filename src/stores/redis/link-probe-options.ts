@@ -1,4 +1,4 @@
-/** What the probe of the links to Redis needs, and what it offers to the session store. */
+/** The options of the probe of the links to Redis, and the port that it offers to the session store. */
 import type { Redis } from "ioredis";
 import type { RedisClient, RedisLimits } from "./client.ts";
 import type { LinkObserver } from "./link-state.ts";
@@ -16,6 +16,8 @@ export interface LinkProbeOptions {
   readonly id: string;
   readonly limits: RedisLimits;
   readonly observer: LinkObserver;
+  /** Reads the run id of the server that the address leads to now. See `runIdAt`. */
+  readonly locate?: () => Promise<string | undefined>;
   /** What else the node needs of Redis. */
   readonly trials?: readonly Trial[];
   /** The link for commands is back, and what was read before may be out of date. */

@@ -5,6 +5,7 @@ import { callSafely } from "../../lib/report-error.ts";
 import { sharedFor } from "../../lib/shared-for.ts";
 import { timedOut, withTimeout } from "../../lib/timeout.ts";
 import { StoreUnavailable } from "../../session/store.ts";
+import { AddressWatch, elsewhere } from "./address-watch.ts";
 import { ignore, isStale } from "./client.ts";
 import {
   destroyLink,
@@ -28,6 +29,9 @@ const stallThreshold = 500;
 /** Rounds between two trials of rights, and between two readings of the servers' identity. */
 const roundsBetweenTrials = 5;
 
+/** Rounds between two looks at where the address leads. */
+const roundsBetweenLooks = 10;
+
 /** The shortest time between two checks that `/ready` causes (ms). Those in between share the result. */
 const checkInterval = 1_000;
 
@@ -37,6 +41,7 @@ const checkInterval = 1_000;
  * - A link that receives nothing for `linkTimeout` while a reply is due is replaced.
  * - If messages are acknowledged and do not arrive, the subscriber is replaced: the links may lead to different
  *   servers. If they do not arrive on the new one either, the links for commands are replaced as well.
+ * - If a new connection leads to another server, both links are replaced.
  * - A round during which the event loop stalled is not judged.
  */
 export class LinkProbe implements StoreReplacements {
@@ -45,6 +50,7 @@ export class LinkProbe implements StoreReplacements {
   readonly #subscription: ProbeSubscription | undefined;
   readonly #monitor: LinkMonitor;
   readonly #identity = new StoreIdentity();
+  readonly #address: AddressWatch | undefined;
   readonly #replacedListeners = new Set<() => void>();
   readonly #checkCommands = sharedFor(checkInterval, () => this.#tryEssentials());
   readonly #checkDelivery = sharedFor(checkInterval, () => this.#tryDelivery());
@@ -62,6 +68,7 @@ export class LinkProbe implements StoreReplacements {
     this.#options = options;
     const { subscriber, channel, commands, limits, observer, onCommandsReturned } = options;
     this.#deliveries = new Deliveries(channel);
+    this.#address = options.locate && new AddressWatch(options.locate);
     this.#subscription =
       subscriber &&
       new ProbeSubscription({
@@ -173,7 +180,17 @@ export class LinkProbe implements StoreReplacements {
     }
     if (isTrialDue || this.#isIdentityDue || this.#identity.isOutdated(commands))
       void this.#readIdentity();
+    if (this.#rounds % roundsBetweenLooks === 0) void this.#look();
     this.#monitor.assess();
+  }
+
+  /** On the server that the address led to before, the node would see sessions that have ended elsewhere. */
+  async #look(): Promise<void> {
+    const { commands, subscriber } = this.#options;
+    const reread = () => this.#readIdentity();
+    if (!(await this.#address?.leadsElsewhere(this.#identity, reread)) || this.#isClosed) return;
+    for (const link of readyLinks(commands)) this.#replaceCommandLink(link, elsewhere);
+    if (subscriber) this.#replaceSubscriber(subscriber, elsewhere);
   }
 
   /** Resolves to whether all messages of the round arrived. */
