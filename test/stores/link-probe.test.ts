@@ -115,7 +115,10 @@ describe("after a stall of the node's event loop, no link is replaced", () => {
   const stall = () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 4_500);
 
   async function expectNothingReplaced(stallAt: (link: Redis, begin: () => void) => void) {
-    await using node = await openProbedNode(redis.url);
+    await using proxy = await startProxy(redis.port);
+    await using node = await openProbedNode(addressOf(proxy));
+    // Redis is far away, so that its reply is not there as soon as the stall is over.
+    proxy.delay(50);
     const link = node.commands as Redis;
     const { stream } = link;
     let isStalled = false;
