@@ -18,7 +18,7 @@ export interface LinkProbeOptions {
   readonly observer: LinkObserver;
   /** Reads the run id of the server that the address leads to now. See `runIdAt`. */
   readonly locate?: () => Promise<string | undefined>;
-  /** What else the node needs of Redis. */
+  /** Tries whatever else the node needs of Redis. */
   readonly trials?: readonly Trial[];
   /** The link for commands is back, and what was read before may be out of date. */
   readonly onCommandsReturned?: () => void;
