@@ -17,6 +17,7 @@ import { endsTopic, sessionTopic } from "../../session/messages.ts";
 import type { ChannelOf } from "./channel-names.ts";
 import { closeClient, ignore, type RedisClient } from "./client.ts";
 import { encode, readRecord, toEndReason, type RecordReading } from "./record.ts";
+import type { StoreReplacements } from "./link-probe-options.ts";
 import type { ReplicatedClient } from "./replicas.ts";
 import { defineScripts } from "./scripts.ts";
 import { UserIndex } from "./user-index.ts";
@@ -47,7 +48,7 @@ export interface RedisSessionsOptions {
   /** Ends sessions and waits for replicas. The store closes it. Default: ends are not awaited */
   readonly replicated?: ReplicatedClient;
   /** Reports that another Redis answers: see `SessionStore.onReplaced`. */
-  readonly links?: { onReplaced(listener: () => void): () => void };
+  readonly replacements?: StoreReplacements;
 }
 
 /** A session is one text, and each change of it one command or script on its key. */
@@ -191,7 +192,7 @@ export class RedisSessions implements SessionStore {
   }
 
   onReplaced(listener: () => void): () => void {
-    return this.#options.links?.onReplaced(listener) ?? (() => {});
+    return this.#options.replacements?.onReplaced(listener) ?? (() => {});
   }
 
   async listByUser(userId: string, now: number): Promise<readonly Session[]> {
