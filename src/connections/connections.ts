@@ -6,6 +6,7 @@ import type { ConnectionKind } from "./connection-kind.ts";
 import type { ReportError } from "../lib/report-error.ts";
 import type { Deadlines } from "../lib/deadlines.ts";
 import type { CloseReason } from "../protocol/close-reasons.ts";
+import type { EndReason } from "../protocol/end-reasons.ts";
 import type { ConnectionLifecycle } from "./lifecycle.ts";
 import { readSessionMessage, sessionTopic, type SessionMessage } from "../session/messages.ts";
 import type { Authentication, Sessions } from "../session/sessions.ts";
@@ -254,7 +255,7 @@ export class Connections {
     switch (message.type) {
       case "ended":
         observeClosing(group, message, this.#observer);
-        return this.#closeConnections(group, "SESSION_ENDED");
+        return this.#closeConnections(group, "SESSION_ENDED", message.reason);
       case "renewed":
         return this.#expiry.apply(group, message.session);
       case "uncertain":
@@ -265,10 +266,11 @@ export class Connections {
     }
   }
 
-  #closeConnections(group: SessionConnections, reason: CloseReason): void {
+  #closeConnections(group: SessionConnections, reason: CloseReason, endReason?: EndReason): void {
     this.#closeQueue.close(
       connectionsAndRequests(group).map(({ lifecycle }) => lifecycle),
       reason,
+      endReason,
     );
   }
 

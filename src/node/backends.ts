@@ -74,7 +74,7 @@ export async function openBackends(
   );
   const redis = redisAddress(options);
   if (redis === undefined) {
-    const store = track(appBackends.store ?? new SqliteSessions(localDatabase()));
+    const store = track(appBackends.store ?? new SqliteSessions(localDatabase(), options));
     const memory = new MemoryPubSub(onError);
     const pubsub = track(appBackends.pubsub ?? memory);
     const throttle = new Throttling(options);
@@ -195,7 +195,9 @@ export async function openExistingBackends(
   const redis = redisAddress(options);
   const publisher =
     redis && opened.adopt(await commandClient(redis, nodeLimits.redis), closeClient);
-  const store = publisher ? new RedisSessions(publisher) : database && new SqliteSessions(database);
+  const store = publisher
+    ? new RedisSessions(publisher)
+    : database && new SqliteSessions(database, options);
   if (store === undefined) return undefined;
   const owned = opened.move();
   const pubsub = async (reportError: ReportError) => {

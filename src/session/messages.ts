@@ -1,5 +1,5 @@
 /** The messages that nodes publish about sessions, and their topics. */
-import { endReasons, type EndReason } from "../protocol/end-reasons.ts";
+import { toEndReason, type EndReason } from "../protocol/end-reasons.ts";
 import { toSession, type Session } from "./session.ts";
 
 /** Published on the session's topic. */
@@ -44,7 +44,7 @@ export function readSessionMessage(message: unknown): SessionMessage | undefined
     return { type, fingerprint, session, address: from };
   }
   if (type !== "ended" || typeof reason !== "string") return undefined;
-  const known = endReasons.find((one) => one === reason);
+  const known = toEndReason(reason);
   // A reason of a later version: a recheck finds that the session has ended.
   if (known === undefined) return { type: "uncertain", fingerprint };
   return { type, fingerprint, session, reason: known, ...(isTime(at) && { at }) };

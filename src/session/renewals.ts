@@ -24,19 +24,21 @@ export interface RenewalsOptions {
   readonly foreignReplays?: "end" | "audit";
 }
 
+/** The parts of `Sessions` that end a session and return why one ended. */
+interface Ends {
+  readonly end: (fingerprint: string, reason: EndReason) => Promise<number>;
+  readonly endReason: (fingerprint: string) => Promise<EndReason | undefined>;
+}
+
 export class Renewals {
   readonly #options: RenewalsOptions;
   readonly #notifier: SessionNotifier;
-  readonly #end: (fingerprint: string, reason: EndReason) => Promise<number>;
+  readonly #ends: Ends;
 
-  constructor(
-    options: RenewalsOptions,
-    notifier: SessionNotifier,
-    end: (fingerprint: string, reason: EndReason) => Promise<number>,
-  ) {
+  constructor(options: RenewalsOptions, notifier: SessionNotifier, ends: Ends) {
     this.#options = options;
     this.#notifier = notifier;
-    this.#end = end;
+    this.#ends = ends;
   }
 
   async renew(renewalToken: string, device: Device): Promise<Renewal> {
@@ -56,7 +58,7 @@ export class Renewals {
       void this.#notifier.change({ type: "uncertain", fingerprint });
       throw error;
     }
-    if (session === undefined) return this.#audited(refused("ENDED", claims), device);
+    if (session === undefined) return this.#audited(await this.#refusedAsEnded(claims), device);
     await this.#rotated(session, device);
     return { outcome: "renewed", session, tokens: mintPair(ring, claims.secret, session) };
   }
@@ -73,11 +75,11 @@ export class Renewals {
     const { store, lifetimes, ring, clock, isUserDisabled, foreignReplays } = this.#options;
     const { fingerprint, generation } = claims;
     const known = await store.read(fingerprint, clock());
-    if (known === undefined) return refused("ENDED", claims);
+    if (known === undefined) return this.#refusedAsEnded(claims);
     // Before the rotation: if the directory does not answer, the token is not used up.
     if (await isUserDisabled(known.userId)) {
-      await this.#end(fingerprint, "USER_GONE");
-      return refused("USER_GONE", claims);
+      await this.#ends.end(fingerprint, "USER_GONE");
+      return refused("USER_GONE", claims, "USER_GONE");
     }
     const requested: RenewalRequest = {
       generation,
@@ -95,7 +97,7 @@ export class Renewals {
     const renewal = await store.renew(fingerprint, request, lifetimes, clock());
     switch (renewal.outcome) {
       case "absent":
-        return refused("ENDED", claims);
+        return this.#refusedAsEnded(claims, renewal.endReason);
       case "superseded":
         return refused("SUPERSEDED", claims);
       case "reused":
@@ -118,7 +120,7 @@ export class Renewals {
     const { fingerprint, generation } = claims;
     let ended: number | undefined;
     try {
-      ended = await this.#end(fingerprint, "RENEWAL_REUSED");
+      ended = await this.#ends.end(fingerprint, "RENEWAL_REUSED");
     } finally {
       // Also if it is unknown whether the session ended: the client that sent the token may not retry.
       if (ended !== 0)
@@ -130,7 +132,12 @@ export class Renewals {
           ...clientOriginOf(device),
         });
     }
-    return refused(ended === 0 ? "ENDED" : "REUSED", claims);
+    return ended === 0 ? this.#refusedAsEnded(claims) : refused("REUSED", claims, "RENEWAL_REUSED");
+  }
+
+  /** @param known why it ended, if the store has returned that */
+  async #refusedAsEnded(claims: Claims, known?: EndReason): Promise<Renewal> {
+    return refused("ENDED", claims, known ?? (await this.#ends.endReason(claims.fingerprint)));
   }
 
   async #rotated(session: Session, device: Device): Promise<void> {
@@ -162,6 +169,6 @@ export class Renewals {
   }
 }
 
-function refused(reason: RefusalReason, claims: Claims): Renewal {
-  return { outcome: "refused", reason, claims };
+function refused(reason: RefusalReason, claims: Claims, endReason?: EndReason): Renewal {
+  return { outcome: "refused", reason, claims, ...(endReason && { endReason }) };
 }

@@ -8,6 +8,7 @@ import type { EndReason } from "../protocol/end-reasons.ts";
 import type { RefusalReason } from "../protocol/refusal-reasons.ts";
 import { Renewals, type RenewalsOptions } from "./renewals.ts";
 import { inBatches } from "../lib/in-batches.ts";
+import { timedOut, withTimeout } from "../lib/timeout.ts";
 import {
   beginSession,
   sessionsBeyondLimit,
@@ -38,6 +39,9 @@ export interface SessionsOptions extends RenewalsOptions {
   readonly reportError: ReportError;
 }
 
+/** How long a refusal waits for the reason of the end (ms). */
+const endReasonTimeout = 500;
+
 /** The device of an unknown client. */
 const noDevice: Device = { userAgent: null, ipAddress: null };
 
@@ -49,7 +53,10 @@ export class Sessions {
   constructor(options: SessionsOptions) {
     this.#options = options;
     this.#notifier = new SessionNotifier(options.pubsub, options.reportError);
-    this.#renewals = new Renewals(options, this.#notifier, (...args) => this.end(...args));
+    this.#renewals = new Renewals(options, this.#notifier, {
+      end: (...args) => this.end(...args),
+      endReason: (fingerprint) => this.endReason(fingerprint),
+    });
   }
 
   /**
@@ -109,11 +116,30 @@ export class Sessions {
       if (cause instanceof StoreUnavailable) return { state: "unavailable", claims, cause };
       throw cause;
     }
-    if (session === undefined) return { state: "refused", reason: "ENDED", claims };
+    if (session === undefined) {
+      const endReason = await this.endReason(claims.fingerprint);
+      return { state: "refused", reason: "ENDED", claims, ...(endReason && { endReason }) };
+    }
     const reason = refusalOf(session);
     return reason === undefined
       ? { state: "signedIn", session, claims }
       : { state: "refused", reason, claims };
+  }
+
+  /**
+   * Why a session ended. Resolves to undefined if that is not known, or if the store does not answer in time. Only
+   * for holders of genuine tokens of the session.
+   */
+  async endReason(fingerprint: string): Promise<EndReason | undefined> {
+    const { store, clock, reportError } = this.#options;
+    if (store.endReason === undefined) return undefined;
+    try {
+      const reason = await withTimeout(store.endReason(fingerprint, clock()), endReasonTimeout);
+      return reason === timedOut ? undefined : reason;
+    } catch (error) {
+      reportError("the reason of an end was not read", error);
+      return undefined;
+    }
   }
 
   /** Reads a live session. The read counts as a use of it. */
@@ -166,7 +192,7 @@ export class Sessions {
     const fact = { fingerprint, reason, ...actorFields(actor, fingerprint) };
     let session: Session | undefined;
     try {
-      session = await store.end(fingerprint, clock());
+      session = await store.end(fingerprint, clock(), { reason });
     } catch (error) {
       audit?.({ event: "endUnknown", ...fact });
       void this.#notifier.change({ type: "uncertain", fingerprint });
