@@ -4,6 +4,7 @@ import {
   RequestFailed,
   type Access,
   type Credentials,
+  type EndReason,
   type InvalidCredentials,
   type InvalidInput,
   type RefusalReason,
@@ -24,6 +25,7 @@ import {
 import { retryUntilDone, type Failure } from "./retry.ts";
 import {
   sendMutation,
+  type EndedSession,
   type IssuedTokens,
   type PasswordResult,
   type RenewResult,
@@ -60,6 +62,8 @@ const requestTimeouts = {
   /** After a renewal timed out: the network may be slow. */
   slowRenewal: 6_000,
   logout: 5_000,
+  /** The sign-out waits for it. */
+  endReason: 1_000,
   /** The server hashes two passwords. */
   passwordChange: 8_000,
   /** A user waits for a login or a registration. */
@@ -92,6 +96,8 @@ export function createSession(options: SessionOptions): Session {
   const { random, after, wallClock } = platform;
   const listeners = new Set<(state: SessionState) => void>();
   const renewalListeners = new Set<(access: Access) => void>();
+  /** The session that the server has ended, while this tab asks for the reason. */
+  let ending: { readonly sessionId: string; readonly signedOut: Promise<void> } | undefined;
   /** Whether the last renewal timed out. */
   let isSlow = false;
   const renewals = retryUntilDone(platform, renew);
@@ -169,24 +175,48 @@ export function createSession(options: SessionOptions): Session {
 
   async function onRefusedRenewal(tokens: CurrentTokens, reason: RefusalReason): Promise<void> {
     if (tokenState.current()?.sessionId !== tokens.sessionId) return;
+    if (reason === "ENDED") return end(tokens.sessionId);
     if (endsSession[reason]) return tokenState.signOut(tokens.sessionId, reason);
     // Another tab may have the tokens that superseded these.
     if (reason === "SUPERSEDED") await tokenState.sync();
     if (tokenState.current() === tokens) tokenState.signOutUpTo(tokens, reason);
   }
 
+  /** Signs out of a session that the server has ended, with the reason if it is known or the server returns it. */
+  async function end(sessionId: string, endReason?: EndReason): Promise<void> {
+    const current = tokenState.current();
+    if (endReason !== undefined || current?.sessionId !== sessionId)
+      return tokenState.signOut(sessionId, "ENDED", endReason);
+    if (!isEnding(current)) ending = { sessionId, signedOut: signOutWithReason(current) };
+    return ending?.signedOut;
+  }
+
+  async function signOutWithReason({ sessionId, renewalToken }: StoredTokens): Promise<void> {
+    const timeout = requestTimeouts.endReason;
+    const request = { document: "endReason", variables: { renewalToken }, timeout } as const;
+    const ended = await sendMutation<EndedSession>(platform, url, request).catch(() => undefined);
+    tokenState.signOut(sessionId, "ENDED", ended?.endReason ?? undefined);
+  }
+
+  const isEnding = ({ sessionId }: StoredTokens) => ending?.sessionId === sessionId;
+
   async function access(): Promise<Access | undefined> {
     await tokenState.started;
     for (;;) {
       const current = tokenState.current();
       if (current === undefined) return undefined;
+      if (isEnding(current)) {
+        await ending?.signedOut;
+        continue;
+      }
       if (tokenState.isDue()) void renewals.next();
       // A renewal in flight may supersede a token that is still fresh.
       const isUsable = tokenState.isFresh(current) && !renewals.isTrying();
       const failure = isUsable ? undefined : await renewals.next();
       const latest = tokenState.current();
-      if (latest !== undefined && tokenState.isFresh(latest)) return accessOf(latest);
-      if (latest !== undefined && failure !== undefined) throw failure.error;
+      if (latest === undefined || isEnding(latest)) continue;
+      if (tokenState.isFresh(latest)) return accessOf(latest);
+      if (failure !== undefined) throw failure.error;
     }
   }
 
@@ -285,8 +315,8 @@ export function createSession(options: SessionOptions): Session {
     changePassword,
     accessToken: async () => (await access())?.token,
     access,
-    refused({ token, sessionId }, reason) {
-      if (reason === "ENDED") return tokenState.signOut(sessionId, reason);
+    refused({ token, sessionId }, reason, endReason) {
+      if (reason === "ENDED") return void end(sessionId, endReason);
       if (tokenState.current()?.accessToken === token) tokenState.markRejected(token);
     },
     dispose() {

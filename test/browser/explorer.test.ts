@@ -59,7 +59,7 @@ it("the explorer signs up, queries, subscribes, renews, and shows why its sessio
   const end = { name: "End the session of Chrome on Linux", exact: true };
   await other.panel.getByRole("button", end).click();
 
-  await panel.getByText("Your session was ended: from another device").waitFor();
+  await panel.getByText("You were signed out: this session was ended from another device").waitFor();
   await panel.getByText("4401 SESSION_ENDED").waitFor();
   expect(await resultText(page, "errors")).toContain('"reason":"ENDED"');
   await page.getByRole("button", { name: "Execute query" }).waitFor();

@@ -198,7 +198,11 @@ describe("a session", () => {
     const sessionId = await network.login(tab);
     await network.sessions.end(sessionId, "ENDED_BY_USER");
     await network.pass(30 * minute);
-    expect(tab.state).toEqual({ status: "signedOut", reason: "ENDED" });
+    expect(tab.state).toEqual({
+      status: "signedOut",
+      reason: "ENDED",
+      endReason: "ENDED_BY_USER",
+    });
     expect(await network.outcome(tab.accessToken())).toBeUndefined();
   });
 
