@@ -185,15 +185,14 @@ export function createSocketClient(
     ...client,
     subscribe(payload, sink) {
       let isUnsubscribed = false;
+      async function fail(error: unknown): Promise<void> {
+        const shown = toSignedOut(error);
+        if (isSessionEnd(shown)) await signedOut();
+        if (!isUnsubscribed) sink.error(shown);
+      }
       const unsubscribe = client.subscribe(payload, {
         next: (result) => sink.next(result as Parameters<typeof sink.next>[0]),
-        error: (error) => {
-          const shown = toSignedOut(error);
-          if (!isSessionEnd(shown)) return sink.error(shown);
-          void signedOut().then(() => {
-            if (!isUnsubscribed) sink.error(shown);
-          });
-        },
+        error: (error) => void fail(error),
         complete: () => sink.complete(),
       });
       return () => {

@@ -1,5 +1,5 @@
 /** Creates sessions: they renew their tokens, share them across tabs, and end only by a logout or a refusal. */
-import { backoff } from "./backoff.ts";
+import { endsSession, requestEndReason, sendLogout } from "./session-end.ts";
 import {
   RequestFailed,
   type Access,
@@ -25,7 +25,6 @@ import {
 import { retryUntilDone, type Failure } from "./retry.ts";
 import {
   sendMutation,
-  type EndedSession,
   type IssuedTokens,
   type PasswordResult,
   type RenewResult,
@@ -61,29 +60,11 @@ const requestTimeouts = {
   renewal: 3_000,
   /** After a renewal timed out: the network may be slow. */
   slowRenewal: 6_000,
-  logout: 5_000,
-  /** The sign-out waits for it. */
-  endReason: 1_000,
   /** The server hashes two passwords. */
   passwordChange: 8_000,
   /** A user waits for a login or a registration. */
   signIn: 30_000,
 } as const;
-
-const logoutAttempts = 8;
-
-/** Whether a refusal means that the session has ended, and not only the refused token. */
-const endsSession = {
-  MISSING: false,
-  MALFORMED: false,
-  BAD_SIGNATURE: false,
-  WRONG_KIND: false,
-  EXPIRED: false,
-  SUPERSEDED: false,
-  ENDED: true,
-  REUSED: true,
-  USER_GONE: true,
-} as const satisfies Record<RefusalReason, boolean>;
 
 /** Creates a session. It starts with `login`, or with tokens from the storage or another tab. */
 export function createSession(options: SessionOptions): Session {
@@ -93,7 +74,7 @@ export function createSession(options: SessionOptions): Session {
     ...(!shareAcrossTabs && { locks: undefined, openChannel: () => undefined }),
     ...options.platform,
   };
-  const { random, after, wallClock } = platform;
+  const { wallClock } = platform;
   const listeners = new Set<(state: SessionState) => void>();
   const renewalListeners = new Set<(access: Access) => void>();
   /** The session that the server has ended, while this tab asks for the reason. */
@@ -191,11 +172,9 @@ export function createSession(options: SessionOptions): Session {
     return ending?.signedOut;
   }
 
-  async function signOutWithReason({ sessionId, renewalToken }: StoredTokens): Promise<void> {
-    const timeout = requestTimeouts.endReason;
-    const request = { document: "endReason", variables: { renewalToken }, timeout } as const;
-    const ended = await sendMutation<EndedSession>(platform, url, request).catch(() => undefined);
-    tokenState.signOut(sessionId, "ENDED", ended?.endReason ?? undefined);
+  async function signOutWithReason(tokens: StoredTokens): Promise<void> {
+    const endReason = await requestEndReason(platform, url, tokens);
+    tokenState.signOut(tokens.sessionId, "ENDED", endReason);
   }
 
   const isEnding = ({ sessionId }: StoredTokens) => ending?.sessionId === sessionId;
@@ -232,23 +211,8 @@ export function createSession(options: SessionOptions): Session {
     const tokens = storedTokensOf(result, askedAt);
     tokenState.store(tokens, true);
     // If the session before cannot be ended, it expires by itself.
-    if (before !== undefined) endSession(before).catch(() => {});
+    if (before !== undefined) sendLogout(platform, url, before).catch(() => {});
     return { __typename: "SignedIn", sessionId: tokens.sessionId, userId: tokens.userId };
-  }
-
-  async function endSession({ renewalToken }: StoredTokens): Promise<void> {
-    const variables = { token: renewalToken };
-    const request = { document: "logout", variables, timeout: requestTimeouts.logout } as const;
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        await sendMutation(platform, url, request);
-        return;
-      } catch (error) {
-        if (attempt === logoutAttempts) throw error;
-      }
-      const delay = backoff(attempt, random);
-      await new Promise<void>((resolve) => void after(delay, resolve, "request"));
-    }
   }
 
   async function logout(): Promise<void> {
@@ -256,7 +220,7 @@ export function createSession(options: SessionOptions): Session {
     const current = tokenState.current();
     if (current === undefined) return;
     tokenState.signOut(current.sessionId, "LOGOUT");
-    await endSession(current);
+    await sendLogout(platform, url, current);
   }
 
   /** Stores the tokens that a password change returned. */

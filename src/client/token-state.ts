@@ -193,7 +193,8 @@ export function createTokenState({ platform, name, storage, ...listeners }: Toke
   async function start(): Promise<void> {
     adopt(stored.read());
     if (current === undefined && tabs.canShare) await askTabs(times.startTimeout);
-    if (state.status === "starting") changeState({ status: "signedOut", reason: undefined, endReason: undefined });
+    if (state.status === "starting")
+      changeState({ status: "signedOut", reason: undefined, endReason: undefined });
   }
 
   return {

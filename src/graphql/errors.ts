@@ -24,7 +24,7 @@ export function refusalMessage(reason: RefusalReason): string {
   return refusals[reason];
 }
 
-/** What an error reports about the end of a session or an operation, besides its reason. */
+/** Details of an error at the end of a session or an operation. */
 export interface EndDetails {
   /**
    * Whether the operation began under a live session. A part of it may have run, so clients must not send it again;

@@ -226,7 +226,7 @@ it("a subscription fails once its session is signed out, and not after it was un
     url: curfew.url,
     platform: {
       fetch: async (url, init) => {
-        if (String(init?.body).includes("endReason")) {
+        if (init !== undefined && (init.body as string).includes("endReason")) {
           asked.resolve();
           await gate.promise;
         }
