@@ -76,7 +76,7 @@ export async function openBackends(
   );
   const redis = redisAddress(options);
   if (redis === undefined) {
-    const store = track(appBackends.store ?? new SqliteSessions(localDatabase()));
+    const store = track(appBackends.store ?? new SqliteSessions(localDatabase(), options));
     const memory = new MemoryPubSub(onError);
     const pubsub = track(appBackends.pubsub ?? memory);
     const throttle = new Throttling(options);
@@ -223,7 +223,7 @@ export async function openExistingBackends(
       ? opened.adopt(await redisSessions(redis, publisher, options, { channelOf }), (it) =>
           it.close(),
         )
-      : database && new SqliteSessions(database);
+      : database && new SqliteSessions(database, options);
   if (store === undefined) return undefined;
   const owned = opened.move();
   const pubsub = async (reportError: ReportError) => {

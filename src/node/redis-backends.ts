@@ -39,7 +39,7 @@ interface RedisSessionsParts {
 export async function redisSessions(
   redis: RedisAddress,
   publisher: RedisClient,
-  { endReplicas: replicas }: Options,
+  { endReplicas: replicas, endReasonTtl }: Options,
   { channelOf, replacements }: RedisSessionsParts,
 ): Promise<RedisSessions> {
   const { replicaTimeout, ...limits } = nodeLimits.redis;
@@ -52,6 +52,7 @@ export async function redisSessions(
       timeout: replicaTimeout,
     });
   return new RedisSessions(publisher, {
+    endReasonTtl,
     ...(channelOf && { channelOf }),
     ...(replicated && { replicated }),
     ...(replacements && { replacements }),

@@ -1,5 +1,5 @@
 /** The messages that nodes publish about sessions, and their topics. */
-import { endReasons, type EndReason } from "../protocol/end-reasons.ts";
+import { toEndReason, type EndReason } from "../protocol/end-reasons.ts";
 import type { SessionEnd } from "./ends.ts";
 import { toSession, type Session } from "./session.ts";
 
@@ -76,7 +76,7 @@ export function readSessionMessage(message: unknown): SessionMessage | undefined
         address: typeof address === "string" ? address : null,
       };
     case "ended": {
-      const known = endReasons.find((one) => one === reason);
+      const known = toEndReason(reason);
       if (known === undefined) return uncertain;
       return { type, fingerprint, session, reason: known, ...(isTime(at) && { at }) };
     }
@@ -108,7 +108,7 @@ export function readEndsReply(message: unknown): EndsReply | undefined {
 function toEnd(value: unknown): SessionEnd | undefined {
   if (!isRecord(value)) return undefined;
   const { fingerprint, reason, at } = value;
-  const known = endReasons.find((one) => one === reason);
+  const known = toEndReason(reason);
   if (typeof fingerprint !== "string" || known === undefined || !isTime(at)) return undefined;
   return { fingerprint, reason: known, at };
 }

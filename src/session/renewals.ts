@@ -37,19 +37,21 @@ export interface RenewalsOptions {
   readonly foreignReplays?: "end" | "audit";
 }
 
+/** The parts of `Sessions` that end a session and return why one ended. */
+interface Ends {
+  readonly end: (fingerprint: string, reason: EndReason) => Promise<number>;
+  readonly endReason: (fingerprint: string) => Promise<EndReason | undefined>;
+}
+
 export class Renewals {
   readonly #options: RenewalsOptions;
   readonly #notifier: SessionNotifier;
-  readonly #end: (fingerprint: string, reason: EndReason) => Promise<number>;
+  readonly #ends: Ends;
 
-  constructor(
-    options: RenewalsOptions,
-    notifier: SessionNotifier,
-    end: (fingerprint: string, reason: EndReason) => Promise<number>,
-  ) {
+  constructor(options: RenewalsOptions, notifier: SessionNotifier, ends: Ends) {
     this.#options = options;
     this.#notifier = notifier;
-    this.#end = end;
+    this.#ends = ends;
   }
 
   async renew(renewalToken: string, device: Device): Promise<Renewal> {
@@ -77,7 +79,7 @@ export class Renewals {
       void this.#notifier.change({ type: "uncertain", fingerprint });
       throw error;
     }
-    if (session === undefined) return this.#audited(refused("ENDED", claims), device);
+    if (session === undefined) return this.#audited(await this.#refusedAsEnded(claims), device);
     await this.#rotated(session, device, isPublished);
     return { outcome: "renewed", session, tokens: mintPair(ring, claims.secret, session) };
   }
@@ -110,17 +112,17 @@ export class Renewals {
     const ended = this.#options.ends?.get(fingerprint);
     if (ended !== undefined) return refused("ENDED", claims, ended.reason);
     const read = await store.read(fingerprint, clock());
-    if (read === undefined) return refused("ENDED", claims);
+    if (read === undefined) return this.#refusedAsEnded(claims);
     // Before the rotation: if the directory does not answer, the token is not used up.
     const user = await userStatus(read.userId);
     if (user.disabled) {
-      await this.#end(fingerprint, "USER_GONE");
-      return refused("USER_GONE", claims);
+      await this.#ends.end(fingerprint, "USER_GONE");
+      return refused("USER_GONE", claims, "USER_GONE");
     }
     const known = await this.confirmed(read, user);
     if (known === undefined) {
       const endReason = outdatedReason(user);
-      const count = await this.#end(fingerprint, endReason);
+      const count = await this.#ends.end(fingerprint, endReason);
       return refused("ENDED", claims, count > 0 ? endReason : undefined);
     }
     const requested: RenewalRequest = {
@@ -142,7 +144,7 @@ export class Renewals {
     const renewal = await store.renew(fingerprint, request, lifetimes, clock());
     switch (renewal.outcome) {
       case "absent":
-        return refused("ENDED", claims, renewal.endReason);
+        return this.#refusedAsEnded(claims, renewal.endReason);
       case "superseded":
         return refused("SUPERSEDED", claims);
       case "reused":
@@ -165,7 +167,7 @@ export class Renewals {
     const { fingerprint, generation } = claims;
     let ended: number | undefined;
     try {
-      ended = await this.#end(fingerprint, "RENEWAL_REUSED");
+      ended = await this.#ends.end(fingerprint, "RENEWAL_REUSED");
     } finally {
       // Also if it is unknown whether the session ended: the client that sent the token may not retry.
       if (ended !== 0)
@@ -177,7 +179,12 @@ export class Renewals {
           ...clientOriginOf(device),
         });
     }
-    return refused(ended === 0 ? "ENDED" : "REUSED", claims);
+    return ended === 0 ? this.#refusedAsEnded(claims) : refused("REUSED", claims, "RENEWAL_REUSED");
+  }
+
+  /** @param known why it ended, if the store has returned that */
+  async #refusedAsEnded(claims: Claims, known?: EndReason): Promise<Renewal> {
+    return refused("ENDED", claims, known ?? (await this.#ends.endReason(claims.fingerprint)));
   }
 
   async #rotated(session: Session, device: Device, isPublished: boolean): Promise<void> {
@@ -210,5 +217,5 @@ export class Renewals {
 }
 
 function refused(reason: RefusalReason, claims: Claims, endReason?: EndReason): Renewal {
-  return { outcome: "refused", reason, claims, ...(endReason !== undefined && { endReason }) };
+  return { outcome: "refused", reason, claims, ...(endReason && { endReason }) };
 }

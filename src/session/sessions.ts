@@ -1,4 +1,5 @@
 /** The use cases of sessions: start, authenticate, renew, end, list. */
+import { SessionAccess } from "./access.ts";
 import { SessionNotifier } from "./notifier.ts";
 import type { RecentEnds, SessionEnd } from "./ends.ts";
 import { actorFields, sessionFields, type Actor } from "./audit.ts";
@@ -6,17 +7,10 @@ import type { ReportError } from "../lib/report-error.ts";
 import type { SessionMessage } from "./messages.ts";
 import type { Authentication, Issued, Renewal } from "./outcomes.ts";
 import type { EndReason } from "../protocol/end-reasons.ts";
-import type { RefusalReason } from "../protocol/refusal-reasons.ts";
 import { Renewals, type RenewalsOptions } from "./renewals.ts";
 import { inBatches } from "../lib/in-batches.ts";
-import {
-  beginSession,
-  sessionsBeyondLimit,
-  lastSeenResolution,
-  type Device,
-  type Session,
-} from "./session.ts";
-import { StoreUnavailable, type SessionStore } from "./store.ts";
+import { beginSession, sessionsBeyondLimit, type Device, type Session } from "./session.ts";
+import type { SessionStore } from "./store.ts";
 import {
   checkToken,
   mintPair,
@@ -51,12 +45,17 @@ const noDevice: Device = { userAgent: null, ipAddress: null };
 export class Sessions {
   readonly #options: SessionsOptions;
   readonly #notifier: SessionNotifier;
+  readonly #access: SessionAccess;
   readonly #renewals: Renewals;
 
   constructor(options: SessionsOptions) {
     this.#options = options;
+    this.#access = new SessionAccess(options);
     this.#notifier = new SessionNotifier(options.pubsub, options.reportError);
-    this.#renewals = new Renewals(options, this.#notifier, (...args) => this.end(...args));
+    this.#renewals = new Renewals(options, this.#notifier, {
+      end: (...args) => this.end(...args),
+      endReason: (fingerprint) => this.#access.endReason(fingerprint),
+    });
   }
 
   /**
@@ -93,9 +92,7 @@ export class Sessions {
 
   /** Reads the session of a verified access token from the store. */
   async check(claims: Claims): Promise<Authentication> {
-    return this.#readAndCheck(claims, (session) =>
-      claims.generation < session.generation ? "SUPERSEDED" : undefined,
-    );
+    return this.#access.check(claims);
   }
 
   /**
@@ -104,59 +101,20 @@ export class Sessions {
    * connection has its own deadline.
    */
   async checkAgain(claims: Claims): Promise<Authentication> {
-    return this.#readAndCheck(claims, (session) =>
-      claims.generation < session.minGeneration ? "SUPERSEDED" : undefined,
-    );
+    return this.#access.checkAgain(claims);
   }
 
-  async #readAndCheck(
-    claims: Claims,
-    refusalOf: (session: Session) => RefusalReason | undefined,
-  ): Promise<Authentication> {
-    const { fingerprint } = claims;
-    const ended = ({ reason: endReason }: SessionEnd) =>
-      ({ state: "refused", reason: "ENDED", claims, endReason }) as const;
-    const knownBefore = this.#options.ends?.get(fingerprint);
-    if (knownBefore !== undefined) return ended(knownBefore);
-    let session: Session | undefined;
-    try {
-      session = await this.#read(fingerprint);
-    } catch (cause) {
-      if (cause instanceof StoreUnavailable) return { state: "unavailable", claims, cause };
-      throw cause;
-    }
-    // The store may have read the session before it ended.
-    const known = this.#options.ends?.get(fingerprint);
-    if (known !== undefined) return ended(known);
-    if (session === undefined) return { state: "refused", reason: "ENDED", claims };
-    const reason = refusalOf(session);
-    return reason === undefined
-      ? { state: "signedIn", session, claims }
-      : { state: "refused", reason, claims };
-  }
-
-  /** Reads a live session. The read counts as a use of it. */
-  async #read(fingerprint: string): Promise<Session | undefined> {
-    const { store, clock, reportError } = this.#options;
-    const now = clock();
-    const session = await store.read(fingerprint, now);
-    if (session !== undefined && now - session.lastSeenAt >= lastSeenResolution)
-      store
-        .touch(fingerprint, now)
-        .catch((error: unknown) =>
-          reportError("the last use of a session was not recorded", error),
-        );
-    return session;
+  /**
+   * Why a session ended. Resolves to undefined if that is not known, or if the store does not answer in time. Only
+   * for holders of genuine tokens of the session.
+   */
+  async endReason(fingerprint: string): Promise<EndReason | undefined> {
+    return this.#access.endReason(fingerprint);
   }
 
   /** Reads many sessions, in the order of the fingerprints. The read does not count as a use of them. */
   async readMany(fingerprints: readonly string[]): ReturnType<SessionStore["readMany"]> {
-    const { store, clock, ends } = this.#options;
-    const lookups = await store.readMany(fingerprints, clock());
-    if (ends === undefined || ends.size === 0) return lookups;
-    return lookups.map((lookup, i) =>
-      ends.get(fingerprints[i] ?? "") === undefined ? lookup : ({ state: "absent" } as const),
-    );
+    return this.#access.readMany(fingerprints);
   }
 
   /** @param device the client, for the audit trail and foreign replays */

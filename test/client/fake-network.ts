@@ -284,7 +284,8 @@ export class FakeNetwork implements AsyncDisposable {
     const renewal = await this.sessions.renew(variables.renewalToken);
     if (renewal.outcome === "renewed") return signedInResult(renewal);
     this.refusals.push(renewal.reason);
-    return { __typename: "RenewalRefused", message: "No.", reason: renewal.reason };
+    const { reason, endReason = null } = renewal;
+    return { __typename: "RenewalRefused", message: "No.", reason, endReason };
   }
 
   #openChannel(name: string, receive: (message: unknown) => void): TabChannel {

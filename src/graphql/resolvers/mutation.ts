@@ -108,9 +108,11 @@ export const Mutation: MutationResolvers = {
       caller.renewed(renewal.session);
       return signedIn(renewal);
     }
+    // A token of an ended session is no guess: its client asks why the session ended.
+    if (renewal.reason === "ENDED") return renewalRefused(renewal);
     const throttled = await throttle.renewalRefused(caller.device.ipAddress);
     if (throttled !== undefined) return tooManyAttempts(throttled);
-    return renewalRefused(renewal.reason);
+    return renewalRefused(renewal);
   },
 
   logout: async (_parent, { token }, context) => {
@@ -213,7 +215,7 @@ async function reissueAndEndOthers(
     );
   try {
     const [renewal, endedSessions] = await Promise.all([reissuing, endingOthers]);
-    if (renewal.outcome === "refused") throw unauthenticated(renewal.reason);
+    if (renewal.outcome === "refused") throw unauthenticated(renewal.reason, renewal);
     return { __typename: "PasswordChanged", endedSessions, tokens: renewal } as const;
   } catch (error) {
     throw error instanceof StoreUnavailable ? passwordChangedSessionsRemain() : error;

@@ -13,7 +13,8 @@ export const Viewer: ViewerResolvers = {
   user: async (session, _args, { users, sessions }) => {
     const user = await users.byId(session.userId);
     if (user === undefined) throw unauthenticated("USER_GONE");
-    if (!(await sessions.outlasts(session, user))) throw unauthenticated("ENDED", true);
+    if (!(await sessions.outlasts(session, user)))
+      throw unauthenticated("ENDED", { begun: true, endReason: user.securityReason });
     return user;
   },
   session: (session) => ({ session, current: true }),

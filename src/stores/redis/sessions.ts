@@ -1,7 +1,7 @@
 /** The session store in Redis, which many nodes share. */
 import DataLoader from "dataloader";
 import { Cluster } from "ioredis";
-import type { EndReason } from "../../protocol/end-reasons.ts";
+import { toEndReason, type EndReason } from "../../protocol/end-reasons.ts";
 import type { ReissueRequest, RenewalRequest } from "../../session/renewal-rules.ts";
 import { isLive, expiryOf, type Lifetimes, type Session } from "../../session/session.ts";
 import {
@@ -16,7 +16,7 @@ import { chunksOf } from "../../lib/in-batches.ts";
 import { endsTopic, sessionTopic } from "../../session/messages.ts";
 import type { ChannelOf } from "./channel-names.ts";
 import { closeClient, ignore, type RedisClient } from "./client.ts";
-import { encode, readRecord, toEndReason, type RecordReading } from "./record.ts";
+import { encode, readRecord, type RecordReading } from "./record.ts";
 import type { StoreReplacements } from "./link-probe-options.ts";
 import type { ReplicatedClient } from "./replicas.ts";
 import { defineScripts } from "./scripts.ts";
@@ -123,7 +123,10 @@ export class RedisSessions implements SessionStore {
         this.#channel(sessionTopic(fingerprint)),
       ),
     );
-    if (outcome === "absent") return { outcome, ...toEndReason(text) };
+    if (outcome === "absent") {
+      const endReason = toEndReason(text);
+      return { outcome, ...(endReason && { endReason }) };
+    }
     const session = sessionOf(fingerprint, readRecord(fingerprint, text));
     if (session === undefined) return { outcome: "absent" };
     if (outcome === "rotated") void this.#index.add(session, now).catch(ignore);
