@@ -230,6 +230,7 @@ describe("the reason of an end", () => {
       ...testApp().schema,
       ...options,
       endReasonTtl: 60_000,
+      rememberEnds: 60_000,
     });
     const { accessToken, renewalToken } = await register(curfew.url);
     await logout(curfew.url, accessToken);
