@@ -21,7 +21,7 @@ import {
   type RedisClient,
 } from "../stores/redis/client.ts";
 import { durabilityWarnings } from "../stores/redis/durability.ts";
-import { ReplicatedClient } from "../stores/redis/replicas.ts";
+import { ReplicatedEnds } from "../stores/redis/replicas.ts";
 import { RedisSessions } from "../stores/redis/sessions.ts";
 import { RedisPubSub } from "../stores/redis/pubsub.ts";
 import { foreignWrites, openDatabase } from "../stores/sqlite/database.ts";
@@ -137,7 +137,7 @@ async function redisSessions(
   const waiting = { ...limits, commandTimeout: replicaTimeout + limits.commandTimeout };
   const replicated =
     replicas > 0 &&
-    new ReplicatedClient(await commandClient(redis, waiting, { pipelines: false }), {
+    new ReplicatedEnds(await commandClient(redis, waiting, { pipelines: false }), {
       replicas,
       timeout: replicaTimeout,
     });

@@ -111,21 +111,15 @@ local function encode(session)
 end
 `;
 
-/**
- * The reason of an end takes the place of the record. A script with a second key fails while the slot is moved to
- * another node, and nodes of earlier versions take this text for an expired session.
- */
-export const endRecord = `
+/** The reason of an end if the text is that of `encodeEnd`, which takes the place of the record. */
+export const endReasonOf = `
 local function endReasonOf(text)
   return string.match(text or '', '^{"idleExpiresAt":0,"endReason":"([A-Z_]+)"}$')
-end
-local function endRecord(reason)
-  return '{"idleExpiresAt":0,"endReason":"' .. reason .. '"}'
 end
 `;
 
 /** The session as a table and as its text, or nil and the reason of its end if there is no live one. */
-export const live = `${record}${endRecord}
+export const live = `${record}${endReasonOf}
 local function live(key, now)
   local text = redis.call('GET', key)
   if not text then return end
