@@ -1,5 +1,5 @@
 /** The ends that a node remembers. */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { RecentEnds, type SessionEnd } from "../../src/session/ends.ts";
 import { fakeClock } from "../helpers/curfew.ts";

@@ -48,6 +48,9 @@ const luaFields = changed
   })
   .join("\n");
 
+/** Far more than a later version needs. Very many members would hold up Redis. */
+const maxMembers = 1_000;
+
 /** Reads a record as its members' texts, and writes it with the changed ones replaced. */
 const record = `
 local fields = {
@@ -83,6 +86,7 @@ local function membersOf(text)
     from = string.match(text, '^%s*:%s*()', to)
     at = afterValue(text, from)
     names[#names + 1] = name
+    if #names > ${maxMembers} then error('the record is not understood') end
     values[name] = string.sub(text, from, at - 1)
   until string.byte(text, at) == 125
   return names, values
