@@ -6,7 +6,7 @@ import { channelNames, type ChannelOf } from "../stores/redis/channel-names.ts";
 import { commandClient, runIdAt, type RedisClient } from "../stores/redis/client.ts";
 import { LinkProbe } from "../stores/redis/link-probe.ts";
 import type { LinkProbeOptions, StoreReplacements } from "../stores/redis/link-probe-options.ts";
-import { ReplicatedClient } from "../stores/redis/replicas.ts";
+import { ReplicatedEnds } from "../stores/redis/replicas.ts";
 import type { Trial } from "../stores/redis/rights.ts";
 import { defineScripts } from "../stores/redis/scripts.ts";
 import { RedisSessions } from "../stores/redis/sessions.ts";
@@ -47,7 +47,7 @@ export async function redisSessions(
   const waiting = { ...limits, commandTimeout: replicaTimeout + limits.commandTimeout };
   const replicated =
     replicas > 0 &&
-    new ReplicatedClient(await commandClient(redis, waiting, { pipelines: false }), {
+    new ReplicatedEnds(await commandClient(redis, waiting, { pipelines: false }), {
       replicas,
       timeout: replicaTimeout,
     });

@@ -58,9 +58,14 @@ export class SessionAccess {
   /** Reads many sessions, in the order of the fingerprints. The read does not count as a use of them. */
   async readMany(fingerprints: readonly string[]): Promise<readonly SessionLookup[]> {
     const { store, clock } = this.#options;
-    const lookups = await store.readMany(fingerprints, clock());
-    return lookups.map((lookup, i) =>
-      this.#hasEnded(fingerprints[i] ?? "") ? { state: "absent" } : lookup,
+    const others = fingerprints.filter((fingerprint) => !this.#hasEnded(fingerprint));
+    const lookups = others.length > 0 ? await store.readMany(others, clock()) : [];
+    const found = new Map(others.map((fingerprint, i) => [fingerprint, lookups[i]]));
+    const cause = new StoreUnavailable("The store did not answer for a session");
+    return fingerprints.map((fingerprint) =>
+      this.#hasEnded(fingerprint)
+        ? { state: "absent" }
+        : (found.get(fingerprint) ?? { state: "unknown", cause }),
     );
   }
 

@@ -196,7 +196,7 @@ export class Sessions {
    *
    * @throws StoreUnavailable if it is unknown whether it was done; safe to repeat
    */
-  async endAgain({ fingerprint, reason, at }: SessionEnd): Promise<boolean> {
+  async endAgain({ fingerprint, reason }: SessionEnd): Promise<boolean> {
     const { store, clock, audit } = this.#options;
     let isPublished = false;
     const session = await store.end(fingerprint, clock(), {
@@ -205,7 +205,8 @@ export class Sessions {
     });
     if (session === undefined) return false;
     audit?.({ event: "endReplayed", userId: session.userId, fingerprint, reason });
-    await this.#notifier.change({ type: "ended", fingerprint, session, reason, at }, isPublished);
+    const ended = { type: "ended", fingerprint, session, reason, at: clock() } as const;
+    await this.#notifier.change(ended, isPublished);
     return true;
   }
 

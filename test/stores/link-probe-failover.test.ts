@@ -88,8 +88,8 @@ describe("with a cluster", () => {
     await using cluster = await RedisCluster.start();
     await using node = await openProbedNode({ nodes: cluster.endpoints });
     const portOf = () => node.subscriber.stream.remotePort ?? 0;
-    const replicas = cluster.nodes.slice(3).map(({ port }) => port);
-    while (!replicas.includes(portOf())) {
+    const replicas = new Set(cluster.nodes.slice(3).map(({ port }) => port));
+    while (!replicas.has(portOf())) {
       const { stream } = node.subscriber;
       node.subscriber.disconnect(true);
       const isBack = () => node.subscriber.stream !== stream && node.subscriber.status === "ready";
