@@ -90,7 +90,7 @@ export const storage = {
     variable: "REDIS_CHANNEL_DATABASE",
     kind: boolean(),
     default: true,
-    example: "false",
+    example: "true",
     about: "Whether the names of Redis channels include the number of the database.",
     details:
       "Redis sends messages to the subscribers of all databases. Database 0 is never named. Set it to false while nodes of a version before 0.2 use another database, because those do not name it.",
