@@ -92,6 +92,6 @@ it("a socket closes if another node ends its session during connection_init, ove
 
   await until(() => here.connections.size === 0);
   await until(
-    async () => (await redis.command("PUBSUB", "CHANNELS", "curfew:*"))?.toString() === "",
+    async () => (await redis.command("PUBSUB", "CHANNELS", "curfew:session:*"))?.toString() === "",
   );
 });
