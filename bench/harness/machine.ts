@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
+import { redisServer } from "../../test/helpers/redis-process.ts";
 
 export interface Machine {
   readonly date: string;
@@ -15,7 +16,7 @@ const ours = ["graphql", "graphql-yoga", "graphql-ws", "ws", "ioredis"];
 const peers = ["@apollo/server", "mercurius", "fastify", "graphql-jit", "jose"];
 
 export function machine(): Machine {
-  const redis = execFileSync("redis-server", ["--version"], { encoding: "utf8" });
+  const redis = execFileSync(redisServer, ["--version"], { encoding: "utf8" });
   const packages = [
     ...ours.map((name) => [name, versionOf(name, "../../")]),
     ...peers.map((name) => [name, versionOf(name, "../")]),

@@ -43,7 +43,8 @@ try {
 } catch (error) {
   if (!(error instanceof SignedOut)) throw error;
   const { state } = session;
-  console.log(`${error.reason}: ${state.status === "signedOut" ? state.reason : state.status}`);
+  const why = state.status === "signedOut" ? (state.endReason ?? state.reason) : state.status;
+  console.log(`${error.reason}: ${why}`);
 } finally {
   session.dispose();
 }

@@ -1,6 +1,6 @@
 /** A `fetch` that sends the session's access token, for every GraphQL client that accepts a `fetch`. */
 import type { ErrorCode } from "../protocol/error-codes.ts";
-import type { Access, RefusalReason, Session } from "./types.ts";
+import type { Access, EndReason, RefusalReason, Session } from "./types.ts";
 
 export interface SessionFetchOptions {
   /**
@@ -48,7 +48,7 @@ export function sessionFetch(
     if (access === undefined || (response.url && !isTrusted(response.url))) return response;
     const refusal = await refusalOf(response);
     if (refusal?.reason === undefined) return response;
-    session.refused(access, refusal.reason);
+    session.refused(access, refusal.reason, refusal.endReason);
     // A part of the operation may have run, and must not run twice.
     if (refusal.begun === true) return response;
     const freshAccess = await session.access();
@@ -102,6 +102,7 @@ interface ResponseBody {
 
 interface Refusal {
   readonly reason?: RefusalReason;
+  readonly endReason?: EndReason;
   /** Whether the server had begun to execute the operation. */
   readonly begun?: boolean;
 }

@@ -164,24 +164,48 @@ export function createSocketClient(
     },
   });
 
+  /** Resolves when the state of the session reports its end: the session may ask for the reason first. */
+  async function signedOut(): Promise<void> {
+    const { state } = session;
+    if (state.status === "signedIn" && state.sessionId === access?.sessionId)
+      await session.access().catch(() => {});
+  }
+
+  async function* iterate<Result>(results: AsyncIterable<Result>) {
+    try {
+      yield* results;
+    } catch (error) {
+      const shown = toSignedOut(error);
+      if (isSessionEnd(shown)) await signedOut();
+      throw shown;
+    }
+  }
+
   return {
     ...client,
-    subscribe: (payload, sink) =>
-      client.subscribe(payload, {
+    subscribe(payload, sink) {
+      let isUnsubscribed = false;
+      async function fail(error: unknown): Promise<void> {
+        const shown = toSignedOut(error);
+        if (isSessionEnd(shown)) await signedOut();
+        if (!isUnsubscribed) sink.error(shown);
+      }
+      const unsubscribe = client.subscribe(payload, {
         next: (result) => sink.next(result as Parameters<typeof sink.next>[0]),
-        error: (error) => sink.error(toSignedOut(error)),
+        error: (error) => void fail(error),
         complete: () => sink.complete(),
-      }),
+      });
+      return () => {
+        isUnsubscribed = true;
+        unsubscribe();
+      };
+    },
     iterate: (payload) => iterate(client.iterate(payload)),
   };
 }
 
-async function* iterate<Result>(results: AsyncIterable<Result>) {
-  try {
-    yield* results;
-  } catch (error) {
-    throw toSignedOut(error);
-  }
+function isSessionEnd(error: unknown): boolean {
+  return error instanceof SignedOut && error.reason === closes.SESSION_ENDED.reason;
 }
 
 /** Returns a `SignedOut` for a final close event of Curfew, and any other error unchanged. */

@@ -1,6 +1,7 @@
 /** Sends the mutations of a session over HTTP. */
 import {
   RequestFailed,
+  type EndReason,
   type InvalidCredentials,
   type InvalidInput,
   type PasswordChanged,
@@ -27,6 +28,12 @@ export interface TokenStrings {
 export interface RenewalRefused {
   readonly __typename: "RenewalRefused";
   readonly reason: RefusalReason;
+}
+
+/** The result of `renew` for the tokens of an ended session. */
+export interface EndedSession {
+  /** Null if the server does not know it. */
+  readonly endReason?: EndReason | null;
 }
 
 export type RenewResult = IssuedTokens | RenewalRefused | TooManyAttempts;
@@ -60,6 +67,10 @@ export const mutations = {
     result: renew(renewalToken: $renewalToken) {
       __typename ${issued.replace("USER", "")} ${problems} ... on RenewalRefused { reason }
     }
+  }`,
+  // Not a field of `renew`: servers of earlier versions do not have it, and would refuse every renewal.
+  endReason: `mutation ($renewalToken: String!) {
+    result: renew(renewalToken: $renewalToken) { ... on RenewalRefused { endReason } }
   }`,
   logout: `mutation ($token: String!) { result: logout(token: $token) { endedSessions } }`,
   changePassword: `mutation ($currentPassword: String!, $newPassword: String!) {

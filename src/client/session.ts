@@ -1,9 +1,10 @@
 /** Creates sessions: they renew their tokens, share them across tabs, and end only by a logout or a refusal. */
-import { backoff } from "./backoff.ts";
+import { endsSession, requestEndReason, sendLogout } from "./session-end.ts";
 import {
   RequestFailed,
   type Access,
   type Credentials,
+  type EndReason,
   type InvalidCredentials,
   type InvalidInput,
   type RefusalReason,
@@ -59,27 +60,11 @@ const requestTimeouts = {
   renewal: 3_000,
   /** After a renewal timed out: the network may be slow. */
   slowRenewal: 6_000,
-  logout: 5_000,
   /** The server hashes two passwords. */
   passwordChange: 8_000,
   /** A user waits for a login or a registration. */
   signIn: 30_000,
 } as const;
-
-const logoutAttempts = 8;
-
-/** Whether a refusal means that the session has ended, and not only the refused token. */
-const endsSession = {
-  MISSING: false,
-  MALFORMED: false,
-  BAD_SIGNATURE: false,
-  WRONG_KIND: false,
-  EXPIRED: false,
-  SUPERSEDED: false,
-  ENDED: true,
-  REUSED: true,
-  USER_GONE: true,
-} as const satisfies Record<RefusalReason, boolean>;
 
 /** Creates a session. It starts with `login`, or with tokens from the storage or another tab. */
 export function createSession(options: SessionOptions): Session {
@@ -89,9 +74,11 @@ export function createSession(options: SessionOptions): Session {
     ...(!shareAcrossTabs && { locks: undefined, openChannel: () => undefined }),
     ...options.platform,
   };
-  const { random, after, wallClock } = platform;
+  const { wallClock } = platform;
   const listeners = new Set<(state: SessionState) => void>();
   const renewalListeners = new Set<(access: Access) => void>();
+  /** The session that the server has ended, while this tab asks for the reason. */
+  let ending: { readonly sessionId: string; readonly signedOut: Promise<void> } | undefined;
   /** Whether the last renewal timed out. */
   let isSlow = false;
   const renewals = retryUntilDone(platform, renew);
@@ -169,24 +156,46 @@ export function createSession(options: SessionOptions): Session {
 
   async function onRefusedRenewal(tokens: CurrentTokens, reason: RefusalReason): Promise<void> {
     if (tokenState.current()?.sessionId !== tokens.sessionId) return;
+    if (reason === "ENDED") return end(tokens.sessionId);
     if (endsSession[reason]) return tokenState.signOut(tokens.sessionId, reason);
     // Another tab may have the tokens that superseded these.
     if (reason === "SUPERSEDED") await tokenState.sync();
     if (tokenState.current() === tokens) tokenState.signOutUpTo(tokens, reason);
   }
 
+  /** Signs out of a session that the server has ended, with the reason if it is known or the server returns it. */
+  async function end(sessionId: string, endReason?: EndReason): Promise<void> {
+    const current = tokenState.current();
+    if (endReason !== undefined || current?.sessionId !== sessionId)
+      return tokenState.signOut(sessionId, "ENDED", endReason);
+    if (!isEnding(current)) ending = { sessionId, signedOut: signOutWithReason(current) };
+    return ending?.signedOut;
+  }
+
+  async function signOutWithReason(tokens: StoredTokens): Promise<void> {
+    const endReason = await requestEndReason(platform, url, tokens);
+    tokenState.signOut(tokens.sessionId, "ENDED", endReason);
+  }
+
+  const isEnding = ({ sessionId }: StoredTokens) => ending?.sessionId === sessionId;
+
   async function access(): Promise<Access | undefined> {
     await tokenState.started;
     for (;;) {
       const current = tokenState.current();
       if (current === undefined) return undefined;
+      if (isEnding(current)) {
+        await ending?.signedOut;
+        continue;
+      }
       if (tokenState.isDue()) void renewals.next();
       // A renewal in flight may supersede a token that is still fresh.
       const isUsable = tokenState.isFresh(current) && !renewals.isTrying();
       const failure = isUsable ? undefined : await renewals.next();
       const latest = tokenState.current();
-      if (latest !== undefined && tokenState.isFresh(latest)) return accessOf(latest);
-      if (latest !== undefined && failure !== undefined) throw failure.error;
+      if (latest === undefined || isEnding(latest)) continue;
+      if (tokenState.isFresh(latest)) return accessOf(latest);
+      if (failure !== undefined) throw failure.error;
     }
   }
 
@@ -202,23 +211,8 @@ export function createSession(options: SessionOptions): Session {
     const tokens = storedTokensOf(result, askedAt);
     tokenState.store(tokens, true);
     // If the session before cannot be ended, it expires by itself.
-    if (before !== undefined) endSession(before).catch(() => {});
+    if (before !== undefined) sendLogout(platform, url, before).catch(() => {});
     return { __typename: "SignedIn", sessionId: tokens.sessionId, userId: tokens.userId };
-  }
-
-  async function endSession({ renewalToken }: StoredTokens): Promise<void> {
-    const variables = { token: renewalToken };
-    const request = { document: "logout", variables, timeout: requestTimeouts.logout } as const;
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        await sendMutation(platform, url, request);
-        return;
-      } catch (error) {
-        if (attempt === logoutAttempts) throw error;
-      }
-      const delay = backoff(attempt, random);
-      await new Promise<void>((resolve) => void after(delay, resolve, "request"));
-    }
   }
 
   async function logout(): Promise<void> {
@@ -226,7 +220,7 @@ export function createSession(options: SessionOptions): Session {
     const current = tokenState.current();
     if (current === undefined) return;
     tokenState.signOut(current.sessionId, "LOGOUT");
-    await endSession(current);
+    await sendLogout(platform, url, current);
   }
 
   /** Stores the tokens that a password change returned. */
@@ -285,8 +279,8 @@ export function createSession(options: SessionOptions): Session {
     changePassword,
     accessToken: async () => (await access())?.token,
     access,
-    refused({ token, sessionId }, reason) {
-      if (reason === "ENDED") return tokenState.signOut(sessionId, reason);
+    refused({ token, sessionId }, reason, endReason) {
+      if (reason === "ENDED") return void end(sessionId, endReason);
       if (tokenState.current()?.accessToken === token) tokenState.markRejected(token);
     },
     dispose() {

@@ -1,22 +1,25 @@
 /** Connects the tabs of an origin that share a session: a channel between them, and a lock for changes. */
-import type { SignedOutReason } from "./types.ts";
+import type { EndReason, SignedOutReason } from "./types.ts";
 import type { Platform } from "./platform.ts";
 import type { StoredTokens } from "./stored-tokens.ts";
 
 export type TabMessage =
   /** The newest tokens. `login` is true for a session that replaces the one before. */
   | { readonly type: "pair"; readonly pair: StoredTokens; readonly login: boolean }
-  | {
-      readonly type: "ended";
-      readonly sessionId: string;
-      readonly reason: SignedOutReason;
-      /** Tabs with later tokens stay signed in. Absent if the whole session has ended. */
-      readonly generation?: number;
-    }
+  | ({ readonly type: "ended" } & SessionEnd)
   /** The sender is about to renew the tokens of that generation. */
   | { readonly type: "renewing"; readonly sessionId: string; readonly generation: number }
   /** Requests newer tokens of that session, or of any session if it names none. */
   | { readonly type: "ask"; readonly sessionId: string | undefined; readonly generation: number };
+
+export interface SessionEnd {
+  readonly sessionId: string;
+  readonly reason: SignedOutReason;
+  /** Tabs of earlier versions do not send it. */
+  readonly endReason?: EndReason | undefined;
+  /** Tabs with later tokens stay signed in. Absent if the whole session has ended. */
+  readonly generation?: number;
+}
 
 export interface Tabs {
   /** Whether other tabs may exist. */

@@ -1,5 +1,5 @@
 /** The tokens of the session that this tab is signed in to, in sync with the other tabs and the storage. */
-import type { SessionState, SignedOutReason } from "./types.ts";
+import type { EndReason, SessionState, SignedOutReason } from "./types.ts";
 import { elapsedClock, type Platform } from "./platform.ts";
 import {
   isStoredTokens,
@@ -7,7 +7,7 @@ import {
   type StoredTokens,
   type TokenStorage,
 } from "./stored-tokens.ts";
-import { openTabs, type TabMessage } from "./tabs.ts";
+import { openTabs, type SessionEnd, type TabMessage } from "./tabs.ts";
 
 /** Milliseconds. */
 const times = {
@@ -115,15 +115,19 @@ export function createTokenState({ platform, name, storage, ...listeners }: Toke
     if (isBehind) stored.write(tokens);
   }
 
-  /** @param generation the last one that has ended: a rejected token says nothing about later ones */
-  function drop(sessionId: string, reason: SignedOutReason, generation = Infinity): void {
+  function drop({ sessionId, reason, endReason, generation = Infinity }: SessionEnd): void {
     endedGenerations.set(sessionId, Math.max(generation, endedGenerations.get(sessionId) ?? -1));
     const before = stored.read();
     if (before !== undefined && hasEnded(before)) stored.write(undefined);
     if (current === undefined || !hasEnded(current)) return;
     current = undefined;
     cancelTimer();
-    changeState({ status: "signedOut", reason });
+    changeState({ status: "signedOut", reason, endReason });
+  }
+
+  function signOut(end: SessionEnd): void {
+    tabs.post({ type: "ended", ...end });
+    drop(end);
   }
 
   function receive(message: TabMessage): void {
@@ -132,7 +136,7 @@ export function createTokenState({ platform, name, storage, ...listeners }: Toke
         return adopt(message.pair, message.login);
       case "ended":
         if (isReplacing && message.generation !== undefined) return;
-        return drop(message.sessionId, message.reason, message.generation);
+        return drop(message);
       case "renewing":
         if (isCurrent(message))
           after(times.successorTimeout, () => takeOverRenewal(message), "upkeep");
@@ -189,7 +193,8 @@ export function createTokenState({ platform, name, storage, ...listeners }: Toke
   async function start(): Promise<void> {
     adopt(stored.read());
     if (current === undefined && tabs.canShare) await askTabs(times.startTimeout);
-    if (state.status === "starting") changeState({ status: "signedOut", reason: undefined });
+    if (state.status === "starting")
+      changeState({ status: "signedOut", reason: undefined, endReason: undefined });
   }
 
   return {
@@ -245,15 +250,13 @@ export function createTokenState({ platform, name, storage, ...listeners }: Toke
     },
 
     /** Signs out of a session in all tabs. */
-    signOut(sessionId: string, reason: SignedOutReason): void {
-      tabs.post({ type: "ended", sessionId, reason });
-      drop(sessionId, reason);
+    signOut(sessionId: string, reason: SignedOutReason, endReason?: EndReason): void {
+      signOut({ sessionId, reason, endReason });
     },
 
     /** Signs out in all tabs that have no later tokens of the session than these. */
     signOutUpTo({ sessionId, generation }: StoredTokens, reason: SignedOutReason): void {
-      tabs.post({ type: "ended", sessionId, reason, generation });
-      drop(sessionId, reason, generation);
+      signOut({ sessionId, reason, generation });
     },
 
     close(): void {

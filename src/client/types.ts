@@ -1,7 +1,8 @@
 /** The public types of a session: its state, its results and its errors, named as in the public schema. */
+import type { EndReason } from "../protocol/end-reasons.ts";
 import type { RefusalReason } from "../protocol/refusal-reasons.ts";
 
-export type { RefusalReason };
+export type { EndReason, RefusalReason };
 
 /** `LOGOUT` is a call of `logout` in this tab or another. All others are refusals by the server. */
 export type SignedOutReason = "LOGOUT" | RefusalReason;
@@ -10,8 +11,13 @@ export type SignedOutReason = "LOGOUT" | RefusalReason;
 export type SessionState =
   /** The session waits a tenth of a second for tokens from other tabs. */
   | { readonly status: "starting" }
-  /** The reason is undefined if no user has been signed in since the start. */
-  | { readonly status: "signedOut"; readonly reason: SignedOutReason | undefined }
+  | {
+      readonly status: "signedOut";
+      /** Undefined if no user has been signed in since the start. */
+      readonly reason: SignedOutReason | undefined;
+      /** Why the session ended, if `reason` is `ENDED` and the server returned it within a second. */
+      readonly endReason: EndReason | undefined;
+    }
   | { readonly status: "signedIn"; readonly sessionId: string; readonly userId: string };
 
 export interface Credentials {
@@ -100,8 +106,15 @@ export interface Session {
   /**
    * Reports that the server refused a token, and the reason if known. `ENDED` signs out, if the token belongs
    * to the current session. Any other reason renews.
+   *
+   * Without an `endReason`, the session first asks the server for it. It signs out with the response, or after
+   * one second. Meanwhile `access` waits.
    */
-  readonly refused: (access: Access, reason: RefusalReason | undefined) => void;
+  readonly refused: (
+    access: Access,
+    reason: RefusalReason | undefined,
+    endReason?: EndReason,
+  ) => void;
   /** Stops timers and listeners, and forgets the tokens. Does not end the session: see `logout`. */
   readonly dispose: () => void;
 }

@@ -250,6 +250,14 @@ export interface Options {
    */
   readonly renewalExtends: "same-network" | "none";
   /**
+   * How long clients with a token of an ended session can learn why it ended.
+   *
+   * Milliseconds, from 1ms to 3650d. Environment variable: `END_REASON_TTL`.
+   *
+   * @default 86_400_000 (1d)
+   */
+  readonly endReasonTtl: number;
+  /**
    * How often all connections are checked against the store, in case a message was lost. It bounds
    * how late a session's end closes its connections if the message is lost.
    *

@@ -3,6 +3,7 @@ import type { MemoryLedger } from "./memory-ledger.ts";
 import type { ConcurrencyLimiter } from "../lib/concurrency-limiter.ts";
 import type { ReportError } from "../lib/report-error.ts";
 import type { CloseReason } from "../protocol/close-reasons.ts";
+import type { EndReason } from "../protocol/end-reasons.ts";
 import { networkPathOf } from "../lib/client-network.ts";
 import { timedOut, withTimeout } from "../lib/timeout.ts";
 import type { Session } from "../session/session.ts";
@@ -49,9 +50,9 @@ export async function admit(
 ): Promise<Session | undefined> {
   const { claims, connection } = admission;
   const { lifecycle } = connection;
-  const refuse = (reason: Refusal["reason"], closeReason: CloseReason) => {
+  const refuse = (reason: Refusal["reason"], closeReason: CloseReason, endReason?: EndReason) => {
     logRefusal(reason, claims);
-    lifecycle.end(closeReason);
+    lifecycle.end(closeReason, endReason);
     return undefined;
   };
   const client = [...networkPathOf(connection.device.ipAddress), claims.fingerprint];
@@ -75,7 +76,7 @@ export async function admit(
     case "tooMany":
       return refuse("TOO_MANY_CONNECTIONS", "TOO_MANY_CONNECTIONS");
     case "refused":
-      return refuse(result.reason, closeReasonFor(result.reason));
+      return refuse(result.reason, closeReasonFor(result.reason), result.endReason);
     case "signedIn":
       // It may have ended, or its client may have left, during the check.
       return lifecycle.closeReason === undefined ? result.session : undefined;

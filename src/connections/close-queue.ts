@@ -1,6 +1,7 @@
 /** Closes many connections without blocking the event loop. */
 import { YieldingQueue } from "../lib/yielding-queue.ts";
 import type { CloseReason } from "../protocol/close-reasons.ts";
+import type { EndReason } from "../protocol/end-reasons.ts";
 import type { ConnectionLifecycle, RetryableReason } from "./lifecycle.ts";
 import { isSlowRequest, type Connection } from "./session-connections.ts";
 
@@ -18,8 +19,12 @@ export class CloseQueue {
   });
 
   /** None of them accepts or delivers anything from now on; they close in batches. */
-  close(connections: readonly ConnectionLifecycle[], reason: CloseReason): void {
-    for (const lifecycle of connections) lifecycle.markClosed(reason);
+  close(
+    connections: readonly ConnectionLifecycle[],
+    reason: CloseReason,
+    endReason?: EndReason,
+  ): void {
+    for (const lifecycle of connections) lifecycle.markClosed(reason, endReason);
     for (const lifecycle of connections) this.#queue.add(lifecycle);
   }
 

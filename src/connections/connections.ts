@@ -6,6 +6,7 @@ import type { ConnectionKind } from "./connection-kind.ts";
 import type { ReportError } from "../lib/report-error.ts";
 import type { Deadlines } from "../lib/deadlines.ts";
 import type { CloseReason } from "../protocol/close-reasons.ts";
+import type { EndReason } from "../protocol/end-reasons.ts";
 import type { ConnectionLifecycle } from "./lifecycle.ts";
 import type { SessionEnd } from "../session/ends.ts";
 import { readSessionMessage, sessionTopic, type SessionMessage } from "../session/messages.ts";
@@ -179,9 +180,11 @@ export class Connections {
   }
 
   /** Closes the connections of a session that has ended. */
-  endSession(end: SessionEnd): void {
+  endSession(end: Omit<SessionEnd, "at"> & Partial<SessionEnd>): void {
     const group = this.#groups.get(end.fingerprint);
-    if (group !== undefined) this.#onEnd(group, end);
+    if (group === undefined) return;
+    observeClosing(group, end, this.#observer);
+    this.#closeConnections(group, "SESSION_ENDED", end.reason);
   }
 
   /** Registers a stream that has no session. The end of a session does not close it; only a shutdown does. */
@@ -260,7 +263,7 @@ export class Connections {
     if (group === undefined) return;
     switch (message.type) {
       case "ended":
-        return this.#onEnd(group, message);
+        return this.endSession(message);
       case "renewed":
         return this.#expiry.apply(group, message.session);
       case "uncertain":
@@ -271,15 +274,11 @@ export class Connections {
     }
   }
 
-  #onEnd(group: SessionConnections, end: Partial<SessionEnd>): void {
-    observeClosing(group, end, this.#observer);
-    this.#closeConnections(group, "SESSION_ENDED");
-  }
-
-  #closeConnections(group: SessionConnections, reason: CloseReason): void {
+  #closeConnections(group: SessionConnections, reason: CloseReason, endReason?: EndReason): void {
     this.#closeQueue.close(
       connectionsAndRequests(group).map(({ lifecycle }) => lifecycle),
       reason,
+      endReason,
     );
   }
 

@@ -8,6 +8,7 @@
  * - An error that a listener throws is reported. It does not become an uncaught exception.
  */
 import type { CloseReason } from "../protocol/close-reasons.ts";
+import type { EndReason } from "../protocol/end-reasons.ts";
 import { callSafely, type ReportError } from "../lib/report-error.ts";
 
 /** How long the server waits for a client to answer the close frame, before it terminates the socket (ms). */
@@ -40,6 +41,7 @@ interface GracefulClose {
  */
 export class ConnectionLifecycle {
   #reason: CloseReason | undefined;
+  #endReason: EndReason | undefined;
   #listenersCalled = false;
   readonly #listeners = new Set<EndListener>();
   // The next three fields stay undefined until they are needed, to save memory: most connections are idle sockets.
@@ -60,6 +62,11 @@ export class ConnectionLifecycle {
    */
   get closeReason(): CloseReason | undefined {
     return this.#reason;
+  }
+
+  /** Why the session ended, if the close reason is `SESSION_ENDED` and this is known. */
+  get endReason(): EndReason | undefined {
+    return this.#endReason;
   }
 
   /**
@@ -95,9 +102,11 @@ export class ConnectionLifecycle {
   /**
    * Ends the lifecycle. Only the first reason is kept. The listeners are called once the replies of
    * {@link closeAfter} are finished.
+   *
+   * @param endReason why the session ended, if the reason is `SESSION_ENDED`
    */
-  end(reason: CloseReason): void {
-    this.markClosed(reason);
+  end(reason: CloseReason, endReason?: EndReason): void {
+    this.markClosed(reason, endReason);
     // The client has disconnected, so it cannot receive a reply.
     if (reason === "CLIENT_GONE") this.#stopAllWaits();
     this.#closeUnlessWaiting();
@@ -107,8 +116,9 @@ export class ConnectionLifecycle {
    * Sets {@link closeReason}, but does not call the listeners, because those calls take longer. The caller must
    * call {@link end} later.
    */
-  markClosed(reason: CloseReason): void {
+  markClosed(reason: CloseReason, endReason?: EndReason): void {
     this.#reason ??= reason;
+    if (this.#reason === "SESSION_ENDED") this.#endReason ??= endReason;
   }
 
   /** Whether replies are in flight. */
@@ -170,7 +180,7 @@ export class ConnectionLifecycle {
   }
 
   /** Settles as the promise does. If the lifecycle ends first, settles with the result of `onEnd`. */
-  race<T>(promise: PromiseLike<T>, onEnd: (reason: CloseReason) => T): Promise<T> {
+  race<T>(promise: PromiseLike<T>, onEnd: (reason: CloseReason) => T | PromiseLike<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       // With `Promise.race`, a promise of the end would keep one reaction per call until the lifecycle ends.
       const removeListener = this.onEnd((reason) => {

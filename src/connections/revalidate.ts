@@ -23,7 +23,7 @@ export interface RevalidationOptions {
 export class Revalidation {
   readonly #options: RevalidationOptions;
   /** Groups whose session is read at the end of this turn of the event loop. */
-  #pendingChecks: SessionConnections[] = [];
+  #pendingChecks = new Set<SessionConnections>();
 
   constructor(options: RevalidationOptions) {
     this.#options = options;
@@ -48,9 +48,9 @@ export class Revalidation {
 
   /** Reads one session soon. Very many deadlines are due at one tick, so they share their reads. */
   schedule(group: SessionConnections): void {
-    if (this.#pendingChecks.length === 0)
+    if (this.#pendingChecks.size === 0)
       queueMicrotask(() => void withoutLogContext(() => this.#readPending()));
-    this.#pendingChecks.push(group);
+    this.#pendingChecks.add(group);
   }
 
   /** Applies an answer of the store to a read that began at `startedAt` (by `uptime`). */
@@ -82,7 +82,7 @@ export class Revalidation {
   async #readPending(): Promise<void> {
     const { expiry, reportError } = this.#options;
     const groups = this.#pendingChecks;
-    this.#pendingChecks = [];
+    this.#pendingChecks = new Set();
     const failure: unknown = await this.read(groups).catch((error: unknown) => error);
     if (failure === undefined) return;
     // Also for a store that breaks its contract: a deadline that is not known to have moved closes its connection.

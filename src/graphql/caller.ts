@@ -1,6 +1,7 @@
 /** The caller of an operation as the transport identified it, and the connection lifecycle that the operation runs in. */
 import type { ConnectionKind } from "../connections/connection-kind.ts";
 import type { ConnectionLifecycle } from "../connections/lifecycle.ts";
+import type { EndReason } from "../protocol/end-reasons.ts";
 import type { RefusalReason } from "../protocol/refusal-reasons.ts";
 import type { Device, Session } from "../session/session.ts";
 import type { Authentication } from "../session/sessions.ts";
@@ -37,6 +38,8 @@ export interface CallerOptions {
    * @default false
    */
   readonly isRequest?: boolean;
+  /** Reads why the session ended, where the message of its end was lost. Never rejects. Default: it is unknown */
+  readonly readEndReason?: () => Promise<EndReason | undefined>;
   /** Logs why the caller is not signed in. */
   readonly noteRefusal: (reason: RefusalReason, claims?: Claims) => void;
 }
@@ -58,6 +61,8 @@ export class Caller {
   #onDone: CallerOptions["onDone"];
   readonly #ledger: MemoryLedger | undefined;
   readonly #isRequest: boolean;
+  readonly #readEndReason: CallerOptions["readEndReason"];
+  #endReason: Promise<EndReason | undefined> | undefined;
   #charge: Charge | undefined;
   #joinedAs: ConnectionKind | undefined;
   #joined: Promise<void> | undefined;
@@ -75,6 +80,7 @@ export class Caller {
     this.#onDone = options.onDone;
     this.#ledger = options.ledger;
     this.#isRequest = options.isRequest ?? false;
+    this.#readEndReason = options.readEndReason;
   }
 
   /** Milliseconds since the caller was identified. */
@@ -120,6 +126,13 @@ export class Caller {
     const onDone = this.#onDone;
     this.#onDone = undefined;
     onDone?.();
+  }
+
+  /** Why the session ended, if the lifecycle closes for that; undefined if it is not known. */
+  async endReason(): Promise<EndReason | undefined> {
+    const { closeReason, endReason } = this.lifecycle;
+    if (closeReason !== "SESSION_ENDED" || endReason !== undefined) return endReason;
+    return (this.#endReason ??= this.#readEndReason?.());
   }
 
   /** Reports that the response of this operation has the newest tokens of the session. */

@@ -61,8 +61,9 @@ export function requireSession({ caller }: CurfewContext): Session {
   if (authentication.state === "unavailable") throw serviceUnavailable();
   const begun = authentication.state === "signedIn";
   const reason = begun ? refusalAfterClose(lifecycle) : authentication.reason;
+  const { endReason } = begun ? lifecycle : authentication;
   caller.noteRefusal(reason, authentication.claims);
-  throw unauthenticated(reason, begun);
+  throw unauthenticated(reason, { begun, endReason });
 }
 
 /** The reason why an operation that began under a live session may resolve no further guarded field. */

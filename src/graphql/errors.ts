@@ -1,6 +1,7 @@
 /** The GraphQL errors of Curfew, with their codes, and the masking of unexpected errors. */
 import { GraphQLError, type ASTNode } from "graphql";
 import type { CloseReason } from "../protocol/close-reasons.ts";
+import type { EndReason } from "../protocol/end-reasons.ts";
 import type { ErrorCode } from "../protocol/error-codes.ts";
 import type { RefusalReason } from "../protocol/refusal-reasons.ts";
 import { StoreUnavailable } from "../session/store.ts";
@@ -23,17 +24,27 @@ export function refusalMessage(reason: RefusalReason): string {
   return refusals[reason];
 }
 
-/**
- * The field needs a session and the caller has none. `extensions.reason` is the refusal reason.
- *
- * @param begun whether the operation began under a live session. A part of it may have run, so clients must not send
- * it again; `extensions.begun` reports it.
- */
-export function unauthenticated(reason: RefusalReason, begun = false): GraphQLError {
+/** Details of an error at the end of a session or an operation. */
+export interface EndDetails {
+  /**
+   * Whether the operation began under a live session. A part of it may have run, so clients must not send it again;
+   * `extensions.begun` reports it. Default: false
+   */
+  readonly begun?: boolean;
+  /** Why the session ended, as `extensions.endReason`. */
+  readonly endReason?: EndReason | undefined;
+}
+
+/** The field needs a session and the caller has none. `extensions.reason` is the refusal reason. */
+export function unauthenticated(
+  reason: RefusalReason,
+  { begun = false, endReason }: EndDetails = {},
+): GraphQLError {
   return new GraphQLError(refusals[reason], {
     extensions: {
       code: "UNAUTHENTICATED" satisfies ErrorCode,
       reason,
+      ...(endReason && { endReason }),
       ...(begun && { begun }),
     },
   });
@@ -74,22 +85,18 @@ export function tooComplex(message: string, node?: ASTNode): GraphQLError {
 
 const closeErrors = {
   UNAUTHENTICATED: () => unauthenticated("MISSING"),
-  SESSION_ENDED: (begun) => unauthenticated("ENDED", begun),
-  SESSION_EXPIRED: (begun) => unauthenticated("EXPIRED", begun),
+  SESSION_ENDED: (details) => unauthenticated("ENDED", details),
+  SESSION_EXPIRED: ({ begun = false }) => unauthenticated("EXPIRED", { begun }),
   TRY_AGAIN_LATER: serviceUnavailable,
   TOO_MANY_CONNECTIONS: () =>
     coded("TOO_MANY_CONNECTIONS", "The session or the address has too many connections."),
   SERVICE_RESTART: () => coded("SERVICE_RESTART", "The server is restarting; connect again."),
   CLIENT_GONE: () => coded("LEFT", "The client has left."),
-} as const satisfies Record<CloseReason, (begun: boolean) => GraphQLError>;
+} as const satisfies Record<CloseReason, (details: EndDetails) => GraphQLError>;
 
-/**
- * The error of an operation that was stopped because its connection closes.
- *
- * @param begun whether a part of it may have run
- */
-export function endingError(reason: CloseReason, begun = false): GraphQLError {
-  return closeErrors[reason](begun);
+/** The error of an operation that was stopped because its connection closes. */
+export function endingError(reason: CloseReason, details: EndDetails = {}): GraphQLError {
+  return closeErrors[reason](details);
 }
 
 /** Masks an error for the client: returns expected errors unchanged, and all others with a generic message. */

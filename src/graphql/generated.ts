@@ -22,15 +22,23 @@ export type Scalars = {
 export type ChangePasswordResult =
   InvalidCredentials | InvalidInput | PasswordChanged | TooManyAttempts;
 
+/** The reason why a session ended. */
 export type EndReason =
   /** An operator ended this session, or all sessions of the user. */
   | "ENDED_BY_OPERATOR"
+  /** The user ended it with `endSession` or `endOtherSessions`. */
   | "ENDED_BY_USER"
+  /** The session was not renewed in time, or reached its maximum age. */
   | "EXPIRED"
+  /** The client logged out, or passed a token of the session to `logout`. */
   | "LOGOUT"
+  /** The password was changed in another session. */
   | "PASSWORD_CHANGED"
+  /** A renewal token was used again after its grace period. The token may be stolen. */
   | "RENEWAL_REUSED"
+  /** The user signed in more often than the session limit allows. The oldest sessions end. */
   | "SESSION_LIMIT"
+  /** The user was deleted or locked. */
   | "USER_GONE";
 
 export type EndSessionsResult = {
@@ -165,6 +173,11 @@ export type RenewResult = RenewalRefused | SignedIn | TooManyAttempts;
 
 export type RenewalRefused = Problem & {
   readonly __typename?: "RenewalRefused";
+  /**
+   * Why the session ended. Set only for a renewal token of that session, and for a limited time after the end;
+   * null if the session has not ended, or if the reason is not known.
+   */
+  readonly endReason: Maybe<EndReason>;
   readonly message: Scalars["String"]["output"];
   readonly reason: RefusalReason;
 };
@@ -231,7 +244,8 @@ export type TokenPair = {
 
 /**
  * The rate limit of failed attempts for this account or address was reached, so the attempt was not made.
- * A renewal returns this only if its token was refused: a valid renewal token is never rate-limited.
+ * A renewal returns this only if its token was refused: a valid renewal token is never rate-limited, and
+ * neither is one of a session that has ended.
  */
 export type TooManyAttempts = Problem & {
   readonly __typename?: "TooManyAttempts";
@@ -644,6 +658,7 @@ export type RenewalRefusedResolvers<
   ParentType extends ResolversParentTypes["RenewalRefused"] =
     ResolversParentTypes["RenewalRefused"],
 > = {
+  endReason?: Resolver<Maybe<ResolversTypes["EndReason"]>, ParentType, ContextType>;
   message?: Resolver<ResolversTypes["String"], ParentType, ContextType>;
   reason?: Resolver<ResolversTypes["RefusalReason"], ParentType, ContextType>;
   __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;

@@ -1,5 +1,5 @@
 /** The expected failures of mutations, as the schema defines them: results, not errors. */
-import type { RefusalReason } from "../protocol/refusal-reasons.ts";
+import type { TokenRefused } from "../session/outcomes.ts";
 import type { FieldProblem } from "../users/accounts.ts";
 import type { Throttled } from "../users/throttling.ts";
 import { refusalMessage } from "./errors.ts";
@@ -22,8 +22,9 @@ export function emailTaken() {
   return invalidInput([{ field: "email", message: "This e-mail address is already registered." }]);
 }
 
-export function renewalRefused(reason: RefusalReason) {
-  return { __typename: "RenewalRefused", reason, message: refusalMessage(reason) } as const;
+export function renewalRefused({ reason, endReason }: TokenRefused) {
+  const message = refusalMessage(reason);
+  return { __typename: "RenewalRefused", reason, endReason: endReason ?? null, message } as const;
 }
 
 export function tooManyAttempts({ retryAfterSeconds }: Pick<Throttled, "retryAfterSeconds">) {

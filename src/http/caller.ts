@@ -99,6 +99,7 @@ export async function identifyHttpCaller(
     lifecycle,
     ledger: options.ledger,
     isRequest: true,
+    ...(claims && { readEndReason: () => sessions.endReason(claims.fingerprint) }),
     noteRefusal: logRefusal,
     ...(onDone && { onDone }),
     join,

@@ -6,29 +6,23 @@ import type { Options } from "../config/load.ts";
 import { exposedData } from "../config/exposed-files.ts";
 import { readGeneratedSecret, readOrGenerateSecret } from "../config/generated-secret.ts";
 import { nodeLimits } from "./limits.ts";
+import { channelOfDeployment, redisAddress, redisSessions, startProbe } from "./redis-backends.ts";
 import type { ReportError } from "../lib/report-error.ts";
 import { KeyRing } from "../session/keys.ts";
 import type { Lifetimes } from "../session/session.ts";
 import type { SessionStore } from "../session/store.ts";
 import type { PubSub } from "../session/pubsub.ts";
 import { MemoryPubSub } from "../stores/memory/pubsub.ts";
-import { databaseOf, type RedisAddress } from "../stores/redis/address.ts";
-import { channelNames, type ChannelOf } from "../stores/redis/channel-names.ts";
-import {
-  closeClient,
-  commandClient,
-  subscriberClient,
-  type RedisClient,
-} from "../stores/redis/client.ts";
+import { closeClient, commandClient, subscriberClient } from "../stores/redis/client.ts";
 import { durabilityWarnings } from "../stores/redis/durability.ts";
-import { ReplicatedEnds } from "../stores/redis/replicas.ts";
-import { RedisSessions } from "../stores/redis/sessions.ts";
 import { RedisPubSub } from "../stores/redis/pubsub.ts";
 import { foreignWrites, openDatabase } from "../stores/sqlite/database.ts";
 import { SqliteSessions } from "../stores/sqlite/sessions.ts";
 import type { UserDirectory } from "../users/directory.ts";
 import { PostgresUsers } from "../users/postgres.ts";
 import { SqliteUsers } from "../users/sqlite.ts";
+import type { BackendReports } from "../telemetry/backend-reports.ts";
+import { LimiterFallback } from "../users/shared-limiter.ts";
 import { Throttling, type Throttle } from "../users/throttling.ts";
 
 /** The implementations of the ports. An app may provide its own: see `createCurfew`. */
@@ -62,6 +56,7 @@ export async function openBackends(
   options: Options,
   appBackends: Partial<Backends>,
   reportError: ReportError,
+  reports: BackendReports,
 ): Promise<OpenBackends> {
   await using opened = new AsyncDisposableStack();
   const track = <Backend extends { close(): void | Promise<void> }>(backend: Backend): Backend =>
@@ -81,7 +76,7 @@ export async function openBackends(
   );
   const redis = redisAddress(options);
   if (redis === undefined) {
-    const store = track(appBackends.store ?? new SqliteSessions(localDatabase()));
+    const store = track(appBackends.store ?? new SqliteSessions(localDatabase(), options));
     const memory = new MemoryPubSub(onError);
     const pubsub = track(appBackends.pubsub ?? memory);
     const throttle = new Throttling(options);
@@ -93,65 +88,56 @@ export async function openBackends(
   }
   const publisher = opened.adopt(await commandClient(redis, nodeLimits.redis), closeClient);
   const channelOf = channelOfDeployment(redis, options);
+  const subscriber =
+    appBackends.pubsub === undefined
+      ? opened.adopt(await subscriberClient(redis, nodeLimits.redis, publisher), closeClient)
+      : undefined;
+  const redisPubSub = subscriber && new RedisPubSub({ publisher, subscriber, channelOf, onError });
+  const probe = opened.adopt(
+    await startProbe(redis, {
+      commands: publisher,
+      ...(subscriber && { subscriber }),
+      channelOf,
+      observer: reports,
+      onCommandsReturned: () => redisPubSub?.reportMissedMessages(),
+      onError: (error) => reportError("a listener of the links to Redis failed", error),
+    }),
+    (it) => it.close(),
+  );
   // The scripts can publish only to a pub/sub on the same Redis.
-  const publishes = appBackends.pubsub === undefined;
+  const channels = redisPubSub && channelOf;
   const store = track(
-    appBackends.store ?? (await redisSessions(redis, publisher, options, publishes && channelOf)),
+    appBackends.store ??
+      (await redisSessions(redis, publisher, options, {
+        channelOf: channels,
+        replacements: probe,
+      })),
   );
-  const pubsub = track(
-    appBackends.pubsub ??
-      new RedisPubSub({
-        publisher,
-        subscriber: await subscriberClient(redis, nodeLimits.redis, publisher),
-        channelOf,
-        onError,
-      }),
-  );
-  const throttle = new Throttling(options, publisher);
+  const pubsub = track(appBackends.pubsub ?? redisPubSub ?? new MemoryPubSub(onError));
+  const throttle = new Throttling(options, publisher, new LimiterFallback(reports));
   const warnings = [
     ...(await durabilityWarnings(publisher)),
     ...exposedData(options.dataDir, options.secrets === undefined),
   ];
-  const checks = checksOf({ store, pubsub, users }, appBackends, "redis");
+  const pings = {
+    ...(appBackends.store === undefined && { redis: () => probe.pingCommands() }),
+    ...(subscriber && { subscriber: () => probe.pingSubscriber() }),
+  };
+  const checks = checksOf({ store, pubsub, users }, appBackends, "redis", pings);
   const look = () => {};
   const close = closing(opened.move());
   return { ring, users, store, pubsub, throttle, warnings, checks, look, close };
 }
 
-function channelOfDeployment(
-  redis: RedisAddress,
-  { redisChannelPrefix: prefix, redisChannelDatabase }: Options,
-): ChannelOf {
-  return channelNames({ database: redisChannelDatabase ? databaseOf(redis) : 0, prefix });
-}
-
-/** @param channelOf false if the pub/sub is not on this Redis */
-async function redisSessions(
-  redis: RedisAddress,
-  publisher: RedisClient,
-  { endReplicas: replicas }: Options,
-  channelOf: ChannelOf | false,
-): Promise<RedisSessions> {
-  const { replicaTimeout, ...limits } = nodeLimits.redis;
-  // The reply to WAIT takes up to its time-out, and then its way back.
-  const waiting = { ...limits, commandTimeout: replicaTimeout + limits.commandTimeout };
-  const replicated =
-    replicas > 0 &&
-    new ReplicatedEnds(await commandClient(redis, waiting, { pipelines: false }), {
-      replicas,
-      timeout: replicaTimeout,
-    });
-  return new RedisSessions(publisher, {
-    ...(channelOf && { channelOf }),
-    ...(replicated && { replicated }),
-  });
-}
-
-/** @param storeName the check of the session store that the settings choose */
+/**
+ * @param storeName the check of the session store that the settings choose
+ * @param pings checks that replace those of the backends
+ */
 function checksOf(
   { store, pubsub, users }: Backends,
   appBackends: Partial<Backends>,
   storeName: "redis" | "database",
+  pings: Readonly<Record<string, () => Promise<void>>> = {},
 ): OpenBackends["checks"] {
   const named = [
     [appBackends.store ? "store" : storeName, store],
@@ -159,7 +145,9 @@ function checksOf(
     [appBackends.users ? "users" : "database", users],
   ] as const;
   return named.flatMap(([name, backend]) =>
-    backend.ping === undefined ? [] : [{ name, ping: async () => backend.ping?.() }],
+    backend.ping === undefined
+      ? []
+      : [{ name, ping: pings[name] ?? (async () => backend.ping?.()) }],
   );
 }
 
@@ -188,14 +176,6 @@ export function lifetimesOf(options: Options): Lifetimes {
     absolute: options.sessionMaxAge,
     grace: options.renewalGrace,
   };
-}
-
-/** The address of the Redis in the settings, if they have one. */
-function redisAddress(options: Options): RedisAddress | undefined {
-  const { redisUrl, redisClusterNodes: nodes, redisSentinels, redisSentinelName } = options;
-  if (nodes !== undefined) return { nodes };
-  if (redisSentinels === undefined || redisSentinelName === undefined) return redisUrl;
-  return { sentinels: redisSentinels, name: redisSentinelName };
 }
 
 /** Returns the keys of a server that was started before with these settings, or `undefined` if there are none. */
@@ -240,8 +220,10 @@ export async function openExistingBackends(
   const channelOf = redis === undefined ? undefined : channelOfDeployment(redis, options);
   const store =
     redis && publisher
-      ? await redisSessions(redis, publisher, options, channelOf ?? false)
-      : database && new SqliteSessions(database);
+      ? opened.adopt(await redisSessions(redis, publisher, options, { channelOf }), (it) =>
+          it.close(),
+        )
+      : database && new SqliteSessions(database, options);
   if (store === undefined) return undefined;
   const owned = opened.move();
   const pubsub = async (reportError: ReportError) => {

@@ -25,6 +25,16 @@ export const nodeLimits = {
   maxUnauthenticatedSocketsPerAddress: 100,
   /** Pause between batches of deliveries to the watchers of one user (ms). They take a tenth of a core at most. */
   watchPause: 20,
+  /**
+   * Lists of watched users' sessions that are read again after a gap: how many are read at once, and the pauses after
+   * failures (ms). With a store that takes 1 ms per list, 16,000 users are read in about 1 s.
+   */
+  watchRereads: { atOnce: 16, firstPause: 250, longestPause: 5_000 },
+  /**
+   * How long a password change may take between its step in the user directory and its step in the session store (ms).
+   * A renewal by the same session that falls between them waits this long before it is judged.
+   */
+  passwordChangePause: 1_000,
   /** Password hashes that wait for a thread. Further attempts are refused, with the time to retry after. */
   maxQueuedHashes: 64,
   /** How long `/ready` waits for a store or database (ms). One that does not answer counts as down. */

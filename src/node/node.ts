@@ -17,7 +17,7 @@ import { Deadlines } from "../lib/deadlines.ts";
 import { EndChannel } from "../session/end-channel.ts";
 import { EndReplay } from "../session/end-replay.ts";
 import { RecentEnds } from "../session/ends.ts";
-import { Sessions } from "../session/sessions.ts";
+import { Sessions, type SessionsOptions } from "../session/sessions.ts";
 import { Watches } from "../session/watch.ts";
 import { Connections } from "../connections/connections.ts";
 import { ConnectionLimiter } from "../connections/connection-limiter.ts";
@@ -25,6 +25,8 @@ import { Recheck } from "../connections/recheck.ts";
 import { refusalFact, type Refusal } from "../connections/refusals.ts";
 import { gathering } from "../telemetry/gathered-facts.ts";
 import { Telemetry } from "../telemetry/telemetry.ts";
+import { backendReports } from "../telemetry/backend-reports.ts";
+import { readinessOf } from "../http/health.ts";
 import { startupReport, type StartupReport } from "./startup-report.ts";
 import { Accounts } from "../users/accounts.ts";
 import { Administration } from "../users/administration.ts";
@@ -75,7 +77,10 @@ export async function createNode(given: NodeOptions) {
     telemetry.metrics.fault();
     logError(what, error);
   };
-  const backends = await openBackends(options, appBackends, reportError);
+  const reports = backendReports(logger, telemetry.metrics.backends);
+  const backends = await openBackends(options, appBackends, reportError, reports);
+  const readiness = readinessOf(backends.checks, nodeLimits.readinessTimeout, () => false);
+  telemetry.metrics.backends.showParts(async () => (await readiness()).parts);
   const startup = startupReport({
     options,
     appBackends,
@@ -87,8 +92,8 @@ export async function createNode(given: NodeOptions) {
   const trail = auditTrail({ logger, clock, reportError, ...(onAudit && { onAudit }) });
   const audit = telemetry.metrics.counting(gathering(trail));
   const uptime = given.clock ?? (() => performance.now());
-  const reports = { startup, logger, reportError, audit, telemetry };
-  const node = assembleNode({ options, backends, ...reports, clock, uptime, isUserDisabled });
+  const observability = { startup, logger, reportError, audit, telemetry };
+  const node = assembleNode({ options, backends, ...observability, clock, uptime, isUserDisabled });
   await node.open();
   return node;
 }
@@ -104,6 +109,21 @@ interface NodeParts {
   readonly clock: () => number;
   readonly uptime: () => number;
   readonly isUserDisabled: NodeOptions["isUserDisabled"];
+}
+
+/** An app that decides itself which users are disabled keeps no security versions here. */
+function userLookups(
+  accounts: Accounts,
+  isUserDisabled: NodeOptions["isUserDisabled"],
+): Pick<SessionsOptions, "userStatus" | "securityVersionOf"> {
+  if (isUserDisabled === undefined)
+    return {
+      userStatus: (userId) => accounts.status(userId),
+      securityVersionOf: async (userId) => (await accounts.status(userId)).securityVersion,
+    };
+  return {
+    userStatus: async (userId) => ({ disabled: await isUserDisabled(userId), securityVersion: 0 }),
+  };
 }
 
 function assembleNode(parts: NodeParts) {
@@ -130,7 +150,8 @@ function assembleNode(parts: NodeParts) {
     lifetimes: lifetimesOf(options),
     foreignReplays: options.foreignReplays,
     ...(options.maxSessionsPerUser > 0 && { maxSessionsPerUser: options.maxSessionsPerUser }),
-    isUserDisabled: parts.isUserDisabled ?? ((userId) => accounts.isUserDisabled(userId)),
+    ...userLookups(accounts, parts.isUserDisabled),
+    passwordChangePause: () => delay(nodeLimits.passwordChangePause, undefined, { ref: false }),
     clock,
     randomBytes,
     reportError,
@@ -188,7 +209,19 @@ function assembleNode(parts: NodeParts) {
   const events = new Events(pubsub);
   const list = (userId: string) => sessions.list(userId);
   const pause = (then: () => void) => void setTimeout(then, nodeLimits.watchPause).unref();
-  const watches = new Watches({ pubsub, deadlines, clock, list, pause, reportError });
+  const wait = (milliseconds: number, then: () => void) =>
+    void setTimeout(then, milliseconds).unref();
+  const rereads = { ...nodeLimits.watchRereads, wait, random: Math.random };
+  const watches = new Watches({
+    pubsub,
+    deadlines,
+    clock,
+    list,
+    readMany: (fingerprints) => sessions.readMany(fingerprints),
+    pause,
+    rereads,
+    reportError,
+  });
   const services: Services = {
     sessions,
     accounts,
@@ -226,7 +259,7 @@ function assembleNode(parts: NodeParts) {
     logger,
     services,
     shared,
-    admin: new Administration({ users, sessions, audit }),
+    admin: new Administration({ users, sessions, audit, clock }),
     metrics,
     /** The readiness checks of the backends. */
     checks: backends.checks,
@@ -238,6 +271,7 @@ function assembleNode(parts: NodeParts) {
       endChannel.close();
       endReplay.close();
       connections.close();
+      watches.close();
       await backends.close();
     },
   };

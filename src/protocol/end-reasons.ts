@@ -22,3 +22,8 @@ export const endReasons = [
 
 /** Why a session ended. */
 export type EndReason = (typeof endReasons)[number];
+
+/** Undefined for a reason of a later version. */
+export function toEndReason(value: unknown): EndReason | undefined {
+  return endReasons.find((reason) => reason === value);
+}

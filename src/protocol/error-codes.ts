@@ -2,7 +2,10 @@
 
 /** The comment of each one is its sentence in docs/protocol.md. */
 export const errorCodes = [
-  /** The operation needs a live session. `extensions.reason` is the refusal reason. */
+  /**
+   * The operation needs a live session. `extensions.reason` is the refusal reason; `extensions.endReason` is the end
+   * reason of an ended session, if it is known.
+   */
   "UNAUTHENTICATED",
   /** The server cannot reach its store or its users. Retry later. */
   "SERVICE_UNAVAILABLE",

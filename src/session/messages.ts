@@ -1,5 +1,5 @@
 /** The messages that nodes publish about sessions, and their topics. */
-import { endReasons, type EndReason } from "../protocol/end-reasons.ts";
+import { toEndReason, type EndReason } from "../protocol/end-reasons.ts";
 import type { SessionEnd } from "./ends.ts";
 import { toSession, type Session } from "./session.ts";
 
@@ -58,24 +58,36 @@ export function userTopic(userId: string): string {
   return `curfew:user:${userId}`;
 }
 
-/** Undefined for a message of a later version or of another program. */
+/**
+ * Reads a message from a session's topic. A message that names the session and is not understood, for example
+ * because a later version sent it, is `uncertain`: the reader then asks the store. Undefined if the message
+ * names no session.
+ */
 export function readSessionMessage(message: unknown): SessionMessage | undefined {
   if (!isRecord(message)) return undefined;
   const { type, fingerprint, reason, at, address } = message;
   if (typeof fingerprint !== "string") return undefined;
-  if (type === "uncertain") return { type, fingerprint };
+  const uncertain = { type: "uncertain", fingerprint } as const;
   const session = toSession(message["session"]);
-  if (session?.fingerprint !== fingerprint) return undefined;
-  if (type === "renewed") return { type, fingerprint, session };
-  if (type === "replayed") {
-    const from = typeof address === "string" ? address : null;
-    return { type, fingerprint, session, address: from };
+  if (session?.fingerprint !== fingerprint) return uncertain;
+  switch (type) {
+    case "renewed":
+      return { type, fingerprint, session };
+    case "replayed":
+      return {
+        type,
+        fingerprint,
+        session,
+        address: typeof address === "string" ? address : null,
+      };
+    case "ended": {
+      const known = toEndReason(reason);
+      if (known === undefined) return uncertain;
+      return { type, fingerprint, session, reason: known, ...(isTime(at) && { at }) };
+    }
+    default:
+      return uncertain;
   }
-  if (type !== "ended" || typeof reason !== "string") return undefined;
-  const known = endReasons.find((one) => one === reason);
-  // A reason of a later version: a recheck finds that the session has ended.
-  if (known === undefined) return { type: "uncertain", fingerprint };
-  return { type, fingerprint, session, reason: known, ...(isTime(at) && { at }) };
 }
 
 /** Undefined for a message of a later version or of another program. */
@@ -101,15 +113,18 @@ export function readEndsReply(message: unknown): EndsReply | undefined {
 function toEnd(value: unknown): SessionEnd | undefined {
   if (!isRecord(value)) return undefined;
   const { fingerprint, reason, at } = value;
-  const known = endReasons.find((one) => one === reason);
+  const known = toEndReason(reason);
   if (typeof fingerprint !== "string" || known === undefined || !isTime(at)) return undefined;
   return { fingerprint, reason: known, at };
 }
 
-export function readUserMessage(message: unknown): UserMessage | undefined {
-  if (!isRecord(message) || message["type"] !== "started") return undefined;
-  const session = toSession(message["session"]);
-  return session && { type: "started", session };
+/** Reads a message from a user's topic. One that is not understood is `uncertain`. Undefined if it has no type. */
+export function readUserMessage(
+  message: unknown,
+): UserMessage | { readonly type: "uncertain" } | undefined {
+  if (!isRecord(message) || typeof message["type"] !== "string") return undefined;
+  const session = message["type"] === "started" ? toSession(message["session"]) : undefined;
+  return session === undefined ? { type: "uncertain" } : { type: "started", session };
 }
 
 function isTime(value: unknown): value is number {

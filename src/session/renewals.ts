@@ -11,6 +11,12 @@ import { decideRenewal, type RenewalRequest } from "./renewal-rules.ts";
 import type { Device, Lifetimes, Session } from "./session.ts";
 import type { SessionStore } from "./store.ts";
 import { checkToken, mintPair, type Claims } from "./token.ts";
+import {
+  isOutdated,
+  outdatedReason,
+  type SecurityVersion,
+  type UserStatus,
+} from "./user-status.ts";
 
 export interface RenewalsOptions {
   readonly store: SessionStore;
@@ -18,8 +24,12 @@ export interface RenewalsOptions {
   readonly lifetimes: Lifetimes;
   /** The recent ends that this node knows. Their sessions are refused without asking the store. Default: none */
   readonly ends?: RecentEnds;
-  /** Whether the user was deleted or locked. */
-  readonly isUserDisabled: (userId: string) => Promise<boolean>;
+  readonly userStatus: (userId: string) => Promise<UserStatus>;
+  /**
+   * Waits while a password change may be between its two steps: it raises the user's security version, and then that
+   * of the caller's session. Default: does not wait
+   */
+  readonly passwordChangePause?: () => Promise<unknown>;
   readonly clock: () => number;
   /** Receives every fact once. */
   readonly audit?: Audit;
@@ -27,19 +37,21 @@ export interface RenewalsOptions {
   readonly foreignReplays?: "end" | "audit";
 }
 
+/** The parts of `Sessions` that end a session and return why one ended. */
+interface Ends {
+  readonly end: (fingerprint: string, reason: EndReason) => Promise<number>;
+  readonly endReason: (fingerprint: string) => Promise<EndReason | undefined>;
+}
+
 export class Renewals {
   readonly #options: RenewalsOptions;
   readonly #notifier: SessionNotifier;
-  readonly #end: (fingerprint: string, reason: EndReason) => Promise<number>;
+  readonly #ends: Ends;
 
-  constructor(
-    options: RenewalsOptions,
-    notifier: SessionNotifier,
-    end: (fingerprint: string, reason: EndReason) => Promise<number>,
-  ) {
+  constructor(options: RenewalsOptions, notifier: SessionNotifier, ends: Ends) {
     this.#options = options;
     this.#notifier = notifier;
-    this.#end = end;
+    this.#ends = ends;
   }
 
   async renew(renewalToken: string, device: Device): Promise<Renewal> {
@@ -47,12 +59,16 @@ export class Renewals {
   }
 
   /** Does not look the user up: the session is live, and a lock that is in progress ends it. */
-  async reissue(claims: Claims, device: Device): Promise<Renewal> {
+  async reissue(claims: Claims, device: Device, securityVersion?: number): Promise<Renewal> {
     const { store, lifetimes, ring, clock } = this.#options;
     const { fingerprint, generation: atLeast } = claims;
-    const request = { atLeast, network: sessionNetworkOf(device.ipAddress) };
     const known = this.#options.ends?.get(fingerprint);
     if (known !== undefined) return this.#audited(refused("ENDED", claims, known.reason), device);
+    const request = {
+      atLeast,
+      network: sessionNetworkOf(device.ipAddress),
+      ...(securityVersion !== undefined && { securityVersion }),
+    };
     let session: Session | undefined;
     let isPublished = false;
     const onPublished = () => (isPublished = true);
@@ -63,11 +79,25 @@ export class Renewals {
       void this.#notifier.change({ type: "uncertain", fingerprint });
       throw error;
     }
-    if (session === undefined) return this.#audited(refused("ENDED", claims), device);
+    if (session === undefined) return this.#audited(await this.#refusedAsEnded(claims), device);
     await this.#rotated(session, device, isPublished);
     const since = this.#options.ends?.get(fingerprint);
     if (since !== undefined) return this.#audited(refused("ENDED", claims, since.reason), device);
     return { outcome: "renewed", session, tokens: mintPair(ring, claims.secret, session) };
+  }
+
+  /**
+   * Confirms that a session is outdated. Resolves to the session if it is not, and else to undefined.
+   *
+   * The session that changed the password gets the user's new version one step after the user. It is read again, so
+   * that its own change does not end it.
+   */
+  async confirmed(session: Session, user: SecurityVersion): Promise<Session | undefined> {
+    if (!isOutdated(session, user)) return session;
+    const { store, clock, passwordChangePause } = this.#options;
+    if (user.securityReason === "PASSWORD_CHANGED") await passwordChangePause?.();
+    const current = await store.read(session.fingerprint, clock());
+    return current !== undefined && !isOutdated(current, user) ? current : undefined;
   }
 
   async #renew(renewalToken: string, device: Device): Promise<Renewal> {
@@ -79,16 +109,23 @@ export class Renewals {
   }
 
   async #renewVerified(claims: Claims, device: Device): Promise<Renewal> {
-    const { store, lifetimes, ring, clock, isUserDisabled, foreignReplays } = this.#options;
+    const { store, lifetimes, ring, clock, userStatus, foreignReplays } = this.#options;
     const { fingerprint, generation } = claims;
     const ended = this.#options.ends?.get(fingerprint);
     if (ended !== undefined) return refused("ENDED", claims, ended.reason);
-    const known = await store.read(fingerprint, clock());
-    if (known === undefined) return refused("ENDED", claims);
+    const read = await store.read(fingerprint, clock());
+    if (read === undefined) return this.#refusedAsEnded(claims);
     // Before the rotation: if the directory does not answer, the token is not used up.
-    if (await isUserDisabled(known.userId)) {
-      await this.#end(fingerprint, "USER_GONE");
-      return refused("USER_GONE", claims);
+    const user = await userStatus(read.userId);
+    if (user.disabled) {
+      await this.#ends.end(fingerprint, "USER_GONE");
+      return refused("USER_GONE", claims, "USER_GONE");
+    }
+    const known = await this.confirmed(read, user);
+    if (known === undefined) {
+      const endReason = outdatedReason(user);
+      const count = await this.#ends.end(fingerprint, endReason);
+      return refused("ENDED", claims, count > 0 ? endReason : undefined);
     }
     const requested: RenewalRequest = {
       generation,
@@ -109,7 +146,7 @@ export class Renewals {
     const renewal = await store.renew(fingerprint, request, lifetimes, clock());
     switch (renewal.outcome) {
       case "absent":
-        return refused("ENDED", claims, renewal.endReason);
+        return this.#refusedAsEnded(claims, renewal.endReason);
       case "superseded":
         return refused("SUPERSEDED", claims);
       case "reused":
@@ -135,7 +172,7 @@ export class Renewals {
     const { fingerprint, generation } = claims;
     let ended: number | undefined;
     try {
-      ended = await this.#end(fingerprint, "RENEWAL_REUSED");
+      ended = await this.#ends.end(fingerprint, "RENEWAL_REUSED");
     } finally {
       // Also if it is unknown whether the session ended: the client that sent the token may not retry.
       if (ended !== 0)
@@ -147,7 +184,12 @@ export class Renewals {
           ...clientOriginOf(device),
         });
     }
-    return refused(ended === 0 ? "ENDED" : "REUSED", claims);
+    return ended === 0 ? this.#refusedAsEnded(claims) : refused("REUSED", claims, "RENEWAL_REUSED");
+  }
+
+  /** @param known why it ended, if the store has returned that */
+  async #refusedAsEnded(claims: Claims, known?: EndReason): Promise<Renewal> {
+    return refused("ENDED", claims, known ?? (await this.#ends.endReason(claims.fingerprint)));
   }
 
   async #rotated(session: Session, device: Device, isPublished: boolean): Promise<void> {
@@ -180,5 +222,5 @@ export class Renewals {
 }
 
 function refused(reason: RefusalReason, claims: Claims, endReason?: EndReason): Renewal {
-  return { outcome: "refused", reason, claims, ...(endReason !== undefined && { endReason }) };
+  return { outcome: "refused", reason, claims, ...(endReason && { endReason }) };
 }

@@ -1,4 +1,5 @@
 /** The use cases of sessions: start, authenticate, renew, end, list. */
+import { SessionAccess } from "./access.ts";
 import { SessionNotifier } from "./notifier.ts";
 import type { RecentEnds, SessionEnd } from "./ends.ts";
 import { actorFields, sessionFields, type Actor } from "./audit.ts";
@@ -6,17 +7,10 @@ import type { ReportError } from "../lib/report-error.ts";
 import type { SessionMessage } from "./messages.ts";
 import type { Authentication, Issued, Renewal } from "./outcomes.ts";
 import type { EndReason } from "../protocol/end-reasons.ts";
-import type { RefusalReason } from "../protocol/refusal-reasons.ts";
 import { Renewals, type RenewalsOptions } from "./renewals.ts";
 import { inBatches } from "../lib/in-batches.ts";
-import {
-  beginSession,
-  sessionsBeyondLimit,
-  lastSeenResolution,
-  type Device,
-  type Session,
-} from "./session.ts";
-import { StoreUnavailable, type SessionStore } from "./store.ts";
+import { beginSession, sessionsBeyondLimit, type Device, type Session } from "./session.ts";
+import type { SessionStore } from "./store.ts";
 import {
   checkToken,
   mintPair,
@@ -27,6 +21,8 @@ import {
   type TokenRefusal,
 } from "./token.ts";
 import type { PubSub } from "./pubsub.ts";
+import { endEverybody } from "./end-everybody.ts";
+import { outdatedReason, type SecurityVersion } from "./user-status.ts";
 
 export type { Authentication, Issued, Renewal } from "./outcomes.ts";
 
@@ -36,6 +32,8 @@ export interface SessionsOptions extends RenewalsOptions {
   readonly ends?: RecentEnds;
   /** How many sessions a user may have. A login beyond the limit ends the oldest. Default: no limit */
   readonly maxSessionsPerUser?: number;
+  /** A user's security version, for sessions that start without one. Default: 0 */
+  readonly securityVersionOf?: (userId: string) => Promise<number>;
   readonly randomBytes: (size: number) => Uint8Array;
   /** Receives failures that do not fail the caller, such as a message that could not be published. */
   readonly reportError: ReportError;
@@ -47,22 +45,31 @@ const noDevice: Device = { userAgent: null, ipAddress: null };
 export class Sessions {
   readonly #options: SessionsOptions;
   readonly #notifier: SessionNotifier;
+  readonly #access: SessionAccess;
   readonly #renewals: Renewals;
 
   constructor(options: SessionsOptions) {
     this.#options = options;
+    this.#access = new SessionAccess(options);
     this.#notifier = new SessionNotifier(options.pubsub, options.reportError);
-    this.#renewals = new Renewals(options, this.#notifier, (...args) => this.end(...args));
+    this.#renewals = new Renewals(options, this.#notifier, {
+      end: (...args) => this.end(...args),
+      endReason: (fingerprint) => this.#access.endReason(fingerprint),
+    });
   }
 
   /**
    * Signs a user in. The caller checks afterwards that the user is not deleted or locked, and else ends the
    * session: a concurrent lock ends only the sessions that it finds.
+   *
+   * @param securityVersion the user's, read together with the password hash. Default: reads the current one, if the
+   * user directory keeps security versions
    */
-  async start(userId: string, device: Device): Promise<Issued> {
+  async start(userId: string, device: Device, securityVersion?: number): Promise<Issued> {
     const { store, lifetimes, ring, clock, randomBytes, audit } = this.#options;
+    const version = securityVersion ?? (await this.#options.securityVersionOf?.(userId));
     const secret = SessionSecret.random(randomBytes);
-    const session = beginSession(secret.fingerprint, userId, device, lifetimes, clock());
+    const session = beginSession(secret.fingerprint, userId, device, lifetimes, clock(), version);
     await store.create(session);
     audit?.({ event: "login", ...sessionFields(session, device) });
     await Promise.all([this.#notifier.start(session), this.#endOldest(userId)]);
@@ -85,9 +92,7 @@ export class Sessions {
 
   /** Reads the session of a verified access token from the store. */
   async check(claims: Claims): Promise<Authentication> {
-    return this.#readAndCheck(claims, (session) =>
-      claims.generation < session.generation ? "SUPERSEDED" : undefined,
-    );
+    return this.#access.check(claims);
   }
 
   /**
@@ -96,64 +101,20 @@ export class Sessions {
    * connection has its own deadline.
    */
   async checkAgain(claims: Claims): Promise<Authentication> {
-    return this.#readAndCheck(claims, (session) =>
-      claims.generation < session.minGeneration ? "SUPERSEDED" : undefined,
-    );
+    return this.#access.checkAgain(claims);
   }
 
-  async #readAndCheck(
-    claims: Claims,
-    refusalOf: (session: Session) => RefusalReason | undefined,
-  ): Promise<Authentication> {
-    const { fingerprint } = claims;
-    const ended = ({ reason: endReason }: SessionEnd) =>
-      ({ state: "refused", reason: "ENDED", claims, endReason }) as const;
-    const knownBefore = this.#options.ends?.get(fingerprint);
-    if (knownBefore !== undefined) return ended(knownBefore);
-    let session: Session | undefined;
-    try {
-      session = await this.#read(fingerprint);
-    } catch (cause) {
-      if (cause instanceof StoreUnavailable) return { state: "unavailable", claims, cause };
-      throw cause;
-    }
-    // The store may have read the session before it ended.
-    const known = this.#options.ends?.get(fingerprint);
-    if (known !== undefined) return ended(known);
-    if (session === undefined) return { state: "refused", reason: "ENDED", claims };
-    const reason = refusalOf(session);
-    return reason === undefined
-      ? { state: "signedIn", session, claims }
-      : { state: "refused", reason, claims };
-  }
-
-  /** Reads a live session. The read counts as a use of it. */
-  async #read(fingerprint: string): Promise<Session | undefined> {
-    const { store, clock, reportError } = this.#options;
-    const now = clock();
-    const session = await store.read(fingerprint, now);
-    if (session !== undefined && now - session.lastSeenAt >= lastSeenResolution)
-      store
-        .touch(fingerprint, now)
-        .catch((error: unknown) =>
-          reportError("the last use of a session was not recorded", error),
-        );
-    return session;
+  /**
+   * Why a session ended. Resolves to undefined if that is not known, or if the store does not answer in time. Only
+   * for holders of genuine tokens of the session.
+   */
+  async endReason(fingerprint: string): Promise<EndReason | undefined> {
+    return this.#access.endReason(fingerprint);
   }
 
   /** Reads many sessions, in the order of the fingerprints. The read does not count as a use of them. */
   async readMany(fingerprints: readonly string[]): ReturnType<SessionStore["readMany"]> {
-    const { store, clock, ends } = this.#options;
-    const isEnded = (fingerprint: string) => ends?.get(fingerprint) !== undefined;
-    const others = fingerprints.filter((fingerprint) => !isEnded(fingerprint));
-    const lookups = others.length > 0 ? await store.readMany(others, clock()) : [];
-    const found = new Map(others.map((fingerprint, i) => [fingerprint, lookups[i]]));
-    const cause = new StoreUnavailable("The store did not answer for a session");
-    return fingerprints.map((fingerprint) =>
-      isEnded(fingerprint)
-        ? { state: "absent" }
-        : (found.get(fingerprint) ?? { state: "unknown", cause }),
-    );
+    return this.#access.readMany(fingerprints);
   }
 
   /** @param device the client, for the audit trail and foreign replays */
@@ -166,10 +127,30 @@ export class Sessions {
    * now on, with `SUPERSEDED`, and only the returned pair is accepted. Moves on from the current generation,
    * whatever the generation of the caller's token.
    *
+   * @param securityVersion the user's, after the change. Default: the session keeps its own
    * @throws StoreUnavailable if it is unknown whether it was done; safe to repeat
    */
-  async reissue(claims: Claims, device: Device = noDevice): Promise<Renewal> {
-    return this.#renewals.reissue(claims, device);
+  async reissue(
+    claims: Claims,
+    device: Device = noDevice,
+    securityVersion?: number,
+  ): Promise<Renewal> {
+    return this.#renewals.reissue(claims, device, securityVersion);
+  }
+
+  /**
+   * Compares a session with its user, who was read just now. If the user's security version was raised since the
+   * session began, resolves to false and ends the session, without waiting for its end.
+   */
+  async outlasts(session: Session, user: SecurityVersion): Promise<boolean> {
+    if ((await this.#renewals.confirmed(session, user)) !== undefined) return true;
+    this.end(session.fingerprint, outdatedReason(user)).catch((error: unknown) =>
+      this.#options.reportError(
+        "a session was not ended after its user's security version was raised",
+        error,
+      ),
+    );
+    return false;
   }
 
   /** Reads the claims of any token of this server: either kind, any generation, expired or not. */
@@ -265,6 +246,24 @@ export class Sessions {
   /** Ends all sessions of the user. Resolves to the number that this call ended. Safe to repeat. */
   async endAll(userId: string, reason: EndReason, actor?: Actor): Promise<number> {
     return this.endOthers(userId, undefined, reason, actor);
+  }
+
+  /**
+   * Ends the sessions of all users that began before a time (epoch ms), found by their records. Resolves to the number
+   * that this call ended. Safe to repeat.
+   *
+   * @param onProgress called now and then with the number so far
+   * @throws Error if the store cannot list its sessions
+   */
+  async endEverybody(
+    beganBefore: number,
+    reason: EndReason,
+    actor?: Actor,
+    onProgress?: (endedSessions: number) => void,
+  ): Promise<number> {
+    const { store, clock } = this.#options;
+    const end = (fingerprint: string) => this.end(fingerprint, reason, actor);
+    return endEverybody({ store, clock, beganBefore, end, onProgress });
   }
 
   /** The user's live sessions, newest first. */

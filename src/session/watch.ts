@@ -1,7 +1,9 @@
 /** Watches all sessions of a user: an async iterator of the events on any node. */
 import type { ReportError } from "../lib/report-error.ts";
 import type { Deadlines } from "../lib/deadlines.ts";
+import { RetryQueue, type RetryLimits, type RetryQueueOptions } from "../lib/retry-queue.ts";
 import { EventDelivery } from "./event-delivery.ts";
+import { listAgain, type SessionReads } from "./list-again.ts";
 import {
   readSessionMessage,
   readUserMessage,
@@ -12,19 +14,21 @@ import {
 import type { EndReason } from "../protocol/end-reasons.ts";
 import type { SessionEvent } from "./session-event.ts";
 import type { Session } from "./session.ts";
+import type { StoreUnavailable } from "./store.ts";
 import type { Stream } from "../lib/bounded-queue.ts";
 import type { Yield } from "../lib/yielding-queue.ts";
 import type { PubSub, Unsubscribe } from "./pubsub.ts";
 
 export type { SessionEvent } from "./session-event.ts";
 
-export interface WatchOptions {
+export interface WatchOptions extends SessionReads {
   readonly pubsub: PubSub;
   readonly deadlines: Deadlines;
   readonly clock: () => number;
-  readonly list: (userId: string) => Promise<readonly Session[]>;
   /** The pause between two batches of deliveries to one user's subscribers. */
   readonly pause: Yield;
+  /** How the sessions of users are listed again, of all watches together. */
+  readonly rereads: RetryLimits & Pick<RetryQueueOptions, "wait" | "random">;
   readonly reportError: ReportError;
 }
 
@@ -32,9 +36,13 @@ export interface WatchOptions {
 export class Watches {
   readonly #options: WatchOptions;
   readonly #watches = new Map<string, Watch>();
+  readonly #rereads: RetryQueue;
 
   constructor(options: WatchOptions) {
     this.#options = options;
+    const onOutage = (error: unknown) =>
+      options.reportError("watched sessions could not be read", error);
+    this.#rereads = new RetryQueue({ ...options.rereads, onOutage });
   }
 
   /**
@@ -57,16 +65,23 @@ export class Watches {
   }
 
   #open(userId: string): Watch {
-    const watch = new Watch(userId, this.#options, () => {
+    const watch = new Watch(userId, this.#options, this.#rereads, () => {
       if (this.#watches.get(userId) === watch) this.#watches.delete(userId);
     });
     this.#watches.set(userId, watch);
     return watch;
   }
+
+  /** Lists no sessions again from now on. */
+  close(): void {
+    this.#rereads.close();
+  }
 }
 
 interface Watched {
   session: Session;
+  /** Resolves once the session's topic is subscribed. Undefined before, and after a failure. */
+  subscribed: Promise<void> | undefined;
   unsubscribe: Unsubscribe | undefined;
   cancelDeadline: () => void;
 }
@@ -74,34 +89,31 @@ interface Watched {
 /**
  * Every change of a session is published once, on the session's topic. So a watch subscribes to the topics
  * of all of a user's sessions, and to the user's own topic for new ones. To find missed messages, it lists
- * the sessions again after a gap and when a session should have expired. It opens with its first reader and
+ * the sessions again after a gap, when a session may have ended or should have expired, and when a session
+ * has started, which may have ended before its topic was subscribed. It opens with its first reader and
  * closes with its last.
  */
 class Watch {
   readonly #userId: string;
   readonly #options: WatchOptions;
+  readonly #rereads: RetryQueue;
   readonly #delivery: EventDelivery;
   readonly #sessions = new Map<string, Watched>();
-  /** Subscriptions to topics of sessions that are in flight. */
-  readonly #pending = new Set<Promise<void>>();
   readonly #opening: Promise<void>;
   readonly #offMessagesMissed: Unsubscribe;
   readonly #onClose: () => void;
+  readonly #reread = () => this.#readAgain();
   #unsubscribeUser: Unsubscribe | undefined;
   #closed = false;
-  /** A session is not watched because the subscription to its topic failed. */
-  #isPartial = false;
-  #refreshing: Promise<void> | undefined;
-  /** A refresh was requested while another was running. */
-  #isStale = false;
 
   /** @param onClose called once, before the topics are unsubscribed */
-  constructor(userId: string, options: WatchOptions, onClose: () => void) {
+  constructor(userId: string, options: WatchOptions, rereads: RetryQueue, onClose: () => void) {
     this.#userId = userId;
     this.#options = options;
+    this.#rereads = rereads;
     this.#onClose = onClose;
     this.#delivery = new EventDelivery(options.pause);
-    this.#offMessagesMissed = options.pubsub.onMessagesMissed(() => this.#refreshLater());
+    this.#offMessagesMissed = options.pubsub.onMessagesMissed(() => this.#readLater());
     this.#opening = this.#open();
   }
 
@@ -115,20 +127,20 @@ class Watch {
   /** Resolves once all sessions that the user has now are watched. */
   async complete(): Promise<void> {
     await this.#opening;
-    if (this.#isPartial) await this.#refresh();
-    await Promise.all(this.#pending);
+    await this.#subscribeAll();
   }
 
   async #open(): Promise<void> {
     const { pubsub, list } = this.#options;
     try {
       this.#unsubscribeUser = await pubsub.subscribe(userTopic(this.#userId), (message) => {
-        const started = readUserMessage(message);
-        if (started !== undefined) this.#started(started.session);
+        const read = readUserMessage(message);
+        if (read?.type === "started") this.#started(read.session);
+        else if (read !== undefined) this.#readLater();
       });
       // Listed after the subscription: a session that starts meanwhile is in the list or is published.
-      const sessions = await list(this.#userId);
-      await Promise.all(sessions.map((session) => this.#follow(session)));
+      for (const session of await list(this.#userId)) this.#add(session);
+      await this.#subscribeAll();
     } catch (error) {
       this.#close();
       throw error;
@@ -137,38 +149,50 @@ class Watch {
   }
 
   #started(session: Session): void {
-    if (this.#sessions.has(session.fingerprint)) return;
+    if (this.#closed || this.#sessions.has(session.fingerprint)) return;
     this.#delivery.publish({ type: "STARTED", session, at: session.createdAt });
-    const pending = this.#follow(session);
-    this.#pending.add(pending);
-    pending
-      .catch((error: unknown) => {
-        this.#isPartial = true;
-        this.#options.reportError("a new session is not watched", error);
-      })
-      .finally(() => this.#pending.delete(pending));
+    this.#add(session);
+    this.#readLater();
   }
 
-  async #follow(session: Session): Promise<void> {
-    const { fingerprint } = session;
-    if (this.#closed || this.#sessions.has(fingerprint)) return;
-    const watched: Watched = { session, unsubscribe: undefined, cancelDeadline: () => {} };
-    this.#sessions.set(fingerprint, watched);
+  #add(session: Session): void {
+    if (this.#closed || this.#sessions.has(session.fingerprint)) return;
+    const watched: Watched = {
+      session,
+      subscribed: undefined,
+      unsubscribe: undefined,
+      cancelDeadline: () => {},
+    };
+    this.#sessions.set(session.fingerprint, watched);
     this.#setDeadline(watched);
-    try {
-      const unsubscribe = await this.#options.pubsub.subscribe(
-        sessionTopic(fingerprint),
-        (message) => {
-          const read = readSessionMessage(message);
-          if (read?.fingerprint === fingerprint) this.#receive(watched, read);
-        },
-      );
-      if (this.#sessions.get(fingerprint) === watched) watched.unsubscribe = unsubscribe;
-      else unsubscribe();
-    } catch (error) {
-      this.#forget(watched);
+    // `complete` and the next reread repeat it.
+    this.#subscribe(watched).catch(() => {});
+  }
+
+  async #subscribeAll(): Promise<void> {
+    await Promise.all(Array.from(this.#sessions.values(), (watched) => this.#subscribe(watched)));
+  }
+
+  /** Subscribes to the topic of a session, once. */
+  #subscribe(watched: Watched): Promise<void> {
+    watched.subscribed ??= this.#subscribeNow(watched).catch((error: unknown) => {
+      watched.subscribed = undefined;
       throw error;
-    }
+    });
+    return watched.subscribed;
+  }
+
+  async #subscribeNow(watched: Watched): Promise<void> {
+    const { fingerprint } = watched.session;
+    const unsubscribe = await this.#options.pubsub.subscribe(
+      sessionTopic(fingerprint),
+      (message) => {
+        const read = readSessionMessage(message);
+        if (read?.fingerprint === fingerprint) this.#receive(watched, read);
+      },
+    );
+    if (this.#sessions.get(fingerprint) === watched) watched.unsubscribe = unsubscribe;
+    else unsubscribe();
   }
 
   #receive(watched: Watched, message: SessionMessage): void {
@@ -180,7 +204,7 @@ class Watch {
       case "ended":
         return this.#ended(watched, message.reason);
       case "uncertain":
-        return this.#refreshLater();
+        return this.#readLater();
     }
   }
 
@@ -212,47 +236,37 @@ class Watch {
   #setDeadline(watched: Watched): void {
     watched.cancelDeadline();
     const { idleExpiresAt } = watched.session;
-    watched.cancelDeadline = this.#options.deadlines.set(idleExpiresAt, () => this.#refreshLater());
+    watched.cancelDeadline = this.#options.deadlines.set(idleExpiresAt, () => this.#readLater());
   }
 
-  #refreshLater(): void {
-    this.#refresh().catch((error: unknown) =>
-      this.#options.reportError("watched sessions could not be read", error),
-    );
-  }
-
-  /** Lists the sessions. Requests while it runs share one further run afterwards. */
-  #refresh(): Promise<void> {
-    if (this.#refreshing !== undefined) {
-      this.#isStale = true;
-      return this.#refreshing;
-    }
-    this.#refreshing = this.#readAgain().finally(() => (this.#refreshing = undefined));
-    return this.#refreshing;
+  /** Lists the sessions soon, and again until that succeeds. */
+  #readLater(): void {
+    if (!this.#closed) this.#rereads.add(this.#reread);
   }
 
   async #readAgain(): Promise<void> {
-    do {
-      this.#isStale = false;
-      this.#isPartial = false;
-      await this.#readList();
-    } while (this.#isStale && !this.#closed);
-  }
-
-  async #readList(): Promise<void> {
-    const { list, clock } = this.#options;
-    // A session that starts while the list is read may be missing from it without having ended.
-    const before = [...this.#sessions.values()];
-    const listed = await list(this.#userId);
+    const { clock } = this.#options;
+    // A failure to open closes the watch and reaches its readers.
+    await this.#opening.catch(() => {});
     if (this.#closed) return;
-    for (const watched of before) {
-      const { fingerprint, idleExpiresAt } = watched.session;
-      const session = listed.find((one) => one.fingerprint === fingerprint);
+    // Subscribed before the list is read: what changes later is in the list or is published.
+    await this.#subscribeAll();
+    // A session that starts while the list is read may be missing from it without having ended.
+    const before = new Map(this.#sessions);
+    const { listed, missing } = await listAgain(this.#userId, [...before.keys()], this.#options);
+    if (this.#closed) return;
+    let unknown: StoreUnavailable | undefined;
+    for (const [fingerprint, watched] of before) {
+      const session = listed.get(fingerprint);
+      const lookup = missing.get(fingerprint);
+      const hasExpired = watched.session.idleExpiresAt <= clock();
       if (session !== undefined) this.#renewed(watched, session);
-      else this.#ended(watched, idleExpiresAt <= clock() ? "EXPIRED" : null);
+      else if (lookup?.state === "absent") this.#ended(watched, hasExpired ? "EXPIRED" : null);
+      else if (lookup?.state === "unknown") unknown = lookup.cause;
     }
-    const known = new Set(before.map(({ session }) => session.fingerprint));
-    for (const session of listed) if (!known.has(session.fingerprint)) this.#started(session);
+    for (const session of listed.values())
+      if (!before.has(session.fingerprint)) this.#started(session);
+    if (unknown !== undefined) throw unknown;
   }
 
   /** Stops watching a session. Returns whether it was watched. */
@@ -268,6 +282,7 @@ class Watch {
   #close(): void {
     if (!this.#closed) this.#onClose();
     this.#closed = true;
+    this.#rereads.remove(this.#reread);
     this.#offMessagesMissed();
     this.#unsubscribeUser?.();
     for (const watched of this.#sessions.values()) this.#forget(watched);

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { beginSession, type Session } from "../session/session.ts";
 import type { SessionStore } from "../session/store.ts";
 import { reissueContract } from "./reissue.ts";
+import { scanContract } from "./scan.ts";
 import {
   device,
   distinctSession,
@@ -232,6 +233,7 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
     });
 
     reissueContract(() => store);
+    scanContract(() => store);
 
     test("touch changes only lastSeenAt", async () => {
       const session = await begin();

@@ -179,7 +179,7 @@ it("a session that ends in one tab closes the sockets of all three tabs, and non
   expect(tabs.map(({ opened }) => opened)).toEqual([2, 2, 2]);
 
   await apollo?.page.getByRole("button", { name: /^End the session of Chrome/ }).click();
-  for (const tab of tabs) await tab.shows("Your session was ended, here or on another device.");
+  for (const tab of tabs) await tab.shows("Your session was ended from another device.");
   await until(() => tabs.every(({ open }) => open === 0), "no socket");
   expect(chat.facts("end")).toMatchObject([{ reason: "LOGOUT" }, { reason: "ENDED_BY_USER" }]);
   expect(tabs.flatMap(({ errors, consoleErrors }) => [...errors, ...consoleErrors])).toEqual([]);

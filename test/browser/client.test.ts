@@ -6,16 +6,21 @@ import { stripTypeScriptTypes } from "node:module";
 import type { AddressInfo } from "node:net";
 import type { Page } from "playwright-core";
 import { expect, it } from "vitest";
-import type { Session } from "../../src/client/index.ts";
+import type { Session, SessionState } from "../../src/client/index.ts";
 import { openBrowser } from "../helpers/browser.ts";
 import { startCurfew } from "../helpers/curfew.ts";
-import { newEmail, password } from "../helpers/http.ts";
+import { login, newEmail, password, askData } from "../helpers/http.ts";
 import { until } from "../helpers/until.ts";
 
 /** The tabs renew in its last fifth (ms). */
 const accessTokenTtl = 8_000;
 
-declare const window: { session: Session; closes: string[]; opened: number };
+declare const window: {
+  session: Session;
+  states: SessionState[];
+  closes: string[];
+  opened: number;
+};
 
 it("three tabs share one session, renew it once per period and are signed out together", async () => {
   await using app = await serveApp();
@@ -74,6 +79,38 @@ it("three tabs share one session, renew it once per period and are signed out to
   expect(browser.pageErrors).toEqual([]);
 });
 
+it("all tabs show why their session was ended from another device", async () => {
+  await using app = await serveApp();
+  await using curfew = await startCurfew({ allowedOrigins: [new URL(app.url).origin] });
+  await using browser = await openBrowser();
+  const { page } = browser;
+  const url = `${app.url}?${encodeURIComponent(curfew.url)}`;
+  await page.goto(url);
+  const credentials = { email: newEmail(), password };
+  await page.evaluate(async (given) => void (await window.session.register(given)), credentials);
+  const other = await page.context().newPage();
+  await other.goto(url);
+  const pages = [page, other];
+  for (const tab of pages) await status(tab, "signedIn");
+  await until(() => curfew.connections.size === 2, "the sockets of both");
+
+  const { accessToken: token } = await login(curfew.url, credentials.email);
+  await askData(curfew.url, "mutation { endOtherSessions { endedSessions } }", { token });
+
+  for (const tab of pages) {
+    await status(tab, "signedOut");
+    await tab.waitForFunction(() => window.closes.length > 0);
+    expect(await tab.evaluate(() => [window.states.at(-1), window.closes])).toEqual([
+      { status: "signedOut", reason: "ENDED", endReason: "ENDED_BY_USER" },
+      ["4401 SESSION_ENDED"],
+    ]);
+    const signOuts = () => window.states.filter((state) => state.status === "signedOut");
+    // One at the start of the first tab, which had no session then.
+    expect(await tab.evaluate(signOuts)).toHaveLength(tab === page ? 2 : 1);
+  }
+  expect(browser.pageErrors).toEqual([]);
+});
+
 async function status(page: Page, expected: string): Promise<void> {
   await page.waitForFunction((wanted) => window.session?.state.status === wanted, expected);
 }
@@ -86,6 +123,8 @@ async function serveApp() {
     import { createSocketClient } from "/client/graphql-ws.ts";
     window.session = createSession({ url: decodeURIComponent(location.search.slice(1)) });
     window.closes = [];
+    window.states = [];
+    session.subscribe((state) => window.states.push(state));
     window.opened = 0;
     const sockets = createSocketClient(createClient, session);
     sockets.on("connecting", () => (window.opened += 1));

@@ -59,7 +59,9 @@ it("the explorer signs up, queries, subscribes, renews, and shows why its sessio
   const end = { name: "End the session of Chrome on Linux", exact: true };
   await other.panel.getByRole("button", end).click();
 
-  await panel.getByText("Your session was ended: from another device").waitFor();
+  await panel
+    .getByText("You were signed out: this session was ended from another device")
+    .waitFor();
   await panel.getByText("4401 SESSION_ENDED").waitFor();
   expect(await resultText(page, "errors")).toContain('"reason":"ENDED"');
   await page.getByRole("button", { name: "Execute query" }).waitFor();
@@ -176,7 +178,7 @@ describe.each(["light", "dark"] as const)("the explorer in the %s theme", (color
     await ask(curfew.url, "mutation { endOtherSessions { endedSessions } }", {
       token: accessToken,
     });
-    await panel.getByText("Your session was ended").waitFor();
+    await panel.getByText("You were signed out: this session was ended").waitFor();
     await resultText(page, "SESSION_ENDED");
     await page.mouse.click(1_000, 790);
     await checkScreens("ended");

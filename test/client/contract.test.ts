@@ -2,19 +2,37 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { buildSchema, parse, validate } from "graphql";
 import { expect, expectTypeOf, it } from "vitest";
-import type { RefusalReason } from "../../src/client/index.ts";
+import type { EndReason, RefusalReason } from "../../src/client/index.ts";
 import { mutations } from "../../src/client/requests.ts";
-import type { RefusalReason as SchemaRefusalReason } from "../../src/graphql/generated.ts";
+import type {
+  EndReason as SchemaEndReason,
+  RefusalReason as SchemaRefusalReason,
+} from "../../src/graphql/generated.ts";
+
+const folder = new URL("../../schema/", import.meta.url);
+const schema = readdirSync(folder)
+  .map((file) => readFileSync(new URL(file, folder), "utf8"))
+  .join("\n");
 
 it.each(Object.entries(mutations))(
   "the mutation %s is valid against the schema",
   (_name, document) => {
-    const folder = new URL("../../schema/", import.meta.url);
-    const files = readdirSync(folder).map((file) => readFileSync(new URL(file, folder), "utf8"));
-    expect(validate(buildSchema(files.join("\n")), parse(document))).toEqual([]);
+    expect(validate(buildSchema(schema), parse(document))).toEqual([]);
   },
 );
 
-it("the client's refusal reasons are those of the schema", () => {
+it("only the question for the end reason needs a server that has RenewalRefused.endReason", () => {
+  const earlier = schema.replace(
+    /"""[^"]*"""\s+endReason: EndReason\n}\s+"The reason why a token/,
+    '}\n"The reason why a token',
+  );
+  const refused = Object.entries(mutations).filter(
+    ([, document]) => validate(buildSchema(earlier), parse(document)).length > 0,
+  );
+  expect(refused.map(([name]) => name)).toEqual(["endReason"]);
+});
+
+it("the client's reasons are those of the schema", () => {
   expectTypeOf<RefusalReason>().toEqualTypeOf<SchemaRefusalReason>();
+  expectTypeOf<EndReason>().toEqualTypeOf<SchemaEndReason>();
 });

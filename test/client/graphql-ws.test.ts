@@ -10,6 +10,7 @@ import { startCurfew } from "../helpers/curfew.ts";
 import { newEmail, password } from "../helpers/http.ts";
 import { startProxy } from "../helpers/proxy.ts";
 import { Queue } from "../helpers/queue.ts";
+import { until } from "../helpers/until.ts";
 
 /** Captures the options that graphql-ws receives, and records the delays that they request. */
 function optionsFor(access: () => Promise<Access | undefined>) {
@@ -213,6 +214,54 @@ it("the client detects a dead socket that reports no close", async () => {
   let next = await log.next();
   while (next !== "connected") next = await log.next();
   unsubscribe();
+  session.dispose();
+  await sockets.dispose();
+});
+
+it("a subscription fails once its session is signed out, and not after it was unsubscribed", async () => {
+  await using curfew = await startCurfew();
+  const asked = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  const session = createSession({
+    url: curfew.url,
+    platform: {
+      fetch: async (url, init) => {
+        if (init !== undefined && (init.body as string).includes("endReason")) {
+          asked.resolve();
+          await gate.promise;
+        }
+        return fetch(url, init);
+      },
+      // The test answers the question, however late.
+      after: () => () => {},
+    },
+  });
+  const registered = await session.register({ email: newEmail(), password });
+  if (registered.__typename !== "SignedIn") throw new Error(registered.message);
+  const sockets = createSocketClient(createClient, session);
+  const failed = new Queue<unknown>();
+  const subscribe = (name: string) =>
+    sockets.subscribe(
+      { query: "subscription { sessionEvents { type } }" },
+      {
+        next: () => {},
+        error: () => failed.push([name, session.state.status]),
+        complete: () => {},
+      },
+    );
+  const unsubscribe = subscribe("one");
+  subscribe("other");
+  await until(() => curfew.connections.size === 1, "the socket");
+
+  await curfew.admin.endSession(registered.sessionId);
+  await asked.promise;
+  // graphql-ws reports the error in this turn of the event loop.
+  await new Promise(setImmediate);
+  unsubscribe();
+  gate.resolve();
+
+  expect(await failed.next()).toEqual(["other", "signedOut"]);
+  expect(failed.pending).toEqual([]);
   session.dispose();
   await sockets.dispose();
 });

@@ -60,8 +60,8 @@ const mutants: readonly Mutant[] = [
   {
     safeguard: "the generation limit of a sign-out after a refused token",
     file: "token-state.ts",
-    from: "return drop(message.sessionId, message.reason, message.generation);",
-    to: "return drop(message.sessionId, message.reason);",
+    from: "return drop(message);",
+    to: "return drop({ ...message, generation: Infinity });",
     breaks: "keeps all tabs signed in when the password is changed in one, without locks",
   },
   {

@@ -198,7 +198,11 @@ describe("a session", () => {
     const sessionId = await network.login(tab);
     await network.sessions.end(sessionId, "ENDED_BY_USER");
     await network.pass(30 * minute);
-    expect(tab.state).toEqual({ status: "signedOut", reason: "ENDED" });
+    expect(tab.state).toEqual({
+      status: "signedOut",
+      reason: "ENDED",
+      endReason: "ENDED_BY_USER",
+    });
     expect(await network.outcome(tab.accessToken())).toBeUndefined();
   });
 
@@ -210,8 +214,95 @@ describe("a session", () => {
     const sessionId = await network.login(tab);
     tab.refused(before, "ENDED");
     expect(tab.state).toMatchObject({ status: "signedIn", sessionId });
-    tab.refused({ ...before, sessionId }, "ENDED");
-    expect(tab.state).toEqual({ status: "signedOut", reason: "ENDED" });
+    tab.refused({ ...before, sessionId }, "ENDED", "ENDED_BY_USER");
+    const ended = { status: "signedOut", reason: "ENDED", endReason: "ENDED_BY_USER" };
+    expect(tab.state).toEqual(ended);
+    // The reason was known, so the server was not asked.
+    await network.pass(second);
+    expect([tab.state, network.refusals]).toEqual([ended, []]);
+  });
+
+  it("asks why its session ended, returns no token meanwhile, and changes its state once in all tabs", async () => {
+    await using network = newNetwork();
+    const tabs = [network.open(), network.open()] as const;
+    await network.pass(200);
+    const sessionId = await network.login(tabs[0]);
+    const access = await network.access(tabs[0]);
+    const states = tabs.map((tab) => {
+      const seen: unknown[] = [];
+      tab.subscribe((state) => seen.push(state));
+      return seen;
+    });
+    await network.sessions.end(sessionId, "PASSWORD_CHANGED");
+
+    tabs[0].refused(access, "ENDED");
+    tabs[0].refused(access, "ENDED");
+    expect(tabs[0].state.status).toBe("signedIn");
+    expect(await network.outcome(tabs[0].access())).toBeUndefined();
+
+    await network.pass(second);
+    const ended = { status: "signedOut", reason: "ENDED", endReason: "PASSWORD_CHANGED" };
+    expect(states).toEqual([[ended], [ended]]);
+    expect(network.refusals).toEqual(["ENDED"]);
+  });
+
+  it.each<Delivery["type"]>([
+    "requestLost",
+    "requestHangs",
+    "responseHangs",
+    "status503",
+    "unavailable",
+    "throttled",
+  ])("is signed out without the reason if the server does not return it: %s", async (type) => {
+    await using network = newNetwork();
+    const tab = network.open();
+    const sessionId = await network.login(tab);
+    const access = await network.access(tab);
+    const states: unknown[] = [];
+    tab.subscribe((state) => states.push(state));
+    await network.sessions.end(sessionId, "PASSWORD_CHANGED");
+    network.deliveries.push({ type } as Delivery);
+    tab.refused(access, "ENDED");
+    await network.pass(second);
+    await network.pass(minute);
+    expect(states).toEqual([{ status: "signedOut", reason: "ENDED", endReason: undefined }]);
+  });
+
+  it("is signed out with ENDED even if the server accepts its renewal token again", async () => {
+    await using network = newNetwork();
+    const tab = network.open();
+    await network.login(tab);
+    tab.refused(await network.access(tab), "ENDED");
+    await network.pass(second);
+    expect(tab.state).toEqual({ status: "signedOut", reason: "ENDED", endReason: undefined });
+    expect(await network.outcome(tab.access())).toBeUndefined();
+  });
+
+  it("keeps the reason LOGOUT if the user logs out while the server is asked", async () => {
+    await using network = newNetwork();
+    const tab = network.open();
+    const sessionId = await network.login(tab);
+    await network.sessions.end(sessionId, "PASSWORD_CHANGED");
+    tab.refused(await network.access(tab), "ENDED");
+    const states: unknown[] = [];
+    tab.subscribe((state) => states.push(state));
+    await network.outcome(tab.logout());
+    await network.pass(second);
+    expect(states).toEqual([{ status: "signedOut", reason: "LOGOUT", endReason: undefined }]);
+  });
+
+  it("stays signed in to the next session if the user logs in while the server is asked", async () => {
+    await using network = newNetwork();
+    const tab = network.open();
+    const before = await network.login(tab);
+    await network.sessions.end(before, "PASSWORD_CHANGED");
+    const access = await network.access(tab);
+    network.deliveries.push({ type: "responseHangs" });
+    tab.refused(access, "ENDED");
+    const sessionId = await network.login(tab);
+    await network.pass(minute);
+    expect(tab.state).toMatchObject({ status: "signedIn", sessionId });
+    expect(network.isValid(String(await network.outcome(tab.accessToken())))).toBe(true);
   });
 
   it("renews a refused token once, however many callers report it", async () => {

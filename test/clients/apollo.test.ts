@@ -14,7 +14,11 @@ appClientContract(apollo, {
   byRequest: expect.objectContaining({
     name: "CombinedGraphQLErrors",
     message: "The session has ended; sign in again.",
-    errors: [expect.objectContaining({ extensions: { code: "UNAUTHENTICATED", reason: "ENDED" } })],
+    errors: [
+      expect.objectContaining({
+        extensions: { code: "UNAUTHENTICATED", reason: "ENDED", endReason: "LOGOUT" },
+      }),
+    ],
   }),
 });
 

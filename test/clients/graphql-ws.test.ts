@@ -12,7 +12,7 @@ appClientContract(withoutFramework, {
     message: "The session has ended; sign in again.",
     path: ["endOtherSessions"],
     locations: [{ line: 1, column: 12 }],
-    extensions: { code: "UNAUTHENTICATED", reason: "ENDED" },
+    extensions: { code: "UNAUTHENTICATED", reason: "ENDED", endReason: "LOGOUT" },
   },
 });
 

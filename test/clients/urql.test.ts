@@ -15,7 +15,9 @@ appClientContract(urql, {
     name: "CombinedError",
     message: "[GraphQL] The session has ended; sign in again.",
     graphQLErrors: [
-      expect.objectContaining({ extensions: { code: "UNAUTHENTICATED", reason: "ENDED" } }),
+      expect.objectContaining({
+        extensions: { code: "UNAUTHENTICATED", reason: "ENDED", endReason: "LOGOUT" },
+      }),
     ],
   }),
 });

@@ -92,7 +92,7 @@ export function sessionClientContract(
       expect(await logout(app.curfew.url, app.renewalToken)).toBe(1);
 
       expect(await app.errors.next()).toEqual(ended);
-      expect(states).toEqual([{ status: "signedOut", reason: "ENDED" }]);
+      expect(states).toEqual([{ status: "signedOut", reason: "ENDED", endReason: "LOGOUT" }]);
       await until(() => app.curfew.connections.size === 0, "the server to forget the socket");
       const { data } = await app.client.run("mutation { logout { endedSessions } }");
       expect(data.logout).toMatchObject({ endedSessions: 0 });

@@ -19,10 +19,12 @@ export const commands: Readonly<Record<string, string | ((block: string) => Prom
   "npm install && CURFEW_PASSWORD='correct horse battery staple' npm start":
     "test/examples/node-client.test.ts tests the program that it starts.",
   "npm ci && npm test": "It runs this test.",
+  "REDIS_SERVER=/path/to/valkey-server npm test": "It runs this test, on another server.",
   "npx vitest run test/session\nnpm run check:types\nnpm run lint\nnpm run format":
     "These are parts of `npm run check`.",
   "npm run bench\nnpm run bench -- http connect\nnpm run bench -- --quick logout":
     "It needs the whole machine for minutes.",
+  "node bench/cluster-messages.ts": "It needs the whole machine for a minute.",
   "CURFEW_SECRETS=$(openssl rand -base64 32) docker compose -f examples/nodes/compose.yaml up --build":
     "It needs a container engine; test/nodes/examples.test.ts checks the files without one.",
   "curfew admin sessions ada@example.com\ncurfew admin end-session nGcSBBBcCoD4nnlVUMDdZQ\ncurfew admin lock ada@example.com":

@@ -45,7 +45,7 @@ it("the client stays subscribed through renewals and a server restart, and print
     variables: { id },
   });
   const { code, output, errors } = await client.ended;
-  expect(output).toMatch(/SESSION_ENDED: ENDED\n$/);
+  expect(output).toMatch(/SESSION_ENDED: ENDED_BY_USER\n$/);
   expect([code, errors]).toEqual([0, ""]);
   expect(output).not.toContain(accessToken);
 });

@@ -36,7 +36,7 @@ function protocolTables(): string {
     "`extensions.reason` of an `UNAUTHENTICATED` error, and `reason` of `RenewalRefused`.",
     refusalTable(),
     "### End reasons",
-    "`endReason` of `sessionEvents`, and `reason` of an `end` in the audit trail.",
+    "`endReason` of `sessionEvents`, of `RenewalRefused` and of `extensions`, and `reason` of an `end` in the audit trail.",
     endTable(),
     "### Error codes",
     "`extensions.code` of GraphQL errors.",

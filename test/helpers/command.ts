@@ -42,12 +42,14 @@ export interface ServerProcess extends AsyncDisposable {
   stop(signal: "SIGTERM" | "SIGKILL"): Promise<Outcome>;
 }
 
+/** @param file the entry point. Default: that of this version */
 export async function startServer(
   env: Env,
   args: readonly string[] = [],
   cwd?: string,
+  file?: string,
 ): Promise<ServerProcess> {
-  const command = new Command(args, { DRAIN_TIME: "400ms", ...env }, cwd);
+  const command = new Command(args, { DRAIN_TIME: "400ms", ...env }, cwd, file);
   const startupReport = await command.printed(/Curfew serves GraphQL at /);
   const url = /http:\S+/.exec(startupReport)?.[0] ?? "";
   const stop = (signal: NodeJS.Signals) => {

@@ -1,4 +1,4 @@
-/** Starts a Redis Cluster for one test: three masters with one replica each. */
+/** Starts a Redis Cluster for one test: by default, three masters with one replica each. */
 import { freePorts, RedisProcess } from "./redis-process.ts";
 import { until } from "./until.ts";
 
@@ -15,6 +15,8 @@ const config = [
   "appendonly no",
 ];
 
+const slotCount = 16_384;
+
 export interface NodeState {
   readonly id: string;
   readonly port: number;
@@ -23,19 +25,27 @@ export interface NodeState {
   readonly slots: readonly string[];
 }
 
+interface ClusterSize {
+  readonly masters?: number;
+  /** At most one for each master. */
+  readonly replicas?: number;
+}
+
 export class RedisCluster implements AsyncDisposable {
   readonly nodes: readonly RedisProcess[];
+  readonly #masterCount: number;
 
-  private constructor(nodes: readonly RedisProcess[]) {
+  private constructor(nodes: readonly RedisProcess[], masterCount: number) {
     this.nodes = nodes;
+    this.#masterCount = masterCount;
   }
 
-  static async start(): Promise<RedisCluster> {
+  static async start({ masters = 3, replicas = masters }: ClusterSize = {}): Promise<RedisCluster> {
     await using opened = new AsyncDisposableStack();
-    const ports = await freePorts(6);
+    const ports = await freePorts(masters + replicas);
     const nodes = await Promise.all(ports.map((port) => RedisProcess.start(port, config)));
     for (const node of nodes) opened.use(node);
-    const cluster = new RedisCluster(nodes);
+    const cluster = new RedisCluster(nodes, masters);
     await cluster.#assemble();
     opened.move();
     return cluster;
@@ -98,7 +108,10 @@ export class RedisCluster implements AsyncDisposable {
     const isHealthy = async () => {
       const infos = this.nodes.map((node) => node.command("CLUSTER", "INFO").catch(() => ""));
       const answers = (await Promise.all(infos)).filter((info) => info !== "");
-      return answers.length > 3 && answers.every((info) => /cluster_state:ok/.test(String(info)));
+      return (
+        answers.length > this.nodes.length / 2 &&
+        answers.every((info) => /cluster_state:ok/.test(String(info)))
+      );
     };
     await until(isHealthy, "the cluster to be healthy");
   }
@@ -125,30 +138,34 @@ export class RedisCluster implements AsyncDisposable {
   async #assemble(): Promise<void> {
     const [first, ...others] = this.nodes;
     if (first === undefined) throw new Error("No nodes");
+    const masters = this.nodes.slice(0, this.#masterCount);
+    const replicas = this.nodes.slice(this.#masterCount);
     await Promise.all(
       this.nodes.map((node, i) => node.command("CLUSTER", "SET-CONFIG-EPOCH", i + 1)),
     );
     await Promise.all(
-      this.nodes.slice(0, 3).map((node, i) => {
-        const bounds = [0, 5461, 10_923, 16_384] as const;
-        return node.command("CLUSTER", "ADDSLOTSRANGE", bounds[i] ?? 0, (bounds[i + 1] ?? 0) - 1);
+      masters.map((node, i) => {
+        const bound = (index: number) => Math.round((slotCount * index) / masters.length);
+        return node.command("CLUSTER", "ADDSLOTSRANGE", bound(i), bound(i + 1) - 1);
       }),
     );
     for (const { port } of others) await first.command("CLUSTER", "MEET", "127.0.0.1", port);
     const haveMet = async () => {
       const replies = this.nodes.map((node) => node.command("CLUSTER", "NODES"));
       const tables = (await Promise.all(replies)).map((reply) => String(reply).trim().split("\n"));
-      return tables.every((lines) => lines.length === 6 && !lines.join().includes("handshake"));
+      return tables.every(
+        (lines) => lines.length === this.nodes.length && !lines.join().includes("handshake"),
+      );
     };
     await until(haveMet, "the nodes to meet");
     await Promise.all(
-      this.nodes.slice(3).map(async (replica, i) => {
-        const id = await this.nodes[i]?.command("CLUSTER", "MYID");
+      replicas.map(async (replica, i) => {
+        const id = await masters[i]?.command("CLUSTER", "MYID");
         await replica.command("CLUSTER", "REPLICATE", String(id));
       }),
     );
     const areAttached = async () => {
-      const infos = this.nodes.slice(3).map((replica) => replica.info("replication"));
+      const infos = replicas.map((replica) => replica.info("replication"));
       return (await Promise.all(infos)).every((info) => info.get("master_link_status") === "up");
     };
     await until(areAttached, "the replicas to be attached");

@@ -11,6 +11,9 @@ import { eventTimeout } from "./timeouts.ts";
 import { until } from "./until.ts";
 import { dieWithTests } from "./watchdog.ts";
 
+/** The program of all Redis servers and Sentinels: `REDIS_SERVER` or, by default, the Redis on the PATH. */
+export const redisServer = process.env["REDIS_SERVER"] || "redis-server";
+
 type Mode = "server" | "sentinel";
 
 const configFile = "redis.conf";
@@ -103,7 +106,7 @@ export class RedisProcess implements AsyncDisposable {
 
 async function launch(folder: string, mode: Mode): Promise<ChildProcess> {
   const args = [join(folder, configFile), ...(mode === "sentinel" ? ["--sentinel"] : [])];
-  const child = spawn("redis-server", args, { stdio: ["ignore", "pipe", "ignore"] });
+  const child = spawn(redisServer, args, { stdio: ["ignore", "pipe", "ignore"] });
   await once(child, "spawn");
   dieWithTests(child);
   const started = mode === "sentinel" ? "Sentinel ID is" : "Ready to accept connections";
@@ -114,7 +117,7 @@ async function launch(folder: string, mode: Mode): Promise<ChildProcess> {
     child.stdout.resume();
     return child;
   }
-  throw new Error(`redis-server did not start:\n${output.join("\n")}`);
+  throw new Error(`${redisServer} did not start:\n${output.join("\n")}`);
 }
 
 /**

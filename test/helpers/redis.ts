@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Redis } from "ioredis";
+import { redisServer } from "./redis-process.ts";
 import { dieWithTests } from "./watchdog.ts";
 
 export interface RedisServer extends AsyncDisposable {
@@ -64,6 +65,12 @@ export async function startRedis(extraArgs: readonly string[] = []): Promise<Red
   };
 }
 
+/** The channels with subscribers, without those of the probes of the links. */
+export async function channelsOf(redis: RedisServer): Promise<string[]> {
+  const channels = (await redis.command("PUBSUB", "CHANNELS", "curfew:*")) as string[];
+  return channels.filter((channel) => !channel.startsWith("curfew:probe:"));
+}
+
 /** Retries with another port: Redis cannot choose a free port itself, and a free port may be taken meanwhile. */
 async function launchAnywhere(folder: string, extraArgs: readonly string[], attempts = 5) {
   const port = await freePort();
@@ -81,11 +88,9 @@ async function launch(
   extraArgs: readonly string[],
 ): Promise<ChildProcess> {
   const address = ["--port", String(port), "--bind", "127.0.0.1", "--dir", folder];
-  const child = spawn(
-    "redis-server",
-    [...address, "--save", "", "--appendonly", "no", ...extraArgs],
-    { stdio: ["ignore", "pipe", "ignore"] },
-  );
+  const child = spawn(redisServer, [...address, "--save", "", "--appendonly", "no", ...extraArgs], {
+    stdio: ["ignore", "pipe", "ignore"],
+  });
   await once(child, "spawn");
   dieWithTests(child);
   const lines: string[] = [];
@@ -96,7 +101,7 @@ async function launch(
       return child;
     }
   }
-  throw new Error(`redis-server did not start:\n${lines.join("\n")}`);
+  throw new Error(`${redisServer} did not start:\n${lines.join("\n")}`);
 }
 
 async function kill(child: ChildProcess): Promise<void> {

@@ -4,6 +4,7 @@ import { StoreUnavailable } from "../../src/session/store.ts";
 import type { Stream } from "../../src/lib/bounded-queue.ts";
 import type { PubSub } from "../../src/session/pubsub.ts";
 import { Watches, type SessionEvent, type WatchOptions } from "../../src/session/watch.ts";
+import { nodeLimits } from "../../src/node/limits.ts";
 import { MemoryPubSub } from "../../src/stores/memory/pubsub.ts";
 import { rethrow, rethrowReported, startDomain } from "./domain.ts";
 
@@ -36,20 +37,33 @@ export function startWatchDomain() {
   const pubsub = new ObservablePubSub(rethrow);
   const domain = startDomain({ pubsub });
   const deadlines = new Deadlines(domain.clock.now, rethrowReported);
+  const pauses: { readonly milliseconds: number; readonly end: () => void }[] = [];
   const watches = (options: Partial<WatchOptions> = {}) =>
     new Watches({
       pubsub,
       deadlines,
       clock: domain.clock.read,
       list: (id) => domain.sessions.list(id),
+      readMany: (fingerprints) => domain.sessions.readMany(fingerprints),
       pause: (then) => void setImmediate(then),
+      rereads: {
+        ...nodeLimits.watchRereads,
+        wait: (milliseconds, end) => void pauses.push({ milliseconds, end }),
+        random: () => 1,
+      },
       reportError: (what) => domain.reportedErrors.push(what),
       ...options,
     });
   const shared = watches();
   const watch = (userId = "ada", options?: Partial<WatchOptions>) =>
     (options === undefined ? shared : watches(options)).watch(userId);
-  return { ...domain, pubsub, deadlines, watch, watches };
+  /** Ends the pauses after failed rereads. Returns their lengths (ms). */
+  const endRereadPauses = () =>
+    pauses.splice(0).map(({ milliseconds, end }) => {
+      end();
+      return milliseconds;
+    });
+  return { ...domain, pubsub, deadlines, watch, watches, endRereadPauses };
 }
 
 /** Returns the next event, or undefined at the end of the stream. */

@@ -10,7 +10,7 @@ import { openStream } from "../helpers/sse.ts";
 import { until } from "../helpers/until.ts";
 import { startOwnServer, type AppPlugin } from "./own-server.ts";
 
-const ended = { code: "UNAUTHENTICATED", reason: "ENDED" };
+const ended = { code: "UNAUTHENTICATED", reason: "ENDED", endReason: "LOGOUT" };
 
 const servers = [
   [

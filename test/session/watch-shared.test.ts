@@ -5,6 +5,7 @@ import type { Session } from "../../src/session/session.ts";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import type { Stream } from "../../src/lib/bounded-queue.ts";
 import type { SessionEvent } from "../../src/session/watch.ts";
+import { until } from "../helpers/until.ts";
 import { next, startWatchDomain } from "../helpers/watch.ts";
 
 /** Watches whose pauses the test ends, and whose listings are counted. */
@@ -93,6 +94,29 @@ test("a subscriber that comes while the watch opens waits until it is open", asy
   expect(await (stream as Stream<SessionEvent>).next()).toMatchObject({ value: { type: "ENDED" } });
 });
 
+test("a thousand users after one gap are listed sixteen at a time, each once for a hundred subscribers", async () => {
+  const { watches, login, sessions, pubsub } = startWatchDomain();
+  const users = Array.from({ length: 1_000 }, (_, i) => `user ${i}`);
+  for (const user of users) await login(user);
+  const load = { now: 0, most: 0, lists: 0 };
+  const list = async (userId: string) => {
+    load.most = Math.max(load.most, (load.now += 1));
+    await settled();
+    const listed = await sessions.list(userId);
+    load.now -= 1;
+    load.lists += 1;
+    return listed;
+  };
+  const shared = watches({ list });
+  await Promise.all(users.map((user) => shared.watch(user)));
+  await Promise.all(Array.from({ length: 99 }, () => shared.watch("user 0")));
+  Object.assign(load, { most: 0, lists: 0 });
+  for (const tell of pubsub.messagesMissedListeners) tell();
+  await until(() => load.lists === 1_000 && load.now === 0, "the lists");
+  await settled();
+  expect(load).toEqual({ now: 0, most: 16, lists: 1_000 });
+});
+
 test("a watch that fails to open rejects all waiting subscribers and leaves nothing behind, and the next one opens", async () => {
   const { open, login, pubsub, deadlines } = startPaced();
   await login();
@@ -139,7 +163,7 @@ test("a session whose topic could not be subscribed to is watched for the next s
   const { session } = await login();
   await settled();
   pubsub.refusesSubscribe = () => false;
-  expect(reportedErrors).toEqual(["a new session is not watched"]);
+  expect(reportedErrors).toEqual(["watched sessions could not be read"]);
   const [stream] = await open(1);
   await sessions.end(session.fingerprint, "LOGOUT");
   const read = [];

@@ -17,6 +17,7 @@ import { rethrow, rethrowReported } from "../helpers/domain.ts";
 import { startProxy } from "../helpers/proxy.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
 import { device, lifetimes, network, newSession, renewIn, start } from "../helpers/sessions.ts";
+import { everyoneEnabled } from "../helpers/users.ts";
 import { until } from "../helpers/until.ts";
 
 let redis: RedisServer;
@@ -262,7 +263,7 @@ describe("a Redis that refuses to publish in scripts", () => {
       pubsub,
       ring: new KeyRing(secrets),
       lifetimes,
-      isUserDisabled: async () => false,
+      userStatus: everyoneEnabled,
       clock: Date.now,
       randomBytes,
       reportError: rethrowReported,

@@ -4,7 +4,7 @@ import { StoreUnavailable } from "../../src/session/store.ts";
 import { closeClient } from "../../src/stores/redis/client.ts";
 import { RedisPubSub } from "../../src/stores/redis/pubsub.ts";
 import { pubSubContract } from "../../src/testing/pubsub.ts";
-import { commandClient, subscriberClient } from "../helpers/adapters.ts";
+import { commandClient, probeLinks, subscriberClient } from "../helpers/adapters.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
 import { stopwatch } from "../helpers/stopwatch.ts";
 import { until } from "../helpers/until.ts";
@@ -29,15 +29,18 @@ async function openNode(timeLimit = 30_000) {
   const errors: unknown[] = [];
   const onError = (error: unknown) => errors.push(error);
   const pubsub = new RedisPubSub({ publisher, subscriber, onError, timeLimit });
+  const probe = await probeLinks({ commands: publisher, subscriber });
   let gaps = 0;
   pubsub.onMessagesMissed(() => gaps++);
   const close = async () => {
+    probe.close();
     await pubsub.close();
     await closeClient(publisher);
   };
   return {
     pubsub,
     subscriber,
+    probe,
     errors,
     gaps: () => gaps,
     close,
@@ -67,6 +70,8 @@ test("topics joined or left in one turn are sent to Redis in one command", async
     const stats = String(await redis.command("INFO", "commandstats"));
     return Number(new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(stats)?.[1]);
   };
+  // Its probe also sends SUBSCRIBE.
+  node.probe.close();
   await redis.command("CONFIG", "RESETSTAT");
   const leaves = await Promise.all(
     pubsub.map((topic) => node.pubsub.subscribe(topic, (m) => heard.push(m))),

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import { foreignWrites } from "../../src/stores/sqlite/database.ts";
 import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
+import { SqliteUsers } from "../../src/users/sqlite.ts";
 import { sessionStoreContract } from "../../src/testing/session-store.ts";
 import { openDatabase } from "../helpers/adapters.ts";
 import { lifetimes, network, newSession, renewIn, start } from "../helpers/sessions.ts";
@@ -37,6 +38,26 @@ describe("a SQLite file", () => {
     expect(changed()).toBe(false);
     await stranger.end(session.fingerprint, start);
     expect([changed(), changed()]).toEqual([true, false]);
+  });
+
+  test("without room for a write is not ready until there is room again", async () => {
+    using database = openDatabase(file);
+    const store = new SqliteSessions(database);
+    const users = new SqliteUsers(database);
+    await store.create(newSession());
+    const pages = Number(database.prepare("PRAGMA page_count").get()?.["page_count"]);
+    database.exec(`PRAGMA max_page_count = ${pages}`);
+    await expect(store.ping()).resolves.toBeUndefined();
+    const fill = async () => {
+      for (let i = 0; i < 1_000; i += 1) await store.create(newSession());
+    };
+    await expect(fill()).rejects.toBeInstanceOf(StoreUnavailable);
+    await expect(store.ping()).rejects.toBeInstanceOf(StoreUnavailable);
+    await expect(users.ping()).rejects.toBeInstanceOf(StoreUnavailable);
+    expect(database.isTransaction).toBe(false);
+    database.exec("PRAGMA max_page_count = 1000000");
+    await expect(store.ping()).resolves.toBeUndefined();
+    await expect(users.ping()).resolves.toBeUndefined();
   });
 
   test("preserves sessions and their ends across a restart", async () => {
@@ -93,6 +114,80 @@ describe("a SQLite file", () => {
     expect(database.prepare("SELECT count(*) AS rows FROM sessions").get()).toEqual({ rows: 1 });
   });
 
+  test("preserves the reason of an end across a restart, until its time is over", async () => {
+    const session = newSession();
+    const options = { endReasonTtl: 1_000 };
+    {
+      using database = openDatabase(file);
+      const store = new SqliteSessions(database, options);
+      await store.create(session);
+      await store.end(session.fingerprint, start, { reason: "PASSWORD_CHANGED" });
+    }
+    using database = openDatabase(file);
+    const store = new SqliteSessions(database, options);
+    const { fingerprint } = session;
+    expect(await store.endReason(fingerprint, start + 999)).toBe("PASSWORD_CHANGED");
+    expect(await renewIn(store, fingerprint, 0, start + 999)).toEqual({
+      outcome: "absent",
+      endReason: "PASSWORD_CHANGED",
+    });
+    expect(await store.endReason(fingerprint, start + 1_000)).toBeUndefined();
+    expect(await renewIn(store, fingerprint, 0, start + 1_000)).toEqual({ outcome: "absent" });
+  });
+
+  test("keeps the first reason of a session, also if there was no session to end", async () => {
+    using database = openDatabase(file);
+    const store = new SqliteSessions(database);
+    const { fingerprint } = newSession();
+    expect(await store.end(fingerprint, start, { reason: "ENDED_BY_USER" })).toBeUndefined();
+    await store.end(fingerprint, start, { reason: "LOGOUT" });
+    expect(await store.endReason(fingerprint, start)).toBe("ENDED_BY_USER");
+    await store.end("another", start);
+    expect(await store.endReason("another", start)).toBeUndefined();
+  });
+
+  test("does not report a reason that a later version has written", async () => {
+    using database = openDatabase(file);
+    const store = new SqliteSessions(database);
+    await store.end("f", start, { reason: "LOGOUT" });
+    database.exec("UPDATE endReasons SET reason = 'LATER'");
+    expect(await store.endReason("f", start)).toBeUndefined();
+    expect(await renewIn(store, "f", 0, start)).toEqual({ outcome: "absent" });
+  });
+
+  test("loses old reasons at the next end, at most 1,000 of them", async () => {
+    using database = openDatabase(file);
+    const store = new SqliteSessions(database, { endReasonTtl: 1_000 });
+    database.exec("BEGIN");
+    const insert = database.prepare("INSERT INTO endReasons VALUES (?, 'LOGOUT', ?)");
+    for (let i = 0; i < 1_500; i += 1) insert.run(`f${i}`, start);
+    database.exec("COMMIT");
+    const count = () => database.prepare("SELECT count(*) AS rows FROM endReasons").get();
+    await store.end("a", start + 1_000, { reason: "LOGOUT" });
+    expect(count()).toEqual({ rows: 501 });
+    await store.end("b", start + 1_000, { reason: "LOGOUT" });
+    expect(count()).toEqual({ rows: 2 });
+  });
+
+  test("that is full still ends sessions, without a reason", async () => {
+    using database = openDatabase(file);
+    const store = new SqliteSessions(database);
+    const session = newSession();
+    await store.create(session);
+    // No page has room for another reason, and the deleted session is too small to free one.
+    const insert = database.prepare("INSERT INTO endReasons VALUES (?, 'LOGOUT', ?)");
+    database.exec("PRAGMA max_page_count = 1");
+    const fill = () => {
+      for (let i = 0; ; i += 1) insert.run(`${i} ${session.fingerprint}`, start);
+    };
+    expect(fill).toThrow("full");
+    const { fingerprint } = session;
+    const reason = "LOGOUT" as const;
+    expect(await store.end(fingerprint, start, { reason })).toEqual(session);
+    expect(await store.read(fingerprint, start)).toBeUndefined();
+    expect(await store.endReason(fingerprint, start)).toBeUndefined();
+  });
+
   test("that another process has locked is unavailable until it is unlocked", async () => {
     using other = openDatabase(file);
     using database = openDatabase(file);
@@ -133,6 +228,8 @@ describe("a SQLite file", () => {
       store.renew("f", { generation: 0, generationAtRead: 0, network }, lifetimes, start),
       store.touch("f", start),
       store.end("f", start),
+      store.end("f", start, { reason: "LOGOUT" }),
+      store.endReason("f", start),
       store.listByUser("u", start),
       store.ping(),
     ];

@@ -38,7 +38,7 @@ it("a streamed list of a query ends at logout over HTTP", async () => {
   expect(curfew.connections.size).toBe(1);
   await logout(curfew.url, token);
   app.items.push(2);
-  const extensions = { code: "UNAUTHENTICATED", reason: "ENDED" };
+  const extensions = { code: "UNAUTHENTICATED", reason: "ENDED", endReason: "LOGOUT" };
   expect((await stream.events.next()).data).toMatchObject({ errors: [{ extensions }] });
   expect(await stream.events.next()).toEqual({ event: "complete", data: undefined });
   await stream.ended;

@@ -16,6 +16,10 @@ it("logout closes the session's socket with 4401 and revokes its token", async (
   const answer = await ask(curfew.url, "mutation { endOtherSessions { endedSessions } }", {
     token: accessToken,
   });
-  expect(answer.errors?.[0]?.extensions).toEqual({ code: "UNAUTHENTICATED", reason: "ENDED" });
+  expect(answer.errors?.[0]?.extensions).toEqual({
+    code: "UNAUTHENTICATED",
+    reason: "ENDED",
+    endReason: "LOGOUT",
+  });
   expect(await logout(curfew.url, accessToken)).toBe(0);
 });

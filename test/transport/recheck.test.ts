@@ -4,6 +4,7 @@ import { expect, it } from "vitest";
 import { Deadlines } from "../../src/lib/deadlines.ts";
 import { KeyRing } from "../../src/session/keys.ts";
 import { ConnectionLifecycle } from "../../src/connections/lifecycle.ts";
+import { sessionTopic } from "../../src/session/messages.ts";
 import { Sessions } from "../../src/session/sessions.ts";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import { Connections } from "../../src/connections/connections.ts";
@@ -20,6 +21,7 @@ import {
 } from "../helpers/backends.ts";
 import { device, lifetimes } from "../helpers/sessions.ts";
 import { until } from "../helpers/until.ts";
+import { everyoneEnabled } from "../helpers/users.ts";
 
 const interval = 5_000;
 const outageGrace = 30_000;
@@ -55,12 +57,11 @@ function openNode() {
   const faults: string[] = [];
   const reportError = (what: string) => void faults.push(what);
   const ring = new KeyRing(secrets);
-  const isUserDisabled = async () => false;
   const domain = {
     store: store.part,
     ring,
     lifetimes,
-    isUserDisabled,
+    userStatus: everyoneEnabled,
     clock,
     randomBytes,
     reportError,
@@ -168,6 +169,31 @@ it("a renewal whose message was lost still moves the deadline", async () => {
   await until(() => lifecycle.closeReason !== undefined);
   expect(lifecycle.closeReason).toBe("SESSION_EXPIRED");
 });
+
+it.each([
+  ["another shape of session", { type: "ended", session: { id: 1 }, reason: "LOGOUT" }],
+  ["an unknown type", { type: "moved" }],
+  ["an unknown reason", { type: "ended", reason: "BOREDOM" }],
+])(
+  "a message with %s is no end by itself: the node reads the session of its topic, and no other",
+  async (_, message: object) => {
+    using node = openNode();
+    const { lifecycle, fingerprint } = await node.join();
+    const other = await node.join();
+    await node.otherNode.end(other.fingerprint, "LOGOUT");
+    const publish = (named: string) =>
+      node.pubsub.part.publish(sessionTopic(fingerprint), { ...message, fingerprint: named });
+    await publish(other.fingerprint);
+    await publish(fingerprint);
+    await until(() => node.reads.length > 0 && node.concurrentReads.now === 0);
+    expect(node.reads).toEqual([[fingerprint]]);
+    expect([lifecycle.closeReason, other.lifecycle.closeReason]).toEqual([undefined, undefined]);
+    await node.otherNode.end(fingerprint, "LOGOUT");
+    await publish(fingerprint);
+    await until(() => lifecycle.closeReason !== undefined);
+    expect(lifecycle.closeReason).toBe("SESSION_ENDED");
+  },
+);
 
 it("rechecks read many sessions in batches", async () => {
   using node = openNode();

@@ -15,12 +15,12 @@ function said(text: string): StreamEvent {
 }
 
 /** Expects the stream's last event and its end. */
-async function expectEnd(stream: TestStream, code: string, reason?: string) {
+async function expectEnd(stream: TestStream, code: string, details: object = {}) {
   const { event, data } = await stream.events.next();
   expect(event).toBe("next");
   expect(data.data ?? null).toBeNull();
   expect(data.errors).toHaveLength(1);
-  expect(data.errors[0].extensions).toEqual({ code, ...(reason && { reason }) });
+  expect(data.errors[0].extensions).toEqual({ code, ...details });
   expect(await stream.events.next()).toEqual(complete);
   await stream.ended;
 }
@@ -45,7 +45,7 @@ it.each(["POST", "GET"] as const)("a stream by %s delivers events until logout",
   await logout(curfew.url, token);
   await curfew.events.publish("said", "after the end");
 
-  await expectEnd(stream, "UNAUTHENTICATED", "ENDED");
+  await expectEnd(stream, "UNAUTHENTICATED", { reason: "ENDED", endReason: "LOGOUT" });
   expect(await otherStream.events.next()).toEqual(said("hello"));
   expect(await otherStream.events.next()).toEqual(said("after the end"));
   otherStream.abort();
@@ -58,7 +58,7 @@ it("a stream ends with its session although its source never yields again", asyn
   await using stream = await openStream(curfew.url, "subscription { blocked }", { token });
   expect((await stream.events.next()).data).toEqual({ data: { blocked: 1 } });
   await logout(curfew.url, token);
-  await expectEnd(stream, "UNAUTHENTICATED", "ENDED");
+  await expectEnd(stream, "UNAUTHENTICATED", { reason: "ENDED", endReason: "LOGOUT" });
 });
 
 it("a stream ends when its token expires, and continues if its session is renewed", async () => {
@@ -79,7 +79,7 @@ it("a stream ends when its token expires, and continues if its session is renewe
   expect(await stream.events.next()).toEqual(said("ready"));
   expect(await stream.events.next()).toEqual(said("hello"));
   clock.advance(20_250);
-  await expectEnd(stream, "UNAUTHENTICATED", "EXPIRED");
+  await expectEnd(stream, "UNAUTHENTICATED", { reason: "EXPIRED" });
 });
 
 it("a client that leaves its stream leaves nothing behind", async () => {
@@ -102,7 +102,7 @@ it("a stream with a superseded token is refused", async () => {
   const { accessToken: token, renewalToken } = await register(curfew.url);
   await renew(curfew.url, renewalToken);
   await using stream = await openStream(curfew.url, "subscription { said }", { token });
-  await expectEnd(stream, "UNAUTHENTICATED", "SUPERSEDED");
+  await expectEnd(stream, "UNAUTHENTICATED", { reason: "SUPERSEDED" });
   expect(curfew.connections.size).toBe(0);
 });
 
@@ -128,7 +128,7 @@ it("a subscription without @authenticated is open to anonymous clients", async (
   await curfew.events.publish("said", "hello");
   expect((await stream.events.next()).data).toEqual({ data: { heard: "hello" } });
   await using guarded = await openStream(curfew.url, "subscription { said }");
-  await expectEnd(guarded, "UNAUTHENTICATED", "MISSING");
+  await expectEnd(guarded, "UNAUTHENTICATED", { reason: "MISSING" });
 });
 
 it("an unexpected error of an app's subscription is masked and logged once", async () => {
@@ -148,7 +148,7 @@ it("a slow request ends with its session", async () => {
   await logout(curfew.url, token);
   const { errors, data } = await answer;
   expect(data ?? null).toBeNull();
-  const extensions = { code: "UNAUTHENTICATED", reason: "ENDED", begun: true };
+  const extensions = { code: "UNAUTHENTICATED", reason: "ENDED", endReason: "LOGOUT", begun: true };
   expect(errors?.[0]?.extensions).toEqual(extensions);
   await until(() => curfew.connections.size === 0);
 });

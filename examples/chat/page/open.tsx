@@ -22,7 +22,7 @@ function Page({ data }: { readonly data: Data }) {
     case "starting":
       return null;
     case "signedOut":
-      return <SignIn reason={state.reason} />;
+      return <SignIn reason={state.endReason ?? state.reason} />;
     case "signedIn":
       return (
         <data.Provider key={state.sessionId}>

@@ -1,16 +1,23 @@
 /** The form to sign in or create an account, and why the last session ended. */
-import { RequestFailed, type SignedOutReason } from "curfew/client";
+import { RequestFailed, type EndReason, type SignedOutReason } from "curfew/client";
 import { useState, type SubmitEvent } from "react";
 import { session } from "./session.ts";
 
 const untrusted = "The server no longer accepts this session. Please sign in again.";
 
-const notices: Readonly<Record<SignedOutReason, string>> = {
+const reused =
+  "An old token of your session was used again. It may be stolen, so the server ended the session. Please sign in again.";
+
+const notices: Readonly<Record<SignedOutReason | EndReason, string>> = {
   LOGOUT: "You have signed out, in all tabs.",
   ENDED: "Your session was ended, here or on another device.",
   EXPIRED: "Your session has expired. Please sign in again.",
-  REUSED:
-    "An old token of your session was used again. It may be stolen, so the server ended the session. Please sign in again.",
+  ENDED_BY_USER: "Your session was ended from another device.",
+  PASSWORD_CHANGED: "The password was changed on another device. Please sign in with the new one.",
+  SESSION_LIMIT: "You have signed in on more devices than are allowed.",
+  ENDED_BY_OPERATOR: "An operator ended your session.",
+  REUSED: reused,
+  RENEWAL_REUSED: reused,
   USER_GONE: "Your account was locked or deleted.",
   SUPERSEDED: untrusted,
   MISSING: untrusted,
@@ -19,7 +26,7 @@ const notices: Readonly<Record<SignedOutReason, string>> = {
   WRONG_KIND: untrusted,
 };
 
-export function SignIn({ reason }: { readonly reason: SignedOutReason | undefined }) {
+export function SignIn({ reason }: { readonly reason: keyof typeof notices | undefined }) {
   const [problems, setProblems] = useState<readonly string[]>([]);
   const [isBusy, setBusy] = useState(false);
 

@@ -71,6 +71,13 @@ export const sessions = {
     details:
       "`same-network`: those in the network that the renewal comes from (/24 for IPv4, /48 for IPv6). All others close when the token shown on them expires, unless their client shows a newer one.",
   },
+  endReasonTtl: {
+    variable: "END_REASON_TTL",
+    kind: duration("1ms", "3650d"),
+    default: 86_400_000,
+    example: "1d",
+    about: "How long clients with a token of an ended session can learn why it ended.",
+  },
   recheckInterval: {
     variable: "RECHECK_INTERVAL",
     kind: duration("1ms", "24d"),

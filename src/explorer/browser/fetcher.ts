@@ -39,13 +39,14 @@ export function createFetcher(session: Session, sockets: Client): GraphiQLSettin
     if (Array.isArray(error)) return error;
     if (error instanceof SignedOut) {
       const { state } = session;
-      const reason = (state.status === "signedOut" ? state.reason : undefined) ?? "MISSING";
+      const { reason = "MISSING", endReason } = state.status === "signedOut" ? state : {};
       const message =
-        reason === "MISSING" ? "Sign in first, in the Session panel." : whySignedOut(reason);
+        reason === "MISSING"
+          ? "Sign in first, in the Session panel."
+          : whySignedOut(reason, endReason);
+      const code = "UNAUTHENTICATED" satisfies ErrorCode;
       const closed = `${error.code} ${error.reason}`;
-      return [
-        { message, extensions: { code: "UNAUTHENTICATED" satisfies ErrorCode, reason, closed } },
-      ];
+      return [{ message, extensions: { code, reason, endReason, closed } }];
     }
     const { message = "The socket closed", code, reason } = error as Partial<SignedOut>;
     return [{ message, extensions: { code, reason } }];

@@ -1,5 +1,5 @@
 /** Texts for people: why a session or a socket ended, the names of devices, and times. */
-import type { SignedOutReason } from "../../client/index.ts";
+import type { EndReason, SignedOutReason } from "../../client/index.ts";
 import type { ServerCloseReason } from "../../protocol/close-reasons.ts";
 import type { LastClose } from "./socket-state.ts";
 
@@ -18,8 +18,22 @@ const signOutTexts = {
   SUPERSEDED: "The password was changed. Sign in with the new password.",
 } as const satisfies Record<SignedOutReason, string>;
 
-export function whySignedOut(reason: SignedOutReason): string {
-  return signOutTexts[reason];
+const endTexts: Readonly<Record<string, string>> = {
+  LOGOUT: "You were signed out: this session was logged out elsewhere.",
+  ENDED_BY_USER: "You were signed out: this session was ended from another device.",
+  PASSWORD_CHANGED: "You were signed out: the password was changed in another session.",
+  RENEWAL_REUSED:
+    "You were signed out: a renewal token was used twice. It may be stolen, so the server ended the session.",
+  EXPIRED: "You were signed out: the session was not renewed in time, or reached its maximum age.",
+  USER_GONE: "You were signed out: this account was locked or deleted.",
+  SESSION_LIMIT: "You were signed out: you signed in on more devices than the limit allows.",
+  ENDED_BY_OPERATOR: "You were signed out: an operator ended this session.",
+} satisfies Record<EndReason, string>;
+
+/** @param endReason undefined if it is not known */
+export function whySignedOut(reason: SignedOutReason, endReason: EndReason | undefined): string {
+  // A newer server may send a reason that this page does not know.
+  return (endReason && endTexts[endReason]) ?? signOutTexts[reason];
 }
 
 const closeTexts: Readonly<Record<string, string>> = {

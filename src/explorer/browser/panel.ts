@@ -49,7 +49,7 @@ function Panel({ session, state: states, socket, sessionList }: PanelParts) {
 function Notice({ state }: { readonly state: SessionState }) {
   if (state.status !== "signedOut" || state.reason === undefined) return null;
   const tone = state.reason === "LOGOUT" ? "" : " curfew-warning";
-  return h("p", { className: `curfew-notice${tone}` }, whySignedOut(state.reason));
+  return h("p", { className: `curfew-notice${tone}` }, whySignedOut(state.reason, state.endReason));
 }
 
 /** Returns a ref whose element takes the focus when a change of status removed the focused element. */

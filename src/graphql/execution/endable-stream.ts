@@ -3,7 +3,6 @@ import type { ExecutionResult } from "graphql";
 import { isAsyncIterable } from "graphql-yoga";
 import type { CloseReason } from "../../protocol/close-reasons.ts";
 import type { ConnectionLifecycle } from "../../connections/lifecycle.ts";
-import { endingError } from "../errors.ts";
 
 export type OperationResult = ExecutionResult | AsyncIterable<ExecutionResult>;
 
@@ -11,6 +10,8 @@ type Step = IteratorResult<ExecutionResult, undefined>;
 
 export interface EndableStreamOptions {
   readonly lifecycle: ConnectionLifecycle;
+  /** Returns the result that stands for the end of the lifecycle. Must not reject. */
+  readonly stopped: (reason: CloseReason) => Promise<ExecutionResult>;
   /** Whether it is the incremental response of a mutation, which continues while the lifecycle lets replies finish. */
   readonly isMutation: boolean;
   /** Executes the subscription for one event of the source. The result may be incremental. */
@@ -33,7 +34,7 @@ export class EndableStream implements AsyncIterableIterator<ExecutionResult, und
   #waiting: PromiseWithResolvers<Step> | undefined;
   /** The incremental results of one event. */
   #parts: AsyncIterator<ExecutionResult> | undefined;
-  #last: ExecutionResult | undefined;
+  #last: Promise<ExecutionResult> | undefined;
   #closed = false;
 
   constructor(source: AsyncIterable<unknown>, options: EndableStreamOptions) {
@@ -43,7 +44,7 @@ export class EndableStream implements AsyncIterableIterator<ExecutionResult, und
   }
 
   next(): Promise<Step> {
-    if (this.#closed) return Promise.resolve(this.#final());
+    if (this.#closed) return this.#final();
     const waiting = Promise.withResolvers<Step>();
     this.#waiting = waiting;
     this.#read().then(
@@ -71,7 +72,7 @@ export class EndableStream implements AsyncIterableIterator<ExecutionResult, und
     this.#close();
     this.#last = undefined;
     this.#settle(this.#final());
-    return Promise.resolve(this.#final());
+    return this.#final();
   }
 
   throw(error: unknown): Promise<Step> {
@@ -111,20 +112,23 @@ export class EndableStream implements AsyncIterableIterator<ExecutionResult, und
   }
 
   #end(reason: CloseReason): void {
-    this.#last = { errors: [endingError(reason)] };
+    this.#last = this.#options.stopped(reason);
     this.#close();
     if (this.#waiting !== undefined) this.#settle(this.#final());
   }
 
-  #settle(step: Step): void {
+  #settle(step: Step | Promise<Step>): void {
     this.#waiting?.resolve(step);
     this.#waiting = undefined;
   }
 
-  #final(): Step {
+  /** Takes the error that stands for the end, once, and then the end of the stream. */
+  async #final(): Promise<Step> {
     const last = this.#last;
     this.#last = undefined;
-    return last === undefined ? { done: true, value: undefined } : { done: false, value: last };
+    return last === undefined
+      ? { done: true, value: undefined }
+      : { done: false, value: await last };
   }
 
   #close(): void {

@@ -25,7 +25,7 @@ async function endResult(result: ExecutionResult, caller: Caller): Promise<Opera
   const isStopped =
     closeReason !== undefined && closeReason !== "CLIENT_GONE" && !caller.repliesBeforeClose;
   if (!isStopped) return result;
-  return hasBegun(result) ? stoppedMidway(closeReason) : stopped(closeReason);
+  return hasBegun(result) ? stoppedMidway(caller, closeReason) : stopped(caller, closeReason);
 }
 
 /** Whether the executor began with the operation, as far as its result shows. */
@@ -40,10 +40,11 @@ async function endStream(source: AsyncIterable<unknown>, caller: Caller): Promis
   if (lifecycle.closeReason !== undefined) {
     leave(source[Symbol.asyncIterator]());
     onClose();
-    return stopped(lifecycle.closeReason);
+    return stopped(caller, lifecycle.closeReason);
   }
   return new EndableStream(source, {
     lifecycle,
+    stopped: (reason) => stopped(caller, reason),
     isMutation: source instanceof EndableStream && source.isMutation,
     resultOf: passThrough,
     masked: (part) => part,

@@ -82,20 +82,22 @@ export function createExecute({
     onDone,
   }: PendingOperation): Promise<OperationResult> {
     const { lifecycle } = caller;
-    if (lifecycle.closeReason !== undefined) return stopped(lifecycle.closeReason);
+    if (lifecycle.closeReason !== undefined) return stopped(caller, lifecycle.closeReason);
     const beginning = begin();
-    const begun = isPromise(beginning) ? await lifecycle.race(beginning, stoppedMidway) : beginning;
+    const onEnd = (reason: CloseReason) => stoppedMidway(caller, reason);
+    const begun = isPromise(beginning) ? await lifecycle.race<Begun>(beginning, onEnd) : beginning;
     const isStream = isAsyncIterable(begun);
     if (isStream) await caller.join("stream");
     // Only a single result is sent after the end: nothing would end a stream.
     if (lifecycle.closeReason !== undefined && (!caller.repliesBeforeClose || isStream)) {
       // A stream that has started, or may still start, has no reader.
       Promise.resolve(beginning).then(abandon, () => {});
-      return stoppedMidway(lifecycle.closeReason);
+      return stoppedMidway(caller, lifecycle.closeReason);
     }
     if (!isStream) return masked(begun);
     return new EndableStream(begun, {
       lifecycle,
+      stopped: (reason) => stopped(caller, reason),
       isMutation,
       resultOf,
       masked,
@@ -237,13 +239,13 @@ function flatten(result: Awaited<ReturnType<typeof execute<Data>>>): OperationRe
 export const passThrough: PendingOperation["resultOf"] = (event) => event as ExecutionResult;
 
 /** The result of an operation that the end of its lifecycle stopped. */
-export function stopped(reason: CloseReason): ExecutionResult {
-  return { errors: [endingError(reason)] };
+export async function stopped(caller: Caller, reason: CloseReason): Promise<ExecutionResult> {
+  return { errors: [endingError(reason, { endReason: await caller.endReason() })] };
 }
 
 /** The answer of an operation that was being executed: a part of it may be done. */
-export function stoppedMidway(ending: CloseReason): ExecutionResult {
-  return { errors: [endingError(ending, true)] };
+export async function stoppedMidway(caller: Caller, reason: CloseReason): Promise<ExecutionResult> {
+  return { errors: [endingError(reason, { begun: true, endReason: await caller.endReason() })] };
 }
 
 function abandon(begun: Begun): void {

@@ -2,15 +2,14 @@
 import { laterFields, type Session } from "../../session/session.ts";
 
 /**
- * How the scripts treat each field of a session. They change `number` and `text` fields; `rotated` is the new
- * value in `rotateSession`. All other members of a record stay as they are, byte for byte: a later version may
- * have written some that this one does not know, and cjson would change them.
+ * How the scripts treat each field of a session. `rotated` is its new value in `rotateSession`. Members that are kept,
+ * or that this version does not know, stay as they are, byte for byte: cjson would change those of a later version.
  */
 const fields = {
-  fingerprint: "kept",
-  userId: "kept",
+  fingerprint: { type: "text", isKept: true },
+  userId: { type: "text", isKept: true },
   generation: { type: "number", rotated: "generation + 1" },
-  createdAt: "kept",
+  createdAt: { type: "number", isKept: true },
   renewedAt: { type: "number", rotated: "tonumber(now)" },
   lastSeenAt: { type: "number", rotated: "tonumber(now)" },
   accessExpiresAt: { type: "number", rotated: "math.min(accessExpiresAt, idleEnd)" },
@@ -23,28 +22,32 @@ const fields = {
   foreignReplays: { type: "number" },
   foreignReplayGeneration: { type: "number" },
   securityVersion: { type: "number" },
-  userAgent: "kept",
-  ipAddress: "kept",
-} as const satisfies Record<
-  keyof Session,
-  "kept" | { readonly type: "number" | "text"; readonly rotated?: string }
->;
+  userAgent: { type: "text or null", isKept: true },
+  ipAddress: { type: "text or null", isKept: true },
+} as const satisfies Record<keyof Session, FieldInLua>;
 
-const changed = Object.entries(fields).flatMap(([name, field]) =>
-  field === "kept" ? [] : [{ name: name as keyof Session, rotated: undefined, ...field }],
-);
+interface FieldInLua {
+  readonly type: "number" | "text" | "text or null";
+  readonly isKept?: true;
+  readonly rotated?: string;
+}
 
-export const setRotated = changed
+const fieldList = Object.entries(fields).map(([name, field]: [string, FieldInLua]) => ({
+  ...field,
+  name: name as keyof Session,
+}));
+
+export const setRotated = fieldList
   .filter(({ rotated }) => rotated !== undefined)
   .map(({ name, rotated }) => `  session.${name} = ${rotated}`)
   .join("\n");
 
-/** The Lua table of the fields that the scripts change, with the values that records of earlier versions lack. */
-const luaFields = changed
-  .map(({ name, type }) => {
+/** The Lua table of the fields, with the values that records of earlier versions lack. */
+const luaFields = fieldList
+  .map(({ name, type, isKept = false }) => {
     const missing = laterFields[name];
     const text = missing === undefined ? "nil" : `'${JSON.stringify(missing)}'`;
-    return `  {name = '${name}', type = '${type}', missing = ${text}},`;
+    return `  {name = '${name}', type = '${type}', isKept = ${isKept}, missing = ${text}},`;
   })
   .join("\n");
 
@@ -91,23 +94,30 @@ local function membersOf(text)
   until string.byte(text, at) == 125
   return names, values
 end
+local function contentOf(field, value)
+  if field.type == 'number' then return tonumber(value) end
+  if field.isKept then return string.match(value, '^"') or field.type ~= 'text' and value == 'null' end
+  -- Earlier versions write a slash as cjson does.
+  return string.match((string.gsub(value, '\\\\/', '/')), '^"([^"\\\\]*)"')
+end
 local function decode(text)
   local names, values = membersOf(text)
   local session = {names = names, values = values}
   for _, field in ipairs(fields) do
-    local value = values[field.name] or field.missing
-    if field.type == 'number' then session[field.name] = tonumber(value)
-    else session[field.name] = string.match(value, '^"([^"\\\\]*)"') end
-    if not session[field.name] then error('the record is not understood') end
+    local content = contentOf(field, values[field.name] or field.missing)
+    if not content then error('the record is not understood') end
+    session[field.name] = content
   end
   return session
 end
 local function encode(session)
   local names, values = session.names, session.values
   for _, field in ipairs(fields) do
-    if not values[field.name] then names[#names + 1] = field.name end
-    local value = session[field.name]
-    values[field.name] = field.type == 'number' and string.format('%.0f', value) or '"' .. value .. '"'
+    if not field.isKept then
+      if not values[field.name] then names[#names + 1] = field.name end
+      local value = session[field.name]
+      values[field.name] = field.type == 'number' and string.format('%.0f', value) or '"' .. value .. '"'
+    end
   end
   local members = {}
   for i, name in ipairs(names) do members[i] = '"' .. name .. '":' .. values[name] end

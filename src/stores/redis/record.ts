@@ -1,5 +1,5 @@
 /** The value of a session's key in Redis: the session as JSON, or why it ended. */
-import { endReasons, type EndReason } from "../../protocol/end-reasons.ts";
+import { toEndReason, type EndReason } from "../../protocol/end-reasons.ts";
 import { toSession, type Session } from "../../session/session.ts";
 
 export function encode(session: Session): string {
@@ -45,8 +45,8 @@ const endRecord = /^\{"idleExpiresAt":0,"endReason":"([A-Z_]+)"\}$/;
 /** The value of a session's key. */
 export type RecordReading =
   | { readonly state: "session"; readonly session: Session }
-  /** Without a reason if it is one of a later version. */
-  | { readonly state: "ended"; readonly endReason?: EndReason }
+  /** Undefined for a reason of a later version. */
+  | { readonly state: "ended"; readonly endReason: EndReason | undefined }
   | { readonly state: "absent" }
   /** A later version may write records that this one does not understand. It is unknown whether they are live. */
   | { readonly state: "notUnderstood" };
@@ -54,17 +54,11 @@ export type RecordReading =
 export function readRecord(fingerprint: string, text: string | null): RecordReading {
   if (text === null) return { state: "absent" };
   const reason = endRecord.exec(text)?.[1];
-  if (reason !== undefined) return { state: "ended", ...toEndReason(reason) };
+  if (reason !== undefined) return { state: "ended", endReason: toEndReason(reason) };
   const session = toSession(parseJson(text));
   return session?.fingerprint === fingerprint
     ? { state: "session", session }
     : { state: "notUnderstood" };
-}
-
-/** Empty for a reason of a later version. */
-export function toEndReason(text: string | null): { readonly endReason?: EndReason } {
-  const endReason = endReasons.find((one) => one === text);
-  return endReason === undefined ? {} : { endReason };
 }
 
 function parseJson(text: string): unknown {

@@ -25,14 +25,18 @@ export function sentinelOptions({ sentinels, name }: SentinelAddress): LinkOptio
   };
 }
 
-/** Silences ioredis, which prints an error at each attempt to reach a Sentinel that is down. The others suffice. */
+/**
+ * Silences ioredis, which prints an error at each attempt to reach a Sentinel that is down. The others suffice. Sends
+ * no `CLIENT SETINFO`, as the other connections.
+ */
 class Connector extends SentinelConnector {
   constructor(options: unknown) {
     super(options as SentinelConnectionOptions);
     // A private method, but the only access to the connections to Sentinels.
-    type Connect = (...args: unknown[]) => Redis;
+    type Connect = (sentinel: unknown, given?: object) => Redis;
     const connect = Reflect.get(this, "connectToSentinel") as Connect;
-    const quiet: Connect = (...args) => connect.apply(this, args).on("error", () => {});
+    const quiet: Connect = (sentinel, given) =>
+      connect.call(this, sentinel, { ...given, disableClientInfo: true }).on("error", () => {});
     Reflect.set(this, "connectToSentinel", quiet);
   }
 }

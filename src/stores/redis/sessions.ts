@@ -1,7 +1,7 @@
 /** The session store in Redis, which many nodes share. */
 import DataLoader from "dataloader";
 import { Cluster } from "ioredis";
-import type { EndReason } from "../../protocol/end-reasons.ts";
+import { toEndReason, type EndReason } from "../../protocol/end-reasons.ts";
 import type { ReissueRequest, RenewalRequest } from "../../session/renewal-rules.ts";
 import { isLive, expiryOf, type Lifetimes, type Session } from "../../session/session.ts";
 import {
@@ -16,8 +16,10 @@ import { chunksOf } from "../../lib/in-batches.ts";
 import { endsTopic, sessionTopic } from "../../session/messages.ts";
 import type { ChannelOf } from "./channel-names.ts";
 import { closeClient, ignore, type RedisClient } from "./client.ts";
-import { encode, encodeEnd, readRecord, toEndReason, type RecordReading } from "./record.ts";
+import { encode, encodeEnd, readRecord, type RecordReading } from "./record.ts";
+import type { StoreReplacements } from "./link-probe-options.ts";
 import type { ReplicatedEnds } from "./replicas.ts";
+import { scanKeys } from "./scan.ts";
 import { defineScripts } from "./scripts.ts";
 import { UserIndex } from "./user-index.ts";
 
@@ -44,7 +46,7 @@ export interface RedisSessionsOptions {
   /** Waits until replicas have the ends. The store closes it. Default: does not wait */
   readonly replicated?: ReplicatedEnds;
   /** Reports that another Redis answers: see `SessionStore.onReplaced`. */
-  readonly links?: { onReplaced(listener: () => void): () => void };
+  readonly replacements?: StoreReplacements;
 }
 
 /** A session is one text, and each change of it one command or script on its key. */
@@ -119,7 +121,10 @@ export class RedisSessions implements SessionStore {
         this.#channel(sessionTopic(fingerprint)),
       ),
     );
-    if (outcome === "absent") return { outcome, ...toEndReason(text) };
+    if (outcome === "absent") {
+      const endReason = toEndReason(text);
+      return { outcome, ...(endReason && { endReason }) };
+    }
     const session = sessionOf(fingerprint, readRecord(fingerprint, text));
     if (session === undefined) return { outcome: "absent" };
     if (outcome === "rotated") void this.#index.add(session, now).catch(ignore);
@@ -187,7 +192,7 @@ export class RedisSessions implements SessionStore {
   }
 
   onReplaced(listener: () => void): () => void {
-    return this.#options.links?.onReplaced(listener) ?? (() => {});
+    return this.#options.replacements?.onReplaced(listener) ?? (() => {});
   }
 
   async listByUser(userId: string, now: number): Promise<readonly Session[]> {
@@ -221,6 +226,16 @@ export class RedisSessions implements SessionStore {
     if (client instanceof Cluster)
       return Promise.all(keys.map((key) => client.get(key).catch(unavailable)));
     return client.mget(keys).catch((cause: unknown) => keys.map(() => unavailable(cause)));
+  }
+
+  /** A batch may contain a fingerprint a second time. */
+  async *scan(): AsyncGenerator<readonly string[]> {
+    const [prefix = ""] = sessionKey("*").split("*");
+    const batches = scanKeys(this.#client, sessionKey("*"));
+    for (let next = await orUnavailable(batches.next()); !next.done;) {
+      yield next.value.map((key) => key.slice(prefix.length, -1));
+      next = await orUnavailable(batches.next());
+    }
   }
 }
 

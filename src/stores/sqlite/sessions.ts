@@ -8,9 +8,12 @@ import {
   type ReissueRequest,
   type RenewalRequest,
 } from "../../session/renewal-rules.ts";
+import { checkWritable, noteWriteFailure } from "../../lib/write-failures.ts";
+import { toEndReason, type EndReason } from "../../protocol/end-reasons.ts";
 import { isLive, type Lifetimes, type Session, type SessionExpiry } from "../../session/session.ts";
 import {
   StoreUnavailable,
+  type EndRequest,
   type RenewalOutcome,
   type SessionLookup,
   type SessionStore,
@@ -52,7 +55,18 @@ const schema = `
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS sessionsByUser ON sessions (userId);
   CREATE INDEX IF NOT EXISTS sessionsByIdleExpiry ON sessions (idleExpiresAt);
+  CREATE TABLE IF NOT EXISTS endReasons (
+    fingerprint TEXT PRIMARY KEY,
+    reason TEXT NOT NULL,
+    endedAt INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS endReasonsByEnd ON endReasons (endedAt);
 `;
+
+export interface SqliteSessionsOptions {
+  /** How long the reason of an end is kept (ms). Default: one day */
+  readonly endReasonTtl?: number;
+}
 
 export class SqliteSessions implements SessionStore {
   readonly #database: DatabaseSync;
@@ -63,9 +77,14 @@ export class SqliteSessions implements SessionStore {
   readonly #touch: StatementSync;
   readonly #delete: StatementSync;
   readonly #prune: StatementSync;
+  readonly #page: StatementSync;
+  readonly #endReasonTtl: number;
+  readonly #findEndReason: StatementSync;
+  readonly #writeEndReason: StatementSync;
+  readonly #pruneEndReasons: StatementSync;
 
-  /** Creates the table if it is missing. The caller owns the database: it may share it, and it closes it. */
-  constructor(database: DatabaseSync) {
+  /** Creates missing tables. The caller owns the database: it may share it, and it closes it. */
+  constructor(database: DatabaseSync, { endReasonTtl = 86_400_000 }: SqliteSessionsOptions = {}) {
     database.exec(schema);
     addMissingColumns(database);
     this.#database = database;
@@ -85,6 +104,19 @@ export class SqliteSessions implements SessionStore {
     // At most 1000: a login must not wait while all sessions that expired in a quiet month are deleted.
     this.#prune = database.prepare(`DELETE FROM sessions WHERE fingerprint IN (
       SELECT fingerprint FROM sessions WHERE idleExpiresAt <= ? LIMIT 1000)`);
+    this.#page = database.prepare(
+      "SELECT fingerprint FROM sessions WHERE fingerprint > ? ORDER BY fingerprint LIMIT 1000",
+    );
+    this.#endReasonTtl = endReasonTtl;
+    this.#findEndReason = database.prepare(
+      "SELECT reason FROM endReasons WHERE fingerprint = ? AND endedAt > ?",
+    );
+    // The first reason stays: a session ends once, and a later call found nothing to end.
+    this.#writeEndReason = database.prepare(
+      "INSERT OR IGNORE INTO endReasons (fingerprint, reason, endedAt) VALUES (?, ?, ?)",
+    );
+    this.#pruneEndReasons = database.prepare(`DELETE FROM endReasons WHERE fingerprint IN (
+      SELECT fingerprint FROM endReasons WHERE endedAt <= ? LIMIT 1000)`);
   }
 
   async create(session: Session): Promise<void> {
@@ -110,7 +142,10 @@ export class SqliteSessions implements SessionStore {
   async renew(fingerprint: string, request: RenewalRequest, lifetimes: Lifetimes, now: number) {
     return this.#transaction((): RenewalOutcome => {
       const session = this.#live(fingerprint, now);
-      if (session === undefined) return { outcome: "absent" };
+      if (session === undefined) {
+        const endReason = this.#endReason(fingerprint, now);
+        return { outcome: "absent", ...(endReason && { endReason }) };
+      }
       switch (decideRenewal(session, request, now)) {
         case "rotate": {
           const rotated = rotateSession(session, request, lifetimes, now);
@@ -146,21 +181,60 @@ export class SqliteSessions implements SessionStore {
     this.#run(() => this.#touch.run({ fingerprint, now }));
   }
 
-  async end(fingerprint: string, now: number): Promise<Session | undefined> {
+  async end(fingerprint: string, now: number, request?: EndRequest): Promise<Session | undefined> {
     // `all`, not `get`: it runs the statement to its end, and so throws if the commit fails.
-    const [session] = this.#run(() => this.#delete.all(fingerprint)).map(rowToSession);
+    const remove = () => this.#delete.all(fingerprint).map(rowToSession)[0];
+    const removeAndRecord = ({ reason }: EndRequest) => {
+      const removed = remove();
+      this.#pruneEndReasons.run(now - this.#endReasonTtl);
+      this.#writeEndReason.run(fingerprint, reason, now);
+      return removed;
+    };
+    let session: Session | undefined;
+    try {
+      session =
+        request === undefined
+          ? this.#run(remove)
+          : this.#transaction(() => removeAndRecord(request));
+    } catch (error) {
+      if (!isFull(error)) throw error;
+      // The end matters more than its reason, and frees space.
+      session = this.#run(remove);
+    }
     return session && isLive(session, now) ? session : undefined;
+  }
+
+  async endReason(fingerprint: string, now: number): Promise<EndReason | undefined> {
+    return this.#run(() => this.#endReason(fingerprint, now));
   }
 
   async listByUser(userId: string, now: number): Promise<readonly Session[]> {
     return this.#run(() => this.#listByUser.all(userId, now)).map(rowToSession);
   }
 
+  async *scan(): AsyncGenerator<readonly string[]> {
+    let last: string | undefined = "";
+    while (last !== undefined) {
+      const from: string = last;
+      const rows = this.#run(() => this.#page.all(from));
+      const page = rows.map(({ fingerprint }) => String(fingerprint));
+      if (page.length > 0) yield page;
+      last = page.at(-1);
+    }
+  }
+
   async ping(): Promise<void> {
-    this.#run(() => this.#find.get(""));
+    this.#run(() => {
+      checkWritable(this.#database);
+      this.#find.get("");
+    });
   }
 
   async close(): Promise<void> {}
+
+  #endReason(fingerprint: string, now: number): EndReason | undefined {
+    return toEndReason(this.#findEndReason.get(fingerprint, now - this.#endReasonTtl)?.["reason"]);
+  }
 
   #live(fingerprint: string, now: number): Session | undefined {
     const row = this.#find.get(fingerprint);
@@ -187,9 +261,17 @@ export class SqliteSessions implements SessionStore {
     try {
       return statement();
     } catch (cause) {
+      noteWriteFailure(this.#database, cause);
       throw new StoreUnavailable("SQLite did not execute a statement", { cause });
     }
   }
+}
+
+const sqliteFull = 13;
+
+function isFull(error: unknown): boolean {
+  const cause = error instanceof StoreUnavailable ? error.cause : undefined;
+  return (cause as { readonly errcode?: unknown } | undefined)?.errcode === sqliteFull;
 }
 
 /** The table is STRICT, so the columns have the declared types. The copy gives the row a prototype. */
