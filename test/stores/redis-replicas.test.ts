@@ -121,7 +121,7 @@ describe("one master with a replica", () => {
       await until(isEnded, "the ends");
       const later = logout(store, late.fingerprint).catch(() => {});
       await until(async () => (await store.read(late.fingerprint, start)) === undefined, "the end");
-      expect(await store.listByUser("nobody", start)).toEqual([]);
+      expect(await store.listByUser("other", start)).toEqual([]);
       // All of this during the first WAIT.
       expect(elapsed()).toBeLessThan(atLeast);
       const results = await ending;
