@@ -171,16 +171,16 @@ it("a replay takes one command for each 100 ends, and two for each session that 
 it("a logout with END_REPLICAS takes two commands more, and 20 at once take one WAIT", async () => {
   await using strict = await startNodes(redis, { endReplicas: 1, ...rareRechecks });
   const { url, sessions } = strict.here;
-  const user = await register(url);
+  const leaver = await register(url);
   // Redis has no replica: each end is unknown after a second.
   const leave = ({ accessToken }: SignedIn) => logout(url, accessToken).catch(() => {});
   await leave(await register(url));
-  const sent = await commands.during(() => leave(user));
+  const sent = await commands.during(() => leave(leaver));
   // The request is slow, so that it listens for its session's end. The other nodes check the session again.
   const ofEnd = sent.filter((name) => !name.endsWith("subscribe"));
   expect(ofEnd).toEqual([read, "evalsha", "zrem", "eval", "wait", "publish"]);
 
-  const issued = Array.from({ length: 20 }, () => sessions.start(user.userId, device));
+  const issued = Array.from({ length: 20 }, () => sessions.start(leaver.userId, device));
   const started = await Promise.all(issued);
   const endAll = () =>
     Promise.allSettled(started.map(({ session }) => sessions.end(session.fingerprint, "LOGOUT")));
