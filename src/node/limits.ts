@@ -35,6 +35,8 @@ export const nodeLimits = {
    * A renewal by the same session that falls between them waits this long before it is judged.
    */
   passwordChangePause: 1_000,
+  /** How long a start waits for the ends that other nodes know (ms). Then it serves, and goes on asking. */
+  takeOverTimeout: 3_000,
   /** Password hashes that wait for a thread. Further attempts are refused, with the time to retry after. */
   maxQueuedHashes: 64,
   /** How long `/ready` waits for a store or database (ms). One that does not answer counts as down. */

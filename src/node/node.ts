@@ -14,6 +14,7 @@ import type { Audit, AuditEvent } from "../session/audit.ts";
 import { ConcurrencyLimiter } from "../lib/concurrency-limiter.ts";
 import type { ReportError } from "../lib/report-error.ts";
 import { Deadlines } from "../lib/deadlines.ts";
+import { withTimeout } from "../lib/timeout.ts";
 import { EndChannel } from "../session/end-channel.ts";
 import { EndReplay } from "../session/end-replay.ts";
 import { RecentEnds } from "../session/ends.ts";
@@ -264,7 +265,7 @@ function assembleNode(parts: NodeParts) {
     /** The readiness checks of the backends. */
     checks: backends.checks,
     /** Takes over what other nodes know. Call it once, before the node serves. */
-    open: () => endChannel.open(),
+    open: () => withTimeout(endChannel.open(), nodeLimits.takeOverTimeout),
     /** Closes the node. Call it after all connections have ended. */
     close: async () => {
       recheck.close();
