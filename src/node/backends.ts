@@ -1,4 +1,5 @@
 /** Opens the backends that the settings choose: session store, pub/sub, user directory, signing keys, throttle. */
+import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
@@ -12,7 +13,7 @@ import type { Lifetimes } from "../session/session.ts";
 import type { SessionStore } from "../session/store.ts";
 import type { PubSub } from "../session/pubsub.ts";
 import { MemoryPubSub } from "../stores/memory/pubsub.ts";
-import { databaseOf, type RedisAddress } from "../stores/redis/address.ts";
+import { databaseOf, describeAddress, type RedisAddress } from "../stores/redis/address.ts";
 import { channelNames, type ChannelOf } from "../stores/redis/channel-names.ts";
 import {
   closeClient,
@@ -21,7 +22,9 @@ import {
   type RedisClient,
 } from "../stores/redis/client.ts";
 import { durabilityWarnings } from "../stores/redis/durability.ts";
+import { LinkProbe } from "../stores/redis/link-probe.ts";
 import { ReplicatedClient } from "../stores/redis/replicas.ts";
+import type { Trial } from "../stores/redis/rights.ts";
 import { RedisSessions } from "../stores/redis/sessions.ts";
 import { RedisPubSub } from "../stores/redis/pubsub.ts";
 import { foreignWrites, openDatabase } from "../stores/sqlite/database.ts";
@@ -29,6 +32,8 @@ import { SqliteSessions } from "../stores/sqlite/sessions.ts";
 import type { UserDirectory } from "../users/directory.ts";
 import { PostgresUsers } from "../users/postgres.ts";
 import { SqliteUsers } from "../users/sqlite.ts";
+import type { BackendReports } from "../telemetry/backend-reports.ts";
+import { LimiterFallback, limiterKeys, limiterTrial } from "../users/shared-limiter.ts";
 import { Throttling, type Throttle } from "../users/throttling.ts";
 
 /** The implementations of the ports. An app may provide its own: see `createCurfew`. */
@@ -62,6 +67,7 @@ export async function openBackends(
   options: Options,
   appBackends: Partial<Backends>,
   reportError: ReportError,
+  reports: BackendReports,
 ): Promise<OpenBackends> {
   await using opened = new AsyncDisposableStack();
   const track = <Backend extends { close(): void | Promise<void> }>(backend: Backend): Backend =>
@@ -93,26 +99,43 @@ export async function openBackends(
   }
   const publisher = opened.adopt(await commandClient(redis, nodeLimits.redis), closeClient);
   const channelOf = channelOfDeployment(redis, options);
+  const subscriber =
+    appBackends.pubsub === undefined
+      ? opened.adopt(await subscriberClient(redis, nodeLimits.redis, publisher), closeClient)
+      : undefined;
+  const redisPubSub =
+    subscriber && new RedisPubSub({ publisher, subscriber, channelOf, onError });
+  const probe = opened.adopt(
+    await LinkProbe.start({
+      commands: publisher,
+      ...(subscriber && { subscriber }),
+      serverName: describeAddress(redis),
+      ...probeNames(channelOf),
+      limits: nodeLimits.redis,
+      observer: reports,
+      trials: [trialOfLimits(publisher)],
+      onCommandsReturned: () => redisPubSub?.reportMissedMessages(),
+      onError: (error) => reportError("a listener of the links to Redis failed", error),
+    }),
+    (it) => it.close(),
+  );
   // The scripts can publish only to a pub/sub on the same Redis.
   const publishes = appBackends.pubsub === undefined;
   const store = track(
-    appBackends.store ?? (await redisSessions(redis, publisher, options, publishes && channelOf)),
+    appBackends.store ??
+      (await redisSessions(redis, publisher, options, publishes && channelOf, probe)),
   );
-  const pubsub = track(
-    appBackends.pubsub ??
-      new RedisPubSub({
-        publisher,
-        subscriber: await subscriberClient(redis, nodeLimits.redis, publisher),
-        channelOf,
-        onError,
-      }),
-  );
-  const throttle = new Throttling(options, publisher);
+  const pubsub = track(appBackends.pubsub ?? redisPubSub ?? new MemoryPubSub(onError));
+  const throttle = new Throttling(options, publisher, new LimiterFallback(reports));
   const warnings = [
     ...(await durabilityWarnings(publisher)),
     ...exposedData(options.dataDir, options.secrets === undefined),
   ];
-  const checks = checksOf({ store, pubsub, users }, appBackends, "redis");
+  const pings = {
+    ...(appBackends.store === undefined && { redis: () => probe.pingCommands() }),
+    ...(subscriber && { subscriber: () => probe.pingSubscriber() }),
+  };
+  const checks = checksOf({ store, pubsub, users }, appBackends, "redis", pings);
   const look = () => {};
   const close = closing(opened.move());
   return { ring, users, store, pubsub, throttle, warnings, checks, look, close };
@@ -131,6 +154,7 @@ async function redisSessions(
   publisher: RedisClient,
   { endReplicas: replicas }: Options,
   channelOf: ChannelOf | false,
+  links?: Pick<LinkProbe, "onReplaced">,
 ): Promise<RedisSessions> {
   const { replicaTimeout, ...limits } = nodeLimits.redis;
   // The reply to WAIT takes up to its time-out, and then its way back.
@@ -144,14 +168,19 @@ async function redisSessions(
   return new RedisSessions(publisher, {
     ...(channelOf && { channelOf }),
     ...(replicated && { replicated }),
+    ...(links && { links }),
   });
 }
 
-/** @param storeName the check of the session store that the settings choose */
+/**
+ * @param storeName the check of the session store that the settings choose
+ * @param pings checks that replace those of the backends
+ */
 function checksOf(
   { store, pubsub, users }: Backends,
   appBackends: Partial<Backends>,
   storeName: "redis" | "database",
+  pings: Readonly<Record<string, () => Promise<void>>> = {},
 ): OpenBackends["checks"] {
   const named = [
     [appBackends.store ? "store" : storeName, store],
@@ -159,8 +188,25 @@ function checksOf(
     [appBackends.users ? "users" : "database", users],
   ] as const;
   return named.flatMap(([name, backend]) =>
-    backend.ping === undefined ? [] : [{ name, ping: async () => backend.ping?.() }],
+    backend.ping === undefined
+      ? []
+      : [{ name, ping: pings[name] ?? (async () => backend.ping?.()) }],
   );
+}
+
+/** The rate limits need rights of their own. */
+function trialOfLimits(client: RedisClient): Trial {
+  const count = limiterTrial(client);
+  return {
+    what: `EVALSHA and EVAL of a script with SET, INCRBY, PTTL and EXPIRE on keys ${limiterKeys}:*`,
+    run: (_, tag) => count(tag),
+  };
+}
+
+/** The names of this node's probe in Redis. */
+function probeNames(channelOf: ChannelOf): { readonly id: string; readonly channel: string } {
+  const id = randomUUID();
+  return { id, channel: channelOf(`curfew:probe:${id}`) };
 }
 
 /** On one machine without Redis, `curfew admin` can notify the server through the database file only. */

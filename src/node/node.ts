@@ -24,6 +24,8 @@ import { Recheck } from "../connections/recheck.ts";
 import { refusalFact, type Refusal } from "../connections/refusals.ts";
 import { gathering } from "../telemetry/gathered-facts.ts";
 import { Telemetry } from "../telemetry/telemetry.ts";
+import { backendReports } from "../telemetry/backend-reports.ts";
+import { readinessOf } from "../http/health.ts";
 import { startupReport, type StartupReport } from "./startup-report.ts";
 import { Accounts } from "../users/accounts.ts";
 import { Administration } from "../users/administration.ts";
@@ -74,7 +76,10 @@ export async function createNode(given: NodeOptions) {
     telemetry.metrics.fault();
     logError(what, error);
   };
-  const backends = await openBackends(options, appBackends, reportError);
+  const reports = backendReports(logger, telemetry.metrics.backends);
+  const backends = await openBackends(options, appBackends, reportError, reports);
+  const readiness = readinessOf(backends.checks, nodeLimits.readinessTimeout, () => false);
+  telemetry.metrics.backends.showParts(async () => (await readiness()).parts);
   const startup = startupReport({
     options,
     appBackends,
@@ -86,8 +91,9 @@ export async function createNode(given: NodeOptions) {
   const trail = auditTrail({ logger, clock, reportError, ...(onAudit && { onAudit }) });
   const audit = telemetry.metrics.counting(gathering(trail));
   const uptime = given.clock ?? (() => performance.now());
-  const reports = { startup, logger, reportError, audit, telemetry };
-  const node = assembleNode({ options, backends, ...reports, clock, uptime, isUserDisabled });
+  const observability = { startup, logger, reportError, audit, telemetry };
+  const parts = { options, backends, ...observability, clock, uptime, isUserDisabled };
+  const node = assembleNode(parts);
   await node.open();
   return node;
 }

@@ -5,6 +5,7 @@ import type { CloseReason } from "../protocol/close-reasons.ts";
 import type { SessionEnd } from "../session/ends.ts";
 import { endReasons } from "../protocol/end-reasons.ts";
 import { refusalReasons } from "../protocol/refusal-reasons.ts";
+import { BackendMetrics } from "./backend-metrics.ts";
 import { processMetrics } from "./process-metrics.ts";
 
 /** Bucket bounds in seconds: from less than one message takes to the default outage grace. */
@@ -32,6 +33,7 @@ export type StoreTimer = Readonly<
 export class Metrics {
   /** An app may register metrics of its own here. */
   readonly registry = new Registry();
+  readonly backends = new BackendMetrics(this.registry);
   readonly #clock: () => number;
 
   readonly #started = this.#counter("sessions_started", "Sessions started on this node.");

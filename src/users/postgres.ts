@@ -135,7 +135,12 @@ export class PostgresUsers implements UserDirectory {
   }
 
   async ping(): Promise<void> {
-    await this.#get("SELECT * FROM curfew_users LIMIT 0");
+    // A server in recovery is read-only as well. The subquery reads the table, and no row of it.
+    const [state] = await this.#rows<{ readonly read_only: string }>(
+      `SELECT current_setting('transaction_read_only') AS read_only
+       FROM (SELECT count(*) FROM (SELECT 1 FROM curfew_users LIMIT 0) AS none) AS readable`,
+    );
+    if (state?.read_only !== "off") throw new StoreUnavailable("PostgreSQL is read-only");
   }
 
   /** Waits for queries in flight, but not for a server that does not respond. */
@@ -161,10 +166,14 @@ export class PostgresUsers implements UserDirectory {
     return (await this.#all(sql, ...values))[0];
   }
 
-  /** The pool discards a connection after an error on it. */
   async #all(sql: string, ...values: readonly SqlValue[]): Promise<Row[]> {
+    return this.#rows<Row>(sql, ...values);
+  }
+
+  /** The pool discards a connection after an error on it. */
+  async #rows<T extends object>(sql: string, ...values: readonly SqlValue[]): Promise<T[]> {
     try {
-      return (await this.#pool.query<Row>(sql, [...values])).rows;
+      return (await this.#pool.query<T>(sql, [...values])).rows;
     } catch (cause) {
       // The client sent an id with that character: no user has one.
       if (cause instanceof Error && "code" in cause && cause.code === characterNotInRepertoire)

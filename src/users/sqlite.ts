@@ -1,6 +1,7 @@
 /** The user directory in a SQLite file, for the processes of one machine. */
 import { randomUUID } from "node:crypto";
 import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from "node:sqlite";
+import { checkWritable, noteWriteFailure } from "../lib/write-failures.ts";
 import { StoreUnavailable } from "../session/store.ts";
 import type { User, UserDirectory } from "./directory.ts";
 import { userLoader } from "./loader.ts";
@@ -73,7 +74,10 @@ export class SqliteUsers implements UserDirectory {
   }
 
   async ping(): Promise<void> {
-    this.#get("SELECT * FROM users LIMIT 0");
+    this.#run("SELECT * FROM users LIMIT 0", (statement) => {
+      checkWritable(this.#database);
+      statement.get();
+    });
   }
 
   async close(): Promise<void> {}
@@ -92,6 +96,7 @@ export class SqliteUsers implements UserDirectory {
     try {
       return work(this.#prepared(sql));
     } catch (cause) {
+      noteWriteFailure(this.#database, cause);
       throw new StoreUnavailable("The users cannot be read or written", { cause });
     }
   }

@@ -1,13 +1,9 @@
 /** Rate limits for password attempts, registrations and refused renewals, by account and by address. */
 import { hash } from "node:crypto";
-import {
-  RateLimiterMemory,
-  RateLimiterRedis,
-  RateLimiterRes,
-  type RateLimiterAbstract,
-} from "rate-limiter-flexible";
+import { RateLimiterMemory, RateLimiterRes, type RateLimiterAbstract } from "rate-limiter-flexible";
 import { countedNetworksOf, networkOf } from "../lib/client-network.ts";
 import { AttemptsInFlight } from "./attempts-in-flight.ts";
+import { LimiterFallback, limiterKeys, SharedLimiter } from "./shared-limiter.ts";
 
 /** The rate limit is exceeded; the attempt was not made. */
 export interface Throttled {
@@ -82,9 +78,13 @@ export class Throttling implements Throttle {
   readonly #renewals: LimiterOf;
   readonly #inFlight = new AttemptsInFlight();
 
-  /** @param redis an ioredis client, for nodes that count together. Without one, this process counts alone. */
-  constructor(limits: Limits, redis?: object) {
-    const limiter = (name: string, points: number) => createLimiter(name, points, limits, redis);
+  /**
+   * @param redis an ioredis client, for nodes that count together. Without one, this process counts alone.
+   * @param fallback learns when this process counts alone because Redis does not
+   */
+  constructor(limits: Limits, redis?: object, fallback = new LimiterFallback()) {
+    const limiter = (name: string, points: number) =>
+      createLimiter(name, points, limits, redis, fallback);
     this.#byAccount = limiter("account", limits.maxLoginFailures);
     this.#successes = limiter("success", limits.maxLoginsPerAccount);
     const limiters = (name: string, points: number): LimiterOf => {
@@ -180,22 +180,17 @@ function createLimiter(
   points: number,
   { attemptWindow }: Limits,
   redis: object | undefined,
+  fallback: LimiterFallback,
 ): RateLimiterAbstract {
   const options = {
-    keyPrefix: `curfew:attempts:${name}`,
+    keyPrefix: `${limiterKeys}:${name}`,
     points,
     // Whole seconds: with Redis, a fraction is rounded down to 0, which is a window without end.
     duration: Math.ceil(attemptWindow / 1000),
   };
-  const inProcess = new RateLimiterMemory(options);
-  if (redis === undefined) return inProcess;
+  if (redis === undefined) return new RateLimiterMemory(options);
   // While Redis is down, this process counts: attempts are neither unlimited nor all refused.
-  return new RateLimiterRedis({
-    ...options,
-    storeClient: redis,
-    rejectIfRedisNotReady: true,
-    insuranceLimiter: inProcess,
-  });
+  return new SharedLimiter(options, redis, fallback);
 }
 
 /** A hash: of fixed length, whatever a client sends, and it reveals neither an e-mail address nor a network. */

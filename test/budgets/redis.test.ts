@@ -4,7 +4,7 @@ import { testApp } from "../helpers/app.ts";
 import { ask, login, logout, newEmail, register, renew, type SignedIn } from "../helpers/http.ts";
 import { startNodes, type Nodes } from "../helpers/nodes.ts";
 import { monitor, type Monitor } from "../helpers/redis-monitor.ts";
-import { startRedis, type RedisServer } from "../helpers/redis.ts";
+import { channelsOf, startRedis, type RedisServer } from "../helpers/redis.ts";
 import { connect } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
 
@@ -35,7 +35,7 @@ const read = "mget";
 const query = "{ viewer { user { id } session { id } } }";
 
 async function subscriptions(): Promise<Map<string, number>> {
-  const channels = (await redis.command("PUBSUB", "CHANNELS", "curfew:*")) as string[];
+  const channels = await channelsOf(redis);
   const counts = (await redis.command("PUBSUB", "NUMSUB", ...channels)) as (string | number)[];
   return new Map(channels.map((channel, i) => [channel, Number(counts[2 * i + 1])]));
 }

@@ -2,6 +2,7 @@
 import { nodeLimits } from "../../src/node/limits.ts";
 import type { RedisAddress } from "../../src/stores/redis/address.ts";
 import * as redis from "../../src/stores/redis/client.ts";
+import { LinkProbe, type LinkProbeOptions } from "../../src/stores/redis/link-probe.ts";
 import * as sqlite from "../../src/stores/sqlite/database.ts";
 import { PostgresUsers } from "../../src/users/postgres.ts";
 
@@ -23,4 +24,28 @@ export function openDatabase(file: string) {
 
 export function openPostgresUsers(url: string) {
   return PostgresUsers.open(url, nodeLimits.postgres);
+}
+
+/** Starts the probe of a node's links, which reports nothing unless the options say so. */
+export function probeLinks(
+  links: Pick<LinkProbeOptions, "commands" | "subscriber">,
+  options: Partial<LinkProbeOptions> = {},
+) {
+  const id = crypto.randomUUID();
+  const ignore = () => {};
+  return LinkProbe.start({
+    ...links,
+    serverName: "The test's Redis",
+    channel: `curfew:probe:${id}`,
+    id,
+    limits: nodeLimits.redis,
+    observer: {
+      linkChanged: ignore,
+      linkLost: ignore,
+      linkReturned: ignore,
+      storeReplaced: ignore,
+    },
+    onError: ignore,
+    ...options,
+  });
 }

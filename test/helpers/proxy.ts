@@ -16,6 +16,8 @@ export interface TestProxy extends AsyncDisposable {
   delay(milliseconds: number): void;
   /** Removes the Redis pub/sub messages that contain this text from the stream. */
   loseMessages(text: string): void;
+  /** Leads new connections to another server. Present ones stay, as with an address that is switched. */
+  switchTo(targetPort: number): void;
   /** Ends the fault; connections that have lost bytes stay dead. */
   heal(): void;
 }
@@ -35,9 +37,12 @@ class Proxy implements TestProxy {
   latency = 0;
   lost: string | undefined;
 
+  #targetPort: number;
+
   constructor(targetPort: number) {
+    this.#targetPort = targetPort;
     this.#server = createServer({ noDelay: true }, (near) => {
-      const link = new Link(near, connect({ port: targetPort, host: "127.0.0.1" }), this);
+      const link = new Link(near, connect({ port: this.#targetPort, host: "127.0.0.1" }), this);
       this.#links.add(link);
       near.once("close", () => this.#links.delete(link));
     });
@@ -76,6 +81,10 @@ class Proxy implements TestProxy {
 
   loseMessages(text: string): void {
     this.lost = text;
+  }
+
+  switchTo(targetPort: number): void {
+    this.#targetPort = targetPort;
   }
 
   heal(): void {

@@ -4,7 +4,7 @@ import type { RedisServer } from "./redis.ts";
 import { until } from "./until.ts";
 
 export interface Monitor extends AsyncDisposable {
-  /** The names of the commands sent during the action, in order, without PINGs. */
+  /** The names of the commands sent during the action, in order, without those of the probe of the links. */
   during(action: () => Promise<unknown>): Promise<string[]>;
 }
 
@@ -16,8 +16,9 @@ export async function monitor(server: RedisServer): Promise<Monitor> {
   const commands: string[] = [];
   watcher.on("monitor", (_time: string, [name = "", ...rest]: string[], source: string) => {
     // Commands that a script calls do not come from a client.
-    if (source !== "lua" && name.toLowerCase() !== "ping")
-      commands.push([name.toLowerCase(), ...rest].join(" "));
+    if (source === "lua" || ["ping", "info"].includes(name.toLowerCase())) return;
+    if (rest.some((text) => /^curfew:(attempts:)?probe:/.test(text))) return;
+    commands.push([name.toLowerCase(), ...rest].join(" "));
   });
   const mark = async () => {
     const echo = `echo ${crypto.randomUUID()}`;

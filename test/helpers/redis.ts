@@ -64,6 +64,12 @@ export async function startRedis(extraArgs: readonly string[] = []): Promise<Red
   };
 }
 
+/** The channels with subscribers, without those of the probes of the links. */
+export async function channelsOf(redis: RedisServer): Promise<string[]> {
+  const channels = (await redis.command("PUBSUB", "CHANNELS", "curfew:*")) as string[];
+  return channels.filter((channel) => !channel.startsWith("curfew:probe:"));
+}
+
 /** Retries with another port: Redis cannot choose a free port itself, and a free port may be taken meanwhile. */
 async function launchAnywhere(folder: string, extraArgs: readonly string[], attempts = 5) {
   const port = await freePort();

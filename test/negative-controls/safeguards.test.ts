@@ -16,7 +16,7 @@ import { Connections } from "../../src/connections/connections.ts";
 import { newConnection } from "../../src/connections/session-connections.ts";
 import { RedisPubSub } from "../../src/stores/redis/pubsub.ts";
 import { CloseQueue } from "../../src/connections/close-queue.ts";
-import { commandClient, subscriberClient } from "../helpers/adapters.ts";
+import { commandClient, probeLinks, subscriberClient } from "../helpers/adapters.ts";
 import { secrets, startCurfew } from "../helpers/curfew.ts";
 import { rethrowReported } from "../helpers/domain.ts";
 import { register } from "../helpers/http.ts";
@@ -243,9 +243,12 @@ async function dieSilently(probes: boolean): Promise<boolean> {
   opened.defer(() => publisher.disconnect());
   const listen = async (hasProbe: boolean) => {
     const subscriber = await subscriberClient(address);
-    if (!hasProbe) vi.spyOn(subscriber, "ping").mockResolvedValue("PONG");
     const pubsub = new RedisPubSub({ publisher, subscriber, onError: () => {} });
     opened.defer(() => pubsub.close());
+    if (hasProbe) {
+      const probe = await probeLinks({ commands: publisher, subscriber });
+      opened.defer(() => probe.close());
+    }
     const back = Promise.withResolvers<true>();
     pubsub.onMessagesMissed(() => back.resolve(true));
     await pubsub.subscribe("topic", () => {});
@@ -264,7 +267,7 @@ it.each([
   ["waiting for the acknowledgement of a subscription", endWhileSubscribing],
   ["the recheck after the subscriber reconnects", endInGap],
   ["the periodic recheck", endUnheard],
-  ["the probe of the subscriber's connection", dieSilently],
+  ["the probe of the links", dieSilently],
   [
     "refusing operations on connections that are marked closed",
     (on: boolean) => operateAfterTheEnd(on, false),

@@ -5,7 +5,7 @@ import { testApp } from "../helpers/app.ts";
 import { fakeClock } from "../helpers/curfew.ts";
 import { ask, login, logout, newEmail, register, renew, type SignedIn } from "../helpers/http.ts";
 import { rareRechecks, startNodes } from "../helpers/nodes.ts";
-import { startRedis, type RedisServer } from "../helpers/redis.ts";
+import { channelsOf, startRedis, type RedisServer } from "../helpers/redis.ts";
 import { device } from "../helpers/sessions.ts";
 import { openStream } from "../helpers/sse.ts";
 import { connect, watchSessions } from "../helpers/socket.ts";
@@ -151,6 +151,6 @@ it("five hundred closed sockets leave no topic and no connection behind", async 
   };
   for (let i = 0; i < 10; i += 1) await Promise.all(Array.from({ length: 50 }, openAndClose));
   await until(() => here.connections.size === 0);
-  await until(async () => String(await redis.command("PUBSUB", "CHANNELS")) === "");
+  await until(async () => (await channelsOf(redis)).length === 0);
   expect(here.connections.fingerprints).toEqual([]);
 });

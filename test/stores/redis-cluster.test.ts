@@ -6,7 +6,7 @@ import { RedisSessions } from "../../src/stores/redis/sessions.ts";
 import { RedisPubSub } from "../../src/stores/redis/pubsub.ts";
 import { sessionStoreContract } from "../../src/testing/session-store.ts";
 import { pubSubContract } from "../../src/testing/pubsub.ts";
-import { commandClient, subscriberClient } from "../helpers/adapters.ts";
+import { commandClient, probeLinks, subscriberClient } from "../helpers/adapters.ts";
 import { RedisCluster, type NodeState } from "../helpers/redis-cluster.ts";
 import { freePorts, RedisProcess } from "../helpers/redis-process.ts";
 import { liveReading, newSession, renewIn, start } from "../helpers/sessions.ts";
@@ -38,9 +38,11 @@ async function openNode() {
   const subscriber = await subscriberClient(address, publisher);
   const errors: unknown[] = [];
   const pubsub = new RedisPubSub({ publisher, subscriber, onError: (e) => errors.push(e) });
+  const probe = await probeLinks({ commands: publisher, subscriber });
   let gaps = 0;
   pubsub.onMessagesMissed(() => gaps++);
   const close = async () => {
+    probe.close();
     await pubsub.close();
     await closeClient(publisher);
   };

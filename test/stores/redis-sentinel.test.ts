@@ -5,7 +5,7 @@ import { RedisSessions } from "../../src/stores/redis/sessions.ts";
 import { RedisPubSub } from "../../src/stores/redis/pubsub.ts";
 import { sessionStoreContract } from "../../src/testing/session-store.ts";
 import { pubSubContract } from "../../src/testing/pubsub.ts";
-import { commandClient, subscriberClient } from "../helpers/adapters.ts";
+import { commandClient, probeLinks, subscriberClient } from "../helpers/adapters.ts";
 import { masterName, RedisSentinels } from "../helpers/redis-sentinel.ts";
 import { newSession, start } from "../helpers/sessions.ts";
 import { until } from "../helpers/until.ts";
@@ -28,9 +28,11 @@ async function openNode() {
   const subscriber = await subscriberClient(address());
   const errors: unknown[] = [];
   const pubsub = new RedisPubSub({ publisher, subscriber, onError: (e) => errors.push(e) });
+  const probe = await probeLinks({ commands: publisher, subscriber });
   let gaps = 0;
   pubsub.onMessagesMissed(() => gaps++);
   const close = async () => {
+    probe.close();
     await pubsub.close();
     await closeClient(publisher);
   };

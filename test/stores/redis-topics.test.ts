@@ -4,7 +4,7 @@ import { StoreUnavailable } from "../../src/session/store.ts";
 import { closeClient } from "../../src/stores/redis/client.ts";
 import { RedisPubSub } from "../../src/stores/redis/pubsub.ts";
 import { pubSubContract } from "../../src/testing/pubsub.ts";
-import { commandClient, subscriberClient } from "../helpers/adapters.ts";
+import { commandClient, probeLinks, subscriberClient } from "../helpers/adapters.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
 import { stopwatch } from "../helpers/stopwatch.ts";
 import { until } from "../helpers/until.ts";
@@ -29,9 +29,11 @@ async function openNode(timeLimit = 30_000) {
   const errors: unknown[] = [];
   const onError = (error: unknown) => errors.push(error);
   const pubsub = new RedisPubSub({ publisher, subscriber, onError, timeLimit });
+  const probe = await probeLinks({ commands: publisher, subscriber });
   let gaps = 0;
   pubsub.onMessagesMissed(() => gaps++);
   const close = async () => {
+    probe.close();
     await pubsub.close();
     await closeClient(publisher);
   };

@@ -11,7 +11,7 @@ import {
   withHandshakeHooks,
   type HandshakePoint,
 } from "../helpers/backends.ts";
-import { startRedis } from "../helpers/redis.ts";
+import { channelsOf, startRedis } from "../helpers/redis.ts";
 import { device } from "../helpers/sessions.ts";
 import { TestSocket } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
@@ -91,7 +91,5 @@ it("a socket closes if another node ends its session during connection_init, ove
   await runMany(200, (point) => run(here, plan, point, there));
 
   await until(() => here.connections.size === 0);
-  await until(
-    async () => (await redis.command("PUBSUB", "CHANNELS", "curfew:*"))?.toString() === "",
-  );
+  await until(async () => (await channelsOf(redis)).length === 0);
 });

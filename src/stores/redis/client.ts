@@ -8,6 +8,7 @@ import {
   type RedisAddress,
   type SentinelAddress,
 } from "./address.ts";
+import { causeOf } from "./reply-errors.ts";
 import { sentinelOptions } from "./sentinel.ts";
 import { allReached, clusterClient, ClusterPath, type LinkOptions } from "./cluster.ts";
 
@@ -22,7 +23,7 @@ export interface RedisLimits {
   readonly commandTimeout: number;
   /** For an attempt to connect, and for a connection that is silent while a reply is due. */
   readonly linkTimeout: number;
-  /** Between probes of the connection for subscriptions. */
+  /** Between probes of the links, at most. */
   readonly probeInterval: number;
 }
 
@@ -69,10 +70,18 @@ export async function commandClient(
   return client;
 }
 
+/** The connections to clusters, to see whether they still lead to a node of the cluster. */
+const clusterPaths = new WeakMap<Redis, ClusterPath>();
+
+/** Whether the subscriber's node has left the cluster: then it receives no more messages, without an error. */
+export function isStale(subscriber: Redis): boolean {
+  return clusterPaths.get(subscriber)?.isStale() ?? false;
+}
+
 /**
- * The client for subscriptions. It waits for no replies, so a probe detects a dead connection. The caller
- * subscribes again after each 'ready': ioredis could do it, but does not report when or whether it
- * succeeded, and its failure is an unhandled rejection.
+ * The client for subscriptions. It waits for no replies, so a dead connection is detected only by the
+ * probe of the links. The caller subscribes again after each 'ready': ioredis could do it, but does not report when
+ * or whether it succeeded, and its failure is an unhandled rejection.
  *
  * @param commands the client for commands, which knows the current nodes of a cluster
  */
@@ -86,14 +95,7 @@ export async function subscriberClient(
   const client = path
     ? new Redis({ ...options, ...path.options, replyMapping: "legacy" })
     : plainClient(address as Exclude<RedisAddress, ClusterAddress>, options);
-  let probe: NodeJS.Timeout | undefined;
-  client.on("ready", () => {
-    probe = setInterval(() => {
-      if (path?.isStale()) client.disconnect(true);
-      else void client.ping().catch(ignore);
-    }, limits.probeInterval).unref();
-  });
-  client.on("close", () => clearInterval(probe));
+  if (path) clusterPaths.set(client, path);
   await untilUsable(client, address, limits, limits.linkTimeout);
   return client;
 }
@@ -148,9 +150,7 @@ async function untilUsable(
     await untilReady(client, linkTimeout, timeoutsAtStart * timeLimit);
   } catch (error) {
     void closeClient(client);
-    const { lastNodeError: cause = error } = error as { lastNodeError?: unknown };
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    const shown = reason.replace("Connection is closed.", "nothing listens there");
+    const shown = causeOf(error).replace("Connection is closed.", "nothing listens there");
     // oxlint-disable-next-line eslint/preserve-caught-error -- its command may contain the password
     throw new Error(`${describeAddress(address)} cannot be used: ${shown}`);
   }

@@ -49,7 +49,7 @@ export class RedisPubSub implements PubSub {
     const { publisher, subscriber, onError, channelOf = channelNames() } = options;
     this.#options = options;
     this.#channelOf = channelOf;
-    this.#channels = new Channels(subscriber, () => this.#reportMissedMessages(), onError);
+    this.#channels = new Channels(subscriber, () => this.reportMissedMessages(), onError);
     this.#pubsub = new GraphqlRedisPubSub({
       publisher: publisher instanceof Cluster ? publishingInOrder(publisher) : publisher,
       subscriber: channelsAs(subscriber, this.#channels),
@@ -111,7 +111,8 @@ export class RedisPubSub implements PubSub {
     await closeClient(this.#options.subscriber);
   }
 
-  #reportMissedMessages(): void {
+  /** Reports that messages may have been lost. */
+  reportMissedMessages(): void {
     for (const call of this.#gapListeners) callSafely(call, this.#options.onError);
   }
 }

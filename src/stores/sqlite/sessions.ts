@@ -8,6 +8,7 @@ import {
   type ReissueRequest,
   type RenewalRequest,
 } from "../../session/renewal-rules.ts";
+import { checkWritable, noteWriteFailure } from "../../lib/write-failures.ts";
 import { isLive, type Lifetimes, type Session, type SessionExpiry } from "../../session/session.ts";
 import {
   StoreUnavailable,
@@ -157,7 +158,10 @@ export class SqliteSessions implements SessionStore {
   }
 
   async ping(): Promise<void> {
-    this.#run(() => this.#find.get(""));
+    this.#run(() => {
+      checkWritable(this.#database);
+      this.#find.get("");
+    });
   }
 
   async close(): Promise<void> {}
@@ -187,6 +191,7 @@ export class SqliteSessions implements SessionStore {
     try {
       return statement();
     } catch (cause) {
+      noteWriteFailure(this.#database, cause);
       throw new StoreUnavailable("SQLite did not execute a statement", { cause });
     }
   }

@@ -1,0 +1,31 @@
+/** Remembers that SQLite could not write, for example because the disk is full, until it can write again. */
+import type { DatabaseSync } from "node:sqlite";
+
+/** SQLite's result codes: read-only, input/output error, damaged file, full disk, file not opened. */
+const failures: readonly unknown[] = [8, 10, 11, 13, 14];
+
+const failed = new WeakSet<DatabaseSync>();
+
+/** @param error what a statement threw */
+export function noteWriteFailure(database: DatabaseSync, error: unknown): void {
+  const { errcode } = Object(error) as { errcode?: unknown };
+  // The higher bits of a result code say more about it.
+  if (typeof errcode === "number" && failures.includes(errcode & 0xff)) failed.add(database);
+}
+
+/**
+ * Costs nothing unless a write has failed before. Then it writes, to see whether it succeeds by now.
+ *
+ * @throws SQLite's error
+ */
+export function checkWritable(database: DatabaseSync): void {
+  if (!failed.has(database)) return;
+  try {
+    database.exec("BEGIN IMMEDIATE");
+    // It takes a page and gives it back.
+    database.exec("CREATE TABLE curfew_write_trial (x); DROP TABLE curfew_write_trial; COMMIT");
+    failed.delete(database);
+  } finally {
+    if (database.isTransaction) database.exec("ROLLBACK");
+  }
+}

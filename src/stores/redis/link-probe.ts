@@ -1,0 +1,298 @@
+/** Judges the links to Redis by delivery, replaces dead or misdirected ones, and reports their state. */
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { Cluster, type Redis } from "ioredis";
+import { callSafely } from "../../lib/report-error.ts";
+import { sharedFor } from "../../lib/shared-for.ts";
+import { timedOut, withTimeout } from "../../lib/timeout.ts";
+import { StoreUnavailable } from "../../session/store.ts";
+import { ignore, isStale, type RedisClient, type RedisLimits } from "./client.ts";
+import {
+  destroyLink,
+  isConnected,
+  isSilentSince,
+  lostMasters,
+  readyLinks,
+} from "./command-links.ts";
+import { Deliveries, type Delivery } from "./deliveries.ts";
+import { LinkMonitor } from "./link-monitor.ts";
+import type { LinkName, LinkObserver } from "./link-state.ts";
+import { ProbeSubscription, sendPing, type Ping } from "./probe-subscription.ts";
+import { allTrials, essentialTrials, refusalOf, tryOut, type Trial } from "./rights.ts";
+import { noAnswer, tryAtStart, unheard, type DeliveryResult } from "./start-trial.ts";
+import { StoreIdentity } from "./store-identity.ts";
+
+export interface LinkProbeOptions {
+  readonly commands: RedisClient;
+  /** Absent if the app brings its own pub/sub. */
+  readonly subscriber?: Redis;
+  /** Names the server in errors of the start: `Redis at host:6379`. */
+  readonly serverName: string;
+  /** The channel of this node's probe. No other node uses it. */
+  readonly channel: string;
+  /** A part of the keys of the trials, which differs for each node. */
+  readonly id: string;
+  readonly limits: RedisLimits;
+  readonly observer: LinkObserver;
+  /** What else the node needs of Redis. */
+  readonly trials?: readonly Trial[];
+  /** The link for commands is back, and what was read before may be out of date. */
+  readonly onCommandsReturned?: () => void;
+  /** Receives what listeners throw. */
+  readonly onError: (error: unknown) => void;
+}
+
+/** Another store may answer from now on. */
+export interface StoreReplacements {
+  /** Returns a function that removes the listener. */
+  onReplaced(listener: () => void): () => void;
+}
+
+/** A timer that is later than this (ms) means that the event loop stalled: replies may be waiting unread. */
+const stallThreshold = 500;
+
+/** Rounds between two trials of rights, and between two readings of the servers' identity. */
+const roundsBetweenTrials = 5;
+
+/** The shortest time between two checks that `/ready` causes (ms). Those in between share the result. */
+const checkInterval = 1_000;
+
+/**
+ * Publishes a message on each link for commands every `probeInterval`, and expects it on the subscriber.
+ *
+ * - A link that receives nothing for `linkTimeout` while a reply is due is replaced.
+ * - If messages are acknowledged and do not arrive, the subscriber is replaced: the links may lead to different
+ *   servers. If they do not arrive on the new one either, the links for commands are replaced as well.
+ * - A round during which the event loop stalled is not judged.
+ */
+export class LinkProbe implements StoreReplacements {
+  readonly #options: LinkProbeOptions;
+  readonly #deliveries: Deliveries;
+  readonly #subscription: ProbeSubscription | undefined;
+  readonly #monitor: LinkMonitor;
+  readonly #identity = new StoreIdentity();
+  readonly #replacedListeners = new Set<() => void>();
+  readonly #checkCommands = sharedFor(checkInterval, () => this.#tryEssentials());
+  readonly #checkDelivery = sharedFor(checkInterval, () => this.#round());
+  #timer: NodeJS.Timeout | undefined;
+  #dueAt = Infinity;
+  #rounds = 0;
+  #stalls = 0;
+  /** Subscribers in a row on which messages did not arrive. */
+  #unheardSubscribers = 0;
+  #isIdentityDue = true;
+  #wasReplica = false;
+  #isClosed = false;
+
+  private constructor(options: LinkProbeOptions) {
+    this.#options = options;
+    const { subscriber, channel, commands, limits, observer, onCommandsReturned } = options;
+    this.#deliveries = new Deliveries(channel);
+    this.#subscription =
+      subscriber &&
+      new ProbeSubscription({
+        subscriber,
+        channel,
+        onMessage: (text) => this.#deliveries.hear(text),
+        onChange: () => this.#subscriptionChanged(),
+      });
+    this.#monitor = new LinkMonitor({
+      commands,
+      subscriber,
+      subscription: this.#subscription,
+      linkTimeout: limits.linkTimeout,
+      observer,
+      onNewLink: () => this.#newLink(),
+      onCommandsReturned: () => onCommandsReturned?.(),
+    });
+  }
+
+  /**
+   * Starts to probe. Tries before that what the node needs: all commands on each master, and delivery.
+   *
+   * @throws {Error} that names what Redis refuses; or if the server is a replica, or messages do not arrive
+   */
+  static async start(options: LinkProbeOptions): Promise<LinkProbe> {
+    const probe = new LinkProbe(options);
+    try {
+      await probe.#begin();
+      return probe;
+    } catch (error) {
+      probe.close();
+      throw error;
+    }
+  }
+
+  onReplaced(listener: () => void): () => void {
+    const call = (): void => listener();
+    this.#replacedListeners.add(call);
+    return () => this.#replacedListeners.delete(call);
+  }
+
+  /** Readiness: rejects unless each master executes commands, writes and scripts. */
+  async pingCommands(): Promise<void> {
+    this.#throwProblemOf("commands");
+    await this.#checkCommands();
+  }
+
+  /** Readiness: rejects unless a message that is published now through each master arrives. */
+  async pingSubscriber(): Promise<void> {
+    this.#throwProblemOf("subscriber");
+    if (!(await this.#checkDelivery())) throw new StoreUnavailable(unheard);
+  }
+
+  #throwProblemOf(link: LinkName): void {
+    const problem = this.#monitor.problemOf(link);
+    if (problem !== undefined) throw new StoreUnavailable(problem.cause ?? noAnswer);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    this.#subscription?.close();
+    this.#monitor.close();
+    this.#replacedListeners.clear();
+  }
+
+  async #begin(): Promise<void> {
+    const { serverName, commands, id, limits, trials = [] } = this.#options;
+    const refusal = await tryAtStart({
+      serverName,
+      limits,
+      isReplica: async () => (await this.#identity.read(commands)).isReplica,
+      tryRights: () => tryOut(commands, id, [...allTrials, ...trials]),
+      deliver: () => this.#deliver(),
+    });
+    this.#isIdentityDue = false;
+    this.#monitor.refusals.commands = refusal?.cause;
+    this.#monitor.begin();
+    this.#schedule();
+  }
+
+  async #deliver(): Promise<DeliveryResult> {
+    if (this.#subscription === undefined) return "delivered";
+    const isDelivered = this.#subscription.connection !== undefined && (await this.#round());
+    const refusal = this.#subscription.refusal ?? this.#monitor.refusals.subscriber;
+    if (refusal !== undefined) return { refusal };
+    return isDelivered ? "delivered" : "not yet";
+  }
+
+  #schedule(): void {
+    // Jittered: nodes that started together do not probe together for ever.
+    const delay = this.#options.limits.probeInterval * (0.75 + Math.random() / 4);
+    this.#dueAt = performance.now() + delay;
+    this.#timer = setTimeout(() => this.#tick(), delay).unref();
+  }
+
+  #tick(): void {
+    const { commands, subscriber } = this.#options;
+    if (performance.now() - this.#dueAt > stallThreshold) this.#stalls += 1;
+    this.#schedule();
+    if (subscriber && isStale(subscriber))
+      this.#replaceSubscriber(subscriber, "the node has left the cluster");
+    // ioredis would look for a lost master's successor only every few seconds.
+    if (commands instanceof Cluster && lostMasters(commands).length > 0)
+      commands.refreshSlotsCache(ignore);
+    this.#subscription?.renew();
+    void this.#round();
+    this.#rounds += 1;
+    const isTrialDue = this.#rounds % roundsBetweenTrials === 0;
+    if (isTrialDue && isConnected(commands)) this.#tryEssentials().catch(ignore);
+    if (isTrialDue || this.#isIdentityDue || this.#identity.isOutdated(commands))
+      void this.#readIdentity();
+    this.#monitor.assess();
+  }
+
+  /** Resolves to whether all messages of the round arrived. */
+  async #round(): Promise<boolean> {
+    const { commands, subscriber, limits } = this.#options;
+    const stalls = this.#stalls;
+    const began = performance.now();
+    const connection = this.#subscription?.connection;
+    const ping = subscriber && connection !== undefined ? sendPing(subscriber) : undefined;
+    const hears = subscriber !== undefined;
+    const sent = readyLinks(commands).map((link) => this.#deliveries.send(link, hears));
+    const all = Promise.all([...sent.map(({ settled }) => settled), ping?.answered]);
+    if ((await withTimeout(all, limits.linkTimeout)) === timedOut) {
+      const isLate = performance.now() - began > limits.linkTimeout + stallThreshold;
+      // Timers come before sockets in a turn of the event loop: what has arrived is read first.
+      await nextTurn();
+      if (!this.#isClosed && !isLate && stalls === this.#stalls)
+        this.#judge(sent, connection, ping);
+    }
+    if (this.#isClosed) return false;
+    const refused = sent.find(({ refusal }) => refusal !== undefined)?.refusal;
+    this.#monitor.refusals.subscriber =
+      refused && refusalOf("PUBLISH to channels curfew:*", refused).cause;
+    const isDelivered = sent.length > 0 && sent.every(({ isHeard }) => isHeard);
+    if (isDelivered) {
+      this.#unheardSubscribers = 0;
+      this.#monitor.fault = undefined;
+    }
+    this.#monitor.assess();
+    return isDelivered;
+  }
+
+  #judge(sent: readonly Delivery[], connection: number | undefined, ping: Ping | undefined): void {
+    const { subscriber } = this.#options;
+    for (const { link, mark, isAcknowledged } of sent)
+      if (!isAcknowledged && isSilentSince(mark, link)) this.#replaceCommandLink(link, noAnswer);
+    if (subscriber === undefined || connection !== this.#subscription?.connection) return;
+    const lost = sent.filter(({ isAcknowledged, isHeard }) => isAcknowledged && !isHeard);
+    if (ping && !ping.isAnswered && isSilentSince(ping.mark, subscriber))
+      return this.#replaceSubscriber(subscriber, noAnswer);
+    if (connection === undefined || lost.length === 0) return;
+    this.#unheardSubscribers += 1;
+    if (this.#unheardSubscribers > 1)
+      for (const { link } of lost) this.#replaceCommandLink(link, unheard);
+    this.#replaceSubscriber(subscriber, unheard);
+  }
+
+  #replaceSubscriber(subscriber: Redis, cause: string): void {
+    this.#monitor.fault = cause;
+    destroyLink(subscriber, cause);
+  }
+
+  #replaceCommandLink(link: Redis, cause: string): void {
+    const { commands } = this.#options;
+    // A cluster's client forgets a node whose connection is lost, and learns of it again with the slots.
+    if (commands instanceof Cluster) link.once("end", () => commands.refreshSlotsCache(ignore));
+    destroyLink(link, cause);
+  }
+
+  #subscriptionChanged(): void {
+    // At once, so that the link counts as lost no longer than it is.
+    if (this.#timer !== undefined) void this.#round();
+    this.#monitor.assess();
+  }
+
+  #newLink(): void {
+    this.#isIdentityDue = true;
+    if (this.#timer !== undefined) void this.#readIdentity();
+  }
+
+  async #tryEssentials(): Promise<void> {
+    const { commands, id, trials = [] } = this.#options;
+    const refusal = await tryOut(commands, id, [...essentialTrials, ...trials]);
+    if (this.#isClosed) return;
+    this.#monitor.refusals.commands = refusal?.cause;
+    this.#monitor.assess();
+    if (refusal !== undefined) throw new StoreUnavailable(refusal.cause);
+  }
+
+  async #readIdentity(): Promise<void> {
+    const { commands, observer, onError } = this.#options;
+    this.#isIdentityDue = false;
+    const { isReplaced, isReplica, isComplete } = await this.#identity.read(commands);
+    if (this.#isClosed) return;
+    if (!isComplete) this.#isIdentityDue = true;
+    // A demoted master keeps its links. Its address may lead to the new one, but only once a link is new.
+    const isDemoted = isReplica && !this.#wasReplica;
+    this.#wasReplica = isReplica;
+    if (isDemoted)
+      for (const link of readyLinks(commands))
+        this.#replaceCommandLink(link, "the server has become a replica");
+    if (!isReplaced) return;
+    observer.storeReplaced();
+    for (const call of this.#replacedListeners) callSafely(call, onError);
+  }
+}
