@@ -14,42 +14,55 @@ import { messageOf, timeText, noData, formatTable } from "./report.ts";
 import type { KeyRing } from "../session/keys.ts";
 import type { Session } from "../session/session.ts";
 import { Sessions } from "../session/sessions.ts";
-import { Administration } from "../users/administration.ts";
+import { statusOf } from "../users/accounts.ts";
+import { Administration, type EverybodyEnded } from "../users/administration.ts";
 
-export const adminUsage = `Usage: curfew admin [options] <command> <argument>
+export const adminUsage = `Usage: curfew admin [options] <command> [argument]
   sessions <user>       lists a user's sessions
   end-session <id>      ends one session
   end-sessions <user>   ends all sessions of a user, who may sign in again
   lock <user>           stops a user from signing in, and ends all of their sessions
   unlock <user>         allows a locked user to sign in again
   delete <user>         deletes a user, and ends all of their sessions
+  end-everybody         ends all sessions of all users, who may sign in again; does not ask
 <user> is an e-mail address or an id. Put -- before an id that begins with --. Connections close at once, on all nodes.
 Use the same settings as the server: DATA_DIR, CURFEW_SECRETS, DATABASE_URL, REDIS_….
 Writes the audit trail of its actions to standard error.
 Exits with 0 if the command succeeded, 1 if there is no such user or session, 2 if the command failed.`;
 
 const actions = ["sessions", "end-session", "end-sessions", "lock", "unlock", "delete"] as const;
+const everybody = "end-everybody";
+
+/** Time between two lines of progress (ms). */
+const progressInterval = 3_000;
 
 type Action = (typeof actions)[number];
 
-/** The text to print, and whether the user or session exists. */
+/** The text to print, and the exit code. */
 interface Outcome {
   readonly text: string;
-  readonly found: boolean;
+  readonly code: 0 | 1 | 2;
 }
 
 export const administrate: Command = async (operands, load) => {
   const [name, argument = "", ...others] = operands;
+  if (name === everybody && operands.length === 1) return report(endEverybody, load());
   const action = actions.find((one) => one === name);
   if (action === undefined || argument === "" || others.length > 0) return misused(adminUsage);
-  const { text, found } = await openAndPerform(action, argument, load());
-  console.log(text);
-  return found ? 0 : 1;
+  return report((admin) => perform(action, argument, admin), load());
 };
 
+async function report(
+  act: (admin: Administration) => Promise<Outcome>,
+  options: Options,
+): Promise<number> {
+  const { text, code } = await openAndPerform(act, options);
+  console.log(text);
+  return code;
+}
+
 async function openAndPerform(
-  action: Action,
-  argument: string,
+  act: (admin: Administration) => Promise<Outcome>,
   options: Options,
 ): Promise<Outcome> {
   const ring = await existingRing(options);
@@ -57,7 +70,7 @@ async function openAndPerform(
   try {
     if (ring === undefined || backends === undefined)
       throw new Error(`Nothing was done: ${noData(options.dataDir)}`);
-    return await perform(action, argument, await createAdministration(ring, backends, options));
+    return await act(await createAdministration(ring, backends, options));
   } finally {
     await backends?.close();
   }
@@ -77,20 +90,20 @@ async function createAdministration(ring: KeyRing, backends: ExistingBackends, o
     pubsub: await backends.pubsub(reportError),
     ring,
     lifetimes: lifetimesOf(options),
-    isUserDisabled: async (id) => (await users?.byId(id))?.locked ?? true,
+    userStatus: async (id) => statusOf(await users?.byId(id)),
     clock,
     randomBytes,
     reportError,
     audit,
   });
-  return new Administration({ users, sessions, audit });
+  return new Administration({ users, sessions, audit, clock });
 }
 
 async function perform(action: Action, argument: string, admin: Administration): Promise<Outcome> {
   if (action === "end-session") {
     const found = (await admin.endSession(argument)) > 0;
     const text = found ? `Ended session ${argument}.` : `There is no live session ${argument}.`;
-    return { text, found };
+    return { text, code: found ? 0 : 1 };
   }
   const user = await admin.find(argument);
   // A deleted user may have sessions left, which the operator can still end by the user's id.
@@ -99,7 +112,7 @@ async function perform(action: Action, argument: string, admin: Administration):
   try {
     const { text, count } = await performOnUser(action, id, name, admin);
     const found = user !== undefined || count > 0;
-    return { text: found ? text : `There is no user ${argument}.`, found };
+    return found ? { text, code: 0 } : { text: `There is no user ${argument}.`, code: 1 };
   } catch (error) {
     const failure =
       action === "sessions"
@@ -108,6 +121,34 @@ async function perform(action: Action, argument: string, admin: Administration):
     throw new Error(failure, { cause: error });
   }
 }
+
+async function endEverybody(admin: Administration): Promise<Outcome> {
+  let lastReport = performance.now();
+  const reportProgress = (count: number) => {
+    if (performance.now() - lastReport < progressInterval) return;
+    lastReport = performance.now();
+    console.error(`${sessionCount(count)} ended so far`);
+  };
+  try {
+    const { versions, endedSessions } = await admin.endEverybody(reportProgress);
+    const text = `${sentence(endedText(endedSessions))}. ${remarks[versions]}`;
+    return { text, code: versions === "unavailable" ? 2 : 0 };
+  } catch (error) {
+    const failure = "The command may be only partly done; run it again";
+    throw new Error(failure, { cause: error });
+  }
+}
+
+/** What happened to the security versions. */
+const remarks = {
+  raised: "Raised the security versions of all users: older sessions that come back end too.",
+  unsupported:
+    "The user directory keeps no security versions: ended only the sessions that the store has now.",
+  elsewhere:
+    "The users are kept on another machine: ended only the sessions that the store has now. Run the command there too.",
+  unavailable:
+    "The user directory did not answer: ended only the sessions that the store has now. Run the command again.",
+} as const satisfies Record<EverybodyEnded["versions"], string>;
 
 /** Returns the text for an existing user, and how many sessions it concerns. */
 async function performOnUser(
@@ -137,6 +178,10 @@ async function performOnUser(
       return { text: `${found ? "Deleted " : ""}${name}; ${endedText(count)}.`, count };
     }
   }
+}
+
+function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function endedText(count: number): string {

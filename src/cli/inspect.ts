@@ -8,6 +8,8 @@ import { splitToken, tokenBodyLength, tokenPrefixes } from "../protocol/token-fo
 import { decideRenewal } from "../session/renewal-rules.ts";
 import type { Session } from "../session/session.ts";
 import { readToken, statedKeyId, type Claims } from "../session/token.ts";
+import { isOutdated, type UserStatus } from "../session/user-status.ts";
+import { statusOf } from "../users/accounts.ts";
 
 export const inspectUsage = `Usage: curfew inspect [options] [token]
 Explains a token: its kind, the key that signed it and the state of its session. Does not use the token.
@@ -21,6 +23,8 @@ interface TokenVerdict {
   readonly why?: string;
 }
 
+const outdated = "the sessions of its user were ended after it began";
+
 const exitCodes = { accepted: 0, refused: 1, unknown: 2 } as const;
 
 interface Report extends TokenVerdict {
@@ -29,7 +33,7 @@ interface Report extends TokenVerdict {
 
 /** The result of looking up the token's user. */
 interface UserLookup {
-  readonly isUserDisabled: boolean;
+  readonly status: Pick<UserStatus, "disabled" | "securityVersion">;
   /** The message of the directory's error, if it could not be read. */
   readonly error?: string;
 }
@@ -98,9 +102,10 @@ function decide(claims: Claims, finding: Finding, now: number): TokenVerdict {
     return claims.generation < session.generation
       ? { result: "refused", why: "its session was renewed and has a newer token" }
       : { result: "accepted" };
-  if (user.isUserDisabled) return { result: "refused", why: "the user was deleted or locked" };
+  if (user.status.disabled) return { result: "refused", why: "the user was deleted or locked" };
   if (user.error !== undefined)
     return { result: "unknown", why: `its user cannot be looked up (${user.error})` };
+  if (isOutdated(session, user.status)) return { result: "refused", why: outdated };
   const { generation } = claims;
   switch (decideRenewal(session, { generation, generationAtRead: session.generation }, now)) {
     case "rotate":
@@ -134,12 +139,14 @@ async function findSession(claims: Claims, options: Options, now: number): Promi
   }
 }
 
+const enabled = { disabled: false, securityVersion: 0 } as const;
+
 /** Catches errors, because the session is still known if the user directory is down. */
 async function findUser(users: ExistingBackends["users"], id: string): Promise<UserLookup> {
   try {
-    return { isUserDisabled: users !== undefined && ((await users.byId(id))?.locked ?? true) };
+    return { status: users === undefined ? enabled : statusOf(await users.byId(id)) };
   } catch (error) {
-    return { isUserDisabled: false, error: messageOf(error) };
+    return { status: enabled, error: messageOf(error) };
   }
 }
 
@@ -159,7 +166,7 @@ function factsOf(finding: Finding, { generation }: Claims, now: number): Fact[] 
           : "the token is superseded";
   return [
     ["session", "live"],
-    ["  user", `${session.userId}${user.isUserDisabled ? ", deleted or locked" : remark}`],
+    ["  user", `${session.userId}${user.status.disabled ? ", deleted or locked" : remark}`],
     ["  generation", `${session.generation}, ${tokenState}`],
     ["  created", timeText(session.createdAt, now)],
     ["  renewed", session.generation === 0 ? "never" : timeText(session.renewedAt, now)],

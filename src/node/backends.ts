@@ -103,8 +103,7 @@ export async function openBackends(
     appBackends.pubsub === undefined
       ? opened.adopt(await subscriberClient(redis, nodeLimits.redis, publisher), closeClient)
       : undefined;
-  const redisPubSub =
-    subscriber && new RedisPubSub({ publisher, subscriber, channelOf, onError });
+  const redisPubSub = subscriber && new RedisPubSub({ publisher, subscriber, channelOf, onError });
   const probe = opened.adopt(
     await LinkProbe.start({
       commands: publisher,

@@ -25,6 +25,11 @@ export const nodeLimits = {
   maxUnauthenticatedSocketsPerAddress: 100,
   /** Pause between batches of deliveries to the watchers of one user (ms). They take a tenth of a core at most. */
   watchPause: 20,
+  /**
+   * How long a password change may take between its step in the user directory and its step in the session store (ms).
+   * A renewal by the same session that falls between them waits this long before it is judged.
+   */
+  passwordChangePause: 1_000,
   /** Password hashes that wait for a thread. Further attempts are refused, with the time to retry after. */
   maxQueuedHashes: 64,
   /** How long `/ready` waits for a store or database (ms). One that does not answer counts as down. */

@@ -16,7 +16,7 @@ import type { ReportError } from "../lib/report-error.ts";
 import { Deadlines } from "../lib/deadlines.ts";
 import { EndChannel } from "../session/end-channel.ts";
 import { RecentEnds } from "../session/ends.ts";
-import { Sessions } from "../session/sessions.ts";
+import { Sessions, type SessionsOptions } from "../session/sessions.ts";
 import { Watches } from "../session/watch.ts";
 import { Connections } from "../connections/connections.ts";
 import { ConnectionLimiter } from "../connections/connection-limiter.ts";
@@ -111,6 +111,21 @@ interface NodeParts {
   readonly isUserDisabled: NodeOptions["isUserDisabled"];
 }
 
+/** An app that decides itself which users are disabled keeps no security versions here. */
+function userLookups(
+  accounts: Accounts,
+  isUserDisabled: NodeOptions["isUserDisabled"],
+): Pick<SessionsOptions, "userStatus" | "securityVersionOf"> {
+  if (isUserDisabled === undefined)
+    return {
+      userStatus: (userId) => accounts.status(userId),
+      securityVersionOf: async (userId) => (await accounts.status(userId)).securityVersion,
+    };
+  return {
+    userStatus: async (userId) => ({ disabled: await isUserDisabled(userId), securityVersion: 0 }),
+  };
+}
+
 function assembleNode(parts: NodeParts) {
   const { options, backends, startup, logger, reportError, audit, clock, uptime } = parts;
   const { pubsub, users, ring, throttle } = backends;
@@ -135,7 +150,8 @@ function assembleNode(parts: NodeParts) {
     lifetimes: lifetimesOf(options),
     foreignReplays: options.foreignReplays,
     ...(options.maxSessionsPerUser > 0 && { maxSessionsPerUser: options.maxSessionsPerUser }),
-    isUserDisabled: parts.isUserDisabled ?? ((userId) => accounts.isUserDisabled(userId)),
+    ...userLookups(accounts, parts.isUserDisabled),
+    passwordChangePause: () => delay(nodeLimits.passwordChangePause, undefined, { ref: false }),
     clock,
     randomBytes,
     reportError,
@@ -223,7 +239,7 @@ function assembleNode(parts: NodeParts) {
     logger,
     services,
     shared,
-    admin: new Administration({ users, sessions, audit }),
+    admin: new Administration({ users, sessions, audit, clock }),
     metrics,
     /** The readiness checks of the backends. */
     checks: backends.checks,

@@ -137,6 +137,13 @@ export interface AuditFacts {
     readonly transport: "http" | "socket";
     readonly reason: AccessRefusal;
   };
+  /**
+   * An operator ended the sessions of all users. The `end` of each session follows. `versions` says whether the
+   * security versions of all users were raised before: see `EverybodyEnded`.
+   */
+  readonly endEverybody: {
+    readonly versions: "raised" | "unsupported" | "elsewhere" | "unavailable";
+  };
   /** An operator locked a user. The `end` of each session is a separate fact. */
   readonly lock: { readonly userId: string };
   /** An operator unlocked a user. */

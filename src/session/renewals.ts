@@ -11,6 +11,12 @@ import { decideRenewal, type RenewalRequest } from "./renewal-rules.ts";
 import type { Device, Lifetimes, Session } from "./session.ts";
 import type { SessionStore } from "./store.ts";
 import { checkToken, mintPair, type Claims } from "./token.ts";
+import {
+  isOutdated,
+  outdatedReason,
+  type SecurityVersion,
+  type UserStatus,
+} from "./user-status.ts";
 
 export interface RenewalsOptions {
   readonly store: SessionStore;
@@ -18,8 +24,12 @@ export interface RenewalsOptions {
   readonly lifetimes: Lifetimes;
   /** The recent ends that this node knows. Their sessions are refused without asking the store. Default: none */
   readonly ends?: RecentEnds;
-  /** Whether the user was deleted or locked. */
-  readonly isUserDisabled: (userId: string) => Promise<boolean>;
+  readonly userStatus: (userId: string) => Promise<UserStatus>;
+  /**
+   * Waits while a password change may be between its two steps: it raises the user's security version, and then that
+   * of the caller's session. Default: does not wait
+   */
+  readonly passwordChangePause?: () => Promise<unknown>;
   readonly clock: () => number;
   /** Receives every fact once. */
   readonly audit?: Audit;
@@ -47,12 +57,16 @@ export class Renewals {
   }
 
   /** Does not look the user up: the session is live, and a lock that is in progress ends it. */
-  async reissue(claims: Claims, device: Device): Promise<Renewal> {
+  async reissue(claims: Claims, device: Device, securityVersion?: number): Promise<Renewal> {
     const { store, lifetimes, ring, clock } = this.#options;
     const { fingerprint, generation: atLeast } = claims;
-    const request = { atLeast, network: sessionNetworkOf(device.ipAddress) };
     const known = this.#options.ends?.get(fingerprint);
     if (known !== undefined) return this.#audited(refused("ENDED", claims, known.reason), device);
+    const request = {
+      atLeast,
+      network: sessionNetworkOf(device.ipAddress),
+      ...(securityVersion !== undefined && { securityVersion }),
+    };
     let session: Session | undefined;
     let isPublished = false;
     const onPublished = () => (isPublished = true);
@@ -68,6 +82,20 @@ export class Renewals {
     return { outcome: "renewed", session, tokens: mintPair(ring, claims.secret, session) };
   }
 
+  /**
+   * Confirms that a session is outdated. Resolves to the session if it is not, and else to undefined.
+   *
+   * The session that changed the password gets the user's new version one step after the user. It is read again, so
+   * that its own change does not end it.
+   */
+  async confirmed(session: Session, user: SecurityVersion): Promise<Session | undefined> {
+    if (!isOutdated(session, user)) return session;
+    const { store, clock, passwordChangePause } = this.#options;
+    if (user.securityReason === "PASSWORD_CHANGED") await passwordChangePause?.();
+    const current = await store.read(session.fingerprint, clock());
+    return current !== undefined && !isOutdated(current, user) ? current : undefined;
+  }
+
   async #renew(renewalToken: string, device: Device): Promise<Renewal> {
     const { ring, clock } = this.#options;
     if (renewalToken === "") return { outcome: "refused", reason: "MISSING" };
@@ -77,16 +105,23 @@ export class Renewals {
   }
 
   async #renewVerified(claims: Claims, device: Device): Promise<Renewal> {
-    const { store, lifetimes, ring, clock, isUserDisabled, foreignReplays } = this.#options;
+    const { store, lifetimes, ring, clock, userStatus, foreignReplays } = this.#options;
     const { fingerprint, generation } = claims;
-    const ended = this.#options.ends?.get(fingerprint);
-    if (ended !== undefined) return refused("ENDED", claims, ended.reason);
-    const known = await store.read(fingerprint, clock());
-    if (known === undefined) return refused("ENDED", claims);
+    const remembered = this.#options.ends?.get(fingerprint);
+    if (remembered !== undefined) return refused("ENDED", claims, remembered.reason);
+    const read = await store.read(fingerprint, clock());
+    if (read === undefined) return refused("ENDED", claims);
     // Before the rotation: if the directory does not answer, the token is not used up.
-    if (await isUserDisabled(known.userId)) {
+    const user = await userStatus(read.userId);
+    if (user.disabled) {
       await this.#end(fingerprint, "USER_GONE");
       return refused("USER_GONE", claims);
+    }
+    const known = await this.confirmed(read, user);
+    if (known === undefined) {
+      const endReason = outdatedReason(user);
+      const ended = await this.#end(fingerprint, endReason);
+      return refused("ENDED", claims, ended > 0 ? endReason : undefined);
     }
     const requested: RenewalRequest = {
       generation,

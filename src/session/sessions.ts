@@ -27,6 +27,8 @@ import {
   type TokenRefusal,
 } from "./token.ts";
 import type { PubSub } from "./pubsub.ts";
+import { endEverybody } from "./end-everybody.ts";
+import { outdatedReason, type SecurityVersion } from "./user-status.ts";
 
 export type { Authentication, Issued, Renewal } from "./outcomes.ts";
 
@@ -36,6 +38,8 @@ export interface SessionsOptions extends RenewalsOptions {
   readonly ends?: RecentEnds;
   /** How many sessions a user may have. A login beyond the limit ends the oldest. Default: no limit */
   readonly maxSessionsPerUser?: number;
+  /** A user's security version, for sessions that start without one. Default: 0 */
+  readonly securityVersionOf?: (userId: string) => Promise<number>;
   readonly randomBytes: (size: number) => Uint8Array;
   /** Receives failures that do not fail the caller, such as a message that could not be published. */
   readonly reportError: ReportError;
@@ -58,11 +62,15 @@ export class Sessions {
   /**
    * Signs a user in. The caller checks afterwards that the user is not deleted or locked, and else ends the
    * session: a concurrent lock ends only the sessions that it finds.
+   *
+   * @param securityVersion the user's, read together with the password hash. Default: reads the current one, if the
+   * user directory keeps security versions
    */
-  async start(userId: string, device: Device): Promise<Issued> {
+  async start(userId: string, device: Device, securityVersion?: number): Promise<Issued> {
     const { store, lifetimes, ring, clock, randomBytes, audit } = this.#options;
+    const version = securityVersion ?? (await this.#options.securityVersionOf?.(userId));
     const secret = SessionSecret.random(randomBytes);
-    const session = beginSession(secret.fingerprint, userId, device, lifetimes, clock());
+    const session = beginSession(secret.fingerprint, userId, device, lifetimes, clock(), version);
     await store.create(session);
     audit?.({ event: "login", ...sessionFields(session, device) });
     await Promise.all([this.#notifier.start(session), this.#endOldest(userId)]);
@@ -161,10 +169,30 @@ export class Sessions {
    * now on, with `SUPERSEDED`, and only the returned pair is accepted. Moves on from the current generation,
    * whatever the generation of the caller's token.
    *
+   * @param securityVersion the user's, after the change. Default: the session keeps its own
    * @throws StoreUnavailable if it is unknown whether it was done; safe to repeat
    */
-  async reissue(claims: Claims, device: Device = noDevice): Promise<Renewal> {
-    return this.#renewals.reissue(claims, device);
+  async reissue(
+    claims: Claims,
+    device: Device = noDevice,
+    securityVersion?: number,
+  ): Promise<Renewal> {
+    return this.#renewals.reissue(claims, device, securityVersion);
+  }
+
+  /**
+   * Compares a session with its user, who was read just now. If the user's security version was raised since the
+   * session began, resolves to false and ends the session, without waiting for its end.
+   */
+  async outlasts(session: Session, user: SecurityVersion): Promise<boolean> {
+    if ((await this.#renewals.confirmed(session, user)) !== undefined) return true;
+    this.end(session.fingerprint, outdatedReason(user)).catch((error: unknown) =>
+      this.#options.reportError(
+        "a session was not ended after its user's security version was raised",
+        error,
+      ),
+    );
+    return false;
   }
 
   /** Reads the claims of any token of this server: either kind, any generation, expired or not. */
@@ -259,6 +287,24 @@ export class Sessions {
   /** Ends all sessions of the user. Resolves to the number that this call ended. Safe to repeat. */
   async endAll(userId: string, reason: EndReason, actor?: Actor): Promise<number> {
     return this.endOthers(userId, undefined, reason, actor);
+  }
+
+  /**
+   * Ends the sessions of all users that began before a time (epoch ms), found by their records. Resolves to the number
+   * that this call ended. Safe to repeat.
+   *
+   * @param onProgress called now and then with the number so far
+   * @throws Error if the store cannot list its sessions
+   */
+  async endEverybody(
+    beganBefore: number,
+    reason: EndReason,
+    actor?: Actor,
+    onProgress?: (endedSessions: number) => void,
+  ): Promise<number> {
+    const { store, clock } = this.#options;
+    const end = (fingerprint: string) => this.end(fingerprint, reason, actor);
+    return endEverybody({ store, clock, beganBefore, end, onProgress });
   }
 
   /** The user's live sessions, newest first. */

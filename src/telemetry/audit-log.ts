@@ -33,6 +33,7 @@ const levels = {
   lock: "warn",
   unlock: "warn",
   deletion: "warn",
+  endEverybody: "warn",
 } as const satisfies Record<AuditFact["event"], "info" | "warn">;
 
 /** Creates the audit trail. An `onAudit` that throws or rejects is reported, and affects nothing else. */

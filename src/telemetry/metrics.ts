@@ -175,6 +175,7 @@ export class Metrics {
       case "lock":
       case "unlock":
       case "deletion":
+      case "endEverybody":
     }
   }
 

@@ -50,6 +50,25 @@ export function reissueContract(storeOf: () => SessionStore): void {
     expect(await storeOf().listByUser(session.userId, now)).toEqual([reissued]);
   });
 
+  test("reissue raises the security version to a given higher one, and a renewal keeps it", async () => {
+    const { fingerprint } = await begin();
+    const request = (securityVersion: number) => ({ atLeast: 0, network, securityVersion });
+    for (const [given, kept] of [
+      [3, 3],
+      [2, 3],
+      [4, 4],
+    ] as const) {
+      const reissued = await storeOf().reissue(fingerprint, request(given), lifetimes, start);
+      expect(reissued).toMatchObject({ securityVersion: kept });
+    }
+    expect(await reissue(fingerprint)).toMatchObject({ securityVersion: 4 });
+    await renew(fingerprint, 4);
+    expect(await storeOf().read(fingerprint, start)).toMatchObject({
+      generation: 5,
+      securityVersion: 4,
+    });
+  });
+
   test("reissue moves on from the caller's generation when the store has lost a renewal", async () => {
     const { fingerprint } = await begin();
     expect(await reissue(fingerprint, 7)).toMatchObject({ generation: 8, minGeneration: 8 });

@@ -1,6 +1,6 @@
 /** The contract suite of user directories. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { UserDirectory } from "../users/directory.ts";
+import type { User, UserDirectory } from "../users/directory.ts";
 
 /** @param open returns an empty directory, which the suite closes */
 export function userDirectoryContract(name: string, open: () => Promise<UserDirectory>): void {
@@ -20,7 +20,7 @@ export function userDirectoryContract(name: string, open: () => Promise<UserDire
     test("a new user is unlocked and found by id and by e-mail", async () => {
       const now = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
       const ada = await create("ada@example.com", "ada's hash", now);
-      expect(ada).toEqual({
+      expect(ada).toMatchObject({
         id: expect.any(String) as string,
         email: "ada@example.com",
         createdAt: now,
@@ -57,6 +57,8 @@ export function userDirectoryContract(name: string, open: () => Promise<UserDire
         expect(await users.byId(id)).toBeUndefined();
         expect(await users.passwordHash(id)).toBeUndefined();
         expect(await users.replacePasswordHash(id, "first", "second")).toBe(false);
+        expect(await users.changePassword?.(id, "first", "second")).toBeUndefined();
+        expect(await users.raiseSecurityVersion?.(id, "ENDED_BY_OPERATOR")).toBeUndefined();
         await users.setLocked(id, true);
         await users.delete(id);
       }
@@ -108,10 +110,11 @@ export function userDirectoryContract(name: string, open: () => Promise<UserDire
     test("a user can be locked and unlocked", async () => {
       const ada = await create("ada@example.com");
       await users.setLocked(ada.id, true);
-      expect(await users.byId(ada.id)).toEqual({ ...ada, locked: true });
-      expect((await users.byEmail(ada.email))?.user.locked).toBe(true);
-      await users.setLocked(ada.id, false);
-      expect(await users.byId(ada.id)).toEqual(ada);
+      const { id, email, createdAt } = ada;
+      expect(await users.byId(id)).toMatchObject({ id, email, createdAt, locked: true });
+      expect((await users.byEmail(email))?.user.locked).toBe(true);
+      await users.setLocked(id, false);
+      expect(await users.byId(id)).toMatchObject({ id, email, createdAt, locked: false });
     });
 
     test("a deleted user is not found, and a later user with that e-mail has another id", async () => {
@@ -125,6 +128,74 @@ export function userDirectoryContract(name: string, open: () => Promise<UserDire
     test("locking or deleting an unknown id is not an error", async () => {
       await users.setLocked("unknown", true);
       await users.delete("unknown");
+    });
+
+    describe("the security version", () => {
+      /** The version and reason of a user, by id and by e-mail. */
+      async function security({ id, email }: User) {
+        const byId = await users.byId(id);
+        expect((await users.byEmail(email))?.user).toEqual(byId);
+        return [byId?.securityVersion ?? 0, byId?.securityReason];
+      }
+
+      test("of a new user is 0, without a reason", async () => {
+        const ada = await create("ada@example.com");
+        expect([ada.securityVersion ?? 0, ada.securityReason]).toEqual([0, undefined]);
+        expect(await security(ada)).toEqual([0, undefined]);
+      });
+
+      test("is raised by changePassword, which sets the hash only if it still is the expected one", async (context) => {
+        if (users.changePassword === undefined) return context.skip();
+        const [ada, bob] = [await create("ada@example.com"), await create("bob@example.com")];
+        const racing = await Promise.all(
+          ["second", "third"].map((next) => users.changePassword?.(ada.id, "hash", next)),
+        );
+        expect(racing.filter((version) => version !== undefined)).toEqual([1]);
+        expect(await users.passwordHash(ada.id)).toBe(racing[0] === 1 ? "second" : "third");
+        expect(await security(ada)).toEqual([1, "PASSWORD_CHANGED"]);
+        expect(await users.changePassword(ada.id, "hash", "fourth")).toBeUndefined();
+        expect(await security(ada)).toEqual([1, "PASSWORD_CHANGED"]);
+        expect(await security(bob)).toEqual([0, undefined]);
+      });
+
+      test("is not raised by replacePasswordHash", async () => {
+        const ada = await create("ada@example.com", "first");
+        expect(await users.replacePasswordHash(ada.id, "first", "second")).toBe(true);
+        expect(await security(ada)).toEqual([0, undefined]);
+      });
+
+      test("is raised by a lock and not by an unlock, in a directory that raises versions", async (context) => {
+        if (users.raiseSecurityVersion === undefined) return context.skip();
+        const ada = await create("ada@example.com");
+        await users.setLocked(ada.id, true);
+        expect(await security(ada)).toEqual([1, "USER_GONE"]);
+        await users.setLocked(ada.id, false);
+        expect(await security(ada)).toEqual([1, "USER_GONE"]);
+      });
+
+      test("is raised once by each of many concurrent calls, for one user only", async (context) => {
+        if (users.raiseSecurityVersion === undefined) return context.skip();
+        const [ada, bob] = [await create("ada@example.com"), await create("bob@example.com")];
+        const raising = Array.from({ length: 10 }, () =>
+          users.raiseSecurityVersion?.(ada.id, "ENDED_BY_OPERATOR"),
+        );
+        const versions = (await Promise.all(raising)).toSorted((a = 0, b = 0) => a - b);
+        expect(versions).toEqual(Array.from({ length: 10 }, (_, i) => i + 1));
+        expect(await security(ada)).toEqual([10, "ENDED_BY_OPERATOR"]);
+        expect(await security(bob)).toEqual([0, undefined]);
+      });
+
+      test("of every user is raised by raiseAllSecurityVersions, from wherever it is", async (context) => {
+        if (users.raiseAllSecurityVersions === undefined) return context.skip();
+        await users.raiseAllSecurityVersions("ENDED_BY_OPERATOR");
+        const [ada, bob] = [await create("ada@example.com"), await create("bob@example.com")];
+        expect(await security(ada)).toEqual([0, undefined]);
+        await users.raiseSecurityVersion?.(ada.id, "PASSWORD_CHANGED");
+        const before = (await users.byId(ada.id))?.securityVersion ?? 0;
+        await users.raiseAllSecurityVersions("ENDED_BY_OPERATOR");
+        expect(await security(ada)).toEqual([before + 1, "ENDED_BY_OPERATOR"]);
+        expect(await security(bob)).toEqual([1, "ENDED_BY_OPERATOR"]);
+      });
     });
   });
 }

@@ -2,6 +2,7 @@
 import type { AttemptRefusal } from "../session/audit.ts";
 import type { ClientPath } from "../lib/concurrency-limiter.ts";
 import { networkPathOf } from "../lib/client-network.ts";
+import type { UserStatus } from "../session/user-status.ts";
 import type { User, UserDirectory } from "./directory.ts";
 import { normaliseEmail } from "./email.ts";
 import { passwordProblem } from "./passwords.ts";
@@ -49,7 +50,14 @@ export interface Accepted {
 }
 
 export type Authentication = Accepted | Refused | Busy;
-export type PasswordChange = { readonly outcome: "changed" } | Refused | Invalid | Busy;
+
+export interface Changed {
+  readonly outcome: "changed";
+  /** The user's security version from now on. Absent if the directory keeps none. */
+  readonly securityVersion?: number;
+}
+
+export type PasswordChange = Changed | Refused | Invalid | Busy;
 
 /** How often a change is tried while concurrent changes overtake it. */
 const maxTries = 3;
@@ -113,17 +121,21 @@ export class Accounts {
     return { outcome: "accepted", user, passwordHash };
   }
 
-  /** Checks again a password that was accepted: a mismatch if it was changed since, "gone" if the user is disabled. */
+  /**
+   * Checks again a password that was accepted: a mismatch if it was changed or the user's security version was raised
+   * since, "gone" if the user is disabled.
+   */
   async stillAccepts(
     { user, passwordHash }: Accepted,
     password: string,
     address: string | null = null,
   ): Promise<Verification | "gone"> {
-    const [current, isUserDisabled] = await Promise.all([
+    const [current, { disabled, securityVersion }] = await Promise.all([
       this.#directory.passwordHash(user.id),
-      this.isUserDisabled(user.id),
+      this.status(user.id),
     ]);
-    if (current === undefined || isUserDisabled) return "gone";
+    if (current === undefined || disabled) return "gone";
+    if (securityVersion > (user.securityVersion ?? 0)) return "mismatch";
     // Another hash: either the password was changed, or another login upgraded the hash.
     if (current === passwordHash) return "match";
     return this.#passwords.verify(current, password, clientAt(address, user.email));
@@ -149,7 +161,12 @@ export class Accounts {
 
   /** Whether the user was deleted or locked, and so may have no session. */
   async isUserDisabled(userId: string): Promise<boolean> {
-    return (await this.#directory.byId(userId))?.locked ?? true;
+    return (await this.status(userId)).disabled;
+  }
+
+  /** Reads, once, all about the user that decides about the user's sessions. */
+  async status(userId: string): Promise<UserStatus> {
+    return statusOf(await this.#directory.byId(userId));
   }
 
   async #tryChange(
@@ -166,8 +183,13 @@ export class Accounts {
     if (await this.isUserDisabled(userId)) return { outcome: "refused", cause: "LOCKED", userId };
     const nextHash = await this.#passwords.hash(next, client);
     if (nextHash === "busy") return { outcome: "busy" };
-    const replaced = await this.#directory.replacePasswordHash(userId, currentHash, nextHash);
-    return replaced ? { outcome: "changed" } : "overtaken";
+    const directory = this.#directory;
+    if (directory.changePassword === undefined) {
+      const replaced = await directory.replacePasswordHash(userId, currentHash, nextHash);
+      return replaced ? { outcome: "changed" } : "overtaken";
+    }
+    const securityVersion = await directory.changePassword(userId, currentHash, nextHash);
+    return securityVersion === undefined ? "overtaken" : { outcome: "changed", securityVersion };
   }
 
   /** Resolves to the upgraded hash, or to the given one if it was not upgraded here. */
@@ -190,6 +212,15 @@ export class Accounts {
       ? this.#passwords.verifyNothing(password, client)
       : this.#passwords.verify(hash, password, client);
   }
+}
+
+/** @param user as the directory returns them; undefined if there is no such user */
+export function statusOf(user: User | undefined): UserStatus {
+  return {
+    disabled: user?.locked ?? true,
+    securityVersion: user?.securityVersion ?? 0,
+    securityReason: user?.securityReason,
+  };
 }
 
 /** @param account absent for a name that no account can have: all of these are one client of the address */

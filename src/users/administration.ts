@@ -11,6 +11,8 @@ export interface AdministrationOptions {
   readonly users: UserDirectory | undefined;
   readonly sessions: Sessions;
   readonly audit: Audit;
+  /** Epoch milliseconds. */
+  readonly clock: () => number;
 }
 
 /** The result of locking or deleting a user. */
@@ -21,7 +23,22 @@ export interface Removal {
   readonly endedSessions: number;
 }
 
+/** The result of ending the sessions of all users. */
+export interface EverybodyEnded {
+  /**
+   * Whether the security versions of all users were raised first. Otherwise only the sessions that the store lists
+   * have ended: `unsupported` by the directory, the users are kept `elsewhere`, or the directory is `unavailable`, and
+   * then it is unknown whose were raised.
+   */
+  readonly versions: "raised" | "unsupported" | "elsewhere" | "unavailable";
+  /** The number of sessions that this call ended. */
+  readonly endedSessions: number;
+}
+
 const operator: Actor = { by: "operator" };
+
+/** How far the clocks of nodes may be apart (ms). */
+const clockTolerance = 10_000;
 
 /**
  * Every method rejects with `StoreUnavailable` if the directory or the store is unavailable. Then it may be
@@ -55,7 +72,38 @@ export class Administration {
 
   /** Ends all of a user's sessions with the same reason. The user may sign in again. */
   async endSessions(userId: string): Promise<number> {
-    return this.#options.sessions.endAll(userId, "ENDED_BY_OPERATOR", operator);
+    const { users, sessions } = this.#options;
+    const reason = "ENDED_BY_OPERATOR";
+    // First, for sessions that the user's list has lost. The listed ones end even if the directory does not answer.
+    const raising = Promise.resolve(users?.raiseSecurityVersion?.(userId, reason));
+    await Promise.allSettled([raising]);
+    const endedSessions = await sessions.endAll(userId, reason, operator);
+    await raising;
+    return endedSessions;
+  }
+
+  /**
+   * Ends all sessions of all users with the same reason, also those that the lists of users have lost. Users may sign in
+   * again: sessions that begin later than some seconds after the call stay.
+   *
+   * Raises the security versions of all users first. A session that the store lost and an older copy of it brings back
+   * then ends at its next renewal.
+   *
+   * @param onProgress called now and then with the number of ended sessions so far
+   * @throws Error if the store has no `scan`
+   */
+  async endEverybody(onProgress?: (endedSessions: number) => void): Promise<EverybodyEnded> {
+    const { sessions, audit, clock } = this.#options;
+    const beganBefore = clock() + clockTolerance;
+    const versions = await this.#raiseAll();
+    audit({ event: "endEverybody", versions });
+    const endedSessions = await sessions.endEverybody(
+      beganBefore,
+      "ENDED_BY_OPERATOR",
+      operator,
+      onProgress,
+    );
+    return { versions, endedSessions };
   }
 
   /** Locks a user and ends all of the user's sessions, with the reason `USER_GONE`. */
@@ -92,6 +140,20 @@ export class Administration {
       audit({ event: "deletion", userId });
     }
     return { found: user !== undefined, endedSessions: await this.#endGone(userId) };
+  }
+
+  async #raiseAll(): Promise<EverybodyEnded["versions"]> {
+    const { users } = this.#options;
+    if (users === undefined) return "elsewhere";
+    if (users.raiseAllSecurityVersions === undefined) return "unsupported";
+    try {
+      await users.raiseAllSecurityVersions("ENDED_BY_OPERATOR");
+      return "raised";
+    } catch (error) {
+      // The sessions end nevertheless, and the caller learns that this has to be repeated.
+      if (error instanceof StoreUnavailable) return "unavailable";
+      throw error;
+    }
   }
 
   get #users(): UserDirectory {

@@ -1,5 +1,5 @@
 /** The port to the user directory. */
-import type { EndReason } from "../protocol/end-reasons.ts";
+import { endReasons, type EndReason } from "../protocol/end-reasons.ts";
 
 export interface User {
   /** Opaque, and never reused. */
@@ -50,7 +50,7 @@ export interface UserDirectory {
   changePassword?(id: string, current: string, next: string): Promise<number | undefined>;
   /** Raises the security version of a user, if there is one. Resolves to the new version. */
   raiseSecurityVersion?(id: string, reason: EndReason): Promise<number | undefined>;
-  /** Raises the security versions of all users. */
+  /** Raises the security versions of all users. Only the change of each user has to be atomic. */
   raiseAllSecurityVersions?(reason: EndReason): Promise<void>;
   /** Locks or unlocks a user, if there is one. A lock raises the security version, with the reason `USER_GONE`. */
   setLocked(id: string, locked: boolean): Promise<void>;
@@ -59,4 +59,9 @@ export interface UserDirectory {
   /** Readiness: rejects if the directory does not answer. */
   ping?(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** A stored reason; undefined for one of a later version. */
+export function knownReason(stored: unknown): EndReason | undefined {
+  return endReasons.find((reason) => reason === stored);
 }

@@ -13,6 +13,10 @@ const migrations: readonly string[] = [
     created_at bigint NOT NULL,
     locked boolean NOT NULL DEFAULT false
   )`,
+  // Both have defaults: nodes of the previous version insert users without them.
+  `ALTER TABLE curfew_users
+    ADD COLUMN security_version integer NOT NULL DEFAULT 0,
+    ADD COLUMN security_reason text`,
 ];
 
 /** The advisory lock of migrations: an arbitrary number that other users of the database are unlikely to use. */

@@ -3,7 +3,8 @@ import { randomUUID } from "node:crypto";
 import { Socket } from "node:net";
 import { Client, Pool } from "pg";
 import { StoreUnavailable } from "../session/store.ts";
-import type { User, UserDirectory } from "./directory.ts";
+import type { EndReason } from "../protocol/end-reasons.ts";
+import { knownReason, type User, type UserDirectory } from "./directory.ts";
 import { userLoader } from "./loader.ts";
 import { migrate } from "./postgres-schema.ts";
 
@@ -34,7 +35,16 @@ interface Row {
   /** A bigint, as text. */
   readonly created_at: string;
   readonly locked: boolean;
+  /** Absent if no node of this version has started on the database. */
+  readonly security_version?: number;
+  readonly security_reason?: string | null;
 }
+
+/** Takes the reason as the parameter `$1`. */
+const raise = "security_version = security_version + 1, security_reason = $1";
+
+/** Users whose security versions one statement raises: far fewer than the time limit of a statement allows. */
+const usersPerRaise = 10_000;
 
 /** A parameter of a statement. */
 type SqlValue = string | number | boolean | readonly string[];
@@ -126,8 +136,47 @@ export class PostgresUsers implements UserDirectory {
     return row !== undefined;
   }
 
+  async changePassword(id: string, current: string, next: string): Promise<number | undefined> {
+    const row = await this.#get(
+      `UPDATE curfew_users SET password_hash = $2, ${raise}
+       WHERE id = $3 AND password_hash = $4 RETURNING *`,
+      "PASSWORD_CHANGED" satisfies EndReason,
+      next,
+      id,
+      current,
+    );
+    return row && toUser(row).securityVersion;
+  }
+
+  async raiseSecurityVersion(id: string, reason: EndReason): Promise<number | undefined> {
+    const sql = `UPDATE curfew_users SET ${raise} WHERE id = $2 RETURNING *`;
+    const row = await this.#get(sql, reason, id);
+    return row && toUser(row).securityVersion;
+  }
+
+  /** In batches by id. It misses no user who exists when it begins. */
+  async raiseAllSecurityVersions(reason: EndReason): Promise<void> {
+    let last: string | undefined = "";
+    while (last !== undefined) {
+      const bounds = await this.#all(
+        `WITH batch AS (SELECT id FROM curfew_users WHERE id > $2 ORDER BY id LIMIT ${usersPerRaise}),
+         raised AS (UPDATE curfew_users SET ${raise} WHERE id IN (SELECT id FROM batch))
+         SELECT max(id) AS id FROM batch HAVING count(*) > 0`,
+        reason,
+        last,
+      );
+      last = bounds[0]?.id;
+    }
+  }
+
   async setLocked(id: string, locked: boolean): Promise<void> {
-    await this.#get("UPDATE curfew_users SET locked = $1 WHERE id = $2", locked, id);
+    if (locked)
+      await this.#get(
+        `UPDATE curfew_users SET locked = true, ${raise} WHERE id = $2`,
+        "USER_GONE" satisfies EndReason,
+        id,
+      );
+    else await this.#get("UPDATE curfew_users SET locked = false WHERE id = $1", id);
   }
 
   async delete(id: string): Promise<void> {
@@ -211,6 +260,15 @@ function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function toUser({ id, email, created_at, locked }: Row): User {
-  return { id, email, createdAt: Number(created_at), locked };
+function toUser(row: Row) {
+  const { id, email, created_at, locked, security_version: securityVersion = 0 } = row;
+  const securityReason = knownReason(row.security_reason);
+  return {
+    id,
+    email,
+    createdAt: Number(created_at),
+    locked,
+    securityVersion,
+    ...(securityReason && { securityReason }),
+  } satisfies User;
 }

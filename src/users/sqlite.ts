@@ -3,16 +3,29 @@ import { randomUUID } from "node:crypto";
 import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from "node:sqlite";
 import { checkWritable, noteWriteFailure } from "../lib/write-failures.ts";
 import { StoreUnavailable } from "../session/store.ts";
-import type { User, UserDirectory } from "./directory.ts";
+import type { EndReason } from "../protocol/end-reasons.ts";
+import { knownReason, type User, type UserDirectory } from "./directory.ts";
 import { userLoader } from "./loader.ts";
+
+/** Columns of later versions, which are added to older files. */
+const laterColumns = {
+  security_version: "INTEGER NOT NULL DEFAULT 0",
+  security_reason: "TEXT",
+} as const;
 
 const createTable = `CREATE TABLE IF NOT EXISTS users (
   id TEXT PRIMARY KEY,
   email TEXT NOT NULL UNIQUE,
   password_hash TEXT NOT NULL,
   created_at INTEGER NOT NULL,
-  locked INTEGER NOT NULL DEFAULT 0
+  locked INTEGER NOT NULL DEFAULT 0,
+  ${Object.entries(laterColumns)
+    .map((column) => column.join(" "))
+    .join(",\n  ")}
 ) STRICT`;
+
+/** Takes the reason as its parameter. */
+const raise = "security_version = security_version + 1, security_reason = ?";
 
 type Row = Record<string, SQLOutputValue>;
 
@@ -26,6 +39,7 @@ export class SqliteUsers implements UserDirectory {
   /** Creates the table if it is missing. The caller owns the database: it may share it, and it closes it. */
   constructor(database: DatabaseSync) {
     database.exec(createTable);
+    addMissingColumns(database);
     this.#database = database;
   }
 
@@ -65,8 +79,34 @@ export class SqliteUsers implements UserDirectory {
     return row !== undefined;
   }
 
+  async changePassword(id: string, current: string, next: string): Promise<number | undefined> {
+    const row = this.#get(
+      `UPDATE users SET password_hash = ?, ${raise} WHERE id = ? AND password_hash = ? RETURNING *`,
+      next,
+      "PASSWORD_CHANGED" satisfies EndReason,
+      id,
+      current,
+    );
+    return row && toUser(row).securityVersion;
+  }
+
+  async raiseSecurityVersion(id: string, reason: EndReason): Promise<number | undefined> {
+    const row = this.#get(`UPDATE users SET ${raise} WHERE id = ? RETURNING *`, reason, id);
+    return row && toUser(row).securityVersion;
+  }
+
+  async raiseAllSecurityVersions(reason: EndReason): Promise<void> {
+    this.#get(`UPDATE users SET ${raise}`, reason);
+  }
+
   async setLocked(id: string, locked: boolean): Promise<void> {
-    this.#get("UPDATE users SET locked = ? WHERE id = ?", Number(locked), id);
+    if (locked)
+      this.#get(
+        `UPDATE users SET locked = 1, ${raise} WHERE id = ?`,
+        "USER_GONE" satisfies EndReason,
+        id,
+      );
+    else this.#get("UPDATE users SET locked = 0 WHERE id = ?", id);
   }
 
   async delete(id: string): Promise<void> {
@@ -110,11 +150,22 @@ export class SqliteUsers implements UserDirectory {
   }
 }
 
-function toUser(row: Row): User {
+function toUser(row: Row) {
+  const securityReason = knownReason(row["security_reason"]);
   return {
     id: String(row["id"]),
     email: String(row["email"]),
     createdAt: Number(row["created_at"]),
     locked: row["locked"] === 1,
-  };
+    securityVersion: Number(row["security_version"]),
+    ...(securityReason && { securityReason }),
+  } satisfies User;
+}
+
+/** The `CREATE TABLE` does not change an existing table. */
+function addMissingColumns(database: DatabaseSync): void {
+  const columns = database.prepare("PRAGMA table_info(users)").all();
+  const present = new Set(columns.map(({ name }) => name));
+  for (const [column, type] of Object.entries(laterColumns))
+    if (!present.has(column)) database.exec(`ALTER TABLE users ADD COLUMN ${column} ${type}`);
 }

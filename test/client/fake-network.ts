@@ -10,6 +10,7 @@ import { Sessions } from "../../src/session/sessions.ts";
 import { secrets } from "../helpers/curfew.ts";
 import { memoryStore, memoryPubSub } from "../helpers/backends.ts";
 import { device } from "../helpers/sessions.ts";
+import { everyoneEnabled } from "../helpers/users.ts";
 
 const second = 1_000;
 const minute = 60 * second;
@@ -86,7 +87,7 @@ export class FakeNetwork implements AsyncDisposable {
       pubsub: memoryPubSub(),
       ring: new KeyRing(secrets),
       lifetimes: options.lifetimes ?? lifetimes,
-      isUserDisabled: async () => false,
+      userStatus: everyoneEnabled,
       clock: () => Math.floor(this.now),
       randomBytes,
       reportError: () => {},

@@ -181,13 +181,11 @@ it.each(["before", "after"] as const)(
     const { data } = await change(curfew, mine.accessToken);
     expect(data.changePassword.endedSessions).toBe(1);
     goOn();
-    const renewed = await renewing;
-    if (point === "before") expect(renewed).toBe("ENDED");
-    const pairs = typeof renewed === "string" ? [other] : [other, renewed];
-    for (const { accessToken, renewalToken } of pairs) {
-      expect(await viewer(curfew, accessToken)).toBeNull();
-      expect(await renew(curfew.url, renewalToken)).toBe("ENDED");
-    }
+    if (point === "before") expect(await renewing).toBe("ENDED");
+    // The renewed session is outdated: its answer has an error instead of tokens.
+    else await expect(renewing).rejects.toThrow('"reason":"ENDED"');
+    expect(await viewer(curfew, other.accessToken)).toBeNull();
+    expect(await renew(curfew.url, other.renewalToken)).toBe("ENDED");
   },
 );
 
@@ -223,26 +221,49 @@ describe("a renewal of the caller's own session by a thief", () => {
   });
 
   it.each(["before", "after"] as const)(
-    "gets no token that outlives the change, %s whose step it runs",
+    "gets no token that outlives the change, %s whose step it reads the user",
     async (point) => {
       const { store, arm, goOn } = pausing("reissue", point);
-      await using curfew = await startCurfew({ backends: { store } });
+      const userRead = Promise.withResolvers<void>();
+      let isChanging = false;
+      const users = intercept(memoryUsers(), {
+        byId: (real) => async (id) => {
+          const user = await real(id);
+          if (isChanging) userRead.resolve();
+          return user;
+        },
+      });
+      await using curfew = await startCurfew({ backends: { store, users } });
       const mine = await register(curfew.url);
       const reached = arm();
       const changing = change(curfew, mine.accessToken);
       await reached;
-      const stolen = await renew(curfew.url, mine.renewalToken);
+      isChanging = true;
+      // The user's security version is raised already, and that of the session is not.
+      const stolen = renew(curfew.url, mine.renewalToken);
+      await userRead.promise;
       goOn();
       expect((await changing).data.changePassword.__typename).toBe("PasswordChanged");
-      if (point === "after") expect(stolen).toBe("SUPERSEDED");
-      const pairs = typeof stolen === "string" ? [mine] : [mine, stolen];
-      for (const { accessToken, renewalToken } of pairs) {
-        expect(await viewer(curfew, accessToken)).toBeNull();
-        expect(await renew(curfew.url, renewalToken)).toBe("SUPERSEDED");
-      }
+      expect(await stolen).toBe("SUPERSEDED");
+      expect(await viewer(curfew, mine.accessToken)).toBeNull();
+      expect(await renew(curfew.url, mine.renewalToken)).toBe("SUPERSEDED");
       expect(await curfew.sessions.list(mine.userId)).toHaveLength(1);
     },
   );
+
+  it("ends the session if the change never reaches it", async () => {
+    const store = intercept<SessionStore>(memoryStore(), {
+      reissue: () => () => Promise.reject(new StoreUnavailable("It is down for a test.")),
+    });
+    await using curfew = await startCurfew({ backends: { store } });
+    const mine = await register(curfew.url);
+    const { errors } = await change(curfew, mine.accessToken);
+    expect(errors).toMatchObject([{ extensions: { code: "SERVICE_UNAVAILABLE" } }]);
+    expect(await renew(curfew.url, mine.renewalToken)).toBe("ENDED");
+    expect(await curfew.sessions.list(mine.userId)).toEqual([]);
+    const end = curfew.log.find(({ event }) => event === "end");
+    expect(end).toMatchObject({ reason: "PASSWORD_CHANGED", by: "system" });
+  });
 });
 
 describe("a session that ends while its password is changed", () => {
@@ -268,12 +289,12 @@ describe("a session that ends while its password is changed", () => {
     const hashing = Promise.withResolvers<void>();
     const gate = Promise.withResolvers<void>();
     const slow = intercept<UserDirectory>(users, {
-      replacePasswordHash:
+      changePassword:
         (real) =>
         async (...args) => {
           hashing.resolve();
           await gate.promise;
-          return real(...args);
+          return real?.(...args);
         },
     });
     await using curfew = await startCurfew({ backends: { users: slow } });

@@ -10,6 +10,7 @@ import type { TokenPair } from "../../src/session/token.ts";
 import { Sessions, type SessionsOptions } from "../../src/session/sessions.ts";
 import { MemoryPubSub } from "../../src/stores/memory/pubsub.ts";
 import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
+import { enabled } from "./users.ts";
 
 export const second = 1_000;
 export const minute = 60 * second;
@@ -57,7 +58,7 @@ export function startDomain(overrides: Partial<SessionsOptions> = {}) {
     pubsub,
     ring: new KeyRing([secret("ring")]),
     lifetimes,
-    isUserDisabled: async (userId) => disabledUsers.has(userId),
+    userStatus: async (userId) => ({ ...enabled, disabled: disabledUsers.has(userId) }),
     clock: clock.read,
     randomBytes,
     reportError: (what) => reportedErrors.push(what),

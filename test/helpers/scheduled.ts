@@ -14,6 +14,7 @@ import { fakeClock, secrets } from "./curfew.ts";
 import { rethrowReported } from "./domain.ts";
 import { countSubscriptions, intercept, memoryStore, memoryPubSub } from "./backends.ts";
 import { device, lifetimes } from "./sessions.ts";
+import { everyoneEnabled } from "./users.ts";
 
 /** Schedules each call's request and reply separately, so that anything may happen between them. */
 function scheduledStore(scheduler: fc.Scheduler, store: SessionStore): SessionStore {
@@ -77,7 +78,7 @@ export async function scheduledNode(
     pubsub: scheduledPubSub(scheduler, pubsub.part, safeguards),
     ring: new KeyRing(secrets),
     lifetimes,
-    isUserDisabled: async () => false,
+    userStatus: everyoneEnabled,
     clock,
     randomBytes,
     reportError: (_what: string, error: unknown) => reportedErrors.push(error),

@@ -33,6 +33,7 @@ import { startRedis } from "../helpers/redis.ts";
 import { device, lifetimes } from "../helpers/sessions.ts";
 import { connect, TestSocket } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
+import { everyoneEnabled } from "../helpers/users.ts";
 
 /** So long that no recheck runs. */
 const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
@@ -44,15 +45,19 @@ const collectGarbage = runInNewContext("gc") as () => void;
 
 afterEach(() => vi.restoreAllMocks());
 
-function sessionsOn(parts: Pick<ConstructorParameters<typeof Sessions>[0], "store" | "pubsub">) {
+type SessionParts = ConstructorParameters<typeof Sessions>[0];
+
+function sessionsOn(
+  parts: Pick<SessionParts, "store" | "pubsub"> & Partial<Pick<SessionParts, "userStatus">>,
+) {
   return new Sessions({
-    ...parts,
     ring: new KeyRing(secrets),
     lifetimes,
-    isUserDisabled: async () => false,
+    userStatus: everyoneEnabled,
     clock: Date.now,
     randomBytes,
     reportError: () => {},
+    ...parts,
   });
 }
 
@@ -66,6 +71,17 @@ async function startNode(
   const parts = { store: withoutClose(store), pubsub: intercept(pubsub, replacements) };
   const curfew = await startCurfew({ ...unchecked, ...options, backends: parts });
   return { curfew, elsewhere: sessionsOn({ store, pubsub }), store, pubsub };
+}
+
+/** The user's security version is raised, and no list leads to the session. */
+async function renewAfterRaise(compares: boolean): Promise<boolean> {
+  const status = { disabled: false, securityVersion: compares ? 1 : 0 };
+  const parts = { store: memoryStore(), pubsub: memoryPubSub() };
+  const { tokens } = await sessionsOn(parts).start("user", device, 0);
+  const renewal = await sessionsOn({ ...parts, userStatus: async () => status }).renew(
+    tokens.renewalToken,
+  );
+  return renewal.outcome === "refused" && renewal.reason === "ENDED";
 }
 
 async function closes({ closed }: TestSocket, isExpected: boolean): Promise<boolean> {
@@ -279,6 +295,7 @@ it.each([
   ["the bounded queue of a subscription", readNothing],
   ["closing in batches", endTogether],
   ["a separate lookup result for each session", loseOnePart],
+  ["the comparison of security versions at a renewal", renewAfterRaise],
 ])(
   "%s is necessary: with it the promise holds, without it the promise is broken",
   async (_, holds) => {

@@ -164,6 +164,64 @@ describe("curfew admin on the database of a running server", () => {
   });
 });
 
+describe("curfew admin end-everybody", () => {
+  const raised =
+    "Raised the security versions of all users: older sessions that come back end too.";
+
+  it("ends all sessions in the database of a running server, and their sockets at once", async () => {
+    await using server = await startServer();
+    const { url, socketUrl } = server.curfew;
+    const email = newEmail();
+    const one = await register(url, email);
+    await login(url, email);
+    const other = await register(url);
+    await using socket = await connect(socketUrl, other.accessToken);
+
+    const ended = await admin(server.env, "end-everybody");
+
+    expect(ended).toMatchObject({ code: 0, output: `Ended 3 sessions. ${raised}` });
+    expect(ended.facts.map(({ event }) => event)).toEqual(["endEverybody", "end", "end", "end"]);
+    expect(ended.facts[0]).toMatchObject({ versions: "raised", level: 40 });
+    expect(await socket.closed).toEqual(sessionEnded);
+    for (const { renewalToken } of [one, other])
+      expect(await renew(url, renewalToken)).toBe("ENDED");
+    expect(await tryLogin(url, email)).toBe("SignedIn");
+    expect(await admin(server.env, "end-everybody")).toMatchObject({
+      code: 0,
+      output: `Ended 1 session. ${raised}`,
+    });
+  });
+
+  it("ends all sessions in Redis on a machine without the users, and reports that they are elsewhere", async () => {
+    await using redis = await startRedis();
+    await using server = await startServer({ redisUrl: redis.url });
+    const { url } = server.curfew;
+    const { renewalToken } = await register(url);
+    const env = { DATA_DIR: "/nowhere", CURFEW_SECRETS: secret, REDIS_URL: redis.url };
+    const ended = await admin(env, "end-everybody");
+    expect(ended).toMatchObject({ code: 0, facts: [{ versions: "elsewhere" }, { event: "end" }] });
+    expect(ended.output).toMatch(/^Ended 1 session\. The users are kept on another machine: /);
+    expect(await renew(url, renewalToken)).toBe("ENDED");
+  });
+
+  it("ends all sessions in the store while PostgreSQL is down, and then exits with 2", async () => {
+    await using postgres = await PostgresServer.start();
+    const databaseUrl = await postgres.newDatabase();
+    await using server = await startServer({ databaseUrl }, { DATABASE_URL: databaseUrl });
+    const { userId } = await register(server.curfew.url);
+    await postgres.kill();
+    const ended = await admin(server.env, "end-everybody");
+    expect(ended).toMatchObject({
+      code: 2,
+      facts: [{ versions: "unavailable" }, { event: "end" }],
+    });
+    expect(ended.output).toMatch(
+      /^Ended 1 session\. The user directory did not answer: .* Run the command again\.$/,
+    );
+    expect(await server.curfew.sessions.list(userId)).toEqual([]);
+  });
+});
+
 it("curfew admin closes sockets at once on every node that shares a Redis", async () => {
   await using redis = await startRedis();
   const redisUrl = redis.url;
@@ -208,6 +266,7 @@ it.each([
   ["no argument", {}, ["lock"], /^Usage: /],
   ["an unknown command", {}, ["evict", "ada@example.com"], /^Usage: /],
   ["two arguments", {}, ["lock", "a", "b"], /^Usage: /],
+  ["end-everybody with an argument", {}, ["end-everybody", "ada@example.com"], /^Usage: /],
   [
     "a wrong setting",
     { PORT: "many" },

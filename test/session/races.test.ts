@@ -8,6 +8,7 @@ import type { SessionStore } from "../../src/session/store.ts";
 import { device, lifetimes, rethrowReported, secret, startDomain } from "../helpers/domain.ts";
 import { intercept, memoryStore } from "../helpers/backends.ts";
 import { next, startWatchDomain } from "../helpers/watch.ts";
+import { everyoneEnabled } from "../helpers/users.ts";
 
 /** A store that runs a callback just before a renewal. */
 function beforeRenewal(act: (store: SessionStore, fingerprint: string) => Promise<unknown>) {
@@ -65,7 +66,7 @@ test("sessions without an audit trail start, renew and end as others do", async 
     pubsub,
     ring: new KeyRing([secret("ring")]),
     lifetimes,
-    isUserDisabled: async () => false,
+    userStatus: everyoneEnabled,
     clock: clock.read,
     randomBytes,
     reportError: rethrowReported,

@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { day, device, lifetimes, minute, startDomain, tokenStrings } from "../helpers/domain.ts";
+import { enabled } from "../helpers/users.ts";
+import type { UserStatus } from "../../src/session/user-status.ts";
 
 describe("a renewal", () => {
   test("returns a new pair of the same session, with its user and device", async () => {
@@ -23,15 +25,15 @@ describe("a renewal", () => {
   test("that concurrent renewals overtake is no reuse, however late it is, and makes no second generation", async () => {
     const { login, renew, access, clock, node } = startDomain();
     const { tokens } = await login();
-    const gate = Promise.withResolvers<boolean>();
+    const gate = Promise.withResolvers<UserStatus>();
     const asked = Promise.withResolvers<void>();
-    const slow = node({ isUserDisabled: () => (asked.resolve(), gate.promise) });
+    const slow = node({ userStatus: () => (asked.resolve(), gate.promise) });
     const late = slow.renew(tokens.renewalToken);
     await asked.promise;
     const first = await renew(tokens.renewalToken);
     const last = await renew(first.tokens.renewalToken);
     clock.advance(lifetimes.grace + minute);
-    gate.resolve(false);
+    gate.resolve(enabled);
     expect(await late).toMatchObject({ outcome: "renewed", tokens: last.tokens });
     expect(await access(last.tokens.accessToken)).toBe("signedIn");
   });
@@ -41,13 +43,13 @@ describe("a renewal", () => {
     const { tokens: stolen } = await login();
     const second = await renew(stolen.renewalToken);
     const third = await renew(second.tokens.renewalToken);
-    const gate = Promise.withResolvers<boolean>();
+    const gate = Promise.withResolvers<UserStatus>();
     const asked = Promise.withResolvers<void>();
-    const slow = node({ isUserDisabled: () => (asked.resolve(), gate.promise) });
+    const slow = node({ userStatus: () => (asked.resolve(), gate.promise) });
     const theft = slow.renew(stolen.renewalToken);
     await asked.promise;
     const fourth = await renew(third.tokens.renewalToken);
-    gate.resolve(false);
+    gate.resolve(enabled);
     expect(await theft).toMatchObject({ reason: "REUSED" });
     expect(await access(fourth.tokens.accessToken)).toBe("ENDED");
   });
@@ -126,13 +128,13 @@ describe("a renewal token used again", () => {
 
   test("after the grace period is reuse, also while the owner renews", async () => {
     let meanwhile = async () => {};
-    const isUserDisabled = async () => {
+    const userStatus = async () => {
       const act = meanwhile;
       meanwhile = async () => {};
       await act();
-      return false;
+      return enabled;
     };
-    const { login, renew, renewal, clock } = startDomain({ isUserDisabled: isUserDisabled });
+    const { login, renew, renewal, clock } = startDomain({ userStatus });
     const { tokens } = await login();
     const second = await renew(tokens.renewalToken);
     clock.advance(lifetimes.grace);
@@ -234,11 +236,11 @@ describe("a disabled user", () => {
 
 test("while users cannot be looked up, their sessions stay open and their tokens unused", async () => {
   const users = { known: false };
-  const isUserDisabled = async () => {
+  const userStatus = async () => {
     if (!users.known) throw new Error("The directory is down");
-    return false;
+    return enabled;
   };
-  const { login, renewal, clock, recordMessages } = startDomain({ isUserDisabled: isUserDisabled });
+  const { login, renewal, clock, recordMessages } = startDomain({ userStatus });
   const { session, tokens } = await login();
   const heard = await recordMessages(session.fingerprint);
   await expect(renewal(tokens.renewalToken)).rejects.toThrow("The directory is down");

@@ -5,6 +5,8 @@ import { MemoryPubSub } from "../../src/stores/memory/pubsub.ts";
 import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
 import { lifetimes, minute, rethrow, second, startDomain, type Domain } from "../helpers/domain.ts";
 import { until } from "../helpers/until.ts";
+import { enabled } from "../helpers/users.ts";
+import type { UserStatus } from "../../src/session/user-status.ts";
 
 /** A pub/sub that rejects every message while it is down. */
 class BrokenTopics extends MemoryPubSub {
@@ -216,9 +218,9 @@ describe("a renewal concurrent with the end of its session", () => {
 
   test("leaves no token accepted when the end comes during the user lookup", async () => {
     const asked = Promise.withResolvers<void>();
-    const answer = Promise.withResolvers<boolean>();
+    const answer = Promise.withResolvers<UserStatus>();
     const domain = startDomain({
-      isUserDisabled: async () => {
+      userStatus: async () => {
         asked.resolve();
         return answer.promise;
       },
@@ -227,7 +229,7 @@ describe("a renewal concurrent with the end of its session", () => {
     const renewing = domain.sessions.renew(tokens.renewalToken);
     await asked.promise;
     expect(await domain.logout(tokens.accessToken)).toBe(1);
-    answer.resolve(false);
+    answer.resolve(enabled);
     const late = await renewing;
     const pairs = late.outcome === "renewed" ? [tokens, late.tokens] : [tokens];
     await expectNothingAccepted(domain, pairs);

@@ -16,6 +16,7 @@ import { startProxy } from "../helpers/proxy.ts";
 import { startRedis } from "../helpers/redis.ts";
 import { device } from "../helpers/sessions.ts";
 import { stopwatch } from "../helpers/stopwatch.ts";
+import { everyoneEnabled } from "../helpers/users.ts";
 
 it("1,500 sessions are rechecked within 5 s over a link of 400 ms each way", async () => {
   await using redis = await startRedis();
@@ -28,7 +29,7 @@ it("1,500 sessions are rechecked within 5 s over a link of 400 ms each way", asy
     pubsub,
     ring: new KeyRing(secrets),
     lifetimes: { access: hour, renewal: hour, absolute: hour, grace: 0 },
-    isUserDisabled: async () => false,
+    userStatus: everyoneEnabled,
     clock: Date.now,
     randomBytes,
     reportError: () => {},

@@ -20,6 +20,7 @@ import {
 } from "../helpers/backends.ts";
 import { device, lifetimes } from "../helpers/sessions.ts";
 import { until } from "../helpers/until.ts";
+import { everyoneEnabled } from "../helpers/users.ts";
 
 const interval = 5_000;
 const outageGrace = 30_000;
@@ -55,12 +56,11 @@ function openNode() {
   const faults: string[] = [];
   const reportError = (what: string) => void faults.push(what);
   const ring = new KeyRing(secrets);
-  const isUserDisabled = async () => false;
   const domain = {
     store: store.part,
     ring,
     lifetimes,
-    isUserDisabled,
+    userStatus: everyoneEnabled,
     clock,
     randomBytes,
     reportError,

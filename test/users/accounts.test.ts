@@ -42,6 +42,7 @@ describe("registering", () => {
       email: "ada@example.com",
       createdAt: 1,
       locked: false,
+      securityVersion: 0,
     });
     expect(await users.byId(user.id)).toEqual(user);
     expect(await users.passwordHash(user.id)).toMatch(/^\$argon2id\$/);
@@ -164,6 +165,12 @@ describe("a hash of another cost", () => {
           await act();
           return real(...args);
         },
+      changePassword:
+        (real) =>
+        async (...args) => {
+          await act();
+          return real?.(...args);
+        },
     });
     return new Accounts(directory, passwords);
   }
@@ -225,6 +232,7 @@ describe("a hash of another cost", () => {
     const racing = overtaken(() => accounts.authenticate(email, "correct horse"));
     expect(await racing.changePassword(id, "correct horse", "battery staple")).toEqual({
       outcome: "changed",
+      securityVersion: 1,
     });
     expect(await accounts.authenticate(email, "correct horse")).toMatchObject({
       outcome: "refused",
@@ -247,18 +255,29 @@ describe("a hash of another cost", () => {
 });
 
 describe("changing the password", () => {
-  test("makes the new password the only one", async () => {
-    const { id, email } = await register();
-    expect(await accounts.changePassword(id, "correct horse", "battery staple")).toEqual({
-      outcome: "changed",
-    });
-    expect(await accounts.authenticate(email, "correct horse")).toMatchObject({
-      outcome: "refused",
-    });
-    expect(await accounts.authenticate(email, "battery staple")).toMatchObject({
-      outcome: "accepted",
-    });
-  });
+  test.each(["with", "without"])(
+    "makes the new password the only one, in a directory %s security versions",
+    async (kind) => {
+      const isKept = kind === "with";
+      if (!isKept)
+        accounts = new Accounts(
+          intercept<UserDirectory>(users, { changePassword: () => undefined }),
+          passwords,
+        );
+      const { id, email } = await register();
+      expect(await accounts.changePassword(id, "correct horse", "battery staple")).toEqual({
+        outcome: "changed",
+        ...(isKept && { securityVersion: 1 }),
+      });
+      expect((await users.byId(id))?.securityVersion).toBe(isKept ? 1 : 0);
+      expect(await accounts.authenticate(email, "correct horse")).toMatchObject({
+        outcome: "refused",
+      });
+      expect(await accounts.authenticate(email, "battery staple")).toMatchObject({
+        outcome: "accepted",
+      });
+    },
+  );
 
   test("reports the problem of the new password", async () => {
     const { id } = await register();
@@ -303,6 +322,20 @@ describe("changing the password", () => {
     expect(await accounts.authenticate(email, "correct horse")).toMatchObject({
       outcome: "accepted",
     });
+  });
+});
+
+test("an accepted password no longer counts after the user's security version was raised", async () => {
+  const { id, email } = await register();
+  const accepted = await accounts.authenticate(email, "correct horse");
+  if (accepted.outcome !== "accepted") throw new Error(accepted.outcome);
+  expect(await accounts.stillAccepts(accepted, "correct horse")).toBe("match");
+  await users.raiseSecurityVersion(id, "ENDED_BY_OPERATOR");
+  expect(await accounts.stillAccepts(accepted, "correct horse")).toBe("mismatch");
+  expect(await accounts.status(id)).toEqual({
+    disabled: false,
+    securityVersion: 1,
+    securityReason: "ENDED_BY_OPERATOR",
   });
 });
 

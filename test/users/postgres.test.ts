@@ -43,7 +43,7 @@ describe("a start", () => {
       for (const other of others) {
         expect(await other.byEmail("ada@example.com")).toEqual({ user: ada, passwordHash: "hash" });
       }
-      expect(await server.query(url, versions)).toEqual([{ version: 1 }]);
+      expect(await server.query(url, versions)).toEqual([{ version: 1 }, { version: 2 }]);
       await Promise.all(starts.map((users) => users.close()));
     },
   );
@@ -65,7 +65,35 @@ describe("a start", () => {
     await using second = await open(asApp.href);
     expect(await second.users.byEmail("ada@example.com")).toBeDefined();
     expect(await second.users.create("bob@example.com", "hash", 1)).not.toBe("taken");
-    expect(await server.query(url, versions)).toHaveLength(2);
+    expect(await server.query(url, versions)).toHaveLength(3);
+  });
+
+  test("gives tables of the previous version the security version, and its statements still work", async () => {
+    const url = await server.newDatabase();
+    const insert = (id: string) =>
+      server.query(
+        url,
+        `INSERT INTO curfew_users (id, email, password_hash, created_at)
+         VALUES ('${id}', '${id}@example.com', 'hash', 1) ON CONFLICT (email) DO NOTHING RETURNING *`,
+      );
+    await server.query(
+      url,
+      `CREATE TABLE curfew_migrations (version integer PRIMARY KEY);
+       INSERT INTO curfew_migrations VALUES (1);
+       CREATE TABLE curfew_users (id text PRIMARY KEY, email text NOT NULL UNIQUE,
+         password_hash text NOT NULL, created_at bigint NOT NULL, locked boolean NOT NULL DEFAULT false)`,
+    );
+    await insert("ada");
+    await using opened = await open(url);
+    const { users } = opened;
+    await insert("bob");
+    for (const id of ["ada", "bob"])
+      expect(await users.byId(id)).toMatchObject({ id, securityVersion: 0 });
+    expect(await users.changePassword("ada", "hash", "next")).toBe(1);
+    await server.query(url, "UPDATE curfew_users SET locked = true WHERE id = 'ada'");
+    expect(await users.byId("ada")).toMatchObject({ locked: true, securityVersion: 1 });
+    await server.query(url, "UPDATE curfew_users SET security_reason = 'OF_A_LATER_VERSION'");
+    expect(await users.byId("ada")).not.toHaveProperty("securityReason");
   });
 
   test("does not touch the app's tables", async () => {
@@ -102,6 +130,20 @@ describe("a start", () => {
     );
     for (const start of [opening, nowhere]) await expect(start).rejects.not.toThrow(/hunter2/);
   });
+});
+
+test("the security versions of many users are raised in batches, each once", async () => {
+  const url = await server.newDatabase();
+  await using opened = await open(url);
+  await server.query(
+    url,
+    `INSERT INTO curfew_users (id, email, password_hash, created_at)
+     SELECT gen_random_uuid(), i || '@example.com', 'hash', 1 FROM generate_series(1, 25000) AS i`,
+  );
+  await opened.users.raiseAllSecurityVersions("ENDED_BY_OPERATOR");
+  const counts = `SELECT security_version AS version, count(*)::integer AS users FROM curfew_users
+    WHERE security_reason = 'ENDED_BY_OPERATOR' GROUP BY security_version`;
+  expect(await server.query(url, counts)).toEqual([{ version: 1, users: 25_000 }]);
 });
 
 test("users and the directory survive a killed server", async () => {

@@ -18,6 +18,7 @@ import type { ConnectionLifecycle } from "../../connections/lifecycle.ts";
 import type { Issued } from "../../session/sessions.ts";
 import { StoreUnavailable } from "../../session/store.ts";
 import type { Claims } from "../../session/token.ts";
+import { isOutdated, outdatedReason } from "../../session/user-status.ts";
 import type { Authentication, PasswordChange, Registration } from "../../users/accounts.ts";
 import type { User } from "../../users/directory.ts";
 import { normaliseEmail } from "../../users/email.ts";
@@ -48,9 +49,11 @@ export const Mutation: MutationResolvers = {
         const { id } = registration.user;
         const issued = await startSession(registration.user, context);
         // As after a login: an operator may have locked the user before this session could be found.
-        if (!(await accounts.isUserDisabled(id))) return signedIn(issued);
-        await context.sessions.end(issued.session.fingerprint, "USER_GONE");
-        throw unauthenticated("USER_GONE");
+        const status = await accounts.status(id);
+        if (!status.disabled && !isOutdated(issued.session, status)) return signedIn(issued);
+        const reason = status.disabled ? "USER_GONE" : outdatedReason(status);
+        await context.sessions.end(issued.session.fingerprint, reason);
+        throw unauthenticated(status.disabled ? "USER_GONE" : "ENDED");
       }
       case "taken":
         return emailTaken();
@@ -162,7 +165,9 @@ export const Mutation: MutationResolvers = {
     auditCredentials("passwordChange", change, context);
     switch (change.outcome) {
       case "changed":
-        return caller.endAfterReply(() => reissueAndEndOthers({ userId, claims }, context));
+        return caller.endAfterReply(() =>
+          reissueAndEndOthers({ userId, claims, securityVersion: change.securityVersion }, context),
+        );
       case "refused":
         return invalidCredentials("The current password is wrong.");
       case "invalid":
@@ -183,13 +188,21 @@ export const Mutation: MutationResolvers = {
  * caller's session or connection ended while the password was checked.
  */
 async function reissueAndEndOthers(
-  { userId, claims }: { readonly userId: string; readonly claims: Claims },
+  {
+    userId,
+    claims,
+    securityVersion,
+  }: {
+    readonly userId: string;
+    readonly claims: Claims;
+    readonly securityVersion: number | undefined;
+  },
   { sessions, caller }: CurfewContext,
 ) {
   const { fingerprint } = claims;
   const actor: Actor = { by: "session", fingerprint, device: caller.device };
   const endOthers = () => sessions.endOthers(userId, fingerprint, "PASSWORD_CHANGED", actor);
-  const reissuing = sessions.reissue(claims, caller.device);
+  const reissuing = sessions.reissue(claims, caller.device, securityVersion);
   const endingOthers = reissuing.then(endOthers, endOthers);
   const [reissued] = await Promise.allSettled([reissuing, endingOthers]);
   // Operations under the caller's old token do nothing more, and its socket reconnects with a new token.
@@ -237,7 +250,7 @@ function actorOf(context: CurfewContext): Actor {
 }
 
 function startSession(user: User, { sessions, caller }: CurfewContext): Promise<Issued> {
-  return sessions.start(user.id, caller.device);
+  return sessions.start(user.id, caller.device, user.securityVersion ?? 0);
 }
 
 function signedIn(issued: Issued) {

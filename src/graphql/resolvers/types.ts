@@ -10,9 +10,10 @@ import type {
 } from "../generated.ts";
 
 export const Viewer: ViewerResolvers = {
-  user: async (session, _args, { users }) => {
+  user: async (session, _args, { users, sessions }) => {
     const user = await users.byId(session.userId);
     if (user === undefined) throw unauthenticated("USER_GONE");
+    if (!(await sessions.outlasts(session, user))) throw unauthenticated("ENDED", true);
     return user;
   },
   session: (session) => ({ session, current: true }),

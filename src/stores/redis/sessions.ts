@@ -27,6 +27,9 @@ import { UserIndex } from "./user-index.ts";
  */
 const readsPerBatch = 100;
 
+/** Keys that Redis looks at for each step of a scan, which blocks it for less than 1 ms. */
+const keysPerScan = 1_000;
+
 const defaultEndReasonTtl = 86_400_000;
 
 export interface RedisSessionsOptions {
@@ -222,6 +225,22 @@ export class RedisSessions implements SessionStore {
     if (client instanceof Cluster)
       return Promise.all(keys.map((key) => client.get(key).catch(unavailable)));
     return client.mget(keys).catch((cause: unknown) => keys.map(() => unavailable(cause)));
+  }
+
+  /** In a cluster, it scans one master after the other. A batch may contain a fingerprint a second time. */
+  async *scan(): AsyncGenerator<readonly string[]> {
+    const client = this.#client;
+    const servers = client instanceof Cluster ? client.nodes("master") : [client];
+    const [prefix = ""] = sessionKey("*").split("*");
+    for (const server of servers) {
+      let cursor = "0";
+      do {
+        const page = server.scan(cursor, "MATCH", sessionKey("*"), "COUNT", keysPerScan);
+        const [next, keys] = await orUnavailable(page);
+        if (keys.length > 0) yield keys.map((key) => key.slice(prefix.length, -1));
+        cursor = next;
+      } while (cursor !== "0");
+    }
   }
 }
 

@@ -64,6 +64,7 @@ export class SqliteSessions implements SessionStore {
   readonly #touch: StatementSync;
   readonly #delete: StatementSync;
   readonly #prune: StatementSync;
+  readonly #page: StatementSync;
 
   /** Creates the table if it is missing. The caller owns the database: it may share it, and it closes it. */
   constructor(database: DatabaseSync) {
@@ -86,6 +87,9 @@ export class SqliteSessions implements SessionStore {
     // At most 1000: a login must not wait while all sessions that expired in a quiet month are deleted.
     this.#prune = database.prepare(`DELETE FROM sessions WHERE fingerprint IN (
       SELECT fingerprint FROM sessions WHERE idleExpiresAt <= ? LIMIT 1000)`);
+    this.#page = database.prepare(
+      "SELECT fingerprint FROM sessions WHERE fingerprint > ? ORDER BY fingerprint LIMIT 1000",
+    );
   }
 
   async create(session: Session): Promise<void> {
@@ -155,6 +159,17 @@ export class SqliteSessions implements SessionStore {
 
   async listByUser(userId: string, now: number): Promise<readonly Session[]> {
     return this.#run(() => this.#listByUser.all(userId, now)).map(rowToSession);
+  }
+
+  async *scan(): AsyncGenerator<readonly string[]> {
+    let last: string | undefined = "";
+    while (last !== undefined) {
+      const from: string = last;
+      const rows = this.#run(() => this.#page.all(from));
+      const page = rows.map(({ fingerprint }) => String(fingerprint));
+      if (page.length > 0) yield page;
+      last = page.at(-1);
+    }
   }
 
   async ping(): Promise<void> {
