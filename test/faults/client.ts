@@ -15,10 +15,11 @@ import type { Trace } from "./trace.ts";
 
 interface Pair {
   readonly accessToken: string;
+  readonly accessTokenExpiresAt: string;
   readonly renewalToken: string;
 }
 
-const signedIn = `... on SignedIn { tokens { accessToken renewalToken } viewer { session { id } } }`;
+const signedIn = `... on SignedIn { tokens { accessToken accessTokenExpiresAt renewalToken } viewer { session { id } } }`;
 const maxConnections = 4;
 /** The kinds of long-lived connections. */
 const connectionKinds = [Socket, EventStream] as const;
@@ -183,12 +184,18 @@ export class Client {
   async #use(node: NodeAddress): Promise<void> {
     const done = this.#trace.invoke({ name: "use", session: this.#session, node: node.name });
     const begun = this.#trace.now();
-    const answer = await this.#ask(node, viewerQuery, { token: this.#pair?.accessToken });
+    const { accessToken: token, accessTokenExpiresAt = "" } = this.#pair ?? {};
+    const answer = await this.#ask(node, viewerQuery, { token });
     if (answer === undefined) return done({ kind: "unknown" });
     const error = answer.errors?.[0];
     const outcome = error
       ? outcomeOfError(error.extensions)
       : outcomeOfViewer(answer.data, this.#session);
+    // The response does not say why the request was unauthenticated.
+    if (outcome.reason === "ENDED" && Date.now() >= Date.parse(accessTokenExpiresAt)) {
+      this.#mustRenew = true;
+      return done({ kind: "fail", reason: "EXPIRED" });
+    }
     if (outcome.kind === "ok") this.lastSuccess = begun;
     done(outcome);
     if (outcome.reason === "ENDED") this.#forgetSession();

@@ -27,7 +27,8 @@ import {
 import {
   rareRechecks,
   shortLived,
-  onMisdirectedLinks,
+  onUnheardProbe,
+  untilLinksConverge,
   onReplay,
   onTokenExpiry,
   defaults,
@@ -261,9 +262,9 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: "address switched to another Redis while the old one lives",
-    ...onMisdirectedLinks,
+    ...onUnheardProbe,
     settings: rareRechecks,
-    run: (context) => splitLinks(context, onMisdirectedLinks.bounds.end),
+    run: (context) => splitLinks(context, untilLinksConverge),
   },
   {
     name: "demoted master that keeps its links",

@@ -61,14 +61,16 @@ export const onReplay = guaranteed(
   "a link to the new master (1 s), replay of the ends (0.25 s)",
   1250 + slack,
 );
-/**
- * Messages that are acknowledged and not heard replace the subscriber, and if they still are not, all links; each takes
- * 3 s, a second until the next round, and a second for the new link.
- */
-export const onMisdirectedLinks = guaranteed(
-  "probe of both links (2 × 3 s), new links (2 × 1 s), replay of the ends (0.25 s)",
-  8250 + slack,
+/** A message that is acknowledged and not heard for 3 s replaces the subscriber. Then all sessions are read again. */
+export const onUnheardProbe = guaranteed(
+  "unheard probe (4 s), return of the link (1 s)",
+  5000 + slack,
 );
+/**
+ * If messages are not heard on the next subscriber either, all links are replaced. Nodes do so one after the other,
+ * and the first one asks a server that does not know the end until a node that knows it follows.
+ */
+export const untilLinksConverge = 2 * 5000 + slack;
 /** Nothing leads to the session but its own tokens. */
 export const onTokenExpiry = {
   guarantee: "access token's life (5 s)",
