@@ -137,11 +137,6 @@ export class Client {
     this.#ending = true;
   }
 
-  /** Renews once. */
-  async renew(node: NodeAddress): Promise<void> {
-    await this.#renew([node]);
-  }
-
   /** From now on the client uses the tokens that it has, and renews them only if `renews`. */
   setRenewing(renews: boolean): void {
     this.#renews = renews;
@@ -150,6 +145,11 @@ export class Client {
   /** The user's e-mail address. */
   get email(): string {
     return this.#email;
+  }
+
+  /** Whether the next action is a renewal. */
+  get mustRenew(): boolean {
+    return this.#mustRenew;
   }
 
   /** Makes the next action a renewal. */

@@ -1,6 +1,6 @@
 /** The actions of the scenarios in which the store loses or forgets an end that it acknowledged. */
 import { setTimeout as pause } from "node:timers/promises";
-import { ask, login } from "../helpers/http.ts";
+import { ask, login, retryWhileUnavailable } from "../helpers/http.ts";
 import { clientCount, demote, recordAt, startCopy } from "../helpers/redis-copy.ts";
 import type { RedisProcess } from "../helpers/redis-process.ts";
 import type { RedisServer } from "../helpers/redis.ts";
@@ -190,13 +190,16 @@ export async function evictAndChangePasswords(
   const { victims, others, trace } = context;
   const node = logoutNode(context);
   const redis = singleRedis(context);
-  // The client that does not renew is accepted for longest.
-  victims[0]?.setRenewing(false);
-  await victims[0]?.renew(node);
+  // A client with new tokens that does not renew them is accepted for longest.
+  const [patient] = victims;
+  patient?.renewNext();
+  await until(() => patient?.mustRenew === false, "a renewal");
+  patient?.setRenewing(false);
   const change = async (victim: Client) => {
     const { email } = victim;
     const own = others.filter((client) => client.email === email);
-    const { accessToken: token, userId } = await login(node.url, email);
+    const signedIn = await retryWhileUnavailable(() => login(node.url, email));
+    const { accessToken: token, userId } = signedIn;
     const newPassword = `a whole new ${victim.password}`;
     victim.stopLoggingIn();
     await redis.command("DEL", `curfew:user:{${userId}}`);
