@@ -59,6 +59,8 @@ export async function runScenario(scenario: Scenario, seed: number): Promise<Run
   });
   const { nodes, redis } = cluster;
   const stopRecording = recordDelays(trace, nodes, cluster.stores);
+  // Its timer would keep the process alive if the scenario fails.
+  opened.defer(stopRecording);
   const newClient = (email: string, quiet = false) =>
     new Client({ trace, nodes, email, random: random.fork(), quiet });
   const others: Client[] = [];
