@@ -4,6 +4,7 @@ import { expect, it } from "vitest";
 import { startCurfew } from "./helpers/curfew.ts";
 import { logout, newEmail, register, renew, tryLogin } from "./helpers/http.ts";
 import { metricsOf } from "./helpers/metrics.ts";
+import { startRedis } from "./helpers/redis.ts";
 import { connect } from "./helpers/socket.ts";
 import { until } from "./helpers/until.ts";
 
@@ -18,7 +19,8 @@ interface Panel {
 
 /** The labels and types of a server's metrics, by name, after one event of each kind. */
 async function exposedMetrics() {
-  await using curfew = await startCurfew({ recheckInterval: 50 });
+  await using redis = await startRedis();
+  await using curfew = await startCurfew({ recheckInterval: 50, redisUrl: redis.url });
   const email = newEmail();
   const { accessToken, renewalToken } = await register(curfew.url, email);
   await using socket = await connect(curfew.socketUrl, accessToken);

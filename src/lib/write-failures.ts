@@ -2,7 +2,7 @@
 import type { DatabaseSync } from "node:sqlite";
 
 /** SQLite's result codes: read-only, input/output error, damaged file, full disk, file not opened. */
-const failures: readonly unknown[] = [8, 10, 11, 13, 14];
+const failures = new Set([8, 10, 11, 13, 14]);
 
 const failed = new WeakSet<DatabaseSync>();
 
@@ -10,7 +10,7 @@ const failed = new WeakSet<DatabaseSync>();
 export function noteWriteFailure(database: DatabaseSync, error: unknown): void {
   const { errcode } = Object(error) as { errcode?: unknown };
   // The higher bits of a result code say more about it.
-  if (typeof errcode === "number" && failures.includes(errcode & 0xff)) failed.add(database);
+  if (typeof errcode === "number" && failures.has(errcode & 0xff)) failed.add(database);
 }
 
 /**

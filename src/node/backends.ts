@@ -18,6 +18,7 @@ import { channelNames, type ChannelOf } from "../stores/redis/channel-names.ts";
 import {
   closeClient,
   commandClient,
+  runIdAt,
   subscriberClient,
   type RedisClient,
 } from "../stores/redis/client.ts";
@@ -112,6 +113,7 @@ export async function openBackends(
       ...probeNames(channelOf),
       limits: nodeLimits.redis,
       observer: reports,
+      locate: () => runIdAt(redis, nodeLimits.redis),
       trials: [trialOfLimits(publisher)],
       onCommandsReturned: () => redisPubSub?.reportMissedMessages(),
       onError: (error) => reportError("a listener of the links to Redis failed", error),

@@ -7,7 +7,7 @@ const linkTexts = {
   subscriber: "the link to Redis for messages",
 } as const;
 
-/** What the backends of a node report. */
+/** The functions with which the backends of a node report. */
 export type BackendReports = ReturnType<typeof backendReports>;
 
 export function backendReports(logger: Logger, metrics: BackendMetrics) {

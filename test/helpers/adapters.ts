@@ -2,7 +2,8 @@
 import { nodeLimits } from "../../src/node/limits.ts";
 import type { RedisAddress } from "../../src/stores/redis/address.ts";
 import * as redis from "../../src/stores/redis/client.ts";
-import { LinkProbe, type LinkProbeOptions } from "../../src/stores/redis/link-probe.ts";
+import { LinkProbe } from "../../src/stores/redis/link-probe.ts";
+import type { LinkProbeOptions } from "../../src/stores/redis/link-probe-options.ts";
 import * as sqlite from "../../src/stores/sqlite/database.ts";
 import { PostgresUsers } from "../../src/users/postgres.ts";
 

@@ -1,6 +1,7 @@
 /** Opens the links of one node to Redis with their probe, and records what it reports. */
 import type { RedisAddress } from "../../src/stores/redis/address.ts";
-import { closeClient } from "../../src/stores/redis/client.ts";
+import { nodeLimits } from "../../src/node/limits.ts";
+import { closeClient, runIdAt } from "../../src/stores/redis/client.ts";
 import type { LinkName } from "../../src/stores/redis/link-state.ts";
 import { RedisPubSub } from "../../src/stores/redis/pubsub.ts";
 import { commandClient, probeLinks, subscriberClient } from "./adapters.ts";
@@ -36,6 +37,7 @@ export async function openProbedNode(
             linkReturned: (link) => events.push(`${link} back`),
             storeReplaced: () => {},
           },
+          locate: () => runIdAt(address, nodeLimits.redis),
           onCommandsReturned: () => pubsub.reportMissedMessages(),
         },
       )

@@ -16,7 +16,8 @@ export async function monitor(server: RedisServer): Promise<Monitor> {
   const commands: string[] = [];
   watcher.on("monitor", (_time: string, [name = "", ...rest]: string[], source: string) => {
     // Commands that a script calls do not come from a client.
-    if (source === "lua" || ["ping", "info"].includes(name.toLowerCase())) return;
+    if (source === "lua" || ["ping", "info", "hello", "client"].includes(name.toLowerCase()))
+      return;
     if (rest.some((text) => /^curfew:(attempts:)?probe:/.test(text))) return;
     commands.push([name.toLowerCase(), ...rest].join(" "));
   });

@@ -5,6 +5,7 @@ import { readinessOf } from "../../src/http/health.ts";
 import { startCurfew } from "../helpers/curfew.ts";
 import { register } from "../helpers/http.ts";
 import { breakable, memoryStore, memoryUsers } from "../helpers/backends.ts";
+import { metricsOf } from "../helpers/metrics.ts";
 import { PostgresServer } from "../helpers/postgres.ts";
 import { startRedis } from "../helpers/redis.ts";
 import { connect } from "../helpers/socket.ts";
@@ -105,6 +106,36 @@ it("/ready reports PostgreSQL independently of Redis", async () => {
   await until(async () => (await readiness(curfew.url)).status === 503, "it to be red");
   expect(await readiness(curfew.url)).toEqual(state);
   await postgres.restart();
+  await until(async () => (await readiness(curfew.url)).status === 200, "it to be green");
+});
+
+it("/ready fails while PostgreSQL is read-only", async () => {
+  await using postgres = await PostgresServer.start();
+  await using redis = await startRedis();
+  const databaseUrl = await postgres.newDatabase();
+  const { pathname } = new URL(databaseUrl);
+  const setReadOnly = async (value: "on" | "off") => {
+    const admin = postgres.urlOf("postgres");
+    const name = pathname.slice(1);
+    await postgres.query(
+      admin,
+      `ALTER DATABASE ${name} SET default_transaction_read_only = ${value}`,
+    );
+    // The setting applies to new connections.
+    await postgres.query(
+      admin,
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}'`,
+    );
+  };
+  await using curfew = await startCurfew({ redisUrl: redis.url, databaseUrl });
+  await setReadOnly("on");
+  const state = down({ redis: "up", subscriber: "up", database: "down" });
+  await until(async () => (await readiness(curfew.url)).status === 503, "it to be red");
+  expect(await readiness(curfew.url)).toEqual(state);
+  const { values } = await metricsOf(curfew.url);
+  expect(values.get('curfew_part_up{part="database"}')).toBe(0);
+  expect(values.get('curfew_part_up{part="redis"}')).toBe(1);
+  await setReadOnly("off");
   await until(async () => (await readiness(curfew.url)).status === 200, "it to be green");
 });
 

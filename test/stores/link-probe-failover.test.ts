@@ -1,6 +1,6 @@
 /** The probe of the links to Redis with Sentinels and to a cluster: delivery through each master, and failovers. */
 import { describe, expect, test } from "vitest";
-import { Cluster, type Redis } from "ioredis";
+import type { Cluster, Redis } from "ioredis";
 import { commandLinks } from "../../src/stores/redis/command-links.ts";
 import { openProbedNode } from "../helpers/probed-node.ts";
 import { RedisCluster } from "../helpers/redis-cluster.ts";
@@ -84,14 +84,22 @@ describe("with a cluster", () => {
     expect(node.replacements()).toBe(0);
   });
 
-  test("a subscriber whose node hears only some masters moves to another node", async () => {
+  test("a subscriber whose node no longer belongs to the cluster moves to another node", async () => {
     await using cluster = await RedisCluster.start();
     await using node = await openProbedNode({ nodes: cluster.endpoints });
-    const port = node.subscriber.stream.remotePort ?? 0;
-    // The node leaves the cluster alone: the others still know it, and it hears no messages of theirs.
-    const lone = cluster.at(port);
-    await lone.command("CLUSTER", "RESET", "SOFT").catch(() => {});
-    await until(() => node.subscriber.stream.remotePort !== port, "another node");
-    await node.untilBack("subscriber");
+    const portOf = () => node.subscriber.stream.remotePort ?? 0;
+    const replicas = cluster.nodes.slice(3).map(({ port }) => port);
+    while (!replicas.includes(portOf())) {
+      const { stream } = node.subscriber;
+      node.subscriber.disconnect(true);
+      const isBack = () => node.subscriber.stream !== stream && node.subscriber.status === "ready";
+      await until(isBack, "the subscriber");
+    }
+    await until(() => node.isHeard(bound).catch(() => false), "a message");
+    const lone = cluster.at(portOf());
+    await lone.command("CLUSTER", "RESET", "SOFT");
+    await until(() => portOf() !== lone.port && node.subscriber.status === "ready", "another node");
+    await until(() => node.isHeard(bound).catch(() => false), "a message");
+    expect(node.events.join()).toMatch(/subscriber lost: (messages that|the node has left)/);
   });
 });

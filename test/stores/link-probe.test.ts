@@ -1,5 +1,6 @@
 /** The probe of the links to one Redis server: dead and misdirected links, and stalls of the node itself. */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Redis } from "ioredis";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { openProbedNode } from "../helpers/probed-node.ts";
 import { startProxy } from "../helpers/proxy.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
@@ -33,9 +34,7 @@ describe("an address that is switched while the old server lives", () => {
     proxy.switchTo(other.port);
     await cut(redis, "normal");
     await node.untilBack("subscriber");
-    expect(node.events).toContain(
-      "subscriber lost: messages that Redis accepted did not arrive",
-    );
+    expect(node.events).toContain("subscriber lost: messages that Redis accepted did not arrive");
     expect(node.subscriber.stream.remotePort).toBe(proxy.port);
     expect(await node.isHeard(bound)).toBe(true);
     expect(await other.command("PUBSUB", "NUMPAT")).toBe(0);
@@ -53,6 +52,17 @@ describe("an address that is switched while the old server lives", () => {
     await node.untilBack("subscriber");
     expect(await node.isHeard(bound)).toBe(true);
     expect(node.replacements()).toBeGreaterThan(0);
+  });
+
+  test("moves both links, although both still work", async () => {
+    await using proxy = await startProxy(redis.port);
+    await using node = await openProbedNode(addressOf(proxy));
+    proxy.switchTo(other.port);
+    await Promise.all([node.untilBack("commands"), node.untilBack("subscriber")]);
+    expect(node.events).toContain("commands lost: the address leads to another server");
+    await until(() => node.replacements() > 0, "the other store");
+    expect(await node.isHeard(bound)).toBe(true);
+    expect(String(await redis.command("PUBSUB", "CHANNELS"))).not.toContain("curfew:probe:");
   });
 
   test("is not noticed by pings alone", async () => {
@@ -100,26 +110,49 @@ describe("a half-open link", () => {
   });
 });
 
-test("after a stall of the node's event loop, no link is replaced", async () => {
-  await using node = await openProbedNode(redis.url);
-  const { stream } = node.commands as typeof node.subscriber;
-  const write = stream.write.bind(stream) as (...args: unknown[]) => boolean;
-  let isStalled = false;
-  // The reply to the next message of the probe waits unread for longer than the time-out of a link.
-  Reflect.set(stream, "write", (...args: unknown[]) => {
-    const result = write(...args);
-    if (!isStalled && String(args[0]).includes("curfew:probe:")) {
+describe("after a stall of the node's event loop, no link is replaced", () => {
+  /** Longer than the time-out of a link (ms). */
+  const stall = () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 4_500);
+
+  async function expectNothingReplaced(stallAt: (link: Redis, begin: () => void) => void) {
+    await using proxy = await startProxy(redis.port);
+    await using node = await openProbedNode(addressOf(proxy));
+    // Redis is far away, so that its reply is not there as soon as the stall is over.
+    proxy.delay(50);
+    const link = node.commands as Redis;
+    const { stream } = link;
+    let isStalled = false;
+    let heard = 0;
+    stallAt(link, () => {
+      if (isStalled) return;
       isStalled = true;
-      setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 4_500));
-    }
-    return result;
-  });
-  await until(() => isStalled, "the stall");
-  let heard = 0;
-  node.subscriber.on("message", () => (heard += 1));
-  await until(() => heard > 4, "more rounds of the probe");
-  expect(node.events).toEqual([]);
-  expect((node.commands as typeof node.subscriber).stream).toBe(stream);
+      stall();
+    });
+    node.subscriber.on("message", () => (heard += isStalled ? 1 : 0));
+    await until(() => heard > 5, "more rounds of the probe");
+    expect(node.events).toEqual([]);
+    expect(link.stream).toBe(stream);
+  }
+
+  test("if it began before the message was sent", () =>
+    expectNothingReplaced((link, begin) => {
+      const publish = link.publish.bind(link);
+      vi.spyOn(link, "publish").mockImplementation((...message) => {
+        // The client sends at the end of the turn, after this.
+        setImmediate(begin);
+        return publish(...message);
+      });
+    }));
+
+  test("if it began before the reply was read", () =>
+    expectNothingReplaced(({ stream }, begin) => {
+      const write = stream.write.bind(stream) as (...args: unknown[]) => boolean;
+      Reflect.set(stream, "write", (...args: unknown[]) => {
+        const result = write(...args);
+        if (String(args[0]).includes("curfew:probe:")) setImmediate(begin);
+        return result;
+      });
+    }));
 });
 
 describe("the store behind the links", () => {
@@ -196,4 +229,26 @@ test("a changed password is named as the cause, without the password", async () 
   await until(() => node.events.filter((event) => event.includes(wrong)).length === 2);
   expect(node.events).toHaveLength(2);
   expect(node.events.join()).not.toContain("hunter2");
+});
+
+test("closing leaves no timer and no connection, also in the middle of an outage", async () => {
+  await using own = await startRedis();
+  const open = () => process.getActiveResourcesInfo().filter((name) => !name.startsWith("Pipe"));
+  const connections = async () =>
+    String(await own.command("CLIENT", "LIST"))
+      .trim()
+      .split("\n");
+  const [before, alone] = [open().toSorted(), (await connections()).length];
+  {
+    await using node = await openProbedNode(own.url);
+    expect((await connections()).length).toBe(alone + 2);
+    expect(await node.isHeard(bound)).toBe(true);
+  }
+  await until(async () => (await connections()).length === alone, "the connections to be closed");
+  {
+    await using node = await openProbedNode(own.url);
+    await own.kill();
+    await until(() => node.events.length === 2, "the loss of both links");
+  }
+  await until(() => open().length <= before.length, "the timers and sockets to be gone");
 });

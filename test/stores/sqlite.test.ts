@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { StoreUnavailable } from "../../src/session/store.ts";
 import { foreignWrites } from "../../src/stores/sqlite/database.ts";
 import { SqliteSessions } from "../../src/stores/sqlite/sessions.ts";
+import { SqliteUsers } from "../../src/users/sqlite.ts";
 import { sessionStoreContract } from "../../src/testing/session-store.ts";
 import { openDatabase } from "../helpers/adapters.ts";
 import { lifetimes, network, newSession, renewIn, start } from "../helpers/sessions.ts";
@@ -37,6 +38,26 @@ describe("a SQLite file", () => {
     expect(changed()).toBe(false);
     await stranger.end(session.fingerprint, start);
     expect([changed(), changed()]).toEqual([true, false]);
+  });
+
+  test("without room for a write is not ready until there is room again", async () => {
+    using database = openDatabase(file);
+    const store = new SqliteSessions(database);
+    const users = new SqliteUsers(database);
+    await store.create(newSession());
+    const pages = Number(database.prepare("PRAGMA page_count").get()?.["page_count"]);
+    database.exec(`PRAGMA max_page_count = ${pages}`);
+    await expect(store.ping()).resolves.toBeUndefined();
+    const fill = async () => {
+      for (let i = 0; i < 1_000; i += 1) await store.create(newSession());
+    };
+    await expect(fill()).rejects.toBeInstanceOf(StoreUnavailable);
+    await expect(store.ping()).rejects.toBeInstanceOf(StoreUnavailable);
+    await expect(users.ping()).rejects.toBeInstanceOf(StoreUnavailable);
+    expect(database.isTransaction).toBe(false);
+    database.exec("PRAGMA max_page_count = 1000000");
+    await expect(store.ping()).resolves.toBeUndefined();
+    await expect(users.ping()).resolves.toBeUndefined();
   });
 
   test("preserves sessions and their ends across a restart", async () => {

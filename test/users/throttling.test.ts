@@ -2,6 +2,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { closeClient, type RedisClient } from "../../src/stores/redis/client.ts";
+import { LimiterFallback } from "../../src/users/shared-limiter.ts";
 import { Throttling, type Limits, type Verdict } from "../../src/users/throttling.ts";
 import { commandClient } from "../helpers/adapters.ts";
 import { startRedis, type RedisServer } from "../helpers/redis.ts";
@@ -326,4 +327,36 @@ describe("in Redis", () => {
       await closeClient(link);
     },
   );
+});
+
+test("a fallback to this process is reported at its begin, for each attempt, and when Redis has counted for a while", async () => {
+  await using failing = await startRedis();
+  const link = await commandClient(failing.url, 200);
+  const reports: string[] = [];
+  let now = 0;
+  const fallback = new LimiterFallback(
+    {
+      limiterFellBack: () => reports.push("fell back"),
+      limiterFallbackBegan: () => reports.push("began"),
+      limiterFallbackEnded: () => reports.push("ended"),
+    },
+    () => now,
+  );
+  const throttle = new Throttling(limits, link, fallback);
+  const guess = () => throttle.register({ address: newAddress(), ...attempt("failed") });
+  await guess();
+  expect(reports).toEqual([]);
+  await failing.command("ACL", "SETUSER", "default", "-incrby");
+  await guess();
+  await guess();
+  expect(reports.filter((report) => report === "fell back").length).toBeGreaterThan(1);
+  expect(reports.filter((report) => report === "began")).toHaveLength(1);
+  await failing.command("ACL", "SETUSER", "default", "+incrby");
+  await guess();
+  expect(reports).not.toContain("ended");
+  now = 5_000;
+  await guess();
+  await guess();
+  expect(reports.filter((report) => report === "ended")).toHaveLength(1);
+  await closeClient(link);
 });

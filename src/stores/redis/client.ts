@@ -100,6 +100,29 @@ export async function subscriberClient(
   return client;
 }
 
+/**
+ * The run id of the server that the address leads to now: links stay with the server that it led to when they were
+ * opened. Undefined if the server does not answer or does not show it, and for Sentinels and clusters, which report
+ * another master themselves.
+ */
+export async function runIdAt(
+  address: RedisAddress,
+  limits: RedisLimits,
+): Promise<string | undefined> {
+  if (typeof address !== "string") return undefined;
+  const { commandTimeout } = limits;
+  const once = { commandTimeout, retryStrategy: () => null, lazyConnect: true };
+  const client = plainClient(address, { ...failFast(limits), ...once }).on("error", ignore);
+  try {
+    await client.connect();
+    return /^run_id:(\w+)/m.exec(await client.info("server"))?.[1];
+  } catch {
+    return undefined;
+  } finally {
+    client.disconnect();
+  }
+}
+
 const closedClients = new WeakSet<RedisClient>();
 
 /** Resolves when the connection is closed for good. Idempotent. */

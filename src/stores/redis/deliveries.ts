@@ -6,7 +6,7 @@ import { isReply } from "./reply-errors.ts";
 /** One message of the probe. */
 export interface Delivery {
   readonly link: Redis;
-  /** What the link had received before. */
+  /** The position in what the link had received before. */
   readonly mark: ReceivedMark;
   readonly isAcknowledged: boolean;
   readonly isHeard: boolean;

@@ -29,7 +29,7 @@ export interface Problem {
 const noTimeout = 2 ** 31 - 1;
 
 export class LinkMonitor {
-  /** What Redis refuses at present, although the connection works. */
+  /** The causes for which Redis refuses commands at present, although the connection works. */
   readonly refusals: Partial<Record<LinkName, string | undefined>> = {};
   /** Why the probe replaced the subscriber's connection. Stays until messages arrive again. */
   fault: string | undefined;
@@ -106,7 +106,7 @@ export class LinkMonitor {
     if (subscriber === undefined) return undefined;
     if (subscriber.status !== "ready") return { cause: this.#errors.get(subscriber) ?? this.fault };
     if (subscription?.connection === undefined) return { cause: subscription?.refusal };
-    const cause = this.refusals.subscriber ?? this.fault;
+    const cause = subscription.refusal ?? this.refusals.subscriber ?? this.fault;
     return cause === undefined ? undefined : { cause };
   }
 

@@ -5,7 +5,8 @@ import { callSafely } from "../../lib/report-error.ts";
 import { sharedFor } from "../../lib/shared-for.ts";
 import { timedOut, withTimeout } from "../../lib/timeout.ts";
 import { StoreUnavailable } from "../../session/store.ts";
-import { ignore, isStale, type RedisClient, type RedisLimits } from "./client.ts";
+import { AddressWatch, elsewhere } from "./address-watch.ts";
+import { ignore, isStale } from "./client.ts";
 import {
   destroyLink,
   isConnected,
@@ -14,44 +15,22 @@ import {
   readyLinks,
 } from "./command-links.ts";
 import { Deliveries, type Delivery } from "./deliveries.ts";
+import type { LinkProbeOptions, StoreReplacements } from "./link-probe-options.ts";
 import { LinkMonitor } from "./link-monitor.ts";
-import type { LinkName, LinkObserver } from "./link-state.ts";
+import type { LinkName } from "./link-state.ts";
 import { ProbeSubscription, sendPing, type Ping } from "./probe-subscription.ts";
-import { allTrials, essentialTrials, refusalOf, tryOut, type Trial } from "./rights.ts";
+import { allTrials, essentialTrials, refusalOf, tryOut } from "./rights.ts";
 import { noAnswer, tryAtStart, unheard, type DeliveryResult } from "./start-trial.ts";
 import { StoreIdentity } from "./store-identity.ts";
-
-export interface LinkProbeOptions {
-  readonly commands: RedisClient;
-  /** Absent if the app brings its own pub/sub. */
-  readonly subscriber?: Redis;
-  /** Names the server in errors of the start: `Redis at host:6379`. */
-  readonly serverName: string;
-  /** The channel of this node's probe. No other node uses it. */
-  readonly channel: string;
-  /** A part of the keys of the trials, which differs for each node. */
-  readonly id: string;
-  readonly limits: RedisLimits;
-  readonly observer: LinkObserver;
-  /** What else the node needs of Redis. */
-  readonly trials?: readonly Trial[];
-  /** The link for commands is back, and what was read before may be out of date. */
-  readonly onCommandsReturned?: () => void;
-  /** Receives what listeners throw. */
-  readonly onError: (error: unknown) => void;
-}
-
-/** Another store may answer from now on. */
-export interface StoreReplacements {
-  /** Returns a function that removes the listener. */
-  onReplaced(listener: () => void): () => void;
-}
 
 /** A timer that is later than this (ms) means that the event loop stalled: replies may be waiting unread. */
 const stallThreshold = 500;
 
 /** Rounds between two trials of rights, and between two readings of the servers' identity. */
 const roundsBetweenTrials = 5;
+
+/** Rounds between two looks at where the address leads. */
+const roundsBetweenLooks = 10;
 
 /** The shortest time between two checks that `/ready` causes (ms). Those in between share the result. */
 const checkInterval = 1_000;
@@ -62,6 +41,7 @@ const checkInterval = 1_000;
  * - A link that receives nothing for `linkTimeout` while a reply is due is replaced.
  * - If messages are acknowledged and do not arrive, the subscriber is replaced: the links may lead to different
  *   servers. If they do not arrive on the new one either, the links for commands are replaced as well.
+ * - If a new connection leads to another server, both links are replaced.
  * - A round during which the event loop stalled is not judged.
  */
 export class LinkProbe implements StoreReplacements {
@@ -70,9 +50,10 @@ export class LinkProbe implements StoreReplacements {
   readonly #subscription: ProbeSubscription | undefined;
   readonly #monitor: LinkMonitor;
   readonly #identity = new StoreIdentity();
+  readonly #address: AddressWatch | undefined;
   readonly #replacedListeners = new Set<() => void>();
   readonly #checkCommands = sharedFor(checkInterval, () => this.#tryEssentials());
-  readonly #checkDelivery = sharedFor(checkInterval, () => this.#round());
+  readonly #checkDelivery = sharedFor(checkInterval, () => this.#tryDelivery());
   #timer: NodeJS.Timeout | undefined;
   #dueAt = Infinity;
   #rounds = 0;
@@ -87,13 +68,14 @@ export class LinkProbe implements StoreReplacements {
     this.#options = options;
     const { subscriber, channel, commands, limits, observer, onCommandsReturned } = options;
     this.#deliveries = new Deliveries(channel);
+    this.#address = options.locate && new AddressWatch(options.locate);
     this.#subscription =
       subscriber &&
       new ProbeSubscription({
         subscriber,
         channel,
         onMessage: (text) => this.#deliveries.hear(text),
-        onChange: () => this.#subscriptionChanged(),
+        onChange: (isNew) => this.#subscriptionChanged(isNew),
       });
     this.#monitor = new LinkMonitor({
       commands,
@@ -130,19 +112,15 @@ export class LinkProbe implements StoreReplacements {
 
   /** Readiness: rejects unless each master executes commands, writes and scripts. */
   async pingCommands(): Promise<void> {
+    if (isConnected(this.#options.commands)) await this.#checkCommands();
     this.#throwProblemOf("commands");
-    await this.#checkCommands();
   }
 
-  /** Readiness: rejects unless a message that is published now through each master arrives. */
+  /** Readiness: rejects unless Redis accepts subscriptions, and a message that is published now arrives. */
   async pingSubscriber(): Promise<void> {
+    const isSubscribed = this.#subscription?.connection !== undefined;
+    if (isSubscribed && !(await this.#checkDelivery())) throw new StoreUnavailable(unheard);
     this.#throwProblemOf("subscriber");
-    if (!(await this.#checkDelivery())) throw new StoreUnavailable(unheard);
-  }
-
-  #throwProblemOf(link: LinkName): void {
-    const problem = this.#monitor.problemOf(link);
-    if (problem !== undefined) throw new StoreUnavailable(problem.cause ?? noAnswer);
   }
 
   close(): void {
@@ -196,10 +174,23 @@ export class LinkProbe implements StoreReplacements {
     void this.#round();
     this.#rounds += 1;
     const isTrialDue = this.#rounds % roundsBetweenTrials === 0;
-    if (isTrialDue && isConnected(commands)) this.#tryEssentials().catch(ignore);
+    if (isTrialDue) {
+      void this.#subscription?.verify();
+      if (isConnected(commands)) this.#tryEssentials().catch(ignore);
+    }
     if (isTrialDue || this.#isIdentityDue || this.#identity.isOutdated(commands))
       void this.#readIdentity();
+    if (this.#rounds % roundsBetweenLooks === 0) void this.#look();
     this.#monitor.assess();
+  }
+
+  /** On the server that the address led to before, the node would see sessions that have ended elsewhere. */
+  async #look(): Promise<void> {
+    const { commands, subscriber } = this.#options;
+    const reread = () => this.#readIdentity();
+    if (!(await this.#address?.leadsElsewhere(this.#identity, reread)) || this.#isClosed) return;
+    for (const link of readyLinks(commands)) this.#replaceCommandLink(link, elsewhere);
+    if (subscriber) this.#replaceSubscriber(subscriber, elsewhere);
   }
 
   /** Resolves to whether all messages of the round arrived. */
@@ -259,15 +250,26 @@ export class LinkProbe implements StoreReplacements {
     destroyLink(link, cause);
   }
 
-  #subscriptionChanged(): void {
+  #subscriptionChanged(isNew: boolean): void {
     // At once, so that the link counts as lost no longer than it is.
-    if (this.#timer !== undefined) void this.#round();
+    if (isNew && this.#timer !== undefined) void this.#round();
     this.#monitor.assess();
   }
 
   #newLink(): void {
     this.#isIdentityDue = true;
     if (this.#timer !== undefined) void this.#readIdentity();
+  }
+
+  async #tryDelivery(): Promise<boolean> {
+    const [isDelivered] = await Promise.all([this.#round(), this.#subscription?.verify()]);
+    return isDelivered;
+  }
+
+  /** The result of a check may be a second old, and the link lost since. */
+  #throwProblemOf(link: LinkName): void {
+    const problem = this.#monitor.problemOf(link);
+    if (problem !== undefined) throw new StoreUnavailable(problem.cause ?? noAnswer);
   }
 
   async #tryEssentials(): Promise<void> {

@@ -9,8 +9,8 @@ export interface ProbeSubscriptionOptions {
   readonly subscriber: Redis;
   readonly channel: string;
   readonly onMessage: (text: string) => void;
-  /** Redis has acknowledged the subscription, or refused it. */
-  readonly onChange: () => void;
+  /** Redis has acknowledged the subscription, or refused it: on a new connection or again. */
+  readonly onChange: (isNew: boolean) => void;
 }
 
 export class ProbeSubscription {
@@ -42,20 +42,17 @@ export class ProbeSubscription {
   }
 
   /** Subscribes unless the connection is subscribed. */
-  readonly renew = (): void => void this.#subscribe();
+  readonly renew = (): void => {
+    if (this.connection === undefined) void this.verify();
+  };
 
-  close(): void {
-    this.#options.subscriber
-      .off("close", this.#disconnected)
-      .off("ready", this.renew)
-      .off("message", this.#received);
-  }
-
-  async #subscribe(): Promise<void> {
+  /** Subscribes again, to see whether Redis still allows it. A connection that is subscribed stays so. */
+  async verify(): Promise<void> {
     const { subscriber, channel, onChange } = this.#options;
-    if (this.connection !== undefined || this.#isPending || subscriber.status !== "ready") return;
+    if (this.#isPending || subscriber.status !== "ready") return;
     const connection = this.#connection;
     this.#isPending = true;
+    const isNew = this.connection === undefined;
     try {
       await subscriber.subscribe(channel);
       if (connection !== this.#connection) return;
@@ -68,7 +65,14 @@ export class ProbeSubscription {
     } finally {
       if (connection === this.#connection) this.#isPending = false;
     }
-    onChange();
+    onChange(isNew);
+  }
+
+  close(): void {
+    this.#options.subscriber
+      .off("close", this.#disconnected)
+      .off("ready", this.renew)
+      .off("message", this.#received);
   }
 
   readonly #disconnected = (): void => {
@@ -91,7 +95,10 @@ export interface Ping {
 /** Shows that the subscriber's connection works, also while no message can be published. */
 export function sendPing(subscriber: Redis): Ping {
   const mark = received(subscriber);
-  const done = (): void => void (ping.isAnswered = true);
-  const ping = { mark, isAnswered: false, answered: subscriber.ping().then(done, ignore) };
+  const ping = { mark, isAnswered: false, answered: answer() };
   return ping;
+
+  async function answer(): Promise<void> {
+    await subscriber.ping().then(() => (ping.isAnswered = true), ignore);
+  }
 }

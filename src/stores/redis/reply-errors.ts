@@ -1,4 +1,4 @@
-/** What errors of ioredis and of Redis mean, and their text without secrets. */
+/** The meaning of errors of ioredis and of Redis, and their text without secrets. */
 
 /**
  * Describes an error of ioredis or Redis for the log. It omits the arguments of commands, which Redis quotes and

@@ -28,10 +28,16 @@ export class StoreIdentity {
   #connectionCount = 0;
   #isFirst = true;
   #epoch = 0;
+  #runId: string | undefined;
 
   /** The masters have changed since the last reading. */
   isOutdated(client: RedisClient): boolean {
     return readyLinks(client).some((link) => !this.#known.has(keyOf(client, link)));
+  }
+
+  /** The run id of a single server at the last reading. */
+  get runId(): string | undefined {
+    return this.#runId;
   }
 
   async read(client: RedisClient): Promise<IdentityReading> {
@@ -65,6 +71,7 @@ export class StoreIdentity {
         fieldsOf(link.info("replication")),
         isCluster ? fieldsOf(link.cluster("INFO") as Promise<unknown>) : new Map<string, string>(),
       ]);
+      if (!isCluster) this.#runId = server.get("run_id");
       const role = replication.get("role") ?? "";
       const id = `${server.get("run_id") ?? ""} ${replication.get("master_replid") ?? ""}`;
       const epoch = Number(cluster.get("cluster_current_epoch") ?? 0);
