@@ -27,5 +27,5 @@ export type { Stream } from "./lib/bounded-queue.ts";
 export type { Listener, PubSub, Unsubscribe } from "./session/pubsub.ts";
 export { closes } from "./protocol/close-reasons.ts";
 export type { Close } from "./protocol/close-reasons.ts";
-export type { Administration, Removal } from "./users/administration.ts";
+export type { Administration, EverybodyEnded, Removal } from "./users/administration.ts";
 export type { User, UserDirectory } from "./users/directory.ts";

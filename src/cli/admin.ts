@@ -139,7 +139,7 @@ async function endEverybody(admin: Administration): Promise<Outcome> {
   }
 }
 
-/** What happened to the security versions. */
+/** How far the command reached, by the security versions. */
 const remarks = {
   raised: "Raised the security versions of all users: older sessions that come back end too.",
   unsupported:

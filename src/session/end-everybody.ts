@@ -1,6 +1,6 @@
 /** Ends the sessions of all users, found by their records. */
 import { inBatches } from "../lib/in-batches.ts";
-import type { SessionStore } from "./store.ts";
+import { StoreUnavailable, type SessionStore } from "./store.ts";
 
 export interface EndEverybodyOptions {
   readonly store: SessionStore;
@@ -18,24 +18,33 @@ export interface EndEverybodyOptions {
  * Resolves to the number of sessions that it ended.
  *
  * @throws Error if the store cannot list its sessions
- * @throws StoreUnavailable if the store does not answer; then it is partly done and safe to repeat
+ * @throws StoreUnavailable if the store did not answer, or not for all sessions; the others have ended, and it is safe
+ * to repeat
  */
 export async function endEverybody(options: EndEverybodyOptions): Promise<number> {
   const { store, clock, beganBefore, end, onProgress } = options;
   if (store.scan === undefined) throw new Error("The session store cannot list all sessions");
   let ended = 0;
+  let failure: StoreUnavailable | undefined;
   let isClear = false;
   while (!isClear) {
     isClear = true;
     for await (const fingerprints of store.scan()) {
       ended += await inBatches(fingerprints, async (fingerprint) => {
-        const session = await store.read(fingerprint, clock());
-        if (session === undefined || session.createdAt >= beganBefore) return 0;
-        isClear = false;
-        return end(fingerprint);
+        try {
+          const session = await store.read(fingerprint, clock());
+          if (session === undefined || session.createdAt >= beganBefore) return 0;
+          isClear = false;
+          return await end(fingerprint);
+        } catch (error) {
+          if (!(error instanceof StoreUnavailable)) throw error;
+          failure = error;
+          return 0;
+        }
       });
       onProgress?.(ended);
     }
+    if (failure !== undefined) throw failure;
   }
   return ended;
 }

@@ -120,8 +120,8 @@ export class Renewals {
     const known = await this.confirmed(read, user);
     if (known === undefined) {
       const endReason = outdatedReason(user);
-      const ended = await this.#end(fingerprint, endReason);
-      return refused("ENDED", claims, ended > 0 ? endReason : undefined);
+      const count = await this.#end(fingerprint, endReason);
+      return refused("ENDED", claims, count > 0 ? endReason : undefined);
     }
     const requested: RenewalRequest = {
       generation,

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { beginSession, type Session } from "../session/session.ts";
 import type { SessionStore } from "../session/store.ts";
 import { reissueContract } from "./reissue.ts";
+import { scanContract } from "./scan.ts";
 import {
   device,
   distinctSession,
@@ -232,6 +233,7 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
     });
 
     reissueContract(() => store);
+    scanContract(() => store);
 
     test("touch changes only lastSeenAt", async () => {
       const session = await begin();
@@ -269,31 +271,6 @@ export function sessionStoreContract(name: string, makeStore: () => Promise<Made
       await store.create(session);
       expect(await store.read(session.fingerprint, start)).toEqual(session);
       expect(await store.listByUser("a {user}", start)).toEqual([session]);
-    });
-
-    test("scan lists every session that exists throughout, and none that ended before", async (context) => {
-      if (store.scan === undefined) return context.skip();
-      const [ended, ...others] = await Promise.all(Array.from({ length: 2_500 }, () => begin()));
-      await store.end(ended?.fingerprint ?? "", start);
-      const stay = new Set(others.slice(0, 2_400).map(({ fingerprint }) => fingerprint));
-      const leave = others.slice(2_400);
-      const listed = new Set<string>();
-      for await (const fingerprints of store.scan()) {
-        for (const fingerprint of fingerprints) listed.add(fingerprint);
-        // While it scans, other sessions end and begin.
-        await store.end(leave.pop()?.fingerprint ?? "", start);
-        await begin();
-      }
-      expect([...stay].filter((fingerprint) => !listed.has(fingerprint))).toEqual([]);
-      expect(listed.has(ended?.fingerprint ?? "")).toBe(false);
-    });
-
-    test("scan can be left early and begun again", async (context) => {
-      if (store.scan === undefined) return context.skip();
-      const { fingerprint } = await begin();
-      for await (const _ of store.scan()) break;
-      const batches = await Array.fromAsync(store.scan());
-      expect(batches.flat()).toContain(fingerprint);
     });
 
     test("ping resolves", async () => {

@@ -148,7 +148,7 @@ export function userDirectoryContract(name: string, open: () => Promise<UserDire
         if (users.changePassword === undefined) return context.skip();
         const [ada, bob] = [await create("ada@example.com"), await create("bob@example.com")];
         const racing = await Promise.all(
-          ["second", "third"].map((next) => users.changePassword?.(ada.id, "hash", next)),
+          ["second", "third"].map(async (next) => users.changePassword?.(ada.id, "hash", next)),
         );
         expect(racing.filter((version) => version !== undefined)).toEqual([1]);
         expect(await users.passwordHash(ada.id)).toBe(racing[0] === 1 ? "second" : "third");
@@ -176,7 +176,7 @@ export function userDirectoryContract(name: string, open: () => Promise<UserDire
       test("is raised once by each of many concurrent calls, for one user only", async (context) => {
         if (users.raiseSecurityVersion === undefined) return context.skip();
         const [ada, bob] = [await create("ada@example.com"), await create("bob@example.com")];
-        const raising = Array.from({ length: 10 }, () =>
+        const raising = Array.from({ length: 10 }, async () =>
           users.raiseSecurityVersion?.(ada.id, "ENDED_BY_OPERATOR"),
         );
         const versions = (await Promise.all(raising)).toSorted((a = 0, b = 0) => a - b);

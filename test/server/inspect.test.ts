@@ -1,7 +1,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { expect, it } from "vitest";
 import type { CurfewOptions } from "../../src/node/create-curfew.ts";
+import { SqliteUsers } from "../../src/users/sqlite.ts";
 import { newFolder, runCommand, type Env } from "../helpers/command.ts";
 import { fakeClock, startCurfew } from "../helpers/curfew.ts";
 import {
@@ -132,6 +134,19 @@ it("inspect explains why a token from before a password change is refused", asyn
     });
   for (const token of [accessToken, renewalToken])
     expect(await inspect(token, server.env)).toMatchObject({ code: 0 });
+});
+
+it("inspect reports that the sessions of the token's user were ended after it began", async () => {
+  await using server = await startServer();
+  const { renewalToken, userId } = await register(server.url);
+  {
+    using database = new DatabaseSync(join(server.env["DATA_DIR"] ?? "", "curfew.db"));
+    await new SqliteUsers(database).raiseSecurityVersion(userId, "ENDED_BY_OPERATOR");
+  }
+  expect(await inspect(renewalToken, server.env)).toMatchObject({
+    code: 1,
+    verdict: "This renewal token is refused: the sessions of its user were ended after it began.",
+  });
 });
 
 it("inspect reports that a renewal token was used before, without using it", async () => {

@@ -1,6 +1,6 @@
 /** The comparison of a session with its user's security version, and the end of everybody's sessions. */
 import { describe, expect, test } from "vitest";
-import type { SessionStore } from "../../src/session/store.ts";
+import { StoreUnavailable, type SessionStore } from "../../src/session/store.ts";
 import type { UserStatus } from "../../src/session/user-status.ts";
 import { intercept, memoryStore } from "../helpers/backends.ts";
 import { device, startDomain } from "../helpers/domain.ts";
@@ -172,6 +172,22 @@ describe("ending everybody", () => {
     await expect(sessions.endEverybody(clock.now, "ENDED_BY_OPERATOR")).rejects.toThrow(
       "The session store cannot list all sessions",
     );
+  });
+
+  test("ends the other sessions if the store does not answer for one, and then fails", async () => {
+    let unread = "";
+    const store = intercept<SessionStore>(memoryStore(), {
+      read: (real) => async (fingerprint, now) => {
+        if (fingerprint === unread) throw new StoreUnavailable("Not for this one.");
+        return real(fingerprint, now);
+      },
+    });
+    const { login, sessions, clock } = startDomain({ store });
+    for (let i = 0; i < 3; i += 1) await login();
+    unread = (await login()).session.fingerprint;
+    const ending = sessions.endEverybody(clock.now + 1, "ENDED_BY_OPERATOR");
+    await expect(ending).rejects.toBeInstanceOf(StoreUnavailable);
+    expect(await sessions.list("ada")).toMatchObject([{ fingerprint: unread }]);
   });
 
   test("counts no session that has expired or that another call ends", async () => {
