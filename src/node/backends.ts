@@ -24,7 +24,7 @@ import {
 } from "../stores/redis/client.ts";
 import { durabilityWarnings } from "../stores/redis/durability.ts";
 import { LinkProbe } from "../stores/redis/link-probe.ts";
-import { ReplicatedClient } from "../stores/redis/replicas.ts";
+import { ReplicatedEnds } from "../stores/redis/replicas.ts";
 import type { Trial } from "../stores/redis/rights.ts";
 import { RedisSessions } from "../stores/redis/sessions.ts";
 import { RedisPubSub } from "../stores/redis/pubsub.ts";
@@ -162,7 +162,7 @@ async function redisSessions(
   const waiting = { ...limits, commandTimeout: replicaTimeout + limits.commandTimeout };
   const replicated =
     replicas > 0 &&
-    new ReplicatedClient(await commandClient(redis, waiting, { pipelines: false }), {
+    new ReplicatedEnds(await commandClient(redis, waiting, { pipelines: false }), {
       replicas,
       timeout: replicaTimeout,
     });

@@ -15,6 +15,7 @@ import { ConcurrencyLimiter } from "../lib/concurrency-limiter.ts";
 import type { ReportError } from "../lib/report-error.ts";
 import { Deadlines } from "../lib/deadlines.ts";
 import { EndChannel } from "../session/end-channel.ts";
+import { EndReplay } from "../session/end-replay.ts";
 import { RecentEnds } from "../session/ends.ts";
 import { Sessions, type SessionsOptions } from "../session/sessions.ts";
 import { Watches } from "../session/watch.ts";
@@ -168,18 +169,26 @@ function assembleNode(parts: NodeParts) {
     reportError,
     observer,
   });
+  const pauses = {
+    pause: (milliseconds: number) => delay(milliseconds, undefined, { ref: false }),
+    random: Math.random,
+  };
   const endChannel = new EndChannel({
+    ...pauses,
     ends,
     pubsub,
-    store,
-    endAgain: (end) => sessions.endAgain(end),
     nodeId: randomUUID(),
     clock,
     uptime,
-    random: Math.random,
-    pause: (milliseconds) => delay(milliseconds, undefined, { ref: false }),
     reportError,
     onEnd: (end) => connections.endSession(end),
+  });
+  const endReplay = new EndReplay({
+    ...pauses,
+    ends,
+    store,
+    endAgain: (end) => sessions.endAgain(end),
+    clock,
     onReplay: (lost) => metrics.endsReplayed(lost),
   });
   const recheck = new Recheck({
@@ -249,6 +258,7 @@ function assembleNode(parts: NodeParts) {
     close: async () => {
       recheck.close();
       endChannel.close();
+      endReplay.close();
       connections.close();
       await backends.close();
     },

@@ -1,35 +1,26 @@
-/** Carries the ends of sessions to every node, and replays them to a store that may have lost them. */
-import { chunksOf, nextTurn } from "../lib/in-batches.ts";
+/** Carries the ends of sessions to every node, and from the other nodes to one that starts or has missed messages. */
+import { chunksOf } from "../lib/in-batches.ts";
 import { callSafely, type ReportError } from "../lib/report-error.ts";
-import { timedOut, withTimeout } from "../lib/timeout.ts";
+import { retryPause, type Pauses } from "./end-replay.ts";
 import type { RecentEnds, SessionEnd } from "./ends.ts";
 import { endsTopic, endsTopicOf, readEndsMessage, readEndsReply } from "./messages.ts";
 import type { EndsMessage, EndsReply } from "./messages.ts";
 import type { PubSub, Unsubscribe } from "./pubsub.ts";
-import type { SessionStore } from "./store.ts";
 
-export interface EndChannelOptions {
+export interface EndChannelOptions extends Pauses {
   readonly ends: RecentEnds;
   readonly pubsub: PubSub;
-  readonly store: Pick<SessionStore, "readMany" | "onReplaced">;
-  /** Ends a session again. Resolves to whether the store had lost its end; rejects if that is unknown. */
-  readonly endAgain: (end: SessionEnd) => Promise<boolean>;
   /** Unique among all nodes. */
   readonly nodeId: string;
   readonly clock: () => number;
   /** Monotonic clock (ms). */
   readonly uptime: () => number;
-  /** Between 0 and 1. */
-  readonly random: () => number;
-  readonly pause: (milliseconds: number) => Promise<void>;
   readonly reportError: ReportError;
   /** Called for each end that this node did not know. */
   readonly onEnd: (end: SessionEnd) => void;
-  /** Called after each batch of a replay. `lost`: how many ends of the batch the store had lost. */
-  readonly onReplay?: (lost: number) => void;
 }
 
-/** Ends per message, per read of the store and per turn of the event loop. */
+/** Ends per message. */
 const batchSize = 500;
 
 /** All in milliseconds. */
@@ -38,28 +29,24 @@ const times = {
   offerTimeout: 200,
   /** How long a starting node waits for the ends that were offered. */
   replyTimeout: 2_000,
-  /** The latest offer: only the first node that offers sends its ends. */
+  /** The latest offer: the nodes do not all offer at once, and most need not. */
   maxOfferDelay: 100,
   /** After a gap, the ends of this time are asked for: longer than a node serves without its link. */
   gap: 300_000,
-  /** The latest start of a replay: the nodes of a deployment do not all begin at once. */
-  maxReplayDelay: 250,
-  minRetryDelay: 250,
-  maxRetryDelay: 5_000,
+  /** The latest question after a gap: the nodes of a deployment do not all ask at once. */
+  maxAskDelay: 250,
 } as const;
 
 export class EndChannel {
   readonly #options: EndChannelOptions;
   readonly #unsubscribes: Unsubscribe[] = [];
   #isClosed = false;
-  /** By `uptime`. */
+  /** By `uptime`: since when this node has missed no message. */
   #listeningSince = Infinity;
-  /** The nodes that this one is about to answer, and whether another node does. */
-  readonly #answers = new Map<string, { isCovered: boolean }>();
+  /** The nodes that this one is about to answer. `isCovered`: another node, which has listened longer, does. */
+  readonly #answers = new Map<string, { readonly listening: number; isCovered: boolean }>();
   #offer: PromiseWithResolvers<void> | undefined;
   #reply: PromiseWithResolvers<void> | undefined;
-  /** A replay is running, and whether the store was replaced again since it began. */
-  #replay: { again: boolean } | undefined;
 
   constructor(options: EndChannelOptions) {
     this.#options = options;
@@ -70,11 +57,13 @@ export class EndChannel {
    * on trying after this has resolved.
    */
   async open(): Promise<void> {
-    const { pubsub, store } = this.#options;
-    this.#keep(store.onReplaced?.(() => this.#startReplay()) ?? (() => {}));
-    if (!(await this.#subscribe())) return void this.#subscribeLater();
-    // A pub/sub without readiness check is within this process: there are no other nodes.
-    if (pubsub.ping !== undefined) await this.#ask(Infinity);
+    try {
+      await this.#subscribe();
+    } catch (error) {
+      this.#options.reportError("the channel of ended sessions is not subscribed yet", error);
+      return void this.#subscribeLater();
+    }
+    await this.#takeOver();
   }
 
   close(): void {
@@ -84,53 +73,61 @@ export class EndChannel {
     this.#reply?.resolve();
   }
 
-  async #subscribe(): Promise<boolean> {
+  /** Subscribes to both topics or to none. */
+  async #subscribe(): Promise<void> {
     const { pubsub, nodeId, uptime } = this.#options;
-    try {
-      const topics = await Promise.all([
-        pubsub.subscribe(endsTopic, (message) => this.#receive(readEndsMessage(message))),
-        pubsub.subscribe(endsTopicOf(nodeId), (message) =>
-          this.#receiveReply(readEndsReply(message)),
-        ),
-      ]);
-      for (const unsubscribe of topics) this.#keep(unsubscribe);
-      this.#keep(pubsub.onMessagesMissed(() => void this.#askLater()));
-      this.#listeningSince = uptime();
-      return true;
-    } catch (error) {
-      this.#options.reportError("the channel of ended sessions is not subscribed yet", error);
-      return false;
+    const results = await Promise.allSettled([
+      pubsub.subscribe(endsTopic, (message) => this.#receive(readEndsMessage(message))),
+      pubsub.subscribe(endsTopicOf(nodeId), (message) =>
+        this.#receiveReply(readEndsReply(message)),
+      ),
+    ]);
+    const failure = results.find((result) => result.status === "rejected");
+    for (const result of results) {
+      if (result.status === "rejected") continue;
+      if (failure === undefined) this.#keep(result.value);
+      else result.value();
     }
+    if (failure !== undefined) throw failure.reason;
+    this.#listeningSince = uptime();
   }
 
   async #subscribeLater(): Promise<void> {
     for (let tries = 0; !this.#isClosed; tries += 1) {
-      await this.#retryPause(tries);
-      if (this.#isClosed) return;
-      if (await this.#subscribe()) return this.#ask(Infinity);
+      await retryPause(tries, this.#options);
+      const isSubscribed = await this.#subscribe().then(
+        () => true,
+        () => false,
+      );
+      if (isSubscribed) return this.#takeOver();
     }
   }
 
+  async #takeOver(): Promise<void> {
+    const { pubsub } = this.#options;
+    // A pub/sub without readiness check is within this process: there are no other nodes.
+    if (pubsub.ping === undefined) return;
+    this.#keep(pubsub.onMessagesMissed(() => void this.#askAfterGap()));
+    await this.#ask(Number.MAX_SAFE_INTEGER);
+  }
+
   /** Ends may have been missed. Not all nodes ask at once. */
-  async #askLater(): Promise<void> {
-    await this.#pause(times.maxReplayDelay);
+  async #askAfterGap(): Promise<void> {
+    this.#listeningSince = this.#options.uptime();
+    await this.#pause(times.maxAskDelay);
     if (!this.#isClosed) await this.#ask(times.gap);
   }
 
   /** Asks the other nodes for the ends of the last `within` milliseconds. Resolves when one has answered, or none has. */
   async #ask(within: number): Promise<void> {
-    const { nodeId } = this.#options;
+    const { nodeId: by, pause } = this.#options;
     const offer = (this.#offer = Promise.withResolvers<void>());
     const reply = (this.#reply = Promise.withResolvers<void>());
-    const longest = Number.MAX_SAFE_INTEGER;
-    const request = {
-      type: "endsRequested",
-      by: nodeId,
-      within: Math.min(within, longest),
-    } as const;
-    if (!(await this.#publish(endsTopic, request))) return;
-    if ((await withTimeout(offer.promise, times.offerTimeout)) === timedOut) return;
-    await withTimeout(reply.promise, times.replyTimeout);
+    if (!(await this.#publish(endsTopic, { type: "endsRequested", by, within }))) return;
+    const isOffered = offer.promise.then(() => true);
+    const isLate = pause(times.offerTimeout).then(() => false);
+    if (await Promise.race([isOffered, isLate]))
+      await Promise.race([reply.promise, pause(times.replyTimeout)]);
   }
 
   #receive(message: EndsMessage | undefined): void {
@@ -144,12 +141,17 @@ export class EndChannel {
         return;
       case "endsOffered":
         if (message.to === nodeId) this.#offer?.resolve();
-        // A node that has listened for less time may know less.
-        else if (message.listening >= this.#listening()) {
-          const answer = this.#answers.get(message.to);
-          if (answer !== undefined) answer.isCovered = true;
-        }
+        else this.#leaveTo(message);
     }
+  }
+
+  /** A node that has listened longer knows more. Of equal ones, the id decides. */
+  #leaveTo({ to, by, listening }: EndsMessage & { readonly type: "endsOffered" }): void {
+    const answer = this.#answers.get(to);
+    if (answer === undefined) return;
+    const isLonger = listening > answer.listening;
+    const isAsLong = listening === answer.listening;
+    if (isLonger || (isAsLong && by > this.#options.nodeId)) answer.isCovered = true;
   }
 
   #receiveReply(reply: EndsReply | undefined): void {
@@ -166,79 +168,42 @@ export class EndChannel {
     );
   }
 
-  /** Sends the ends to a node that asks, unless another node does. */
+  /** Sends the ends to a node that asks. Of the nodes that have some, the one that has listened longest does. */
   async #answer(to: string, within: number): Promise<void> {
-    const { ends, clock } = this.#options;
-    const answer = { isCovered: false };
+    if (this.#answers.has(to)) return;
+    const { nodeId: by, pause } = this.#options;
+    const answer = { listening: this.#listening(), isCovered: false };
     this.#answers.set(to, answer);
     await this.#pause(times.maxOfferDelay);
+    const offer = { type: "endsOffered", to, by, listening: answer.listening } as const;
+    const isOffered =
+      !answer.isCovered &&
+      this.#known(within).length > 0 &&
+      (await this.#publish(endsTopic, offer));
+    // Until then, all others have offered.
+    if (isOffered) await pause(times.maxOfferDelay);
     this.#answers.delete(to);
-    const since = clock() - within;
-    const known = ends.newestFirst().filter(({ at }) => at >= since);
-    if (this.#isClosed || known.length === 0 || answer.isCovered) return;
-    const listening = Math.round(this.#listening());
-    if (!(await this.#publish(endsTopic, { type: "endsOffered", to, listening }))) return;
+    if (isOffered && !answer.isCovered) await this.#send(to, this.#known(within));
+  }
+
+  async #send(to: string, known: readonly SessionEnd[]): Promise<void> {
     const batches = chunksOf(known, batchSize);
     for (const [index, batch] of batches.entries()) {
-      const reply = { ends: batch, isLast: index === batches.length - 1 };
-      if (!(await this.#publish(endsTopicOf(to), reply))) return;
+      const ends = batch.map(({ fingerprint, reason, at }) => ({ fingerprint, reason, at }));
+      const reply = { ends, isLast: index === batches.length - 1 };
+      if (this.#isClosed || !(await this.#publish(endsTopicOf(to), reply))) return;
     }
+  }
+
+  /** The ends of the last `within` milliseconds. */
+  #known(within: number): readonly SessionEnd[] {
+    const { ends, clock } = this.#options;
+    const since = clock() - within;
+    return ends.newestFirst().filter(({ at }) => at >= since);
   }
 
   #listening(): number {
-    return Math.max(0, this.#options.uptime() - this.#listeningSince);
-  }
-
-  #startReplay(): void {
-    if (this.#replay !== undefined) this.#replay.again = true;
-    else void this.#replayAll();
-  }
-
-  /** Ends all known sessions again that the store has, newest first, until it has confirmed each. */
-  async #replayAll(): Promise<void> {
-    const { ends } = this.#options;
-    const state = { again: true };
-    this.#replay = state;
-    await this.#pause(times.maxReplayDelay);
-    let pending: readonly SessionEnd[] = [];
-    for (let tries = 0; (state.again || pending.length > 0) && !this.#isClosed; tries += 1) {
-      if (state.again) pending = ends.newestFirst();
-      state.again = false;
-      pending = await this.#replayOnce(pending);
-      if (pending.length > 0) await this.#retryPause(tries);
-    }
-    this.#replay = undefined;
-  }
-
-  /** Resolves to the ends that the store has not confirmed. */
-  async #replayOnce(all: readonly SessionEnd[]): Promise<readonly SessionEnd[]> {
-    const unconfirmed: SessionEnd[] = [];
-    for (const batch of chunksOf(all, batchSize)) {
-      if (this.#isClosed) return [];
-      const present = await this.#present(batch);
-      const results = await Promise.all(present.map((end) => this.#endAgain(end)));
-      unconfirmed.push(...present.filter((_, i) => results[i] === undefined));
-      this.#options.onReplay?.(results.filter(Boolean).length);
-      await nextTurn();
-    }
-    return unconfirmed;
-  }
-
-  /** The ends whose sessions the store has, or may have. */
-  async #present(batch: readonly SessionEnd[]): Promise<readonly SessionEnd[]> {
-    const { store, clock } = this.#options;
-    const fingerprints = batch.map(({ fingerprint }) => fingerprint);
-    const lookups = await store.readMany(fingerprints, clock()).catch(() => []);
-    return batch.filter((_, i) => lookups[i]?.state !== "absent");
-  }
-
-  /** Resolves to whether the store had lost the end; to undefined if that is unknown. */
-  async #endAgain(end: SessionEnd): Promise<boolean | undefined> {
-    try {
-      return await this.#options.endAgain(end);
-    } catch {
-      return undefined;
-    }
+    return Math.max(0, Math.round(this.#options.uptime() - this.#listeningSince));
   }
 
   async #publish(topic: string, message: EndsMessage | EndsReply): Promise<boolean> {
@@ -255,12 +220,6 @@ export class EndChannel {
   async #pause(longest: number): Promise<void> {
     const { pause, random } = this.#options;
     await pause(random() * longest);
-  }
-
-  async #retryPause(tries: number): Promise<void> {
-    const { pause, random } = this.#options;
-    const longest = Math.min(times.minRetryDelay * 2 ** tries, times.maxRetryDelay);
-    await pause((longest * (1 + random())) / 2);
   }
 
   #keep(unsubscribe: Unsubscribe): void {

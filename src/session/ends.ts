@@ -26,8 +26,13 @@ interface Remembered extends SessionEnd {
 /** A session's id never comes back, so a remembered end stays true. */
 export class RecentEnds {
   readonly #options: RecentEndsOptions;
-  /** In the order in which they were heard. */
   readonly #ends = new Map<string, Remembered>();
+  /**
+   * The ends in the order in which they were heard; those before `#first` are forgotten. The map has the same order,
+   * but each look for its first entry passes over all entries that were deleted.
+   */
+  readonly #order: Remembered[] = [];
+  #first = 0;
   #forgottenEarly = 0;
 
   constructor(options: RecentEndsOptions) {
@@ -35,6 +40,7 @@ export class RecentEnds {
   }
 
   get size(): number {
+    this.#forget();
     return this.#ends.size;
   }
 
@@ -45,10 +51,11 @@ export class RecentEnds {
 
   /** Remembers an end. Of several ends of one session, the first is kept. Returns whether it was new. */
   add({ fingerprint, reason, at }: SessionEnd): boolean {
-    this.#forget();
-    if (this.#ends.has(fingerprint)) return false;
+    if (this.get(fingerprint) !== undefined) return false;
     const { capacity, uptime } = this.#options;
-    this.#ends.set(fingerprint, { fingerprint, reason, at, heardAt: uptime() });
+    const end = { fingerprint, reason, at, heardAt: uptime() };
+    this.#ends.set(fingerprint, end);
+    this.#order.push(end);
     if (this.#ends.size > capacity) {
       this.#dropOldest();
       this.#forgottenEarly += 1;
@@ -58,27 +65,31 @@ export class RecentEnds {
 
   /** The end of a session, or undefined if it is not known to have ended. */
   get(fingerprint: string): SessionEnd | undefined {
+    this.#forget();
     return this.#ends.get(fingerprint);
   }
 
   /** All remembered ends, newest first. */
   newestFirst(): readonly SessionEnd[] {
     this.#forget();
-    return [...this.#ends.values()].toReversed();
+    return this.#order.slice(this.#first).toReversed();
   }
 
   /** Forgets the ends whose window is over. */
   #forget(): void {
     const { window, uptime } = this.#options;
     const limit = uptime() - window;
-    for (const { heardAt } of this.#ends.values()) {
-      if (heardAt > limit) return;
-      this.#dropOldest();
-    }
+    while ((this.#order[this.#first]?.heardAt ?? Infinity) <= limit) this.#dropOldest();
   }
 
   #dropOldest(): void {
-    const [oldest] = this.#ends.keys();
-    if (oldest !== undefined) this.#ends.delete(oldest);
+    const oldest = this.#order[this.#first];
+    if (oldest === undefined) return;
+    this.#ends.delete(oldest.fingerprint);
+    this.#first += 1;
+    // Rarely, so that the cost of a drop is constant on average.
+    if (this.#first * 2 <= this.#order.length) return;
+    this.#order.splice(0, this.#first);
+    this.#first = 0;
   }
 }

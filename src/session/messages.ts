@@ -27,8 +27,13 @@ export type EndsMessage =
   | ({ readonly type: "ended" } & SessionEnd)
   /** A node asks for the ends that other nodes heard in the last `within` milliseconds. */
   | { readonly type: "endsRequested"; readonly by: string; readonly within: number }
-  /** A node that has listened for `listening` milliseconds answers a request, on the asking node's own topic. */
-  | { readonly type: "endsOffered"; readonly to: string; readonly listening: number };
+  /** A node that has listened for `listening` milliseconds is about to send its ends, on the asking node's own topic. */
+  | {
+      readonly type: "endsOffered";
+      readonly to: string;
+      readonly by: string;
+      readonly listening: number;
+    };
 
 /** Published on the own topic of a node that asked. */
 export interface EndsReply {
@@ -79,10 +84,10 @@ export function readEndsMessage(message: unknown): EndsMessage | undefined {
   const { type, by, within, to, listening } = message;
   const end = toEnd(message);
   if (type === "ended") return end && { type, ...end };
-  if (type === "endsRequested" && typeof by === "string" && isTime(within))
-    return { type, by, within };
+  if (typeof by !== "string") return undefined;
+  if (type === "endsRequested" && isTime(within)) return { type, by, within };
   if (type === "endsOffered" && typeof to === "string" && isTime(listening))
-    return { type, to, listening };
+    return { type, to, by, listening };
   return undefined;
 }
 

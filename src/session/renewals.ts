@@ -79,6 +79,8 @@ export class Renewals {
     }
     if (session === undefined) return this.#audited(refused("ENDED", claims), device);
     await this.#rotated(session, device, isPublished);
+    const since = this.#options.ends?.get(fingerprint);
+    if (since !== undefined) return this.#audited(refused("ENDED", claims, since.reason), device);
     return { outcome: "renewed", session, tokens: mintPair(ring, claims.secret, session) };
   }
 
@@ -157,6 +159,9 @@ export class Renewals {
         break;
     }
     const { session } = renewal;
+    // The store may have lost an end that this node has learned meanwhile.
+    const since = this.#options.ends?.get(fingerprint);
+    if (since !== undefined) return refused("ENDED", claims, since.reason);
     return { outcome: "renewed", session, tokens: mintPair(ring, claims.secret, session) };
   }
 

@@ -152,10 +152,15 @@ export class Sessions {
   /** Reads many sessions, in the order of the fingerprints. The read does not count as a use of them. */
   async readMany(fingerprints: readonly string[]): ReturnType<SessionStore["readMany"]> {
     const { store, clock, ends } = this.#options;
-    const lookups = await store.readMany(fingerprints, clock());
-    if (ends === undefined || ends.size === 0) return lookups;
-    return lookups.map((lookup, i) =>
-      ends.get(fingerprints[i] ?? "") === undefined ? lookup : ({ state: "absent" } as const),
+    const isEnded = (fingerprint: string) => ends?.get(fingerprint) !== undefined;
+    const others = fingerprints.filter((fingerprint) => !isEnded(fingerprint));
+    const lookups = others.length > 0 ? await store.readMany(others, clock()) : [];
+    const found = new Map(others.map((fingerprint, i) => [fingerprint, lookups[i]]));
+    const cause = new StoreUnavailable("The store did not answer for a session");
+    return fingerprints.map((fingerprint) =>
+      isEnded(fingerprint)
+        ? { state: "absent" }
+        : (found.get(fingerprint) ?? { state: "unknown", cause }),
     );
   }
 
@@ -238,7 +243,7 @@ export class Sessions {
    *
    * @throws StoreUnavailable if it is unknown whether it was done; safe to repeat
    */
-  async endAgain({ fingerprint, reason, at }: SessionEnd): Promise<boolean> {
+  async endAgain({ fingerprint, reason }: SessionEnd): Promise<boolean> {
     const { store, clock, audit } = this.#options;
     let isPublished = false;
     const session = await store.end(fingerprint, clock(), {
@@ -247,7 +252,8 @@ export class Sessions {
     });
     if (session === undefined) return false;
     audit?.({ event: "endReplayed", userId: session.userId, fingerprint, reason });
-    await this.#notifier.change({ type: "ended", fingerprint, session, reason, at }, isPublished);
+    const ended = { type: "ended", fingerprint, session, reason, at: clock() } as const;
+    await this.#notifier.change(ended, isPublished);
     return true;
   }
 

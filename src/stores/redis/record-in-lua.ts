@@ -48,6 +48,9 @@ const luaFields = changed
   })
   .join("\n");
 
+/** Far more than a later version needs. Very many members would hold up Redis. */
+const maxMembers = 1_000;
+
 /** Reads a record as its members' texts, and writes it with the changed ones replaced. */
 const record = `
 local fields = {
@@ -83,6 +86,7 @@ local function membersOf(text)
     from = string.match(text, '^%s*:%s*()', to)
     at = afterValue(text, from)
     names[#names + 1] = name
+    if #names > ${maxMembers} then error('the record is not understood') end
     values[name] = string.sub(text, from, at - 1)
   until string.byte(text, at) == 125
   return names, values
@@ -111,21 +115,15 @@ local function encode(session)
 end
 `;
 
-/**
- * The reason of an end takes the place of the record. A script with a second key fails while the slot is moved to
- * another node, and nodes of earlier versions take this text for an expired session.
- */
-export const endRecord = `
+/** The reason of an end if the text is that of `encodeEnd`, which takes the place of the record. */
+export const endReasonOf = `
 local function endReasonOf(text)
   return string.match(text or '', '^{"idleExpiresAt":0,"endReason":"([A-Z_]+)"}$')
-end
-local function endRecord(reason)
-  return '{"idleExpiresAt":0,"endReason":"' .. reason .. '"}'
 end
 `;
 
 /** The session as a table and as its text, or nil and the reason of its end if there is no live one. */
-export const live = `${record}${endRecord}
+export const live = `${record}${endReasonOf}
 local function live(key, now)
   local text = redis.call('GET', key)
   if not text then return end

@@ -28,7 +28,18 @@ export function encode(session: Session): string {
   return JSON.stringify(record);
 }
 
-/** The text that takes the place of the record of an ended session: see `endRecord` in record-in-lua.ts. */
+/**
+ * The text that takes the place of the record of an ended session. A key of its own would be in the way while the
+ * slot is moved to another node: scripts with two keys fail then. Nodes of earlier versions take this text for an
+ * expired session.
+ *
+ * @param reason undefined if it is not known
+ */
+export function encodeEnd(reason: EndReason | undefined): string {
+  return JSON.stringify({ idleExpiresAt: 0, endReason: reason ?? "UNKNOWN" });
+}
+
+/** `endReasonOf` in record-in-lua.ts. */
 const endRecord = /^\{"idleExpiresAt":0,"endReason":"([A-Z_]+)"\}$/;
 
 /** The value of a session's key. */

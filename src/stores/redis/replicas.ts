@@ -1,8 +1,8 @@
-/** Ends sessions over connections of their own, and waits until replicas have the ends. */
-import { Cluster, type Redis } from "ioredis";
-import { hostAndPort } from "./address.ts";
+/** Waits until replicas have the ends of sessions, over connections of its own. */
+import DataLoader from "dataloader";
+import { Cluster, Command, type Redis } from "ioredis";
 import { closeClient, type RedisClient } from "./client.ts";
-import { defineScripts } from "./scripts.ts";
+import { endScript, type EndArguments } from "./scripts.ts";
 
 export interface ReplicatedOptions {
   /** How many replicas must have an end. */
@@ -11,47 +11,113 @@ export interface ReplicatedOptions {
   readonly timeout: number;
 }
 
-/**
- * `WAIT` covers the earlier writes of its connection and blocks the later ones, so ends need a connection to each
- * master that nothing else uses. It cannot be part of a script.
- */
-export class ReplicatedClient {
-  /** Sends the ends. */
-  readonly client: RedisClient;
-  readonly #options: ReplicatedOptions;
+interface ReplicatedEnd {
+  readonly end: EndArguments;
+  /** Another node of the cluster has referred to this one, and still has the slot. */
+  readonly asking: boolean;
+}
 
-  /** Takes ownership of the client, which does not pipeline by itself. */
+/** How many nodes of a cluster may refer an end to another one. */
+const maxRedirections = 5;
+
+/**
+ * `WAIT` covers the earlier writes of its connection, and blocks the later commands. So the store ends a session over
+ * its own connection first, which nothing holds up. Then this ends it again over another one, in rounds: all ends that
+ * came during a round go into the next, with one `WAIT`. To end a session again changes nothing, unless a failover
+ * lost the end meanwhile.
+ */
+export class ReplicatedEnds {
+  readonly #client: RedisClient;
+  readonly #options: ReplicatedOptions;
+  readonly #rounds = new WeakMap<Redis, DataLoader<ReplicatedEnd, undefined>>();
+
+  /** Takes ownership of the client, which nothing else uses and which does not pipeline by itself. */
   constructor(client: RedisClient, options: ReplicatedOptions) {
-    defineScripts(client);
-    this.client = client;
+    this.#client = client;
     this.#options = options;
   }
 
   /**
-   * Resolves when the replicas of the key's master have all earlier writes of this client.
+   * Resolves when the replicas of the session's master have the end, after one round or two.
    *
-   * @throws {Error} if too few of them have: it is unknown whether the writes survive a failover.
+   * @throws {Error} if too few of them have: it is unknown whether the end survives a failover.
    */
-  async acknowledged(key: string): Promise<void> {
-    const { replicas, timeout } = this.#options;
-    const master = await this.#masterOf(key);
-    const count = Number(await master.call("WAIT", replicas, timeout));
-    if (count < replicas)
-      throw new Error(`${count} of ${replicas} replicas acknowledged within ${timeout} ms`);
+  async endAgain(end: EndArguments): Promise<void> {
+    let node = this.#masterOf(end[0]);
+    let asking = false;
+    for (let redirections = 0; ; redirections += 1)
+      try {
+        return await this.#roundsOf(node).load({ end, asking });
+      } catch (error) {
+        const [, kind, address] = /^(MOVED|ASK) \d+ (\S+)$/.exec(messageOf(error)) ?? [];
+        if (address === undefined || redirections === maxRedirections) throw error;
+        node = this.#nodeAt(address);
+        asking = kind === "ASK";
+      }
   }
 
   async close(): Promise<void> {
-    await closeClient(this.client);
+    await closeClient(this.#client);
   }
 
-  async #masterOf(key: string): Promise<Redis> {
-    const { client } = this;
-    if (!(client instanceof Cluster)) return client;
-    const name = client.slots[await client.cluster("KEYSLOT", key)]?.[0];
-    const master = client
-      .nodes("master")
-      .find(({ options: { host = "", port = 0 } }) => hostAndPort({ host, port }) === name);
-    if (master === undefined) throw new Error("The master of the session is not connected");
-    return master;
+  #masterOf(key: string): Redis {
+    if (!(this.#client instanceof Cluster)) return this.#client;
+    const slot = new Command("get", [key]).getSlot();
+    return this.#nodeAt(this.#client.slots[slot]?.[0]);
   }
+
+  #nodeAt(address: string | undefined): Redis {
+    const nodes = this.#client instanceof Cluster ? this.#client.nodes("master") : [];
+    const node = nodes.find(
+      ({ options: { host = "", port = 0 } }) => `${host}:${port}` === address,
+    );
+    if (node === undefined) throw new Error("The master of the session is not connected");
+    return node;
+  }
+
+  #roundsOf(node: Redis): DataLoader<ReplicatedEnd, undefined> {
+    const known = this.#rounds.get(node);
+    if (known !== undefined) return known;
+    let last: Promise<unknown> = Promise.resolve();
+    const rounds = new DataLoader<ReplicatedEnd, undefined>(
+      (ends) => {
+        const round = this.#round(node, ends);
+        last = round.catch(() => {});
+        return round;
+      },
+      {
+        cache: false,
+        batchScheduleFn: (start) => void last.then(() => setImmediate(start)),
+      },
+    );
+    this.#rounds.set(node, rounds);
+    return rounds;
+  }
+
+  /** Returns for each end why it is unknown whether the replicas have it. */
+  async #round(
+    node: Redis,
+    ends: readonly ReplicatedEnd[],
+  ): Promise<readonly (Error | undefined)[]> {
+    const { replicas, timeout } = this.#options;
+    const pipeline = node.pipeline();
+    const positions = ends.map(({ end, asking }) => {
+      if (asking) pipeline.asking();
+      // Not EVALSHA: if Redis has forgotten the script, the second attempt would come after WAIT.
+      pipeline.eval(endScript, 1, ...end);
+      return pipeline.length - 1;
+    });
+    pipeline.call("WAIT", replicas, timeout);
+    const replies = (await pipeline.exec()) ?? [];
+    const [failure, count] = replies.at(-1) ?? [new Error("Redis did not reply")];
+    const tooFew =
+      Number(count) >= replicas
+        ? undefined
+        : new Error(`${Number(count)} of ${replicas} replicas confirmed within ${timeout} ms`);
+    return positions.map((position) => replies[position]?.[0] ?? failure ?? tooFew);
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : "";
 }

@@ -5,7 +5,7 @@ import { maxForeignReplays } from "../../session/renewal-rules.ts";
 import { maxNetworks } from "../../session/session.ts";
 import type { RenewalOutcome } from "../../session/store.ts";
 import type { RedisClient } from "./client.ts";
-import { endRecord, live, setRotated } from "./record-in-lua.ts";
+import { endReasonOf, live, setRotated } from "./record-in-lua.ts";
 
 declare module "ioredis" {
   interface RedisCommander<Context> {
@@ -20,7 +20,7 @@ declare module "ioredis" {
       clockOffset: number,
       network: string,
       foreignReplaysEnd: 0 | 1,
-      fingerprint: string,
+      message: string,
       channel: string,
     ): Result<
       | ["absent", string | null]
@@ -36,19 +36,11 @@ declare module "ioredis" {
       clockOffset: number,
       network: string,
       securityVersion: number,
-      fingerprint: string,
+      message: string,
       channel: string,
     ): Result<[text: string, published: number] | null, Context>;
     curfewTouch(key: string, now: number): Result<unknown, Context>;
-    curfewEnd(
-      key: string,
-      reason: string,
-      reasonTtl: number,
-      now: number,
-      fingerprint: string,
-      channel: string,
-      endsChannel: string,
-    ): Result<[text: string | null, published: number], Context>;
+    curfewEnd(...end: EndArguments): Result<[text: string | null, published: number], Context>;
     curfewList(
       key: string,
       now: number,
@@ -57,6 +49,17 @@ declare module "ioredis" {
     ): Result<unknown, Context>;
   }
 }
+
+/** The arguments of the script that ends a session. An empty channel publishes nothing. */
+export type EndArguments = readonly [
+  key: string,
+  endRecord: string,
+  /** In milliseconds. */
+  recordTtl: number,
+  message: string,
+  channel: string,
+  endsChannel: string,
+];
 
 /** Idempotent. ioredis sends a script's text again if Redis has forgotten it. */
 export function defineScripts(client: RedisClient): void {
@@ -93,17 +96,15 @@ end
 `;
 
 /**
- * Publishes the change in the step that makes it, so that no node can die between the two. The message has the
- * record as it is stored. An empty channel publishes nothing. Returns 1 if it was published: if Redis refuses
- * that, the change is made all the same, and the caller publishes.
+ * Publishes the change in the step that makes it, so that no node can die between the two. The message is a JSON
+ * object, to which this adds the record as it is stored. An empty channel publishes nothing. Returns 1 if it was
+ * published: if Redis refuses that, the change is made all the same, and the caller publishes.
  */
 const publish = `
-local function publish(channel, message)
+local function publish(channel, message, text)
   if channel == '' then return 0 end
+  if text then message = string.sub(message, 1, -2) .. ',"session":' .. text .. '}' end
   return type(redis.pcall('PUBLISH', channel, message)) == 'number' and 1 or 0
-end
-local function publishRenewed(channel, fingerprint, text)
-  return publish(channel, '{"type":"renewed","fingerprint":"' .. fingerprint .. '","session":' .. text .. '}')
 end
 `;
 
@@ -120,6 +121,24 @@ local function isForeignReplay(session, network)
 end
 `;
 
+/** Always writes, so that the replicas have something to acknowledge. */
+export const endScript = `
+-- KEYS[1] the record
+-- ARGV[1] the record of the end, ARGV[2] milliseconds to keep it
+-- ARGV[3] the message, ARGV[4] the channel of the session, ARGV[5] the channel of all ends
+${endReasonOf}${publish}
+local text = redis.call('GET', KEYS[1])
+if endReasonOf(text) then
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+  return {false, 1}
+end
+-- Redis refuses SET when it is out of memory, but not DEL.
+if redis.pcall('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]).err then redis.call('DEL', KEYS[1]) end
+local published = publish(ARGV[5], ARGV[3])
+if text then published = math.min(published, publish(ARGV[4], ARGV[3], text)) end
+return {text, published}
+`;
+
 const scripts = {
   // `decideRenewal` and `rotateSession` in Lua. cjson prints up to 14 digits, and times have 13. The grace
   // period is measured by Redis's own clock when the script runs: it is the same for every node, however
@@ -130,7 +149,7 @@ const scripts = {
 -- ARGV[4] accessExpiresAt, ARGV[5] idleExpiresAt, neither limited by absoluteExpiresAt yet
 -- ARGV[6] grace period in milliseconds, ARGV[7] offset of the caller's clock in milliseconds
 -- ARGV[8] the client's network, ARGV[9] 1 if foreign replays in a row end the session
--- ARGV[10] the fingerprint, ARGV[11] the channel of the session
+-- ARGV[10] the message, ARGV[11] the channel of the session
 ${live}${clock}${rotate}${publish}${luaIsForeignReplay}
 local session, text = live(KEYS[1], ARGV[1])
 if not session then return {'absent', text or false} end
@@ -154,7 +173,7 @@ end
 rotate(session, presented, ARGV[1], ARGV[4], ARGV[5], ARGV[8])
 session.graceEndsAt = now + ARGV[6]
 local stored = store(KEYS[1], session)
-return {'rotated', stored, publishRenewed(ARGV[11], ARGV[10], stored)}
+return {'rotated', stored, publish(ARGV[11], ARGV[10], stored)}
 `,
 
   // `reissueSession` in Lua.
@@ -163,7 +182,7 @@ return {'rotated', stored, publishRenewed(ARGV[11], ARGV[10], stored)}
 -- ARGV[1] now, ARGV[2] generation of the caller's token
 -- ARGV[3] accessExpiresAt, ARGV[4] idleExpiresAt, neither limited by absoluteExpiresAt yet
 -- ARGV[5] offset of the caller's clock in milliseconds, ARGV[6] the client's network
--- ARGV[7] the user's security version, ARGV[8] the fingerprint, ARGV[9] the channel of the session
+-- ARGV[7] the user's security version, ARGV[8] the message, ARGV[9] the channel of the session
 ${live}${clock}${rotate}${publish}
 local session = live(KEYS[1], ARGV[1])
 if not session then return false end
@@ -173,7 +192,7 @@ session.graceEndsAt = clock(ARGV[5])
 session.minGeneration = session.generation
 session.securityVersion = math.max(session.securityVersion, tonumber(ARGV[7]))
 local stored = store(KEYS[1], session)
-return {stored, publishRenewed(ARGV[9], ARGV[8], stored)}
+return {stored, publish(ARGV[9], ARGV[8], stored)}
 `,
 
   curfewTouch: `
@@ -186,24 +205,7 @@ session.lastSeenAt = tonumber(ARGV[1])
 redis.call('SET', KEYS[1], encode(session), 'KEEPTTL')
 `,
 
-  // Always writes, so that the replicas have something to acknowledge.
-  curfewEnd: `
--- KEYS[1] the record
--- ARGV[1] the reason, ARGV[2] milliseconds to keep it, ARGV[3] now
--- ARGV[4] the fingerprint, ARGV[5] the channel of the session, ARGV[6] the channel of all ends
-${endRecord}${publish}
-local reason, fingerprint = ARGV[1], ARGV[4]
-local text = redis.call('GET', KEYS[1])
-if endReasonOf(text) then
-  redis.call('PEXPIRE', KEYS[1], ARGV[2])
-  return {false, 1}
-end
-redis.call('SET', KEYS[1], endRecord(reason), 'PX', ARGV[2])
-local ended = '{"type":"ended","fingerprint":"' .. fingerprint .. '","reason":"' .. reason .. '","at":' .. ARGV[3]
-local published = publish(ARGV[6], ended .. '}')
-if text then published = math.min(published, publish(ARGV[5], ended .. ',"session":' .. text .. '}')) end
-return {text, published}
-`,
+  curfewEnd: endScript,
 
   curfewList: `
 -- KEYS[1] the index of a user

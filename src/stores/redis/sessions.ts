@@ -16,8 +16,8 @@ import { chunksOf } from "../../lib/in-batches.ts";
 import { endsTopic, sessionTopic } from "../../session/messages.ts";
 import type { ChannelOf } from "./channel-names.ts";
 import { closeClient, ignore, type RedisClient } from "./client.ts";
-import { encode, readRecord, toEndReason, type RecordReading } from "./record.ts";
-import type { ReplicatedClient } from "./replicas.ts";
+import { encode, encodeEnd, readRecord, toEndReason, type RecordReading } from "./record.ts";
+import type { ReplicatedEnds } from "./replicas.ts";
 import { defineScripts } from "./scripts.ts";
 import { UserIndex } from "./user-index.ts";
 
@@ -44,8 +44,8 @@ export interface RedisSessionsOptions {
    * @default 86400000
    */
   readonly endReasonTtl?: number;
-  /** Ends sessions and waits for replicas. The store closes it. Default: ends are not awaited */
-  readonly replicated?: ReplicatedClient;
+  /** Waits until replicas have the ends. The store closes it. Default: does not wait */
+  readonly replicated?: ReplicatedEnds;
   /** Reports that another Redis answers: see `SessionStore.onReplaced`. */
   readonly links?: { onReplaced(listener: () => void): () => void };
 }
@@ -118,7 +118,7 @@ export class RedisSessions implements SessionStore {
         now - Date.now(),
         network,
         foreignReplaysEnd ? 1 : 0,
-        fingerprint,
+        renewedMessage(fingerprint),
         this.#channel(sessionTopic(fingerprint)),
       ),
     );
@@ -146,7 +146,7 @@ export class RedisSessions implements SessionStore {
         now - Date.now(),
         network,
         securityVersion,
-        fingerprint,
+        renewedMessage(fingerprint),
         this.#channel(sessionTopic(fingerprint)),
       ),
     );
@@ -164,23 +164,22 @@ export class RedisSessions implements SessionStore {
 
   async end(fingerprint: string, now: number, request?: EndRequest): Promise<Session | undefined> {
     const { replicated, endReasonTtl = defaultEndReasonTtl } = this.#options;
-    const client = replicated?.client ?? this.#client;
-    const [text, published] = await orUnavailable(
-      client.curfewEnd(
-        sessionKey(fingerprint),
-        request?.reason ?? "UNKNOWN",
-        endReasonTtl,
-        now,
-        fingerprint,
-        this.#channel(sessionTopic(fingerprint)),
-        this.#channel(endsTopic),
-      ),
-    );
+    const reason = request?.reason;
+    const end = [
+      sessionKey(fingerprint),
+      encodeEnd(reason),
+      endReasonTtl,
+      JSON.stringify({ type: "ended", fingerprint, reason, at: now }),
+      // A message without a reason would not be understood.
+      reason === undefined ? "" : this.#channel(sessionTopic(fingerprint)),
+      reason === undefined ? "" : this.#channel(endsTopic),
+    ] as const;
+    const [text, published] = await orUnavailable(this.#client.curfewEnd(...end));
     if (published === 1 && this.#options.channelOf) request?.onPublished?.();
     const reading = readRecord(fingerprint, text);
     // Not awaited: the index may be on another node of a cluster, and that node may hang.
     if (reading.state === "session") void this.#index.remove(reading.session.userId, [fingerprint]);
-    if (replicated) await orUnavailable(replicated.acknowledged(sessionKey(fingerprint)));
+    if (replicated) await orUnavailable(replicated.endAgain(end));
     // A record that is not understood is removed all the same, without a session to return.
     return reading.state === "session" ? liveSession(fingerprint, reading, now) : undefined;
   }
@@ -247,6 +246,11 @@ export class RedisSessions implements SessionStore {
 /** The braces make the fingerprint the hash tag, which alone determines the slot in a cluster. */
 function sessionKey(fingerprint: string): string {
   return `curfew:session:{${fingerprint}}`;
+}
+
+/** To which the scripts add the session. */
+function renewedMessage(fingerprint: string): string {
+  return JSON.stringify({ type: "renewed", fingerprint });
 }
 
 function sessionOf(fingerprint: string, reading: RecordReading): Session | undefined {
