@@ -25,7 +25,7 @@ async function loseEnds(
 ): Promise<void> {
   for (const replica of replicas) await replica.untilInSyncWith(master);
   for (const replica of replicas) replica.freeze();
-  // What the master has sent, a frozen replica would read later. It cannot connect again.
+  // Without it, a frozen replica would read later what the master has sent. It cannot connect again.
   await master.command("CLIENT", "KILL", "TYPE", "replica");
   await logOutVictims(context, logoutNode(context), victims);
   await betweenEndAndLoss();

@@ -20,7 +20,7 @@ export interface ScenarioContext extends Pick<Cluster, "redis" | "nodes" | "admi
   readonly victims: readonly Client[];
   /** Clients that stay signed in. */
   readonly others: readonly Client[];
-  /** What the scenario starts, until the nodes have stopped. */
+  /** Disposed when the nodes have stopped. */
   readonly opened: AsyncDisposableStack;
 }
 

@@ -1,4 +1,4 @@
-/** Copies of a Redis server's data, and what a server has of a session. */
+/** Copies of a Redis server's data, and the record of a session on one server. */
 import { Redis } from "ioredis";
 import { readRecord, type RecordReading } from "../../src/stores/redis/record.ts";
 import { startRedis, type RedisServer } from "./redis.ts";
@@ -28,7 +28,7 @@ export async function demote(master: RedisServer, successor: RedisServer): Promi
   await untilAttached(master);
 }
 
-/** What a server, master or replica, has under the session's key. */
+/** Reads the state of the session's record on a server, master or replica. */
 export async function recordAt(
   { port }: { readonly port: number },
   fingerprint: string,
