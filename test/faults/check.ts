@@ -49,6 +49,8 @@ export interface Verdict {
   readonly closes: number;
   /** Number of uses that were accepted while no node that was asked knew of the end. */
   readonly acceptedWhileForgotten: number;
+  /** How long after the beginning of that time the last of them began (ms). */
+  readonly lastAccepted: number;
 }
 
 interface Connection {
@@ -88,6 +90,7 @@ export function check(entries: readonly Entry[], bounds: Bounds): Verdict {
   let worst = 0;
   let closes = 0;
   let acceptedWhileForgotten = 0;
+  let lastAccepted = 0;
 
   /** From when a connection may stay open no longer than the bound. */
   const mustCloseFrom = (session: string, opened: number) => {
@@ -115,9 +118,11 @@ export function check(entries: readonly Entry[], bounds: Bounds): Verdict {
     const what = `${name} ${begun.op} of ${session} on ${node}`;
     if (done.kind === "ok" && begun.at > (ends.get(session)?.latest ?? Infinity)) {
       const { at = Infinity, until = -Infinity } = forgotten.get(session) ?? {};
-      const isForgotten = begun.at >= at && duration(node, at, begun.at) <= until - at;
-      if (isForgotten) acceptedWhileForgotten += 1;
-      else report("ACCEPTED_AFTER_END", done.at, what);
+      const passed = begun.at < at ? Infinity : duration(node, at, begun.at);
+      if (passed <= until - at) {
+        acceptedWhileForgotten += 1;
+        lastAccepted = Math.max(lastAccepted, passed);
+      } else report("ACCEPTED_AFTER_END", done.at, what);
     }
     if (done.reason === "REUSED" && (acceptedReuseFrom.get(session) ?? Infinity) > done.at)
       report("REUSED", done.at, what);
@@ -165,7 +170,7 @@ export function check(entries: readonly Entry[], bounds: Bounds): Verdict {
     } else if (duration(node, since, entry.at) > bounds.end || entry.at > closed)
       report("DELIVERED_PAST_BOUND", entry.at, `${what} of ${session} on ${node}`);
   }
-  return { violations, worst, ends: ends.size, closes, acceptedWhileForgotten };
+  return { violations, worst, ends: ends.size, closes, acceptedWhileForgotten, lastAccepted };
 }
 
 /** By session. */

@@ -78,7 +78,9 @@ function table(): string {
 function acceptedUses(runs: readonly Run[]): string {
   const within = sum(runs.map(({ acceptedWhileForgotten }) => acceptedWhileForgotten));
   const past = sum(runs.map(({ acceptedAfterEnd }) => acceptedAfterEnd));
-  return within === 0 ? `${past}` : `${past} (${within} within the bound)`;
+  if (within === 0) return `${past}`;
+  const last = Math.round(Math.max(...runs.map(({ lastAccepted }) => lastAccepted)));
+  return `${past} (within the bound: ${within}, up to ${last} ms)`;
 }
 
 function sum(numbers: readonly number[]): number {

@@ -24,7 +24,10 @@ export interface ScenarioContext extends Pick<Cluster, "redis" | "nodes" | "admi
   readonly opened: AsyncDisposableStack;
 }
 
-export interface Run extends Pick<Verdict, "worst" | "ends" | "closes" | "acceptedWhileForgotten"> {
+export interface Run extends Pick<
+  Verdict,
+  "worst" | "ends" | "closes" | "acceptedWhileForgotten" | "lastAccepted"
+> {
   readonly seed: number;
   /** Everything that went wrong, and the path of the trace. */
   readonly faults: readonly string[];
