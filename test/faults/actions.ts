@@ -86,8 +86,7 @@ async function killMaster(
 
 /** Kills the master, for which three Sentinels promote a replica. */
 export async function failOverToReplica(context: ScenarioContext): Promise<void> {
-  const { redis } = context;
-  if (!(redis instanceof RedisSentinels)) throw new Error("This Redis has no Sentinels");
+  const redis = sentinelsOf(context);
   await killMaster(context, await redis.master(), await redis.replicas());
 }
 
@@ -120,11 +119,16 @@ export async function moveSlots(context: ScenarioContext): Promise<void> {
   }
 }
 
-function clusterOf({ redis }: ScenarioContext): RedisCluster {
+export function sentinelsOf({ redis }: ScenarioContext): RedisSentinels {
+  if (!(redis instanceof RedisSentinels)) throw new Error("This Redis has no Sentinels");
+  return redis;
+}
+
+export function clusterOf({ redis }: ScenarioContext): RedisCluster {
   if (!(redis instanceof RedisCluster)) throw new Error("This Redis is no cluster");
   return redis;
 }
 
-async function slotOf(redis: RedisCluster, client: Client | undefined): Promise<number> {
+export async function slotOf(redis: RedisCluster, client: Client | undefined): Promise<number> {
   return redis.slotOf(`curfew:session:{${client?.session}}`);
 }

@@ -29,6 +29,12 @@ const connect = (from = 20) => op("connect", [from, from + 10], { connection: 1 
 const close = (at: number, code = 4401): Entry[] => [{ kind: "close", at, connection: 1, code }];
 const delivery = (at: number): Entry[] => [{ kind: "delivery", at, connection: 1 }];
 const wiped = (at: number): Entry[] => [{ kind: "wiped", at }];
+const everybodyEnded = (at: number, until: number): Entry[] => [
+  { kind: "everybodyEnded", at, until },
+];
+const forgotten = (at: number, until: number, closesFrom = at): Entry[] => [
+  { kind: "forgotten", at, sessions: ["s"], until, closesFrom },
+];
 const outage = (at: number, until: number, nodes = ["a"]): Entry[] => [
   { kind: "outage", at, until, nodes },
 ];
@@ -113,6 +119,19 @@ describe("the checker accepts", () => {
       "a login with unknown outcome when the store loses its data",
       [op("login", [40, 60]), wiped(50), use(100)],
     ],
+    ["a use while no node knows of the end", [logout(), forgotten(1020, 1500), use(1499)]],
+    [
+      "a connection that opens in that time and closes within the bound afterwards",
+      [logout(), forgotten(1020, 1500, 1500), connect(1300), delivery(1590), close(1600)],
+    ],
+    [
+      "a use and a refusal while an operator ends everybody's sessions",
+      [login(), everybodyEnded(100, 200), use(150), op("use", [150, 160], ended)],
+    ],
+    [
+      "a session that begins while an operator ends everybody's sessions",
+      [op("login", [110, 120]), everybodyEnded(100, 200), use(300)],
+    ],
     [
       "a refusal of a session that the store has lost",
       [login(), wiped(50), op("use", [60, 70], ended)],
@@ -152,6 +171,31 @@ describe("the checker reports", () => {
       "ACCEPTED_AFTER_END",
       "a use of a session that the store has lost",
       [login(), wiped(50), use(60)],
+    ],
+    [
+      "ACCEPTED_AFTER_END",
+      "a use after the time in which no node knows of the end",
+      [logout(), forgotten(1020, 1500), use(1501)],
+    ],
+    [
+      "ACCEPTED_AFTER_END",
+      "a use before the time in which no node knows of the end",
+      [logout(), forgotten(1020, 1500), use(1015)],
+    ],
+    [
+      "ACCEPTED_AFTER_END",
+      "a use after an operator has ended everybody's sessions",
+      [login(), everybodyEnded(100, 200), use(201)],
+    ],
+    [
+      "OPEN_PAST_BOUND",
+      "a connection from before the end that closes late although no node knows of the end later",
+      [connect(), logout(), forgotten(1020, 1500), close(1111)],
+    ],
+    [
+      "OPEN_PAST_BOUND",
+      "a connection that opens while no node knows of the end, and closes late",
+      [logout(), forgotten(1020, 1500, 1500), connect(1300), close(1601)],
     ],
     [
       "OPEN_PAST_BOUND",
@@ -261,4 +305,10 @@ it("the verdict contains the longest time that a connection was open after an en
   expect(verdictOn(connect(), logout(), close(1050))).toMatchObject({ worst: 40, closes: 1 });
   expect(verdictOn(connect(), close(500, 1005), logout())).toMatchObject({ worst: 0, closes: 0 });
   expect(verdictOn(connect(), outage(100, 5000), close(900, 1013)).worst).toBe(800);
+});
+
+it("the verdict contains the uses that were accepted while no node knew of the end", () => {
+  const verdict = verdictOn(logout(), forgotten(1020, 1500), use(1100), use(1200), use(1600));
+  expect(verdict).toMatchObject({ acceptedWhileForgotten: 2, lastAccepted: 180 });
+  expect(verdict.violations.map(({ rule }) => rule)).toEqual(["ACCEPTED_AFTER_END"]);
 });

@@ -1,7 +1,7 @@
 /** Checks a trace against the guarantees and reports each violation. */
 import { delaysOf } from "./delays.ts";
 import { acceptedReuses } from "./reuse.ts";
-import type { Entry, Op, Operation, Outcome } from "./trace.ts";
+import type { Entry, Forgotten, Op, Operation, Outcome } from "./trace.ts";
 
 /** The guarantees of a run (ms), not counting delays that the machine causes. */
 export interface Bounds {
@@ -47,6 +47,10 @@ export interface Verdict {
   readonly ends: number;
   /** Number of connections that were open when their session ended. */
   readonly closes: number;
+  /** Number of uses that were accepted while no node that was asked knew of the end. */
+  readonly acceptedWhileForgotten: number;
+  /** How long after the beginning of that time the last of them began (ms). */
+  readonly lastAccepted: number;
 }
 
 interface Connection {
@@ -82,8 +86,18 @@ export function check(entries: readonly Entry[], bounds: Bounds): Verdict {
   const delayed = delaysOf(entries);
   const duration = (node: string, from: number, to: number) => to - from - delayed(node, from, to);
   const acknowledged = acknowledgementsOf(ops);
+  const forgotten = forgottenOf(entries);
   let worst = 0;
   let closes = 0;
+  let acceptedWhileForgotten = 0;
+  let lastAccepted = 0;
+
+  /** From when a connection may stay open no longer than the bound. */
+  const mustCloseFrom = (session: string, opened: number) => {
+    const { latest = Infinity } = ends.get(session) ?? {};
+    const { at = Infinity, closesFrom = 0 } = forgotten.get(session) ?? {};
+    return Math.max(latest, opened, opened < at ? 0 : closesFrom);
+  };
 
   const reportUnlessEnded = (session: string, node: string, at: number, what: string) => {
     if ((ends.get(session)?.earliest ?? Infinity) <= at) return;
@@ -102,8 +116,14 @@ export function check(entries: readonly Entry[], bounds: Bounds): Verdict {
       report("UNEXPECTED", done.at, `${name} ${begun.op} on ${node}: ${done.reason}`);
     if (done === undefined || session === undefined || !checked.has(name)) continue;
     const what = `${name} ${begun.op} of ${session} on ${node}`;
-    if (done.kind === "ok" && begun.at > (ends.get(session)?.latest ?? Infinity))
-      report("ACCEPTED_AFTER_END", done.at, what);
+    if (done.kind === "ok" && begun.at > (ends.get(session)?.latest ?? Infinity)) {
+      const { at = Infinity, until = -Infinity } = forgotten.get(session) ?? {};
+      const passed = begun.at < at ? Infinity : duration(node, at, begun.at);
+      if (passed <= until - at) {
+        acceptedWhileForgotten += 1;
+        lastAccepted = Math.max(lastAccepted, passed);
+      } else report("ACCEPTED_AFTER_END", done.at, what);
+    }
     if (done.reason === "REUSED" && (acceptedReuseFrom.get(session) ?? Infinity) > done.at)
       report("REUSED", done.at, what);
     if (done.reason === "ENDED") reportUnlessEnded(session, node, done.at, name);
@@ -116,11 +136,14 @@ export function check(entries: readonly Entry[], bounds: Bounds): Verdict {
 
   for (const { id, session, node, opened, closed } of connections) {
     const what = `connection ${id} of ${session} on ${node}`;
-    const since = Math.max(ends.get(session)?.latest ?? Infinity, opened);
+    const since = mustCloseFrom(session, opened);
     if (closed >= since) {
       closes += 1;
       worst = Math.max(worst, duration(node, since, closed));
-      const ackedHere = Math.max(acknowledged.get(`${session} ${node}`) ?? Infinity, opened);
+      const isReopened = opened >= (forgotten.get(session)?.at ?? Infinity);
+      const ackedHere = isReopened
+        ? Infinity
+        : Math.max(acknowledged.get(`${session} ${node}`) ?? Infinity, opened);
       if (
         duration(node, since, closed) > bounds.end ||
         duration(node, ackedHere, closed) > bounds.endOnSameNode
@@ -139,7 +162,7 @@ export function check(entries: readonly Entry[], bounds: Bounds): Verdict {
   for (const entry of entries) {
     if (entry.kind !== "delivery" && entry.kind !== "close") continue;
     const { session = "", node = "", opened = 0, closed = 0 } = byId.get(entry.connection) ?? {};
-    const since = Math.max(ends.get(session)?.latest ?? Infinity, opened);
+    const since = mustCloseFrom(session, opened);
     const what = `connection ${entry.connection}`;
     if (entry.kind === "close") {
       if (entry.code === sessionEndedCode) reportUnlessEnded(session, node, entry.at, what);
@@ -147,7 +170,16 @@ export function check(entries: readonly Entry[], bounds: Bounds): Verdict {
     } else if (duration(node, since, entry.at) > bounds.end || entry.at > closed)
       report("DELIVERED_PAST_BOUND", entry.at, `${what} of ${session} on ${node}`);
   }
-  return { violations, worst, ends: ends.size, closes };
+  return { violations, worst, ends: ends.size, closes, acceptedWhileForgotten, lastAccepted };
+}
+
+/** By session. */
+function forgottenOf(entries: readonly Entry[]): ReadonlyMap<string, Forgotten> {
+  return new Map(
+    entries.flatMap((entry) =>
+      entry.kind === "forgotten" ? entry.sessions.map((session) => [session, entry] as const) : [],
+    ),
+  );
 }
 
 function operationsOf(entries: readonly Entry[]): Op[] {
@@ -194,6 +226,14 @@ function connectionsOf(
   );
 }
 
+/** When all sessions ended: not before the first time, and those of before certainly by the second. */
+function allEnded(entries: readonly Entry[]): readonly (readonly [from: number, by: number])[] {
+  return entries.flatMap((entry) => {
+    if (entry.kind === "wiped") return [[entry.at, entry.at] as const];
+    return entry.kind === "everybodyEnded" ? [[entry.at, entry.until] as const] : [];
+  });
+}
+
 /**
  * Computes when each session ended. A session may have ended from the first request to end it. It has ended
  * when the end is acknowledged or when any client receives it: no session may return after that.
@@ -220,11 +260,11 @@ function endsOf(
       mayEndFrom(begun.session, begun.at);
       if (done?.kind === "ok") hasEndedBy(begun.session, done.at);
     }
-  for (const wiped of entries.filter((entry) => entry.kind === "wiped"))
+  for (const [from, by] of allEnded(entries))
     for (const { begun, done } of ops) {
-      if (begun.name !== "login" || done?.session === undefined || begun.at > wiped.at) continue;
-      mayEndFrom(done.session, wiped.at);
-      if (done.at < wiped.at) hasEndedBy(done.session, wiped.at);
+      if (begun.name !== "login" || done?.session === undefined || begun.at > by) continue;
+      mayEndFrom(done.session, from);
+      if (done.at < from) hasEndedBy(done.session, by);
     }
   for (const [session, at] of acceptedReuseFrom) mayEndFrom(session, at);
   for (const { begun, done } of ops)

@@ -15,10 +15,11 @@ import type { Trace } from "./trace.ts";
 
 interface Pair {
   readonly accessToken: string;
+  readonly accessTokenExpiresAt: string;
   readonly renewalToken: string;
 }
 
-const signedIn = `... on SignedIn { tokens { accessToken renewalToken } viewer { session { id } } }`;
+const signedIn = `... on SignedIn { tokens { accessToken accessTokenExpiresAt renewalToken } viewer { session { id } } }`;
 const maxConnections = 4;
 /** The kinds of long-lived connections. */
 const connectionKinds = [Socket, EventStream] as const;
@@ -40,12 +41,16 @@ export class Client {
   readonly #quiet: boolean;
   #pair: Pair | undefined;
   #session = "";
-  #connections: (Socket | EventStream)[] = [];
+  /** Those that have not closed. */
+  readonly #connections = new Set<Socket | EventStream>();
   #stopped = false;
   #ending = false;
   #running: Promise<void> = Promise.resolve();
   /** Set after a renewal with unknown outcome: the access token may be superseded, so the client renews first. */
   #mustRenew = false;
+  #renews = true;
+  /** For the next login. */
+  password = password;
   /** When the last successful login, renewal or use began. */
   lastSuccess = -Infinity;
 
@@ -63,7 +68,7 @@ export class Client {
   }
 
   get openConnections(): number {
-    return this.#connections.filter(({ isOpen }) => isOpen).length;
+    return [...this.#connections].filter(({ isOpen }) => isOpen).length;
   }
 
   /** Performs random actions, one at a time, until `stop`. */
@@ -75,7 +80,7 @@ export class Client {
     this.#stopped = true;
     await this.#running;
     for (const connection of this.#connections) connection.terminate();
-    await Promise.all(this.#connections.map(({ closed }) => closed));
+    await Promise.all(Array.from(this.#connections, ({ closed }) => closed));
   }
 
   async login(node = this.#random.pick(this.#nodes)): Promise<void> {
@@ -84,7 +89,7 @@ export class Client {
     const answer = await this.#ask(
       node,
       `mutation ($email: String!, $password: String!) { login(email: $email, password: $password) { ${signedIn} } }`,
-      { variables: { email: this.#email, password } },
+      { variables: { email: this.#email, password: this.password } },
     );
     const result = answer?.data?.login;
     if (result?.tokens === undefined) return done({ kind: "unknown" });
@@ -106,7 +111,8 @@ export class Client {
   async #connect(node: NodeAddress, Kind: (typeof connectionKinds)[number]): Promise<void> {
     if (this.#pair === undefined) return;
     const connection = new Kind(this.#trace, this.#session, node, this.#pair.accessToken);
-    this.#connections = [...this.#connections.filter(({ isOpen }) => isOpen), connection];
+    this.#connections.add(connection);
+    void connection.closed.then(() => this.#connections.delete(connection));
     await connection.settled;
   }
 
@@ -131,6 +137,21 @@ export class Client {
     this.#ending = true;
   }
 
+  /** From now on the client uses the tokens that it has, and renews them only if `renews`. */
+  setRenewing(renews: boolean): void {
+    this.#renews = renews;
+  }
+
+  /** The user's e-mail address. */
+  get email(): string {
+    return this.#email;
+  }
+
+  /** Whether the next action is a renewal. */
+  get mustRenew(): boolean {
+    return this.#mustRenew;
+  }
+
   /** Makes the next action a renewal. */
   renewNext(): void {
     this.#mustRenew = true;
@@ -148,13 +169,13 @@ export class Client {
     if (this.#pair === undefined) return this.login(node);
     // After logging out, the client tries every operation with its old tokens: none may succeed.
     const chance = this.#random.next();
-    if (this.#mustRenew && !this.#ending) return this.#renew([node]);
-    if (chance < 0.4) return this.#use(node);
+    if (this.#mustRenew && this.#renews && !this.#ending) return this.#renew([node]);
+    if (chance < 0.4 || (chance < 0.55 && !this.#renews)) return this.#use(node);
     if (chance < 0.5) return this.#renew([node]);
     if (chance < 0.55) return this.#renew([...this.#nodes]);
     if (chance < 0.7 && this.openConnections < maxConnections)
       return this.#connect(node, this.#random.pick(connectionKinds));
-    if (chance < 0.75 && !this.#ending) return this.#connections[0]?.close();
+    if (chance < 0.75 && !this.#ending) return [...this.#connections][0]?.close();
     if (this.#quiet) return;
     for (const connection of this.#connections)
       if (connection instanceof Socket) connection.operate();
@@ -163,12 +184,18 @@ export class Client {
   async #use(node: NodeAddress): Promise<void> {
     const done = this.#trace.invoke({ name: "use", session: this.#session, node: node.name });
     const begun = this.#trace.now();
-    const answer = await this.#ask(node, viewerQuery, { token: this.#pair?.accessToken });
+    const { accessToken: token, accessTokenExpiresAt = "" } = this.#pair ?? {};
+    const answer = await this.#ask(node, viewerQuery, { token });
     if (answer === undefined) return done({ kind: "unknown" });
     const error = answer.errors?.[0];
     const outcome = error
       ? outcomeOfError(error.extensions)
       : outcomeOfViewer(answer.data, this.#session);
+    // The response does not say why the request was unauthenticated.
+    if (outcome.reason === "ENDED" && Date.now() >= Date.parse(accessTokenExpiresAt)) {
+      this.#mustRenew = true;
+      return done({ kind: "fail", reason: "EXPIRED" });
+    }
     if (outcome.kind === "ok") this.lastSuccess = begun;
     done(outcome);
     if (outcome.reason === "ENDED") this.#forgetSession();

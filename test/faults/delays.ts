@@ -7,6 +7,7 @@ import type { Entry, Trace } from "./trace.ts";
 
 interface ObservedProcess {
   readonly name: string;
+  /** Of the current process. */
   readonly pid: number;
 }
 
@@ -24,7 +25,7 @@ export function recordDelays(
   nodes: readonly ObservedProcess[],
   stores: readonly number[],
 ): () => void {
-  const runDelays = nodes.map(({ name, pid }) => [name, startRunDelay([pid, ...stores])] as const);
+  const runDelays = nodes.map((node) => [node.name, runDelayOf(node, stores)] as const);
   let late = 0;
   let due = trace.now() + interval;
   const record = () => {
@@ -39,6 +40,21 @@ export function recordDelays(
   return () => {
     clearInterval(timer);
     record();
+  };
+}
+
+/** Goes on with the next process if the node is restarted. */
+function runDelayOf(node: ObservedProcess, stores: readonly number[]): () => number {
+  let { pid } = node;
+  let before = 0;
+  let current = startRunDelay([pid, ...stores]);
+  return () => {
+    if (node.pid !== pid) {
+      ({ pid } = node);
+      before += current();
+      current = startRunDelay([pid, ...stores]);
+    }
+    return before + current();
   };
 }
 

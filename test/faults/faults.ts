@@ -16,7 +16,21 @@ import {
   otherNode,
 } from "./actions.ts";
 import {
+  demoteMaster,
+  evictAndChangePasswords,
+  failOverAndRestart,
+  failOverInClusterWithoutEnds,
+  failOverWithoutEnds,
+  restoreBackup,
+  splitLinks,
+} from "./lost-ends.ts";
+import {
   rareRechecks,
+  shortLived,
+  onUnheardProbe,
+  untilLinksConverge,
+  onReplay,
+  onTokenExpiry,
   defaults,
   shortGrace,
   longGrace,
@@ -224,6 +238,51 @@ export const scenarios: readonly Scenario[] = [
     settings: rareRechecks,
     redis: () => RedisCluster.start(),
     run: moveSlots,
+  },
+  {
+    name: "Sentinel failover that loses the end",
+    ...atOnce,
+    settings: rareRechecks,
+    redis: () => RedisSentinels.start(),
+    run: failOverWithoutEnds,
+  },
+  {
+    name: "Cluster failover that loses the end",
+    ...atOnce,
+    settings: rareRechecks,
+    redis: () => RedisCluster.start(),
+    run: failOverInClusterWithoutEnds,
+  },
+  {
+    name: "failover that loses the end, and a node restarts",
+    ...onReplay,
+    settings: rareRechecks,
+    redis: () => RedisSentinels.start(),
+    run: (context) => failOverAndRestart(context, onReplay.bounds.end),
+  },
+  {
+    name: "address switched to another Redis while the old one lives",
+    ...onUnheardProbe,
+    settings: rareRechecks,
+    run: (context) => splitLinks(context, untilLinksConverge),
+  },
+  {
+    name: "demoted master that keeps its links",
+    ...atOnce,
+    settings: rareRechecks,
+    run: demoteMaster,
+  },
+  {
+    name: "eviction of a user's list of sessions, then a changed password",
+    ...onTokenExpiry,
+    settings: shortLived,
+    run: (context) => evictAndChangePasswords(context, onTokenExpiry.bounds.end),
+  },
+  {
+    name: "restored backup, then end-everybody",
+    ...atOnce,
+    settings: rareRechecks,
+    run: restoreBackup,
   },
   {
     name: "two key rings during a rotation",

@@ -8,6 +8,8 @@ import type { ScenarioContext } from "./scenario.ts";
 interface Settings {
   readonly recheckInterval: number;
   readonly outageGrace: number;
+  /** Default: that of the server */
+  readonly accessTokenTtl?: number;
 }
 
 export interface Scenario {
@@ -28,6 +30,8 @@ export interface Scenario {
 export const rareRechecks: Settings = { recheckInterval: 30_000, outageGrace: 30_000 };
 export const defaults: Settings = { recheckInterval: 5000, outageGrace: 30_000 };
 export const shortGrace: Settings = { recheckInterval: 1000, outageGrace: 3000 };
+/** Short enough to wait for (ms). */
+export const shortLived: Settings = { ...rareRechecks, accessTokenTtl: 5000 };
 /** A failover may take longer than `shortGrace` allows. */
 export const longGrace: Settings = { recheckInterval: 1000, outageGrace: 30_000 };
 /** How often a node checks its deadlines (ms). */
@@ -52,6 +56,33 @@ export const onFailover = guaranteed(
   "a link to the new master (1 s), recheck interval (1 s)",
   2000 + tick + slack,
 );
+/** A link that comes back connects to the new master, and a replay begins within 250 ms. */
+export const onReplay = guaranteed(
+  "a link to the new master (1 s), replay of the ends (0.25 s)",
+  1250 + slack,
+);
+/** A message that is acknowledged and not heard for 3 s replaces the subscriber. Then all sessions are read again. */
+export const onUnheardProbe = guaranteed(
+  "unheard probe (4 s), return of the link (1 s)",
+  5000 + slack,
+);
+/**
+ * If messages are not heard on the next subscriber either, all links are replaced. Nodes do so one after the other,
+ * and the first one asks a server that does not know the end until a node that knows it follows.
+ */
+export const untilLinksConverge = 2 * 5000 + slack;
+/** Nothing leads to the session but its own tokens. */
+export const onTokenExpiry = {
+  guarantee: "access token's life (5 s)",
+  bounds: {
+    end: 5000 + tick + slack,
+    // The node that changes the password does not find the session either.
+    endOnSameNode: 5000 + tick + slack,
+    outage: Infinity,
+    // Shorter than the token's life.
+    grace: 2000,
+  },
+} as const;
 /** A node pings Redis every second and closes a connection that owes a reply for 3 s. */
 export const onDeadLink = guaranteed("dead link (4 s), return of the link (0.5 s)", 4500 + slack);
 export const withinGrace = guaranteed(

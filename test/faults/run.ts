@@ -67,11 +67,20 @@ function table(): string {
     `${bounds.end} ms: ${guarantee}`,
     `${Math.round(Math.max(0, ...runs.map(({ worst }) => worst)))} ms`,
     sum(runs.map(({ closes }) => closes)),
-    sum(runs.map(({ acceptedAfterEnd }) => acceptedAfterEnd)),
+    acceptedUses(runs),
     sum(runs.map(({ pastBound }) => pastBound)),
   ]);
   const lines = [columns, columns.map(() => "---"), ...rows];
   return lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+}
+
+/** With the uses that the bound of the scenario allows in brackets. */
+function acceptedUses(runs: readonly Run[]): string {
+  const within = sum(runs.map(({ acceptedWhileForgotten }) => acceptedWhileForgotten));
+  const past = sum(runs.map(({ acceptedAfterEnd }) => acceptedAfterEnd));
+  if (within === 0) return `${past}`;
+  const last = Math.round(Math.max(...runs.map(({ lastAccepted }) => lastAccepted)));
+  return `${past} (within the bound: ${within}, up to ${last} ms)`;
 }
 
 function sum(numbers: readonly number[]): number {

@@ -13,16 +13,21 @@ import type { Scenario } from "./guarantees.ts";
 import { Random } from "./random.ts";
 import { Trace } from "./trace.ts";
 
-export interface ScenarioContext extends Pick<Cluster, "redis" | "nodes"> {
+export interface ScenarioContext extends Pick<Cluster, "redis" | "nodes" | "admin"> {
   readonly trace: Trace;
   readonly random: Random;
   /** Clients whose sessions end; each has a socket and a stream on every node. */
   readonly victims: readonly Client[];
   /** Clients that stay signed in. */
   readonly others: readonly Client[];
+  /** Disposed when the nodes have stopped. */
+  readonly opened: AsyncDisposableStack;
 }
 
-export interface Run extends Pick<Verdict, "worst" | "ends" | "closes"> {
+export interface Run extends Pick<
+  Verdict,
+  "worst" | "ends" | "closes" | "acceptedWhileForgotten" | "lastAccepted"
+> {
   readonly seed: number;
   /** Everything that went wrong, and the path of the trace. */
   readonly faults: readonly string[];
@@ -38,6 +43,7 @@ export async function runScenario(scenario: Scenario, seed: number): Promise<Run
   const random = new Random(seed);
   const trace = new Trace();
   const { settings, bounds } = scenario;
+  await using opened = new AsyncDisposableStack();
   await using cluster = await startCluster({
     nodes: scenario.nodes ?? [{}, {}],
     env: {
@@ -47,11 +53,17 @@ export async function runScenario(scenario: Scenario, seed: number): Promise<Run
       MAX_FAILURES_PER_ADDRESS: "1000000",
       MAX_LOGINS_PER_ACCOUNT: "1000000",
       MAX_SOCKETS_PER_ADDRESS: "0",
+      ...(settings.accessTokenTtl !== undefined && {
+        ACCESS_TOKEN_TTL: `${settings.accessTokenTtl}ms`,
+      }),
+      RENEWAL_GRACE: `${bounds.grace}ms`,
     },
     ...(scenario.redis && { redis: scenario.redis }),
   });
   const { nodes, redis } = cluster;
   const stopRecording = recordDelays(trace, nodes, cluster.stores);
+  // Its timer would keep the process alive if the scenario fails.
+  opened.defer(stopRecording);
   const newClient = (email: string, quiet = false) =>
     new Client({ trace, nodes, email, random: random.fork(), quiet });
   const others: Client[] = [];
@@ -84,7 +96,8 @@ export async function runScenario(scenario: Scenario, seed: number): Promise<Run
 
   const faults: string[] = [];
   for (const victim of victims) victim.start();
-  await scenario.run({ trace, random, redis, nodes, victims, others });
+  const { admin } = cluster;
+  await scenario.run({ trace, random, redis, nodes, admin, victims, others, opened });
   const recoveredAt = trace.now();
   const settle = async (what: string, condition: () => boolean) => {
     await until(condition, what).catch((error: unknown) => faults.push(String(error)));

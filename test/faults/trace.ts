@@ -46,6 +46,15 @@ export interface Outage extends Timed {
   readonly until: number;
 }
 
+/** From `at` to `until` no node that is asked knows of the end of these sessions: they may be accepted. */
+export interface Forgotten extends Timed {
+  readonly kind: "forgotten";
+  readonly sessions: readonly string[];
+  readonly until: number;
+  /** From when the bound counts for connections that open after `at`. */
+  readonly closesFrom: number;
+}
+
 /** From now on the store executes a renewal at least this long after its request (ms). */
 export interface Latency extends Timed {
   readonly kind: "slow";
@@ -66,6 +75,9 @@ export type Entry =
   | (Timed & { readonly kind: "close"; readonly connection: number; readonly code: number })
   /** The store has lost all data: all its sessions have ended. */
   | (Timed & { readonly kind: "wiped" })
+  /** An operator ended all sessions that existed at `at`; this was done by `until`. */
+  | (Timed & { readonly kind: "everybodyEnded"; readonly until: number })
+  | Forgotten
   | Latency
   | Delayed
   | Outage;
