@@ -195,11 +195,17 @@ export class EndChannel {
     }
   }
 
-  /** The ends of the last `within` milliseconds. */
+  /**
+   * The ends of the last `within` milliseconds, oldest first: the node that takes them over forgets in that order when
+   * it remembers too many.
+   */
   #known(within: number): readonly SessionEnd[] {
     const { ends, clock } = this.#options;
     const since = clock() - within;
-    return ends.newestFirst().filter(({ at }) => at >= since);
+    return ends
+      .newestFirst()
+      .filter(({ at }) => at >= since)
+      .toReversed();
   }
 
   #listening(): number {
