@@ -60,7 +60,9 @@ export class EndReplay {
     let pending: readonly SessionEnd[] = [];
     for (let tries = 0; (state.again || pending.length > 0) && !this.#isClosed; tries += 1) {
       if (state.again) {
-        pending = ends.newestFirst();
+        // The memory may have forgotten an end that is still to be confirmed.
+        const known = ends.newestFirst();
+        pending = [...known, ...without(pending, known)];
         tries = 0;
       }
       state.again = false;
@@ -100,6 +102,11 @@ export class EndReplay {
       return undefined;
     }
   }
+}
+
+function without(ends: readonly SessionEnd[], others: readonly SessionEnd[]): SessionEnd[] {
+  const fingerprints = new Set(others.map(({ fingerprint }) => fingerprint));
+  return ends.filter(({ fingerprint }) => !fingerprints.has(fingerprint));
 }
 
 /** Waits before the next attempt, longer after each one: 250 ms at most, and later 5 s. */
