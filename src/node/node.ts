@@ -111,11 +111,11 @@ interface NodeParts {
   readonly isUserDisabled: NodeOptions["isUserDisabled"];
 }
 
-/** An app that decides itself which users are disabled keeps no security versions here. */
+/** An app that decides itself which users are disabled also decides alone which sessions go on. */
 function userLookups(
   accounts: Accounts,
   isUserDisabled: NodeOptions["isUserDisabled"],
-): Pick<SessionsOptions, "userStatus" | "securityVersionOf"> {
+): Pick<SessionsOptions, "userStatus" | "securityVersionOf" | "comparesSecurityVersions"> {
   if (isUserDisabled === undefined)
     return {
       userStatus: (userId) => accounts.status(userId),
@@ -123,6 +123,7 @@ function userLookups(
     };
   return {
     userStatus: async (userId) => ({ disabled: await isUserDisabled(userId), securityVersion: 0 }),
+    comparesSecurityVersions: false,
   };
 }
 
