@@ -265,7 +265,10 @@ function assembleNode(parts: NodeParts) {
     /** The readiness checks of the backends. */
     checks: backends.checks,
     /** Takes over what other nodes know. Call it once, before the node serves. */
-    open: () => endChannel.open(),
+    open: async () => {
+      await endChannel.open();
+      endReplay.begin();
+    },
     /** Closes the node. Call it after all connections have ended. */
     close: async () => {
       recheck.close();

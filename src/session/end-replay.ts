@@ -41,6 +41,14 @@ export class EndReplay {
     this.#stopListening = options.store.onReplaced?.(() => this.#start()) ?? (() => {});
   }
 
+  /**
+   * Replays the ends that a starting node has taken over: another store may have answered before it started, and the
+   * nodes that saw that may die before they have replayed them.
+   */
+  begin(): void {
+    if (this.#options.ends.size > 0 && !this.#isClosed) this.#start();
+  }
+
   close(): void {
     this.#isClosed = true;
     this.#stopListening();
