@@ -146,8 +146,8 @@ export interface Options {
   readonly redisChannelPrefix: string | undefined;
   /**
    * Whether the names of Redis channels include the number of the database. Redis sends messages
-   * to the subscribers of all databases. Database 0 is never named. Set it to false while nodes of
-   * a version before 0.2 use another database, because those do not name it.
+   * to the subscribers of all databases. In database 0 nothing changes. Set it to false while
+   * nodes of a version before 0.2 use another database, because their names do not include it.
    *
    * Environment variable: `REDIS_CHANNEL_DATABASE`.
    *
@@ -157,9 +157,9 @@ export interface Options {
   /**
    * How many replicas of Redis must have the end of a session before the server confirms it. If
    * too few have it within a second, the answer is `SERVICE_UNAVAILABLE`, which means that the end
-   * may be lost in a failover; it is safe to repeat. Each end then takes two round trips more.
-   * This narrows the time in which a failover loses an end, and Redis's `min-replicas-to-write`
-   * limits it.
+   * may be lost in a failover; it is safe to repeat. Each end then takes one round trip more, and
+   * that of the replicas. This narrows the time in which a failover loses an end, and Redis's
+   * `min-replicas-to-write` limits it.
    *
    * From 0 to 16. Environment variable: `END_REPLICAS`.
    *

@@ -1,10 +1,17 @@
 /** The number of Redis commands per operation: unlike times, counts do not depend on the machine. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { EndReplay } from "../../src/session/end-replay.ts";
+import { RecentEnds } from "../../src/session/ends.ts";
+import type { SessionStore } from "../../src/session/store.ts";
+import { RedisSessions } from "../../src/stores/redis/sessions.ts";
+import { commandClient } from "../helpers/adapters.ts";
 import { testApp } from "../helpers/app.ts";
+import { intercept } from "../helpers/backends.ts";
 import { ask, login, logout, newEmail, register, renew, type SignedIn } from "../helpers/http.ts";
-import { startNodes, type Nodes } from "../helpers/nodes.ts";
+import { rareRechecks, startNodes, type Nodes } from "../helpers/nodes.ts";
 import { monitor, type Monitor } from "../helpers/redis-monitor.ts";
 import { channelsOf, startRedis, type RedisServer } from "../helpers/redis.ts";
+import { device } from "../helpers/sessions.ts";
 import { connect } from "../helpers/socket.ts";
 import { until } from "../helpers/until.ts";
 
@@ -15,8 +22,7 @@ let user: SignedIn;
 beforeAll(async () => {
   redis = await startRedis();
   // No recheck may run while commands are counted.
-  const unchecked = { recheckInterval: 3_600_000, outageGrace: 3_600_000 };
-  nodes = await startNodes(redis, { ...testApp().schema, ...unchecked });
+  nodes = await startNodes(redis, { ...testApp().schema, ...rareRechecks });
   commands = await monitor(redis);
   // The text of a script is sent to Redis only once.
   const first = await register(nodes.here.url);
@@ -106,4 +112,80 @@ it("an operation on a socket takes one command", async () => {
     expect((await socket.messages.next()).type).toBe("complete");
   };
   expect(await commands.during(asking)).toEqual([read]);
+});
+
+it("a recheck takes one command for each 100 sessions, and none for those that are known to have ended", async () => {
+  const { sessions } = nodes.here;
+  const absent = Array.from({ length: 250 }, () => crypto.randomUUID());
+  const sent = await commands.during(() => sessions.readMany(absent));
+  // The sockets of the test before may leave their topic.
+  expect(sent.filter((name) => name !== "unsubscribe")).toEqual([read, read, read]);
+  const { sessionId, accessToken } = await register(nodes.here.url);
+  await logout(nodes.here.url, accessToken);
+  expect(await commands.during(() => sessions.readMany([sessionId]))).toEqual([]);
+  const asking = () => ask(nodes.here.url, query, { token: accessToken });
+  expect(await commands.during(asking)).toEqual([]);
+});
+
+it("a replay takes one command for each 100 ends, and two for each session that the store has again", async () => {
+  const client = await commandClient(redis.url);
+  const store = new RedisSessions(client);
+  const ends = new RecentEnds({ window: 60_000, capacity: 1_000, uptime: () => 0 });
+  const end = (fingerprint: string) => ({ fingerprint, reason: "LOGOUT" as const, at: 0 });
+  const { sessionId, userId } = await register(nodes.here.url);
+  const session = await store.read(sessionId, Date.now());
+  expect(session).toMatchObject({ userId });
+  for (let i = 0; i < 249; i += 1) ends.add(end(crypto.randomUUID()));
+  ends.add(end(sessionId));
+  const replayed = Promise.withResolvers<number>();
+  let replace = () => {};
+  const replay = new EndReplay({
+    ends,
+    store: intercept<SessionStore>(store, {
+      onReplaced: () => (listener) => {
+        replace = listener;
+        return () => {};
+      },
+    }),
+    endAgain: (one) => nodes.here.sessions.endAgain(one),
+    clock: Date.now,
+    random: () => 0,
+    pause: async () => {},
+    onReplay: replayed.resolve,
+  });
+  const sent = await commands.during(async () => {
+    replace();
+    expect(await replayed.promise).toBe(1);
+    // `end` does not wait for the removal from the index.
+    const isRemoved = async () =>
+      (await redis.command("ZSCORE", `curfew:user:{${userId}}`, sessionId)) === null;
+    await until(isRemoved, "the removal");
+  });
+  const ofTest = new Set(["zscore", "info", "hello", "client"]);
+  const ofNodes = sent.filter((name) => !ofTest.has(name));
+  expect(ofNodes).toEqual([read, read, read, "evalsha", "zrem"]);
+  replay.close();
+  await store.close();
+});
+
+it("a logout with END_REPLICAS takes two commands more, and 20 at once take one WAIT", async () => {
+  await using strict = await startNodes(redis, { endReplicas: 1, ...rareRechecks });
+  const { url, sessions } = strict.here;
+  const leaver = await register(url);
+  // Redis has no replica: each end is unknown after a second.
+  const leave = ({ accessToken }: SignedIn) => logout(url, accessToken).catch(() => {});
+  await leave(await register(url));
+  const sent = await commands.during(() => leave(leaver));
+  // The request is slow, so that it listens for its session's end. The other nodes check the session again.
+  const ofEnd = sent.filter((name) => !name.endsWith("subscribe"));
+  expect(ofEnd).toEqual([read, "evalsha", "zrem", "eval", "wait", "publish"]);
+
+  const issued = Array.from({ length: 20 }, () => sessions.start(leaver.userId, device));
+  const started = await Promise.all(issued);
+  const endAll = () =>
+    Promise.allSettled(started.map(({ session }) => sessions.end(session.fingerprint, "LOGOUT")));
+  const all = await commands.during(endAll);
+  expect(all.filter((name) => name === "eval")).toHaveLength(20);
+  // One round, or two if the replies of the ends came apart.
+  expect(all.filter((name) => name === "wait").length).toBeLessThanOrEqual(2);
 });

@@ -45,7 +45,7 @@ const contract = {
   TooManyAttempts: ["message: String!", "retryAfterSeconds: Int!"],
   InvalidInput: ["message: String!", "fields: [FieldProblem!]!"],
   FieldProblem: ["field: String!", "message: String!"],
-  RenewalRefused: ["message: String!", "reason: RefusalReason!"],
+  RenewalRefused: ["message: String!", "reason: RefusalReason!", "endReason: EndReason"],
   Subscription: ["sessionEvents: SessionEvent! @authenticated"],
   SessionEvent: [
     "type: SessionEventType!",

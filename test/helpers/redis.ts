@@ -65,10 +65,10 @@ export async function startRedis(extraArgs: readonly string[] = []): Promise<Red
   };
 }
 
-/** The channels with subscribers, without those of the probes of the links. */
+/** The channels with subscribers, without those of the nodes themselves: the probes of the links, and the ends. */
 export async function channelsOf(redis: RedisServer): Promise<string[]> {
   const channels = (await redis.command("PUBSUB", "CHANNELS", "curfew:*")) as string[];
-  return channels.filter((channel) => !channel.startsWith("curfew:probe:"));
+  return channels.filter((channel) => !/^curfew:(?:probe:|ends$|ends:)/.test(channel));
 }
 
 /** Retries with another port: Redis cannot choose a free port itself, and a free port may be taken meanwhile. */

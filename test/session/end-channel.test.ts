@@ -160,7 +160,7 @@ describe("the channel of ends", () => {
     expect(counted.subscriptions).toBe(0);
   });
 
-  test("of a single process asks nobody", async () => {
+  test("of a single process publishes no request", async () => {
     const { node, memory, messages } = startNodes();
     const { channel } = node("a", memory);
     await channel.open();

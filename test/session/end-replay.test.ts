@@ -75,7 +75,7 @@ function startReplay(overrides: Partial<EndReplayOptions> = {}) {
     calls,
     listeners,
     /** Sessions in the store whose end is remembered, in the order of their ends. */
-    async restore(count: number): Promise<SessionEnd[]> {
+    restore: async (count: number): Promise<SessionEnd[]> => {
       const known: SessionEnd[] = [];
       for (let i = 0; i < count; i += 1) {
         const session = newSession("ada", Date.now());
@@ -283,7 +283,7 @@ describe("a replay", () => {
     const ends = new RecentEnds({ window: minute, capacity: 1, uptime: () => 0 });
     const { random, pause } = { random: () => 0, pause: async () => {} };
     const endAgain = async () => true;
-    const store = { readMany: memoryStore().readMany };
+    const store = { readMany: async () => [] };
     new EndReplay({ ends, store, endAgain, clock: Date.now, random, pause }).close();
   });
 });

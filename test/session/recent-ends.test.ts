@@ -67,7 +67,7 @@ describe("recent ends", () => {
 
   test("behave like a list, whatever is added and however time passes", () => {
     const step = fc.oneof(
-      fc.record({ fingerprint: fc.constantFrom(..."abcdefgh"), at: fc.nat(9) }),
+      fc.record({ fingerprint: fc.constantFrom("a", "b", "c", "d", "e", "f"), at: fc.nat(9) }),
       fc.record({ wait: fc.nat(700) }),
     );
     const options = { window: fc.nat(1_500), capacity: fc.nat(6) };

@@ -271,8 +271,8 @@ describe("a Redis that refuses to publish in scripts", () => {
     const { session, tokens } = await sessions.start("ada", device);
     await sessions.renew(tokens.renewalToken, device);
     await sessions.end(session.fingerprint, "LOGOUT");
-    const topics = [sessionTopic(session.fingerprint), endsTopic];
-    const messages = (await allHeard()).filter(([channel]) => topics.includes(channel));
+    const topics = new Set([sessionTopic(session.fingerprint), endsTopic]);
+    const messages = (await allHeard()).filter(([channel]) => topics.has(channel));
     const types = messages.map(([channel, text]) => {
       const { type } = JSON.parse(text) as { type: string };
       return `${channel === endsTopic ? "all" : "session"}: ${type}`;

@@ -10,14 +10,15 @@ export interface ChannelNaming {
 /** Returns the channel of a topic. */
 export type ChannelOf = (topic: string) => string;
 
+/** All topics begin with it. */
 const namespace = "curfew:";
 
 /**
  * In database 0 and without a prefix, channels have the names of their topics, as in versions before 0.2. Otherwise
- * the names of the deployment follow `curfew:`, with which all topics begin, so that one ACL rule covers all channels.
+ * `prefix@database` follows `curfew:`, so that one ACL rule covers all channels. No topic and no prefix has an `@`
+ * there, so no two deployments have a channel in common.
  */
-export function channelNames({ database = 0, prefix }: ChannelNaming = {}): ChannelOf {
-  const parts = [prefix, database === 0 ? undefined : `db${database}`];
-  const deployment = parts.flatMap((part) => (part ? [`${part}:`] : [])).join("");
-  return (topic) => topic.replace(namespace, `${namespace}${deployment}`);
+export function channelNames({ database = 0, prefix = "" }: ChannelNaming = {}): ChannelOf {
+  if (database === 0 && prefix === "") return (topic) => topic;
+  return (topic) => `${namespace}${prefix}@${database}:${topic.slice(namespace.length)}`;
 }

@@ -19,6 +19,7 @@ import { closeClient, ignore, type RedisClient } from "./client.ts";
 import { encode, encodeEnd, readRecord, type RecordReading } from "./record.ts";
 import type { StoreReplacements } from "./link-probe-options.ts";
 import type { ReplicatedEnds } from "./replicas.ts";
+import { scanKeys } from "./scan.ts";
 import { defineScripts } from "./scripts.ts";
 import { UserIndex } from "./user-index.ts";
 
@@ -27,9 +28,6 @@ import { UserIndex } from "./user-index.ts";
  * rather than the number of callers.
  */
 const readsPerBatch = 100;
-
-/** Keys that Redis looks at for each step of a scan, which blocks it for less than 1 ms. */
-const keysPerScan = 1_000;
 
 const defaultEndReasonTtl = 86_400_000;
 
@@ -230,19 +228,13 @@ export class RedisSessions implements SessionStore {
     return client.mget(keys).catch((cause: unknown) => keys.map(() => unavailable(cause)));
   }
 
-  /** In a cluster, it scans one master after the other. A batch may contain a fingerprint a second time. */
+  /** A batch may contain a fingerprint a second time. */
   async *scan(): AsyncGenerator<readonly string[]> {
-    const client = this.#client;
-    const servers = client instanceof Cluster ? client.nodes("master") : [client];
     const [prefix = ""] = sessionKey("*").split("*");
-    for (const server of servers) {
-      let cursor = "0";
-      do {
-        const page = server.scan(cursor, "MATCH", sessionKey("*"), "COUNT", keysPerScan);
-        const [next, keys] = await orUnavailable(page);
-        if (keys.length > 0) yield keys.map((key) => key.slice(prefix.length, -1));
-        cursor = next;
-      } while (cursor !== "0");
+    const batches = scanKeys(this.#client, sessionKey("*"));
+    for (let next = await orUnavailable(batches.next()); !next.done;) {
+      yield next.value.map((key) => key.slice(prefix.length, -1));
+      next = await orUnavailable(batches.next());
     }
   }
 }
