@@ -182,6 +182,7 @@ function assembleNode(parts: NodeParts) {
     uptime,
     reportError,
     onEnd: (end) => connections.endSession(end),
+    onTakeover: () => endReplay.begin(),
   });
   const endReplay = new EndReplay({
     ...pauses,
@@ -265,10 +266,7 @@ function assembleNode(parts: NodeParts) {
     /** The readiness checks of the backends. */
     checks: backends.checks,
     /** Takes over what other nodes know. Call it once, before the node serves. */
-    open: async () => {
-      await endChannel.open();
-      endReplay.begin();
-    },
+    open: () => endChannel.open(),
     /** Closes the node. Call it after all connections have ended. */
     close: async () => {
       recheck.close();

@@ -42,11 +42,11 @@ export class EndReplay {
   }
 
   /**
-   * Replays the ends that a starting node has taken over: another store may have answered before it started, and the
-   * nodes that saw that may die before they have replayed them.
+   * Replays all remembered ends after the node has learned some from other nodes: another store may have answered
+   * before, and those nodes may die before they have replayed them.
    */
   begin(): void {
-    if (this.#options.ends.size > 0 && !this.#isClosed) this.#start();
+    if (!this.#isClosed) this.#start();
   }
 
   close(): void {
