@@ -112,11 +112,11 @@ interface NodeParts {
   readonly isUserDisabled: NodeOptions["isUserDisabled"];
 }
 
-/** An app that decides itself which users are disabled keeps no security versions here. */
+/** An app that decides itself which users are disabled also decides alone which sessions go on. */
 function userLookups(
   accounts: Accounts,
   isUserDisabled: NodeOptions["isUserDisabled"],
-): Pick<SessionsOptions, "userStatus" | "securityVersionOf"> {
+): Pick<SessionsOptions, "userStatus" | "securityVersionOf" | "comparesSecurityVersions"> {
   if (isUserDisabled === undefined)
     return {
       userStatus: (userId) => accounts.status(userId),
@@ -124,6 +124,7 @@ function userLookups(
     };
   return {
     userStatus: async (userId) => ({ disabled: await isUserDisabled(userId), securityVersion: 0 }),
+    comparesSecurityVersions: false,
   };
 }
 
@@ -182,6 +183,7 @@ function assembleNode(parts: NodeParts) {
     uptime,
     reportError,
     onEnd: (end) => connections.endSession(end),
+    onTakeover: () => endReplay.begin(),
   });
   const endReplay = new EndReplay({
     ...pauses,

@@ -18,6 +18,8 @@ export interface EndChannelOptions extends Pauses {
   readonly reportError: ReportError;
   /** Called for each end that this node did not know. */
   readonly onEnd: (end: SessionEnd) => void;
+  /** Called when another node has sent ends, some of which this node did not know. */
+  readonly onTakeover?: () => void;
 }
 
 /** Ends per message. */
@@ -45,6 +47,8 @@ export class EndChannel {
   #listeningSince = Infinity;
   /** The nodes that this one is about to answer. `isCovered`: another node, which has listened longer, does. */
   readonly #answers = new Map<string, { readonly listening: number; isCovered: boolean }>();
+  /** Whether a reply that is not complete yet had ends that this node did not know. */
+  #hasLearned = false;
   #offer: PromiseWithResolvers<void> | undefined;
   #reply: PromiseWithResolvers<void> | undefined;
 
@@ -135,7 +139,7 @@ export class EndChannel {
     const { nodeId } = this.#options;
     switch (message.type) {
       case "ended":
-        return this.#learn(message);
+        return void this.#learn(message);
       case "endsRequested":
         if (message.by !== nodeId) void this.#answer(message.by, message.within);
         return;
@@ -155,17 +159,22 @@ export class EndChannel {
   }
 
   #receiveReply(reply: EndsReply | undefined): void {
-    for (const end of reply?.ends ?? []) this.#learn(end);
-    if (reply?.isLast === true) this.#reply?.resolve();
+    for (const end of reply?.ends ?? []) if (this.#learn(end)) this.#hasLearned = true;
+    if (reply?.isLast !== true) return;
+    this.#reply?.resolve();
+    if (this.#hasLearned) this.#options.onTakeover?.();
+    this.#hasLearned = false;
   }
 
-  #learn(end: SessionEnd): void {
+  /** Returns whether the end was new. */
+  #learn(end: SessionEnd): boolean {
     const { ends, onEnd, reportError } = this.#options;
-    if (!ends.add(end)) return;
+    if (!ends.add(end)) return false;
     callSafely(
       () => onEnd(end),
       (error) => reportError("the end of a session was not carried out", error),
     );
+    return true;
   }
 
   /** Sends the ends to a node that asks. Of the nodes that have some, the one that has listened longest does. */
@@ -195,11 +204,17 @@ export class EndChannel {
     }
   }
 
-  /** The ends of the last `within` milliseconds. */
+  /**
+   * The ends of the last `within` milliseconds, oldest first: the node that takes them over forgets in that order when
+   * it remembers too many.
+   */
   #known(within: number): readonly SessionEnd[] {
     const { ends, clock } = this.#options;
     const since = clock() - within;
-    return ends.newestFirst().filter(({ at }) => at >= since);
+    return ends
+      .newestFirst()
+      .filter(({ at }) => at >= since)
+      .toReversed();
   }
 
   #listening(): number {

@@ -41,6 +41,14 @@ export class EndReplay {
     this.#stopListening = options.store.onReplaced?.(() => this.#start()) ?? (() => {});
   }
 
+  /**
+   * Replays all remembered ends after the node has learned some from other nodes: another store may have answered
+   * before, and those nodes may die before they have replayed them.
+   */
+  begin(): void {
+    if (!this.#isClosed) this.#start();
+  }
+
   close(): void {
     this.#isClosed = true;
     this.#stopListening();
@@ -60,7 +68,9 @@ export class EndReplay {
     let pending: readonly SessionEnd[] = [];
     for (let tries = 0; (state.again || pending.length > 0) && !this.#isClosed; tries += 1) {
       if (state.again) {
-        pending = ends.newestFirst();
+        // The memory may have forgotten an end that is still to be confirmed.
+        const known = ends.newestFirst();
+        pending = [...known, ...without(pending, known)];
         tries = 0;
       }
       state.again = false;
@@ -100,6 +110,11 @@ export class EndReplay {
       return undefined;
     }
   }
+}
+
+function without(ends: readonly SessionEnd[], others: readonly SessionEnd[]): SessionEnd[] {
+  const fingerprints = new Set(others.map(({ fingerprint }) => fingerprint));
+  return ends.filter(({ fingerprint }) => !fingerprints.has(fingerprint));
 }
 
 /** Waits before the next attempt, longer after each one: 250 ms at most, and later 5 s. */

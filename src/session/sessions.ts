@@ -34,6 +34,8 @@ export interface SessionsOptions extends RenewalsOptions {
   readonly maxSessionsPerUser?: number;
   /** A user's security version, for sessions that start without one. Default: 0 */
   readonly securityVersionOf?: (userId: string) => Promise<number>;
+  /** Whether sessions end by the security versions of their users. Default: true */
+  readonly comparesSecurityVersions?: boolean;
   readonly randomBytes: (size: number) => Uint8Array;
   /** Receives failures that do not fail the caller, such as a message that could not be published. */
   readonly reportError: ReportError;
@@ -143,6 +145,7 @@ export class Sessions {
    * session began, resolves to false and ends the session, without waiting for its end.
    */
   async outlasts(session: Session, user: SecurityVersion): Promise<boolean> {
+    if (this.#options.comparesSecurityVersions === false) return true;
     if ((await this.#renewals.confirmed(session, user)) !== undefined) return true;
     this.end(session.fingerprint, outdatedReason(user)).catch((error: unknown) =>
       this.#options.reportError(

@@ -132,3 +132,18 @@ it("a logout without a reply from Redis is safe to retry, and the session's sock
   const answer = await ask(there.url, "{ viewer { user { id } } }", { token });
   expect(answer).toEqual({ status: 200, data: { viewer: null } });
 });
+
+it("a node that starts after a failover ends again what the others remember, although they die before they do", async () => {
+  await using failed = await startCurfew({ redisUrl: redis.url });
+  const { accessToken, sessionId } = await register(failed.url);
+  const key = `curfew:session:{${sessionId}}`;
+  const record = String(await redis.command("GET", key));
+  await logout(failed.url, accessToken);
+  // As after the loss of the end, which the first node has not noticed.
+  await redis.command("SET", key, record);
+  await using started = await startCurfew({ redisUrl: redis.url });
+  await until(async () => (await redis.command("GET", key)) !== record, "the end in Redis");
+  expect(started.log).toContainEqual(
+    expect.objectContaining({ event: "endReplayed", fingerprint: sessionId }),
+  );
+});

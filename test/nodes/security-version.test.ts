@@ -221,3 +221,12 @@ describe("the end of everybody's sessions", () => {
     }
   });
 });
+
+it("is not compared if the app decides which users are disabled", async () => {
+  await using curfew = await startCurfew({ isUserDisabled: async () => false });
+  const { userId, accessToken } = await register(curfew.url);
+  await changePassword(curfew, accessToken);
+  const { tokens } = await curfew.sessions.start(userId, { userAgent: null, ipAddress: null });
+  expect(await userRefusal(curfew, String(tokens.accessToken))).toBeUndefined();
+  expect(await renew(curfew.url, String(tokens.renewalToken))).toMatchObject({ userId });
+});

@@ -28,8 +28,8 @@ function startNodes() {
 
   const nodes: { isPaused(time: number): boolean; resume(time: number): Promise<void> }[] = [];
 
-  function node(nodeId: string, pubsub: PubSub = network) {
-    const ends = new RecentEnds({ window: 60 * minute, capacity: 10_000, uptime: clock });
+  function node(nodeId: string, pubsub: PubSub = network, capacity = 10_000) {
+    const ends = new RecentEnds({ window: 60 * minute, capacity, uptime: clock });
     const learned: SessionEnd[] = [];
     const errors: string[] = [];
     const pauses: { readonly milliseconds: number; readonly end: () => void }[] = [];
@@ -192,6 +192,25 @@ describe("a node that starts", () => {
     expect(starting.learned).toHaveLength(1_200);
     expect(starting.ends.newestFirst()).toHaveLength(1_200);
     expect(heard(endsTopicOf("d"))).toHaveLength(3);
+  });
+
+  test("forgets the oldest of the ends that it took over first", async () => {
+    const { clock, node, open, network } = startNodes();
+    const known = node("a");
+    await open(known);
+    const [oldest, ...later] = Array.from({ length: 600 }, (_, i) => newEnd(clock() + i));
+    if (oldest === undefined) throw new Error("None");
+    for (const end of [oldest, ...later]) known.ends.add(end);
+    const starting = node("b", network, 600);
+    const opening = starting.channel.open();
+    await known.resume(beforeOffer);
+    await known.resume(afterOffer);
+    await opening;
+    const latest = newEnd(clock() + 600);
+    await known.publish(latest);
+    await until(() => starting.ends.get(latest.fingerprint) !== undefined, "the end");
+    expect(starting.ends.newestFirst()).toMatchObject([...later, latest].toReversed());
+    expect(starting.ends.get(oldest.fingerprint)).toBeUndefined();
   });
 
   test("gets one offer if the node that has listened longest offers first", async () => {

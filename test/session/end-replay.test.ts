@@ -227,6 +227,26 @@ describe("a replay", () => {
     await until(async () => !(await isLive(end)), "the end");
   });
 
+  test("that is interrupted by another replacement keeps ends that the node has forgotten meanwhile", async () => {
+    let uptime = 0;
+    const ends = new RecentEnds({ window: minute, capacity: 10, uptime: () => uptime });
+    const { domain, announce, resume, goDown, comeBack, lost, isLive } = startReplay({ ends });
+    const session = newSession("ada", Date.now());
+    await domain.store.create(session);
+    const end = { fingerprint: session.fingerprint, reason: "LOGOUT", at: 0 } as const;
+    ends.add(end);
+    goDown();
+    announce();
+    await resume();
+    await until(() => lost.length === 1, "an attempt");
+    uptime = 2 * minute;
+    expect(ends.size).toBe(0);
+    comeBack();
+    announce();
+    await resume();
+    await until(async () => !(await isLive(end)), "the end");
+  });
+
   test("of 20,000 ends reads and ends in batches, between which the event loop runs", async () => {
     const { ends, announce, resume, calls, lost, restore, replayed } = startReplay();
     await restore(300);
