@@ -99,6 +99,7 @@ export async function openBackends(
       ...(subscriber && { subscriber }),
       channelOf,
       observer: reports,
+      onMasterLost: () => redisPubSub?.reportPublishedLost(),
       onCommandsReturned: () => redisPubSub?.reportMissedMessages(),
       onError: (error) => reportError("a listener of the links to Redis failed", error),
     }),

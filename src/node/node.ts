@@ -185,6 +185,11 @@ function assembleNode(parts: NodeParts) {
     onEnd: (end) => connections.endSession(end),
     onTakeover: () => endReplay.begin(),
   });
+  sessions.onLocalChange((change) => {
+    if (change.type !== "ended") return;
+    const { fingerprint, reason, at = clock() } = change;
+    endChannel.noteOwn({ fingerprint, reason, at });
+  });
   const endReplay = new EndReplay({
     ...pauses,
     ends,

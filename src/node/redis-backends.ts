@@ -61,7 +61,7 @@ export async function redisSessions(
 
 interface ProbeParts extends Pick<
   LinkProbeOptions,
-  "commands" | "subscriber" | "observer" | "onCommandsReturned" | "onError"
+  "commands" | "subscriber" | "observer" | "onMasterLost" | "onCommandsReturned" | "onError"
 > {
   readonly channelOf: ChannelOf;
 }

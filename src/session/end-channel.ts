@@ -25,6 +25,9 @@ export interface EndChannelOptions extends Pauses {
 /** Ends per message. */
 const batchSize = 500;
 
+/** How many of its own ends a node repeats. */
+const maxOwn = 5_000;
+
 /** All in milliseconds. */
 const times = {
   /** How long a starting node waits for another node to offer its ends. */
@@ -35,6 +38,8 @@ const times = {
   maxOfferDelay: 100,
   /** After a gap, the ends of this time are asked for: longer than a node serves without its link. */
   gap: 300_000,
+  /** The own ends that are repeated when they may not have reached all nodes: longer than a lost master goes unnoticed. */
+  repeat: 10_000,
   /** The latest question after a gap: the nodes of a deployment do not all ask at once. */
   maxAskDelay: 250,
 } as const;
@@ -42,6 +47,8 @@ const times = {
 export class EndChannel {
   readonly #options: EndChannelOptions;
   readonly #unsubscribes: Unsubscribe[] = [];
+  /** The latest ends of this node, oldest first, with their times by `uptime`. */
+  #own: (SessionEnd & { readonly heardAt: number })[] = [];
   #isClosed = false;
   /** By `uptime`: since when this node has missed no message. */
   #listeningSince = Infinity;
@@ -68,6 +75,17 @@ export class EndChannel {
       return void this.#subscribeLater();
     }
     await this.#takeOver();
+  }
+
+  /** Notes an end by this node, which is published elsewhere. */
+  noteOwn(end: SessionEnd): void {
+    const heardAt = this.#options.uptime();
+    this.#own.push({ ...end, heardAt });
+    if (
+      this.#own.length > 2 * maxOwn ||
+      (this.#own[0]?.heardAt ?? heardAt) < heardAt - 2 * times.repeat
+    )
+      this.#own = this.#latestOwn();
   }
 
   close(): void {
@@ -112,7 +130,22 @@ export class EndChannel {
     // A pub/sub without readiness check is within this process: there are no other nodes.
     if (pubsub.ping === undefined) return;
     this.#keep(pubsub.onMessagesMissed(() => void this.#askAfterGap()));
+    this.#keep(pubsub.onPublishedLost?.(() => void this.#repeatOwn()) ?? (() => {}));
     await this.#ask(Number.MAX_SAFE_INTEGER);
+  }
+
+  #latestOwn() {
+    const since = this.#options.uptime() - times.repeat;
+    return this.#own.filter(({ heardAt }) => heardAt >= since).slice(-maxOwn);
+  }
+
+  async #repeatOwn(): Promise<void> {
+    for (const batch of chunksOf(this.#latestOwn(), batchSize))
+      await Promise.all(
+        batch.map(({ fingerprint, reason, at }) =>
+          this.#publish(endsTopic, { type: "ended", fingerprint, reason, at }),
+        ),
+      );
   }
 
   /** Ends may have been missed. Not all nodes ask at once. */

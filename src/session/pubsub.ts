@@ -21,6 +21,11 @@ export interface PubSub {
   publish(topic: string, message: unknown): Promise<void>;
   /** Calls the listener after each period in which messages may have been lost. */
   onMessagesMissed(listener: () => void): Unsubscribe;
+  /**
+   * Calls the listener when messages that this node published in the last seconds may not have reached all nodes,
+   * although they were sent: a part of the pub/sub that passes them on has failed. Absent if that never happens.
+   */
+  onPublishedLost?(listener: () => void): Unsubscribe;
   /** Readiness: rejects if messages do not arrive at present. Absent if they always do. */
   ping?(): Promise<void>;
   close(): Promise<void>;

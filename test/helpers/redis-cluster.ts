@@ -13,6 +13,7 @@ const config = [
   "repl-ping-replica-period 1",
   'save ""',
   "appendonly no",
+  "enable-debug-command yes",
 ];
 
 const slotCount = 16_384;

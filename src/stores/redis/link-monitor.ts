@@ -15,8 +15,10 @@ export interface LinkMonitorOptions {
   readonly observer: LinkObserver;
   /** A connection for commands can be used, for the first time or again. */
   readonly onNewLink: () => void;
+  /** A master of a cluster cannot be reached any more. */
+  readonly onMasterLost?: () => void;
   /** The link for commands was lost and can be used again. */
-  readonly onCommandsReturned: () => void;
+  readonly onCommandsReturned?: () => void;
 }
 
 /** Why a link cannot be used. */
@@ -73,7 +75,9 @@ export class LinkMonitor {
     const wasUp = commands.isUp;
     commands.update(this.#commandsProblem());
     subscriber.update(this.#subscriberProblem());
-    if (!wasUp && commands.isUp) this.#options.onCommandsReturned();
+    if (!wasUp && commands.isUp) this.#options.onCommandsReturned?.();
+    if (wasUp && !commands.isUp && this.#options.commands instanceof Cluster)
+      this.#options.onMasterLost?.();
   };
 
   close(): void {

@@ -20,6 +20,8 @@ export interface LinkProbeOptions {
   readonly locate?: () => Promise<string | undefined>;
   /** Tries whatever else the node needs of Redis. */
   readonly trials?: readonly Trial[];
+  /** A master of a cluster cannot be reached any more. The messages that it has not passed on are lost. */
+  readonly onMasterLost?: () => void;
   /** The link for commands is back, and what was read before may be out of date. */
   readonly onCommandsReturned?: () => void;
   /** Receives what listeners throw. */

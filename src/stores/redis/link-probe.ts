@@ -66,7 +66,7 @@ export class LinkProbe implements StoreReplacements {
 
   private constructor(options: LinkProbeOptions) {
     this.#options = options;
-    const { subscriber, channel, commands, limits, observer, onCommandsReturned } = options;
+    const { subscriber, channel } = options;
     this.#deliveries = new Deliveries(channel);
     this.#address = options.locate && new AddressWatch(options.locate);
     this.#subscription =
@@ -78,13 +78,11 @@ export class LinkProbe implements StoreReplacements {
         onChange: (isNew) => this.#subscriptionChanged(isNew),
       });
     this.#monitor = new LinkMonitor({
-      commands,
+      ...options,
       subscriber,
       subscription: this.#subscription,
-      linkTimeout: limits.linkTimeout,
-      observer,
+      linkTimeout: options.limits.linkTimeout,
       onNewLink: () => this.#newLink(),
-      onCommandsReturned: () => onCommandsReturned?.(),
     });
   }
 

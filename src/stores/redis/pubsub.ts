@@ -44,6 +44,7 @@ export class RedisPubSub implements PubSub {
   readonly #options: RedisPubSubOptions;
   readonly #channelOf: ChannelOf;
   readonly #gapListeners = new Set<() => void>();
+  readonly #lossListeners = new Set<() => void>();
 
   constructor(options: RedisPubSubOptions) {
     const { publisher, subscriber, onError, channelOf = channelNames() } = options;
@@ -105,8 +106,20 @@ export class RedisPubSub implements PubSub {
     return () => this.#gapListeners.delete(call);
   }
 
+  onPublishedLost(listener: () => void): Unsubscribe {
+    const call = (): void => listener();
+    this.#lossListeners.add(call);
+    return () => this.#lossListeners.delete(call);
+  }
+
+  /** A master of a cluster is lost, perhaps before it passed the latest messages on to the other nodes of the cluster. */
+  reportPublishedLost(): void {
+    for (const call of this.#lossListeners) callSafely(call, this.#options.onError);
+  }
+
   async close(): Promise<void> {
     this.#gapListeners.clear();
+    this.#lossListeners.clear();
     this.#channels.close();
     await closeClient(this.#options.subscriber);
   }
