@@ -56,10 +56,10 @@ export const onFailover = guaranteed(
   "a link to the new master (1 s), recheck interval (1 s)",
   2000 + tick + slack,
 );
-/** A link that comes back connects to the new master, and a replay begins within 250 ms. */
+/** From the promotion of a replica, which Sentinels see at their next look, to the replay by a node that knows the ends. */
 export const onReplay = guaranteed(
-  "a link to the new master (1 s), replay of the ends (0.25 s)",
-  1250 + slack,
+  "new master announced (1 s), a link to it (1 s), replay of the ends (0.25 s)",
+  2250 + slack,
 );
 /** A message that is acknowledged and not heard for 3 s replaces the subscriber. Then all sessions are read again. */
 export const onUnheardProbe = guaranteed(
