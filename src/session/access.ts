@@ -47,8 +47,12 @@ export class SessionAccess {
     const known = ends?.get(fingerprint);
     if (known !== undefined || store.endReason === undefined) return known?.reason;
     try {
-      const reason = await withTimeout(store.endReason(fingerprint, clock()), endReasonTimeout);
-      return reason === timedOut ? undefined : reason;
+      const now = clock();
+      const reason = await withTimeout(store.endReason(fingerprint, now), endReasonTimeout);
+      if (reason === timedOut || reason === undefined) return undefined;
+      // Another store, for example after a failover, may not have the end that this one states.
+      ends?.add({ fingerprint, reason, at: now });
+      return reason;
     } catch (error) {
       reportError("the reason of an end was not read", error);
       return undefined;

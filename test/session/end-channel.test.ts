@@ -125,7 +125,7 @@ describe("the channel of ends", () => {
 
   test("that cannot be subscribed is reported once and tried again, with nothing left behind meanwhile", async () => {
     const { node, network } = startNodes();
-    const counted = countSubscriptions(network);
+    const counted = countSubscriptions(network, () => true);
     let attempts = 0;
     const refusing = intercept<PubSub>(counted.part, {
       subscribe: (real) => async (topic, listener) => {
@@ -149,7 +149,7 @@ describe("the channel of ends", () => {
 
   test("that is closed during an attempt to subscribe leaves no subscription", async () => {
     const { node, network } = startNodes();
-    const counted = countSubscriptions(network);
+    const counted = countSubscriptions(network, () => true);
     const { part, goDown, comeBack } = breakable(counted.part);
     const { channel, resume } = node("a", part);
     goDown();

@@ -224,8 +224,7 @@ describe("a socket is closed", () => {
     expect(sockets.refusals[0]?.claims?.fingerprint).toBe(sessionId);
     await until(() => curfew.connections.fingerprints.length === 0);
     confirmed.resolve();
-    // The node keeps two of its own, for the ends of sessions.
-    await until(() => pubsub.subscriptions === 2);
+    await until(() => pubsub.subscriptions === 0);
   });
 });
 
