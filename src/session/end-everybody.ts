@@ -24,6 +24,12 @@ export interface EndEverybodyOptions {
 export async function endEverybody(options: EndEverybodyOptions): Promise<number> {
   const { store, clock, beganBefore, end, onProgress } = options;
   if (store.scan === undefined) throw new Error("The session store cannot list all sessions");
+  // A session that cannot be read ends too: its record may be one that this version does not understand.
+  const isFromBefore = async (fingerprint: string) =>
+    store.read(fingerprint, clock()).then(
+      (session) => session !== undefined && session.createdAt < beganBefore,
+      () => true,
+    );
   let ended = 0;
   let failure: StoreUnavailable | undefined;
   let isClear = false;
@@ -32,8 +38,7 @@ export async function endEverybody(options: EndEverybodyOptions): Promise<number
     for await (const fingerprints of store.scan()) {
       ended += await inBatches(fingerprints, async (fingerprint) => {
         try {
-          const session = await store.read(fingerprint, clock());
-          if (session === undefined || session.createdAt >= beganBefore) return 0;
+          if (!(await isFromBefore(fingerprint))) return 0;
           isClear = false;
           return await end(fingerprint);
         } catch (error) {

@@ -26,7 +26,10 @@ export interface PubSub {
    * although they were sent: a part of the pub/sub that passes them on has failed. Absent if that never happens.
    */
   onPublishedLost?(listener: () => void): Unsubscribe;
-  /** Readiness: rejects if messages do not arrive at present. Absent if they always do. */
+  /**
+   * Readiness: rejects if messages do not arrive at present. Absent if they always do, because the pub/sub is within
+   * one process: then there are no other nodes to ask for the ends that they know.
+   */
   ping?(): Promise<void>;
   close(): Promise<void>;
 }

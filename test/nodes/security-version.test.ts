@@ -138,6 +138,16 @@ describe("the end of everybody's sessions", () => {
     expect(curfew.log.filter(({ event }) => event === "endEverybody")).toHaveLength(1);
   });
 
+  it("removes records in Redis that this version does not understand", async () => {
+    await using curfew = await startCurfew({ ...rareRechecks, redisUrl: redis.url });
+    const { sessionId } = await register(curfew.url);
+    const record = "curfew:session:{later}";
+    await redis.command("SET", record, '{"fingerprint":"later","version":2}');
+    await curfew.admin.endEverybody();
+    for (const key of [record, `curfew:session:{${sessionId}}`])
+      expect(String(await redis.command("GET", key))).toContain("ENDED_BY_OPERATOR");
+  });
+
   it("refuses a login whose password was checked before, and a registration", async () => {
     const reached = Promise.withResolvers<void>();
     const gate = Promise.withResolvers<void>();
@@ -227,6 +237,6 @@ it("is not compared if the app decides which users are disabled", async () => {
   const { userId, accessToken } = await register(curfew.url);
   await changePassword(curfew, accessToken);
   const { tokens } = await curfew.sessions.start(userId, { userAgent: null, ipAddress: null });
-  expect(await userRefusal(curfew, String(tokens.accessToken))).toBeUndefined();
-  expect(await renew(curfew.url, String(tokens.renewalToken))).toMatchObject({ userId });
+  expect(await userRefusal(curfew, tokens.accessToken)).toBeUndefined();
+  expect(await renew(curfew.url, tokens.renewalToken)).toMatchObject({ userId });
 });

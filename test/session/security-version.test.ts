@@ -181,6 +181,10 @@ describe("ending everybody", () => {
         if (fingerprint === unread) throw new StoreUnavailable("Not for this one.");
         return real(fingerprint, now);
       },
+      end: (real) => async (fingerprint, now, request) => {
+        if (fingerprint === unread) throw new StoreUnavailable("Not for this one.");
+        return real(fingerprint, now, request);
+      },
     });
     const { login, sessions, clock } = startDomain({ store });
     for (let i = 0; i < 3; i += 1) await login();
