@@ -2,7 +2,7 @@
 import { Cluster, type Redis } from "ioredis";
 import type { RedisClient } from "./client.ts";
 import { isConnected, lostMasters, nodeName } from "./command-links.ts";
-import { LinkState, type LinkName, type LinkObserver } from "./link-state.ts";
+import { LinkState, type LinkName, type LinkObserver, type Problem } from "./link-state.ts";
 import type { ProbeSubscription } from "./probe-subscription.ts";
 import { causeOf } from "./reply-errors.ts";
 
@@ -19,12 +19,6 @@ export interface LinkMonitorOptions {
   readonly onMasterLost?: () => void;
   /** The link for commands was lost and can be used again. */
   readonly onCommandsReturned?: () => void;
-}
-
-/** Why a link cannot be used. */
-export interface Problem {
-  /** Undefined while it is unknown. */
-  readonly cause: string | undefined;
 }
 
 /** Long enough never to elapse. To a timer, infinity is 1 ms. */

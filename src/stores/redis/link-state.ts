@@ -18,6 +18,12 @@ export interface LinkObserver {
   storeReplaced(): void;
 }
 
+/** Why a link cannot be used. */
+export interface Problem {
+  /** Undefined while it is unknown. */
+  readonly cause: string | undefined;
+}
+
 /** More causes of one loss are not reported. */
 const maxCauses = 4;
 
@@ -44,8 +50,8 @@ export class LinkState {
     return this.#lostAt === undefined;
   }
 
-  /** @param problem why the link cannot be used; undefined if it can */
-  update(problem: { readonly cause: string | undefined } | undefined): void {
+  /** @param problem undefined if the link can be used */
+  update(problem: Problem | undefined): void {
     if (problem === undefined) this.#up();
     else this.#down(problem.cause);
   }

@@ -202,6 +202,16 @@ export class RedisSessions implements SessionStore {
       .toSorted((a, b) => b.createdAt - a.createdAt);
   }
 
+  /** A batch may contain a fingerprint a second time. */
+  async *scan(): AsyncGenerator<readonly string[]> {
+    const [prefix = ""] = sessionKey("*").split("*");
+    const batches = scanKeys(this.#client, sessionKey("*"));
+    for (let next = await orUnavailable(batches.next()); !next.done;) {
+      yield next.value.map((key) => key.slice(prefix.length, -1));
+      next = await orUnavailable(batches.next());
+    }
+  }
+
   async ping(): Promise<void> {
     await orUnavailable(this.#client.ping());
   }
@@ -226,16 +236,6 @@ export class RedisSessions implements SessionStore {
     if (client instanceof Cluster)
       return Promise.all(keys.map((key) => client.get(key).catch(unavailable)));
     return client.mget(keys).catch((cause: unknown) => keys.map(() => unavailable(cause)));
-  }
-
-  /** A batch may contain a fingerprint a second time. */
-  async *scan(): AsyncGenerator<readonly string[]> {
-    const [prefix = ""] = sessionKey("*").split("*");
-    const batches = scanKeys(this.#client, sessionKey("*"));
-    for (let next = await orUnavailable(batches.next()); !next.done;) {
-      yield next.value.map((key) => key.slice(prefix.length, -1));
-      next = await orUnavailable(batches.next());
-    }
   }
 }
 
