@@ -38,25 +38,22 @@ export class EndReplay {
   /** Replays all remembered ends each time another store answers. */
   constructor(options: EndReplayOptions) {
     this.#options = options;
-    this.#stopListening = options.store.onReplaced?.(() => this.#start()) ?? (() => {});
+    this.#stopListening = options.store.onReplaced?.(() => this.begin()) ?? (() => {});
   }
 
   /**
-   * Replays all remembered ends after the node has learned some from other nodes: another store may have answered
-   * before, and those nodes may die before they have replayed them.
+   * Replays all remembered ends. Call it after the node has learned some from other nodes: another store may have
+   * answered before, and those nodes may die before they have replayed them.
    */
   begin(): void {
-    if (!this.#isClosed) this.#start();
+    if (this.#isClosed) return;
+    if (this.#running !== undefined) this.#running.again = true;
+    else void this.#replayAll();
   }
 
   close(): void {
     this.#isClosed = true;
     this.#stopListening();
-  }
-
-  #start(): void {
-    if (this.#running !== undefined) this.#running.again = true;
-    else void this.#replayAll();
   }
 
   /** Ends all known sessions again that the store has, newest first, until it has confirmed each. */
