@@ -9,6 +9,9 @@ export interface SessionEnd {
   readonly at: number;
 }
 
+/** An end as a message reports it. Nodes of earlier versions do not send its time. */
+export type ReportedEnd = Pick<SessionEnd, "fingerprint" | "reason"> & Partial<SessionEnd>;
+
 export interface RecentEndsOptions {
   /** How long an end is remembered (ms). */
   readonly window: number;
