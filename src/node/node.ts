@@ -112,7 +112,7 @@ interface NodeParts {
   readonly isUserDisabled: NodeOptions["isUserDisabled"];
 }
 
-/** An app that decides itself which users are disabled also decides alone which sessions go on. */
+/** How sessions look up their users. If the app decides which users are disabled, no security version ends a session. */
 function userLookups(
   accounts: Accounts,
   isUserDisabled: NodeOptions["isUserDisabled"],

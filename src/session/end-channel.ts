@@ -182,7 +182,7 @@ export class EndChannel {
     }
   }
 
-  /** A node that has listened longer knows more. Of equal ones, the id decides. */
+  /** Leaves the answer to a node that has listened longer, and so knows more. Between equal ones, the id decides. */
   #leaveTo({ to, by, listening }: EndsMessage & { readonly type: "endsOffered" }): void {
     const answer = this.#answers.get(to);
     if (answer === undefined) return;
@@ -222,7 +222,7 @@ export class EndChannel {
       !answer.isCovered &&
       this.#known(within).length > 0 &&
       (await this.#publish(endsTopic, offer));
-    // Until then, all others have offered.
+    // By then, all others have offered.
     if (isOffered) await pause(times.maxOfferDelay);
     this.#answers.delete(to);
     if (isOffered && !answer.isCovered) await this.#send(to, this.#known(within));

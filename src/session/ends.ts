@@ -32,7 +32,7 @@ export class RecentEnds {
   readonly #ends = new Map<string, Remembered>();
   /**
    * The ends in the order in which they were heard; those before `#first` are forgotten. The map has the same order,
-   * but each look for its first entry passes over all entries that were deleted.
+   * but the search for its first entry passes over all entries that were deleted.
    */
   readonly #order: Remembered[] = [];
   #first = 0;

@@ -31,7 +31,7 @@ export class LinkMonitor {
   fault: string | undefined;
   readonly #options: LinkMonitorOptions;
   readonly #states: Readonly<Record<LinkName, LinkState>>;
-  /** The connections that are followed, with functions that end it. */
+  /** The connections whose events are followed, each with a function that stops that. */
   readonly #followed = new Map<Redis, () => void>();
   /** The last errors since the link could be used, by the node of a cluster, and by connection otherwise. */
   readonly #errors = new Map<unknown, string>();

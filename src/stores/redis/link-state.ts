@@ -24,7 +24,7 @@ export interface Problem {
   readonly cause: string | undefined;
 }
 
-/** More causes of one loss are not reported. */
+/** How many causes of one loss are reported. */
 const maxCauses = 4;
 
 /** How long a loss may have no known cause (ms). The next attempt to connect reveals it, unless it hangs. */

@@ -24,7 +24,7 @@ const maxRedirections = 5;
 /**
  * `WAIT` covers the earlier writes of its connection, and blocks the later commands. So the store ends a session over
  * its own connection first, which nothing holds up. Then this ends it again over another one, in rounds: all ends that
- * came during a round go into the next, with one `WAIT`. To end a session again changes nothing, unless a failover
+ * came during a round go into the next, with one `WAIT`. Ending a session again changes nothing, unless a failover
  * lost the end meanwhile.
  */
 export class ReplicatedEnds {

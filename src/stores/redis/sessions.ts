@@ -244,7 +244,7 @@ function sessionKey(fingerprint: string): string {
   return `curfew:session:{${fingerprint}}`;
 }
 
-/** To which the scripts add the session. */
+/** The message of a renewal without the session, which the scripts add. */
 function renewedMessage(fingerprint: string): string {
   return JSON.stringify({ type: "renewed", fingerprint });
 }
