@@ -33,7 +33,7 @@ interface Report extends TokenVerdict {
 
 /** The result of looking up the token's user. */
 interface UserLookup {
-  readonly status: Pick<UserStatus, "disabled" | "securityVersion">;
+  readonly status: UserStatus;
   /** The message of the directory's error, if it could not be read. */
   readonly error?: string;
 }
@@ -139,7 +139,8 @@ async function findSession(claims: Claims, options: Options, now: number): Promi
   }
 }
 
-const enabled = { disabled: false, securityVersion: 0 } as const;
+/** Stands for a user who is kept on another machine or could not be read. */
+const enabled: UserStatus = { disabled: false, securityVersion: 0 };
 
 /** Catches errors, because the session is still known if the user directory is down. */
 async function findUser(users: ExistingBackends["users"], id: string): Promise<UserLookup> {

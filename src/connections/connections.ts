@@ -8,7 +8,7 @@ import type { Deadlines } from "../lib/deadlines.ts";
 import type { CloseReason } from "../protocol/close-reasons.ts";
 import type { EndReason } from "../protocol/end-reasons.ts";
 import type { ConnectionLifecycle } from "./lifecycle.ts";
-import type { SessionEnd } from "../session/ends.ts";
+import type { ReportedEnd } from "../session/ends.ts";
 import { readSessionMessage, sessionTopic, type SessionMessage } from "../session/messages.ts";
 import type { Authentication, Sessions } from "../session/sessions.ts";
 import { StoreUnavailable } from "../session/store.ts";
@@ -180,7 +180,7 @@ export class Connections {
   }
 
   /** Closes the connections of a session that has ended. */
-  endSession(end: Omit<SessionEnd, "at"> & Partial<SessionEnd>): void {
+  endSession(end: ReportedEnd): void {
     const group = this.#groups.get(end.fingerprint);
     if (group === undefined) return;
     observeClosing(group, end, this.#observer);

@@ -1,6 +1,6 @@
 /** Events of connections, for metrics. */
 import type { CloseReason } from "../protocol/close-reasons.ts";
-import type { SessionEnd } from "../session/ends.ts";
+import type { ReportedEnd } from "../session/ends.ts";
 
 export type Transport = "socket" | "stream";
 
@@ -15,7 +15,7 @@ export interface ConnectionObserver {
    *
    * @returns a callback for each of these connections as it closes
    */
-  closing(end: Partial<SessionEnd>, connections: number): () => void;
+  closing(end: ReportedEnd, connections: number): () => void;
   /** A session with connections turned out to have ended, although no message was received. */
   missedEndDetected(): void;
   /** A recheck of all sessions took that many milliseconds. `isComplete`: the store answered for each session. */

@@ -1,6 +1,6 @@
 /** The connections of one session on this node, and the deadline of each. */
 import type { ConnectionLifecycle } from "./lifecycle.ts";
-import type { SessionEnd } from "../session/ends.ts";
+import type { ReportedEnd } from "../session/ends.ts";
 import { isSameNetwork, sessionNetworkOf } from "../lib/client-network.ts";
 import { latestNetwork, type Device, type SessionExpiry } from "../session/session.ts";
 import type { Claims } from "../session/token.ts";
@@ -117,7 +117,7 @@ export function supersededConnections(group: SessionConnections): Connection[] {
  */
 export function observeClosing(
   { connections }: SessionConnections,
-  end: Partial<SessionEnd>,
+  end: ReportedEnd,
   observer: ConnectionObserver,
 ): void {
   const open = [...connections].filter(({ lifecycle }) => lifecycle.closeReason === undefined);

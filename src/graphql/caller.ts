@@ -38,7 +38,7 @@ export interface CallerOptions {
    * @default false
    */
   readonly isRequest?: boolean;
-  /** Reads why the session ended, where the message of its end was lost. Never rejects. Default: it is unknown */
+  /** Reads why the session ended, if the message of its end was lost. Never rejects. Default: it is unknown */
   readonly readEndReason?: () => Promise<EndReason | undefined>;
   /** Logs why the caller is not signed in. */
   readonly noteRefusal: (reason: RefusalReason, claims?: Claims) => void;

@@ -1,13 +1,11 @@
 /** Runs tasks until each has succeeded: a bounded number at once, and with growing pauses after failures. */
 import { nextTurn } from "./in-batches.ts";
 import { withoutLogContext } from "./log-context.ts";
+import { retryDelay, type RetryDelays } from "./retry-delay.ts";
 
-export interface RetryLimits {
+export interface RetryLimits extends RetryDelays {
   /** Tasks that run at once. A task that pauses after a failure counts too, which bounds the attempts of an outage. */
   readonly atOnce: number;
-  /** The first pause after a failure (ms). Each further failure in a row doubles it. */
-  readonly firstPause: number;
-  readonly longestPause: number;
 }
 
 export interface RetryQueueOptions extends RetryLimits {
@@ -93,10 +91,9 @@ export class RetryQueue {
     }
   }
 
-  /** Half of a pause is random, so that tasks and nodes that failed together do not run together again. */
   #pause(failures: number): Promise<void> {
-    const { firstPause, longestPause, random, wait } = this.#options;
-    const pause = Math.min(longestPause, firstPause * 2 ** (failures - 1));
-    return new Promise((resolve) => wait(pause * (0.5 + random() / 2), resolve));
+    const { random, wait } = this.#options;
+    const delay = retryDelay(failures, this.#options, random);
+    return new Promise((resolve) => wait(delay, resolve));
   }
 }

@@ -1,4 +1,4 @@
-/** Limits how often work is done, however often it is asked for. */
+/** Limits how often work is done, by sharing its result among calls. */
 
 /** Calls that begin within the interval (ms) after the first one share its promise. */
 export function sharedFor<T>(interval: number, work: () => Promise<T>): () => Promise<T> {

@@ -14,7 +14,7 @@ export function noteWriteFailure(database: DatabaseSync, error: unknown): void {
 }
 
 /**
- * Costs nothing unless a write has failed before. Then it writes, to see whether it succeeds by now.
+ * Writes to the database if a write has failed before, to see whether that succeeds by now. Otherwise does nothing.
  *
  * @throws SQLite's error
  */
@@ -22,7 +22,7 @@ export function checkWritable(database: DatabaseSync): void {
   if (!failed.has(database)) return;
   try {
     database.exec("BEGIN IMMEDIATE");
-    // It takes a page and gives it back.
+    // Allocates a page, which fails on a full disk, and frees it.
     database.exec("CREATE TABLE curfew_write_trial (x); DROP TABLE curfew_write_trial; COMMIT");
     failed.delete(database);
   } finally {

@@ -112,7 +112,7 @@ interface NodeParts {
   readonly isUserDisabled: NodeOptions["isUserDisabled"];
 }
 
-/** An app that decides itself which users are disabled also decides alone which sessions go on. */
+/** How sessions look up their users. If the app decides which users are disabled, no security version ends a session. */
 function userLookups(
   accounts: Accounts,
   isUserDisabled: NodeOptions["isUserDisabled"],
@@ -144,6 +144,10 @@ function assembleNode(parts: NodeParts) {
     uptime,
   });
   metrics.watchEnds(ends);
+  const pauses = {
+    pause: (milliseconds: number) => delay(milliseconds, undefined, { ref: false }),
+    random: Math.random,
+  };
   const sessions = new Sessions({
     store,
     ends,
@@ -153,7 +157,7 @@ function assembleNode(parts: NodeParts) {
     foreignReplays: options.foreignReplays,
     ...(options.maxSessionsPerUser > 0 && { maxSessionsPerUser: options.maxSessionsPerUser }),
     ...userLookups(accounts, parts.isUserDisabled),
-    passwordChangePause: () => delay(nodeLimits.passwordChangePause, undefined, { ref: false }),
+    passwordChangePause: () => pauses.pause(nodeLimits.passwordChangePause),
     clock,
     randomBytes,
     reportError,
@@ -170,10 +174,6 @@ function assembleNode(parts: NodeParts) {
     reportError,
     observer,
   });
-  const pauses = {
-    pause: (milliseconds: number) => delay(milliseconds, undefined, { ref: false }),
-    random: Math.random,
-  };
   const endChannel = new EndChannel({
     ...pauses,
     ends,
@@ -216,7 +216,6 @@ function assembleNode(parts: NodeParts) {
 
   const events = new Events(pubsub);
   const list = (userId: string) => sessions.list(userId);
-  const pause = (then: () => void) => void setTimeout(then, nodeLimits.watchPause).unref();
   const wait = (milliseconds: number, then: () => void) =>
     void setTimeout(then, milliseconds).unref();
   const rereads = { ...nodeLimits.watchRereads, wait, random: Math.random };
@@ -226,7 +225,7 @@ function assembleNode(parts: NodeParts) {
     clock,
     list,
     readMany: (fingerprints) => sessions.readMany(fingerprints),
-    pause,
+    pause: (then) => wait(nodeLimits.watchPause, then),
     rereads,
     reportError,
   });

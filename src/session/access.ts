@@ -1,4 +1,4 @@
-/** Reads sessions to decide whether their tokens are accepted. A session that this node knows to have ended is not. */
+/** Reads sessions to accept or refuse their tokens. Refuses a session that this node knows to have ended, whatever the store says. */
 import type { EndReason } from "../protocol/end-reasons.ts";
 import type { RefusalReason } from "../protocol/refusal-reasons.ts";
 import type { ReportError } from "../lib/report-error.ts";
@@ -65,11 +65,8 @@ export class SessionAccess {
     const others = fingerprints.filter((fingerprint) => !this.#hasEnded(fingerprint));
     const lookups = others.length > 0 ? await store.readMany(others, clock()) : [];
     const found = new Map(others.map((fingerprint, i) => [fingerprint, lookups[i]]));
-    const cause = new StoreUnavailable("The store did not answer for a session");
     return fingerprints.map((fingerprint) =>
-      this.#hasEnded(fingerprint)
-        ? { state: "absent" }
-        : (found.get(fingerprint) ?? { state: "unknown", cause }),
+      this.#hasEnded(fingerprint) ? { state: "absent" } : (found.get(fingerprint) ?? unanswered()),
     );
   }
 
@@ -113,4 +110,12 @@ export class SessionAccess {
   #hasEnded(fingerprint: string): boolean {
     return this.#options.ends?.get(fingerprint) !== undefined;
   }
+}
+
+/** The result for a session that the store left out. */
+function unanswered(): SessionLookup {
+  return {
+    state: "unknown",
+    cause: new StoreUnavailable("The store did not answer for a session"),
+  };
 }

@@ -1,10 +1,10 @@
 /** Carries the ends of sessions to every node, and from the other nodes to one that starts or has missed messages. */
 import { chunksOf } from "../lib/in-batches.ts";
 import { callSafely, type ReportError } from "../lib/report-error.ts";
-import { retryPause, type Pauses } from "./end-replay.ts";
 import type { RecentEnds, SessionEnd } from "./ends.ts";
 import { endsTopic, endsTopicOf, readEndsMessage, readEndsReply } from "./messages.ts";
 import type { EndsMessage, EndsReply } from "./messages.ts";
+import { retryPause, spreadPause, type Pauses } from "./pauses.ts";
 import type { PubSub, Unsubscribe } from "./pubsub.ts";
 
 export interface EndChannelOptions extends Pauses {
@@ -115,8 +115,8 @@ export class EndChannel {
   }
 
   async #subscribeLater(): Promise<void> {
-    for (let tries = 0; !this.#isClosed; tries += 1) {
-      await retryPause(tries, this.#options);
+    for (let failures = 1; !this.#isClosed; failures += 1) {
+      await retryPause(failures, this.#options);
       const isSubscribed = await this.#subscribe().then(
         () => true,
         () => false,
@@ -151,7 +151,7 @@ export class EndChannel {
   /** Ends may have been missed. Not all nodes ask at once. */
   async #askAfterGap(): Promise<void> {
     this.#listeningSince = this.#options.uptime();
-    await this.#pause(times.maxAskDelay);
+    await spreadPause(times.maxAskDelay, this.#options);
     if (!this.#isClosed) await this.#ask(times.gap);
   }
 
@@ -182,7 +182,7 @@ export class EndChannel {
     }
   }
 
-  /** A node that has listened longer knows more. Of equal ones, the id decides. */
+  /** Leaves the answer to a node that has listened longer, and so knows more. Between equal ones, the id decides. */
   #leaveTo({ to, by, listening }: EndsMessage & { readonly type: "endsOffered" }): void {
     const answer = this.#answers.get(to);
     if (answer === undefined) return;
@@ -216,13 +216,13 @@ export class EndChannel {
     const { nodeId: by, pause } = this.#options;
     const answer = { listening: this.#listening(), isCovered: false };
     this.#answers.set(to, answer);
-    await this.#pause(times.maxOfferDelay);
+    await spreadPause(times.maxOfferDelay, this.#options);
     const offer = { type: "endsOffered", to, by, listening: answer.listening } as const;
     const isOffered =
       !answer.isCovered &&
       this.#known(within).length > 0 &&
       (await this.#publish(endsTopic, offer));
-    // Until then, all others have offered.
+    // By then, all others have offered.
     if (isOffered) await pause(times.maxOfferDelay);
     this.#answers.delete(to);
     if (isOffered && !answer.isCovered) await this.#send(to, this.#known(within));
@@ -262,12 +262,6 @@ export class EndChannel {
       this.#options.reportError("ended sessions were not passed on between nodes", error);
       return false;
     }
-  }
-
-  /** Pauses for a random part of the time. */
-  async #pause(longest: number): Promise<void> {
-    const { pause, random } = this.#options;
-    await pause(random() * longest);
   }
 
   #keep(unsubscribe: Unsubscribe): void {

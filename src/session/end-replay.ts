@@ -1,13 +1,8 @@
 /** Ends sessions again in a store that may have lost their ends, for example after a failover. */
 import { chunksOf, nextTurn } from "../lib/in-batches.ts";
 import type { RecentEnds, SessionEnd } from "./ends.ts";
+import { retryPause, spreadPause, type Pauses } from "./pauses.ts";
 import type { SessionStore } from "./store.ts";
-
-export interface Pauses {
-  readonly pause: (milliseconds: number) => Promise<void>;
-  /** Between 0 and 1. */
-  readonly random: () => number;
-}
 
 export interface EndReplayOptions extends Pauses {
   readonly ends: RecentEnds;
@@ -25,9 +20,6 @@ const batchSize = 500;
 /** The latest start of a replay (ms): the nodes of a deployment do not all begin at once. */
 const maxReplayDelay = 250;
 
-/** Between attempts (ms). */
-const [minRetryDelay, maxRetryDelay] = [250, 5_000];
-
 export class EndReplay {
   readonly #options: EndReplayOptions;
   readonly #stopListening: () => void;
@@ -38,15 +30,17 @@ export class EndReplay {
   /** Replays all remembered ends each time another store answers. */
   constructor(options: EndReplayOptions) {
     this.#options = options;
-    this.#stopListening = options.store.onReplaced?.(() => this.#start()) ?? (() => {});
+    this.#stopListening = options.store.onReplaced?.(() => this.begin()) ?? (() => {});
   }
 
   /**
-   * Replays all remembered ends after the node has learned some from other nodes: another store may have answered
-   * before, and those nodes may die before they have replayed them.
+   * Replays all remembered ends. Call it after the node has learned some from other nodes: another store may have
+   * answered before, and those nodes may die before they have replayed them.
    */
   begin(): void {
-    if (!this.#isClosed) this.#start();
+    if (this.#isClosed) return;
+    if (this.#running !== undefined) this.#running.again = true;
+    else void this.#replayAll();
   }
 
   close(): void {
@@ -54,28 +48,23 @@ export class EndReplay {
     this.#stopListening();
   }
 
-  #start(): void {
-    if (this.#running !== undefined) this.#running.again = true;
-    else void this.#replayAll();
-  }
-
   /** Ends all known sessions again that the store has, newest first, until it has confirmed each. */
   async #replayAll(): Promise<void> {
-    const { ends, pause, random } = this.#options;
+    const { ends } = this.#options;
     const state = { again: true };
     this.#running = state;
-    await pause(random() * maxReplayDelay);
+    await spreadPause(maxReplayDelay, this.#options);
     let pending: readonly SessionEnd[] = [];
-    for (let tries = 0; (state.again || pending.length > 0) && !this.#isClosed; tries += 1) {
+    for (let failures = 1; (state.again || pending.length > 0) && !this.#isClosed; failures += 1) {
       if (state.again) {
         // The memory may have forgotten an end that is still to be confirmed.
         const known = ends.newestFirst();
         pending = [...known, ...without(pending, known)];
-        tries = 0;
+        failures = 1;
       }
       state.again = false;
       pending = await this.#replayOnce(pending);
-      if (pending.length > 0) await retryPause(tries, this.#options);
+      if (pending.length > 0) await retryPause(failures, this.#options);
     }
     this.#running = undefined;
   }
@@ -115,10 +104,4 @@ export class EndReplay {
 function without(ends: readonly SessionEnd[], others: readonly SessionEnd[]): SessionEnd[] {
   const fingerprints = new Set(others.map(({ fingerprint }) => fingerprint));
   return ends.filter(({ fingerprint }) => !fingerprints.has(fingerprint));
-}
-
-/** Waits before the next attempt, longer after each one: 250 ms at most, and later 5 s. */
-export async function retryPause(tries: number, { pause, random }: Pauses): Promise<void> {
-  const longest = Math.min(minRetryDelay * 2 ** tries, maxRetryDelay);
-  await pause((longest * (1 + random())) / 2);
 }

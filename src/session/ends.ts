@@ -9,6 +9,9 @@ export interface SessionEnd {
   readonly at: number;
 }
 
+/** An end as a message reports it. Nodes of earlier versions do not send its time. */
+export type ReportedEnd = Pick<SessionEnd, "fingerprint" | "reason"> & Partial<SessionEnd>;
+
 export interface RecentEndsOptions {
   /** How long an end is remembered (ms). */
   readonly window: number;
@@ -29,7 +32,7 @@ export class RecentEnds {
   readonly #ends = new Map<string, Remembered>();
   /**
    * The ends in the order in which they were heard; those before `#first` are forgotten. The map has the same order,
-   * but each look for its first entry passes over all entries that were deleted.
+   * but the search for its first entry passes over all entries that were deleted.
    */
   readonly #order: Remembered[] = [];
   #first = 0;

@@ -60,37 +60,14 @@ export class Renewals {
 
   /** Does not look the user up: the session is live, and a lock that is in progress ends it. */
   async reissue(claims: Claims, device: Device, securityVersion?: number): Promise<Renewal> {
-    const { store, lifetimes, ring, clock } = this.#options;
-    const { fingerprint, generation: atLeast } = claims;
-    const known = this.#options.ends?.get(fingerprint);
-    if (known !== undefined) return this.#audited(refused("ENDED", claims, known.reason), device);
-    const request = {
-      atLeast,
-      network: sessionNetworkOf(device.ipAddress),
-      ...(securityVersion !== undefined && { securityVersion }),
-    };
-    let session: Session | undefined;
-    let isPublished = false;
-    const onPublished = () => (isPublished = true);
-    try {
-      session = await store.reissue(fingerprint, { ...request, onPublished }, lifetimes, clock());
-    } catch (error) {
-      // The store may have done it: every node must recheck the session's connections.
-      void this.#notifier.change({ type: "uncertain", fingerprint });
-      throw error;
-    }
-    if (session === undefined) return this.#audited(await this.#refusedAsEnded(claims), device);
-    await this.#rotated(session, device, isPublished);
-    const since = this.#options.ends?.get(fingerprint);
-    if (since !== undefined) return this.#audited(refused("ENDED", claims, since.reason), device);
-    return { outcome: "renewed", session, tokens: mintPair(ring, claims.secret, session) };
+    return this.#audited(await this.#reissue(claims, device, securityVersion), device);
   }
 
   /**
-   * Confirms that a session is outdated. Resolves to the session if it is not, and else to undefined.
+   * Resolves to the session, or to undefined if it is outdated.
    *
-   * The session that changed the password gets the user's new version one step after the user. It is read again, so
-   * that its own change does not end it.
+   * Reads it again before that: the session that changed the password gets the user's new version one step after the
+   * user, and its own change must not end it.
    */
   async confirmed(session: Session, user: SecurityVersion): Promise<Session | undefined> {
     if (!isOutdated(session, user)) return session;
@@ -109,10 +86,10 @@ export class Renewals {
   }
 
   async #renewVerified(claims: Claims, device: Device): Promise<Renewal> {
-    const { store, lifetimes, ring, clock, userStatus, foreignReplays } = this.#options;
+    const { store, lifetimes, clock, userStatus, foreignReplays } = this.#options;
     const { fingerprint, generation } = claims;
-    const ended = this.#options.ends?.get(fingerprint);
-    if (ended !== undefined) return refused("ENDED", claims, ended.reason);
+    const knownEnd = this.#refusedByKnownEnd(claims);
+    if (knownEnd !== undefined) return knownEnd;
     const read = await store.read(fingerprint, clock());
     if (read === undefined) return this.#refusedAsEnded(claims);
     // Before the rotation: if the directory does not answer, the token is not used up.
@@ -160,11 +137,46 @@ export class Renewals {
       case "replayed":
         break;
     }
-    const { session } = renewal;
-    // The store may have lost an end that this node has learned meanwhile.
-    const since = this.#options.ends?.get(fingerprint);
-    if (since !== undefined) return refused("ENDED", claims, since.reason);
-    return { outcome: "renewed", session, tokens: mintPair(ring, claims.secret, session) };
+    return this.#renewed(renewal.session, claims);
+  }
+
+  async #reissue(claims: Claims, device: Device, securityVersion?: number): Promise<Renewal> {
+    const { store, lifetimes, clock } = this.#options;
+    const { fingerprint, generation: atLeast } = claims;
+    const knownEnd = this.#refusedByKnownEnd(claims);
+    if (knownEnd !== undefined) return knownEnd;
+    const request = {
+      atLeast,
+      network: sessionNetworkOf(device.ipAddress),
+      ...(securityVersion !== undefined && { securityVersion }),
+    };
+    let session: Session | undefined;
+    let isPublished = false;
+    const onPublished = () => (isPublished = true);
+    try {
+      session = await store.reissue(fingerprint, { ...request, onPublished }, lifetimes, clock());
+    } catch (error) {
+      // The store may have done it: every node must recheck the session's connections.
+      void this.#notifier.change({ type: "uncertain", fingerprint });
+      throw error;
+    }
+    if (session === undefined) return this.#refusedAsEnded(claims);
+    await this.#rotated(session, device, isPublished);
+    return this.#renewed(session, claims);
+  }
+
+  /** Mints the new tokens, unless this node has learned meanwhile that the session ended: the store may have lost that. */
+  #renewed(session: Session, claims: Claims): Renewal {
+    const knownEnd = this.#refusedByKnownEnd(claims);
+    if (knownEnd !== undefined) return knownEnd;
+    const tokens = mintPair(this.#options.ring, claims.secret, session);
+    return { outcome: "renewed", session, tokens };
+  }
+
+  /** Refuses without asking the store, if this node knows that the session ended. */
+  #refusedByKnownEnd(claims: Claims): Renewal | undefined {
+    const end = this.#options.ends?.get(claims.fingerprint);
+    return end && refused("ENDED", claims, end.reason);
   }
 
   /** Of concurrent reuses, only one ends the session and is audited as reuse. */

@@ -1,7 +1,7 @@
 /** The use cases of sessions: start, authenticate, renew, end, list. */
 import { SessionAccess } from "./access.ts";
 import { SessionNotifier } from "./notifier.ts";
-import type { RecentEnds, SessionEnd } from "./ends.ts";
+import type { SessionEnd } from "./ends.ts";
 import { actorFields, sessionFields, type Actor } from "./audit.ts";
 import type { ReportError } from "../lib/report-error.ts";
 import type { SessionMessage } from "./messages.ts";
@@ -28,8 +28,6 @@ export type { Authentication, Issued, Renewal } from "./outcomes.ts";
 
 export interface SessionsOptions extends RenewalsOptions {
   readonly pubsub: PubSub;
-  /** The recent ends that this node knows. Their sessions are refused without asking the store. Default: none */
-  readonly ends?: RecentEnds;
   /** How many sessions a user may have. A login beyond the limit ends the oldest. Default: no limit */
   readonly maxSessionsPerUser?: number;
   /** A user's security version, for sessions that start without one. Default: 0 */
@@ -172,11 +170,9 @@ export class Sessions {
     const at = clock();
     let session: Session | undefined;
     let isPublished = false;
+    const onPublished = () => (isPublished = true);
     try {
-      session = await store.end(fingerprint, at, {
-        reason,
-        onPublished: () => (isPublished = true),
-      });
+      session = await store.end(fingerprint, at, { reason, onPublished });
     } catch (error) {
       audit?.({ event: "endUnknown", ...fact });
       void this.#notifier.change({ type: "uncertain", fingerprint });
@@ -189,8 +185,7 @@ export class Sessions {
       return 0;
     }
     audit?.({ event: "end", userId: session.userId, ...fact });
-    const ended = { type: "ended", fingerprint, session, reason, at: clock() } as const;
-    await this.#notifier.change(ended, isPublished);
+    await this.#ended(session, reason, isPublished);
     return 1;
   }
 
@@ -202,14 +197,11 @@ export class Sessions {
   async endAgain({ fingerprint, reason }: SessionEnd): Promise<boolean> {
     const { store, clock, audit } = this.#options;
     let isPublished = false;
-    const session = await store.end(fingerprint, clock(), {
-      reason,
-      onPublished: () => (isPublished = true),
-    });
+    const onPublished = () => (isPublished = true);
+    const session = await store.end(fingerprint, clock(), { reason, onPublished });
     if (session === undefined) return false;
     audit?.({ event: "endReplayed", userId: session.userId, fingerprint, reason });
-    const ended = { type: "ended", fingerprint, session, reason, at: clock() } as const;
-    await this.#notifier.change(ended, isPublished);
+    await this.#ended(session, reason, isPublished);
     return true;
   }
 
@@ -282,6 +274,12 @@ export class Sessions {
    */
   onLocalChange(listener: (message: SessionMessage) => void): () => void {
     return this.#notifier.onLocalChange(listener);
+  }
+
+  async #ended(session: Session, reason: EndReason, isPublished: boolean): Promise<void> {
+    const { fingerprint } = session;
+    const at = this.#options.clock();
+    await this.#notifier.change({ type: "ended", fingerprint, session, reason, at }, isPublished);
   }
 
   /** Called after the new session is listed: of concurrent logins, the last one to list sees all sessions. */

@@ -2,7 +2,7 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { Audit, AuditFact } from "../session/audit.ts";
 import type { CloseReason } from "../protocol/close-reasons.ts";
-import type { SessionEnd } from "../session/ends.ts";
+import type { ReportedEnd } from "../session/ends.ts";
 import { endReasons } from "../protocol/end-reasons.ts";
 import { refusalReasons } from "../protocol/refusal-reasons.ts";
 import { BackendMetrics } from "./backend-metrics.ts";
@@ -192,7 +192,7 @@ export class Metrics {
    * Returns a function to call as each connection of an ended session closes. If another node ended the session,
    * the time is the difference of two nodes' clocks.
    */
-  closing({ at }: Partial<SessionEnd>): () => void {
+  closing({ at }: ReportedEnd): () => void {
     if (at === undefined) return () => {};
     return () => this.#endToClose.observe(Math.max(0, this.#clock() - at) / 1000);
   }

@@ -1,5 +1,5 @@
 /** The port to the user directory. */
-import { endReasons, type EndReason } from "../protocol/end-reasons.ts";
+import type { EndReason } from "../protocol/end-reasons.ts";
 
 export interface User {
   /** Opaque, and never reused. */
@@ -59,9 +59,4 @@ export interface UserDirectory {
   /** Readiness: rejects if the directory does not answer. */
   ping?(): Promise<void>;
   close(): Promise<void>;
-}
-
-/** A stored reason; undefined for one of a later version. */
-export function knownReason(stored: unknown): EndReason | undefined {
-  return endReasons.find((reason) => reason === stored);
 }

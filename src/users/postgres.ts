@@ -3,8 +3,8 @@ import { randomUUID } from "node:crypto";
 import { Socket } from "node:net";
 import { Client, Pool } from "pg";
 import { StoreUnavailable } from "../session/store.ts";
-import type { EndReason } from "../protocol/end-reasons.ts";
-import { knownReason, type User, type UserDirectory } from "./directory.ts";
+import { toEndReason, type EndReason } from "../protocol/end-reasons.ts";
+import type { User, UserDirectory } from "./directory.ts";
 import { userLoader } from "./loader.ts";
 import { migrate } from "./postgres-schema.ts";
 
@@ -262,7 +262,7 @@ function reasonOf(error: unknown): string {
 
 function toUser(row: Row) {
   const { id, email, created_at, locked, security_version: securityVersion = 0 } = row;
-  const securityReason = knownReason(row.security_reason);
+  const securityReason = toEndReason(row.security_reason);
   return {
     id,
     email,

@@ -68,6 +68,7 @@ class Insurance extends RateLimiterMemory {
   }
 }
 
+/** Counts in Redis, or in this process if Redis does not answer. */
 export class SharedLimiter extends RateLimiterRedis {
   readonly #fallback: LimiterFallback;
 

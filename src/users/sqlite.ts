@@ -3,8 +3,8 @@ import { randomUUID } from "node:crypto";
 import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from "node:sqlite";
 import { checkWritable, noteWriteFailure } from "../lib/write-failures.ts";
 import { StoreUnavailable } from "../session/store.ts";
-import type { EndReason } from "../protocol/end-reasons.ts";
-import { knownReason, type User, type UserDirectory } from "./directory.ts";
+import { toEndReason, type EndReason } from "../protocol/end-reasons.ts";
+import type { User, UserDirectory } from "./directory.ts";
 import { userLoader } from "./loader.ts";
 
 /** Columns of later versions, which are added to older files. */
@@ -151,7 +151,7 @@ export class SqliteUsers implements UserDirectory {
 }
 
 function toUser(row: Row) {
-  const securityReason = knownReason(row["security_reason"]);
+  const securityReason = toEndReason(row["security_reason"]);
   return {
     id: String(row["id"]),
     email: String(row["email"]),

@@ -122,7 +122,7 @@ export class EndableStream implements AsyncIterableIterator<ExecutionResult, und
     this.#waiting = undefined;
   }
 
-  /** Takes the error that stands for the end, once, and then the end of the stream. */
+  /** Returns the error that reports the end, the first time; then the end of the stream. */
   async #final(): Promise<Step> {
     const last = this.#last;
     this.#last = undefined;

@@ -1,4 +1,4 @@
-/** Notices that the address of Redis leads to another server than the links, which stay where they are. */
+/** Detects that the address of Redis leads to another server. The links stay with the one that they were opened to. */
 import type { StoreIdentity } from "./store-identity.ts";
 
 export const elsewhere = "the address leads to another server";

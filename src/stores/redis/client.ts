@@ -15,7 +15,7 @@ import { allReached, clusterClient, ClusterPath, type LinkOptions } from "./clus
 export type RedisClient = Redis | Cluster;
 
 /** How many time-outs a start waits for Redis to reply: a machine is busy while much starts on it. */
-const timeoutsAtStart = 10;
+export const timeoutsAtStart = 10;
 
 /** All in milliseconds. */
 export interface RedisLimits {

@@ -1,5 +1,5 @@
 /** The connections of the client for commands: one to the server, or in a cluster one to each master. */
-import { Cluster, type Redis } from "ioredis";
+import { Cluster, Command, type Redis } from "ioredis";
 import type { RedisClient } from "./client.ts";
 
 export function commandLinks(client: RedisClient): readonly Redis[] {
@@ -43,21 +43,15 @@ export function tagsOfMasters(client: RedisClient, id: string): readonly string[
   // Far more attempts than a cluster of the maximum size needs.
   for (let i = 0; tags.size < count && i < 100_000; i += 1) {
     const tag = `${id}-${i}`;
-    const master = client.slots[slotOf(tag)]?.[0];
+    const master = masterOf(client, tag);
     if (master !== undefined && !tags.has(master)) tags.set(master, tag);
   }
   return [...tags.values()];
 }
 
-/** The slot of a hash tag: CRC-16/XMODEM, as the cluster specification says. The tag is ASCII. */
-function slotOf(tag: string): number {
-  let crc = 0;
-  for (const byte of Buffer.from(tag)) {
-    crc ^= byte << 8;
-    for (let bit = 0; bit < 8; bit += 1)
-      crc = (crc & 0x80_00 ? (crc << 1) ^ 0x10_21 : crc << 1) & 0xff_ff;
-  }
-  return crc % 16_384;
+/** The name of the master that has the key; undefined if the client does not know it. */
+export function masterOf(cluster: Cluster, key: string): string | undefined {
+  return cluster.slots[new Command("get", [key]).getSlot()]?.[0];
 }
 
 /**

@@ -3,6 +3,9 @@ import type { Redis } from "ioredis";
 import { received, type ReceivedMark } from "./command-links.ts";
 import { isReply } from "./reply-errors.ts";
 
+/** More than all messages of the probe that can be in flight in the largest cluster. */
+const maxExpected = 10_000;
+
 /** One message of the probe. */
 export interface Delivery {
   readonly link: Redis;
@@ -67,6 +70,3 @@ export class Deliveries {
     this.#expected.get(text)?.();
   }
 }
-
-/** More than all messages of the probe that can be on their way in the largest cluster. */
-const maxExpected = 10_000;

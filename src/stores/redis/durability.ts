@@ -1,11 +1,11 @@
 /** Warns operators if Redis may lose acknowledged writes: a lost logout makes its session valid again. */
-import { Cluster, type Redis } from "ioredis";
+import type { Redis } from "ioredis";
 import type { RedisClient } from "./client.ts";
+import { commandLinks } from "./command-links.ts";
 
 /** Warnings about unsafe settings of the servers; none if a server hides its settings. */
 export async function durabilityWarnings(client: RedisClient): Promise<string[]> {
-  const servers = client instanceof Cluster ? client.nodes("master") : [client];
-  const warnings = await Promise.all(servers.map(warningsOf));
+  const warnings = await Promise.all(commandLinks(client).map(warningsOf));
   return [...new Set(warnings.flat())];
 }
 

@@ -2,7 +2,7 @@
 import { Cluster, type Redis } from "ioredis";
 import type { RedisClient } from "./client.ts";
 import { isConnected, lostMasters, nodeName } from "./command-links.ts";
-import { LinkState, type LinkName, type LinkObserver } from "./link-state.ts";
+import { LinkState, type LinkName, type LinkObserver, type Problem } from "./link-state.ts";
 import type { ProbeSubscription } from "./probe-subscription.ts";
 import { causeOf } from "./reply-errors.ts";
 
@@ -21,12 +21,6 @@ export interface LinkMonitorOptions {
   readonly onCommandsReturned?: () => void;
 }
 
-/** Why a link cannot be used. */
-export interface Problem {
-  /** Undefined while it is unknown. */
-  readonly cause: string | undefined;
-}
-
 /** Long enough never to elapse. To a timer, infinity is 1 ms. */
 const noTimeout = 2 ** 31 - 1;
 
@@ -37,7 +31,7 @@ export class LinkMonitor {
   fault: string | undefined;
   readonly #options: LinkMonitorOptions;
   readonly #states: Readonly<Record<LinkName, LinkState>>;
-  /** The connections that are followed, with functions that end it. */
+  /** The connections whose events are followed, each with a function that stops that. */
   readonly #followed = new Map<Redis, () => void>();
   /** The last errors since the link could be used, by the node of a cluster, and by connection otherwise. */
   readonly #errors = new Map<unknown, string>();

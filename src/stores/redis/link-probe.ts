@@ -29,8 +29,8 @@ const stallThreshold = 500;
 /** Rounds between two trials of rights, and between two readings of the servers' identity. */
 const roundsBetweenTrials = 5;
 
-/** Rounds between two looks at where the address leads. */
-const roundsBetweenLooks = 10;
+/** Rounds between two checks where the address leads. */
+const roundsBetweenAddressChecks = 10;
 
 /** The shortest time between two checks that `/ready` causes (ms). Those in between share the result. */
 const checkInterval = 1_000;
@@ -178,12 +178,12 @@ export class LinkProbe implements StoreReplacements {
     }
     if (isTrialDue || this.#isIdentityDue || this.#identity.isOutdated(commands))
       void this.#readIdentity();
-    if (this.#rounds % roundsBetweenLooks === 0) void this.#look();
+    if (this.#rounds % roundsBetweenAddressChecks === 0) void this.#checkAddress();
     this.#monitor.assess();
   }
 
-  /** On the server that the address led to before, the node would see sessions that have ended elsewhere. */
-  async #look(): Promise<void> {
+  /** Replaces links to a server that the address has left: sessions that end elsewhere stay live there. */
+  async #checkAddress(): Promise<void> {
     const { commands, subscriber } = this.#options;
     const reread = () => this.#readIdentity();
     if (!(await this.#address?.leadsElsewhere(this.#identity, reread)) || this.#isClosed) return;

@@ -18,7 +18,13 @@ export interface LinkObserver {
   storeReplaced(): void;
 }
 
-/** More causes of one loss are not reported. */
+/** Why a link cannot be used. */
+export interface Problem {
+  /** Undefined while it is unknown. */
+  readonly cause: string | undefined;
+}
+
+/** How many causes of one loss are reported. */
 const maxCauses = 4;
 
 /** How long a loss may have no known cause (ms). The next attempt to connect reveals it, unless it hangs. */
@@ -44,8 +50,8 @@ export class LinkState {
     return this.#lostAt === undefined;
   }
 
-  /** @param problem why the link cannot be used; undefined if it can */
-  update(problem: { readonly cause: string | undefined } | undefined): void {
+  /** @param problem undefined if the link can be used */
+  update(problem: Problem | undefined): void {
     if (problem === undefined) this.#up();
     else this.#down(problem.cause);
   }

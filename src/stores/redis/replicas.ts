@@ -1,7 +1,8 @@
 /** Waits until replicas have the ends of sessions, over connections of its own. */
 import DataLoader from "dataloader";
-import { Cluster, Command, type Redis } from "ioredis";
+import { Cluster, type Redis } from "ioredis";
 import { closeClient, type RedisClient } from "./client.ts";
+import { commandLinks, masterOf, nodeName } from "./command-links.ts";
 import { endScript, type EndArguments } from "./scripts.ts";
 
 export interface ReplicatedOptions {
@@ -23,7 +24,7 @@ const maxRedirections = 5;
 /**
  * `WAIT` covers the earlier writes of its connection, and blocks the later commands. So the store ends a session over
  * its own connection first, which nothing holds up. Then this ends it again over another one, in rounds: all ends that
- * came during a round go into the next, with one `WAIT`. To end a session again changes nothing, unless a failover
+ * came during a round go into the next, with one `WAIT`. Ending a session again changes nothing, unless a failover
  * lost the end meanwhile.
  */
 export class ReplicatedEnds {
@@ -62,15 +63,11 @@ export class ReplicatedEnds {
 
   #masterOf(key: string): Redis {
     if (!(this.#client instanceof Cluster)) return this.#client;
-    const slot = new Command("get", [key]).getSlot();
-    return this.#nodeAt(this.#client.slots[slot]?.[0]);
+    return this.#nodeAt(masterOf(this.#client, key));
   }
 
   #nodeAt(address: string | undefined): Redis {
-    const nodes = this.#client instanceof Cluster ? this.#client.nodes("master") : [];
-    const node = nodes.find(
-      ({ options: { host = "", port = 0 } }) => `${host}:${port}` === address,
-    );
+    const node = commandLinks(this.#client).find((link) => nodeName(link) === address);
     if (node === undefined) throw new Error("The master of the session is not connected");
     return node;
   }

@@ -1,6 +1,6 @@
 /** Lists keys of Redis without blocking it. */
-import { Cluster } from "ioredis";
 import type { RedisClient } from "./client.ts";
+import { commandLinks } from "./command-links.ts";
 
 /** Keys that Redis looks at for each step, which blocks it for less than 1 ms. */
 const keysPerStep = 1_000;
@@ -10,8 +10,7 @@ export async function* scanKeys(
   client: RedisClient,
   pattern: string,
 ): AsyncGenerator<readonly string[], undefined> {
-  const servers = client instanceof Cluster ? client.nodes("master") : [client];
-  for (const server of servers) {
+  for (const server of commandLinks(client)) {
     let cursor = "0";
     do {
       const [next, keys] = await server.scan(cursor, "MATCH", pattern, "COUNT", keysPerStep);

@@ -202,6 +202,16 @@ export class RedisSessions implements SessionStore {
       .toSorted((a, b) => b.createdAt - a.createdAt);
   }
 
+  /** A batch may contain a fingerprint a second time. */
+  async *scan(): AsyncGenerator<readonly string[]> {
+    const [prefix = ""] = sessionKey("*").split("*");
+    const batches = scanKeys(this.#client, sessionKey("*"));
+    for (let next = await orUnavailable(batches.next()); !next.done;) {
+      yield next.value.map((key) => key.slice(prefix.length, -1));
+      next = await orUnavailable(batches.next());
+    }
+  }
+
   async ping(): Promise<void> {
     await orUnavailable(this.#client.ping());
   }
@@ -227,16 +237,6 @@ export class RedisSessions implements SessionStore {
       return Promise.all(keys.map((key) => client.get(key).catch(unavailable)));
     return client.mget(keys).catch((cause: unknown) => keys.map(() => unavailable(cause)));
   }
-
-  /** A batch may contain a fingerprint a second time. */
-  async *scan(): AsyncGenerator<readonly string[]> {
-    const [prefix = ""] = sessionKey("*").split("*");
-    const batches = scanKeys(this.#client, sessionKey("*"));
-    for (let next = await orUnavailable(batches.next()); !next.done;) {
-      yield next.value.map((key) => key.slice(prefix.length, -1));
-      next = await orUnavailable(batches.next());
-    }
-  }
 }
 
 /** The braces make the fingerprint the hash tag, which alone determines the slot in a cluster. */
@@ -244,7 +244,7 @@ function sessionKey(fingerprint: string): string {
   return `curfew:session:{${fingerprint}}`;
 }
 
-/** To which the scripts add the session. */
+/** The message of a renewal without the session, which the scripts add. */
 function renewedMessage(fingerprint: string): string {
   return JSON.stringify({ type: "renewed", fingerprint });
 }

@@ -1,6 +1,6 @@
-/** Tries at the start what a node needs of Redis, and says what is missing. */
+/** Tries at the start what a node needs of Redis, and reports what is missing. */
 import { setTimeout as pause } from "node:timers/promises";
-import type { RedisLimits } from "./client.ts";
+import { timeoutsAtStart, type RedisLimits } from "./client.ts";
 import type { Refusal } from "./rights.ts";
 
 export const noAnswer = "Redis did not answer in time";
@@ -18,9 +18,6 @@ export interface StartTrial {
 }
 
 const readOnly = "it is a replica, which accepts no writes. Set the address of the master";
-
-/** How many command time-outs a start waits: a machine is busy while much starts on it. */
-const timeoutsAtStart = 10;
 
 /** Between two attempts (ms). */
 const retryInterval = 20;

@@ -1,4 +1,4 @@
-/** Notices that another Redis answers, which may have lost acknowledged changes. */
+/** Detects that another Redis answers, which may have lost acknowledged changes. */
 import { Cluster, type Redis } from "ioredis";
 import type { RedisClient } from "./client.ts";
 import { nodeName, readyLinks } from "./command-links.ts";
