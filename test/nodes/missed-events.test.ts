@@ -7,7 +7,7 @@ import { sessionTopic } from "../../src/session/messages.ts";
 import { Watches } from "../../src/session/watch.ts";
 import { RedisPubSub } from "../../src/stores/redis/pubsub.ts";
 import { RedisSessions } from "../../src/stores/redis/sessions.ts";
-import { commandClient, subscriberClient } from "../helpers/adapters.ts";
+import { commandClient, probeLinks, subscriberClient } from "../helpers/adapters.ts";
 import { intercept } from "../helpers/backends.ts";
 import { rethrow, rethrowReported } from "../helpers/domain.ts";
 import { login, newEmail, register } from "../helpers/http.ts";
@@ -39,6 +39,8 @@ it("an end while Redis hung is reported although the subscriber is back before t
       },
   });
   const pubsub = new RedisPubSub({ publisher: commands, subscriber, onError: rethrow });
+  await using opened = new AsyncDisposableStack();
+  opened.adopt(await probeLinks({ commands, subscriber }), (probe) => probe.close());
   await using nodes = await startNodes(redis, rareRechecks, { backends: { store, pubsub } });
   const { here, there } = nodes;
   const email = newEmail();

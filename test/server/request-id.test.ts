@@ -107,6 +107,8 @@ it("errors of the store, of pub/sub and of an app are logged with the request's 
   pubsub.goDown();
   expect(await linesOf("three", "mutation { logout { endedSessions } }")).toEqual([
     ["three", "end"],
+    // On the topic of the session, and on that of all ends.
+    ["three", "a message to the other nodes was not sent"],
     ["three", "a message to the other nodes was not sent"],
   ]);
 });

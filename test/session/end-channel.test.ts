@@ -55,7 +55,7 @@ function startNodes() {
       pauses.some((pause) => pause.milliseconds === milliseconds);
     /** Ends the pauses of that many milliseconds, of which one has begun or begins soon. */
     const resume = async (milliseconds: number) => {
-      await until(() => isPaused(milliseconds), `a pause of ${milliseconds} ms`, 5_000);
+      await until(() => isPaused(milliseconds), `a pause of ${milliseconds} ms`);
       for (const pause of pauses.filter((one) => one.milliseconds === milliseconds)) {
         pauses.splice(pauses.indexOf(pause), 1);
         pause.end();
