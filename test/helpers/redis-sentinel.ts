@@ -78,6 +78,16 @@ export class RedisSentinels implements AsyncDisposable {
     return this.servers.filter((server) => server !== master);
   }
 
+  /** Requests a failover. A Sentinel refuses it while it does not know yet that a replica is in sync. */
+  async beginFailover(): Promise<void> {
+    const isAccepted = async () =>
+      this.sentinels[0]?.command("SENTINEL", "FAILOVER", masterName).then(
+        () => true,
+        () => false,
+      );
+    await until(async () => (await isAccepted()) === true, "a Sentinel to begin the failover");
+  }
+
   /** Resolves when all Sentinels report a master other than `old`. */
   async untilFailedOver(old: RedisProcess): Promise<RedisProcess> {
     const isOver = async () => {

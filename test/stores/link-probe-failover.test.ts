@@ -18,7 +18,7 @@ describe("with Sentinels", () => {
     await using node = await openProbedNode({ sentinels: redis.endpoints, name: masterName });
     const old = await redis.master();
     for (const replica of await redis.replicas()) await replica.untilInSyncWith(old);
-    await redis.sentinels[0]?.command("SENTINEL", "FAILOVER", masterName);
+    await redis.beginFailover();
     await redis.untilFailedOver(old);
     await node.untilBack("commands");
     await until(() => node.replacements() > 0, "the other store");

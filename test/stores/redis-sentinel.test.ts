@@ -121,7 +121,7 @@ test("after a failover, commands and messages go to the new master", async () =>
   await node.pubsub.subscribe("topic", (message) => heard.push(message));
   const old = await redis.master();
   for (const replica of await redis.replicas()) await replica.untilInSyncWith(old);
-  await redis.sentinels[0]?.command("SENTINEL", "FAILOVER", masterName);
+  await redis.beginFailover();
   const master = await redis.untilFailedOver(old);
 
   await until(() => node.gaps() > 0, "the gap");
