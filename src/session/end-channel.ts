@@ -79,6 +79,8 @@ export class EndChannel {
 
   /** Notes an end by this node, which is published elsewhere. */
   noteOwn(end: SessionEnd): void {
+    // Nothing is ever repeated.
+    if (this.#options.pubsub.onPublishedLost === undefined) return;
     const heardAt = this.#options.uptime();
     this.#own.push({ ...end, heardAt });
     if (
