@@ -79,7 +79,7 @@ export class EndChannel {
 
   /** Notes an end by this node, which is published elsewhere. */
   noteOwn(end: SessionEnd): void {
-    // Nothing is ever repeated.
+    // This pub/sub never asks for a repetition.
     if (this.#options.pubsub.onPublishedLost === undefined) return;
     const heardAt = this.#options.uptime();
     this.#own.push({ ...end, heardAt });
